@@ -1,0 +1,328 @@
+package graph
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// opCase is one operation on inputs of the given numbers of columns.
+type opCase struct {
+	name  string
+	cols  []int
+	build func(in []*gorgonia.Node) (*gorgonia.Node, error)
+}
+
+func vec(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return Part(x, 0, tensor.Shape{x.Shape()[0]})
+}
+
+var opCases = []opCase{
+	{"ELU", []int{3}, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return ELU(in[0]) }},
+	{"LnCosh", []int{3}, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return LnCosh(in[0]) }},
+	{"LogAddExp", []int{3, 3}, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return LogAddExp(in[0], in[1]) }},
+	{"Combine", []int{2, 2}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+		return Combine(0.3, []float64{-1.5, 2}, in[0], in[1])
+	}},
+	{"Gather", []int{7}, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return Gather(in[0], [][]int{{6, 0}, {3, 2}}) }},
+	{"Scatter", []int{5, 4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+		y, err := Gather(in[1], [][]int{{0, 1}, {3, 2}})
+		if err != nil {
+			return nil, err
+		}
+		return Scatter(in[0], y, [][]int{{4, 0}, {1, 3}})
+	}},
+	{"SumTiles", []int{3}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+		v, err := Gather(in[0], [][]int{{0}, {1}, {2}})
+		if err != nil {
+			return nil, err
+		}
+		w, err := Part(v, 0, tensor.Shape{3 * in[0].Shape()[0]})
+		if err != nil {
+			return nil, err
+		}
+		return SumTiles(w, 3)
+	}},
+	{"Permute", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+		return Permute(in[0], []int{2, 0, 3, 1}, []float64{1, -1, -1, 1})
+	}},
+	{"State", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+		s, err := State(in[0])
+		if err != nil {
+			return nil, err
+		}
+		x, ld, err := Unstate(s, 4)
+		if err != nil {
+			return nil, err
+		}
+		xv, err := vec(x)
+		if err != nil {
+			return nil, err
+		}
+		return Combine(0, []float64{1, 1}, xv, ld)
+	}},
+	{"PerRow", []int{3}, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return PerRow("cubic", in[0], 3, cubic) }},
+	{"shared input", []int{2}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+		a, err := ELU(in[0])
+		if err != nil {
+			return nil, err
+		}
+		b, err := LnCosh(in[0])
+		if err != nil {
+			return nil, err
+		}
+		c, err := gorgonia.HadamardProd(a, b)
+		if err != nil {
+			return nil, err
+		}
+		return LogAddExp(c, in[0])
+	}},
+}
+
+// cubic is Σ i·x_i³ with its gradient; it scribbles on x, as a user might.
+func cubic() RowsFunc {
+	return func(val, grad, x []float64) error {
+		d := len(x) / len(val)
+		for r := range val {
+			val[r] = 0
+			for i := range d {
+				v := x[r*d+i]
+				val[r] += float64(i+1) * v * v * v
+				if grad != nil {
+					grad[r*d+i] = float64(i+1) * 3 * v * v
+				}
+				x[r*d+i] = math.NaN()
+			}
+		}
+		return nil
+	}
+}
+
+// Every operation: value finite, gradient equal to finite differences of the
+// value, at one row and several, on two consecutive runs, inputs unchanged;
+// float32 agrees with float64.
+func TestOpGradients(t *testing.T) {
+	for _, c := range opCases {
+		for _, rows := range []int{1, 2, 5} {
+			t.Run(fmt.Sprintf("%s/rows=%d", c.name, rows), func(t *testing.T) { checkOp(t, c, rows) })
+		}
+	}
+}
+
+func checkOp(t *testing.T, c opCase, rows int) {
+	rnd := rand.New(rand.NewPCG(7, uint64(rows)))
+	in := make([][]float64, len(c.cols))
+	for i, n := range c.cols {
+		in[i] = make([]float64, rows*n)
+		for k := range in[i] {
+			in[i][k] = rnd.NormFloat64()
+		}
+	}
+	keep := make([][]float64, len(in))
+	for i := range in {
+		keep[i] = slices.Clone(in[i])
+	}
+	var weights []float64
+	// The cost is a random linear function of the result.
+	cost := func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+		y, err := c.build(in)
+		if err != nil {
+			return nil, err
+		}
+		size := y.Shape().TotalSize()
+		for len(weights) < size {
+			weights = append(weights, rnd.NormFloat64())
+		}
+		flatY, err := Part(y, 0, tensor.Shape{size})
+		if err != nil {
+			return nil, err
+		}
+		return weighted(flatY, weights[:size])
+	}
+	program := func(dt tensor.Dtype, grad bool) *Program {
+		return NewProgram(dt, c.cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			v, err := cost(in)
+			if err != nil || !grad {
+				return []*gorgonia.Node{v}, err
+			}
+			d, err := Grad(v, in...)
+			return append([]*gorgonia.Node{v}, d...), err
+		})
+	}
+	value := program(tensor.Float64, false)
+	eval := func() float64 {
+		out := make([]float64, 1)
+		if err := value.Run(rows, in, [][]float64{out}); err != nil {
+			t.Fatal(err)
+		}
+		return out[0]
+	}
+	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
+		p := program(dt, true)
+		tol := 1e-7
+		if dt == tensor.Float32 {
+			tol = 1e-3
+		}
+		for run := range 2 {
+			out := [][]float64{make([]float64, 1)}
+			for i := range in {
+				out = append(out, make([]float64, len(in[i])))
+			}
+			if err := p.Run(rows, in, out); err != nil {
+				t.Fatal(err)
+			}
+			for i := range in {
+				if !slices.Equal(in[i], keep[i]) {
+					t.Fatalf("input %d changed", i)
+				}
+			}
+			if want := eval(); !(math.Abs(out[0][0]-want) <= tol*(1+math.Abs(want))) {
+				t.Errorf("%v run %d: value %g, want %g", dt, run, out[0][0], want)
+			}
+			for i := range in {
+				for k := range in[i] {
+					const h = 1e-5
+					v := in[i][k]
+					in[i][k] = v + h
+					up := eval()
+					in[i][k] = v - h
+					down := eval()
+					in[i][k] = v
+					want := (up - down) / (2 * h)
+					if got := out[1+i][k]; !(math.Abs(got-want) <= tol*(1+math.Abs(want))) {
+						t.Errorf("%v run %d: d/dinput%d[%d] = %g, want %g", dt, run, i, k, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// weighted is Σ w_i x_i of a vector.
+func weighted(x *gorgonia.Node, w []float64) (*gorgonia.Node, error) {
+	c, err := Apply(Spec{
+		Name: "weights", Shape: tensor.Shape{len(w)},
+		Run: func(out any, _ []any) error { convert(out, w); return nil },
+	}, x)
+	if err != nil {
+		return nil, err
+	}
+	prod, err := gorgonia.HadamardProd(x, c)
+	if err != nil {
+		return nil, err
+	}
+	return Total(1, prod)
+}
+
+func TestLogAddExpExtremes(t *testing.T) {
+	p := NewProgram(tensor.Float64, []int{1, 1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		y, err := LogAddExp(in[0], in[1])
+		return []*gorgonia.Node{y}, err
+	})
+	inf := math.Inf(1)
+	a := []float64{-1000, 1000, 0, -inf, 5}
+	b := []float64{-1001, -1000, 0, -inf, -inf}
+	want := []float64{-1000 + math.Log1p(math.Exp(-1)), 1000, math.Ln2, -inf, 5}
+	got := make([]float64, 5)
+	if err := p.Run(5, [][]float64{a, b}, [][]float64{got}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("ln(e^%g + e^%g) = %g, want %g", a[i], b[i], got[i], want[i])
+		}
+	}
+	if v := LnCoshOf(-800); math.Abs(v-(800-math.Ln2)) > 1e-12 {
+		t.Errorf("ln cosh(-800) = %g", v)
+	}
+}
+
+func TestProgramConcurrent(t *testing.T) {
+	prog := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		sq, err := gorgonia.Square(in[0])
+		if err != nil {
+			return nil, err
+		}
+		y, err := Total(2, sq)
+		return []*gorgonia.Node{y}, err
+	})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for rows := 1; rows <= 12; rows++ { // more row counts than are kept
+				x := make([]float64, 2*rows)
+				want := 0.0
+				for k := range x {
+					x[k] = float64(i + k)
+					want += 2 * x[k] * x[k]
+				}
+				cost := make([]float64, 1)
+				if err := prog.Run(rows, [][]float64{x}, [][]float64{cost}); err != nil || cost[0] != want {
+					t.Errorf("rows %d: %g (%v), want %g", rows, cost[0], err, want)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// What goes wrong comes back as an error that says what, and the next run is
+// unharmed.
+func TestProgramErrors(t *testing.T) {
+	fail := errors.New("broken")
+	mode := "" // what the operation does next
+	prog := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		y, err := PerRow("moody", in[0], 2, func() RowsFunc {
+			return func(val, grad, x []float64) error {
+				switch mode {
+				case "error":
+					return fail
+				case "panic":
+					panic(fail)
+				case "index":
+					_ = x[len(x)+len(val)]
+				}
+				for i := range val {
+					val[i] = x[2*i]
+				}
+				return nil
+			}
+		})
+		return []*gorgonia.Node{y}, err
+	})
+	for _, c := range []struct{ mode, text string }{{"", ""}, {"error", "moody: broken"}, {"", ""}, {"panic", "moody: panic: broken"}, {"index", "index out of range"}, {"", ""}} {
+		mode = c.mode
+		y := make([]float64, 2)
+		err := prog.Run(2, [][]float64{{1, 2, 3, 4}}, [][]float64{y})
+		if c.text == "" {
+			if err != nil || y[0] != 1 || y[1] != 3 {
+				t.Errorf("after a fault: %v, %v", y, err)
+			}
+		} else if err == nil || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("mode %q: error %v, want %q", c.mode, err, c.text)
+		}
+	}
+	for _, c := range []struct {
+		rows    int
+		in, out [][]float64
+	}{{0, [][]float64{{}}, nil}, {1, nil, nil}, {1, [][]float64{{1}}, nil}, {1, [][]float64{{1, 2}}, nil}, {1, [][]float64{{1, 2}}, [][]float64{{1, 2}}}} {
+		if err := prog.Run(c.rows, c.in, c.out); !errors.Is(err, ErrShape) {
+			t.Errorf("Run(%v): error %v, want ErrShape", c, err)
+		}
+	}
+	panics := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { panic("while building") })
+	if err := panics.Run(1, [][]float64{{1, 2}}, nil); err == nil || !strings.Contains(err.Error(), "while building") {
+		t.Errorf("panic while building: %v", err)
+	}
+	if _, err := Rows(nil, 3); !errors.Is(err, ErrShape) {
+		t.Errorf("Rows(nil): %v", err)
+	}
+}

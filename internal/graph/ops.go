@@ -1,0 +1,234 @@
+package graph
+
+import (
+	"fmt"
+	"math"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/internal/kernel"
+)
+
+// elementwise is a function of one element with its derivative as a function
+// of the element and the value.
+func elementwise(name string, x *gorgonia.Node, f func(x float64) float64, slope func(x, y float64) float64) (*gorgonia.Node, error) {
+	return Apply(Spec{
+		Name: name, Shape: x.Shape(),
+		Run: Generic(mapTo[float64](f), mapTo[float32](f)),
+		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			d, err := Apply(Spec{
+				Name: "gradient of " + name, Shape: x.Shape(),
+				Run: Generic(mapBack[float64](slope), mapBack[float32](slope)),
+			}, grad, in[0], out)
+			return gorgonia.Nodes{d}, err
+		},
+	}, x)
+}
+
+func mapTo[T kernel.Float](f func(float64) float64) func(out []T, in [][]T) error {
+	return func(out []T, in [][]T) error {
+		for i, x := range in[0] {
+			out[i] = T(f(float64(x)))
+		}
+		return nil
+	}
+}
+
+func mapBack[T kernel.Float](slope func(x, y float64) float64) func(out []T, in [][]T) error {
+	return func(out []T, in [][]T) error {
+		d, x, y := in[0], in[1], in[2]
+		for i := range out {
+			out[i] = d[i] * T(slope(float64(x[i]), float64(y[i])))
+		}
+		return nil
+	}
+}
+
+// ELU is the exponential linear unit: x for x > 0, exp(x) − 1 otherwise.
+func ELU(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return elementwise("ELU", x,
+		func(x float64) float64 {
+			if x > 0 {
+				return x
+			}
+			return math.Expm1(x)
+		},
+		func(x, y float64) float64 { return math.Min(y, 0) + 1 })
+}
+
+// LnCosh is ln cosh x, element by element, without overflow.
+func LnCosh(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return elementwise("ln cosh", x, LnCoshOf, func(x, _ float64) float64 { return math.Tanh(x) })
+}
+
+// LnCoshOf returns ln cosh x.
+func LnCoshOf(x float64) float64 {
+	x = math.Abs(x)
+	return x + math.Log1p(math.Exp(-2*x)) - math.Ln2
+}
+
+// LogAddExp is ln(exp a + exp b), element by element, for nodes of equal
+// shape.
+func LogAddExp(a, b *gorgonia.Node) (*gorgonia.Node, error) {
+	if !a.Shape().Eq(b.Shape()) {
+		return nil, fmt.Errorf("log-sum-exp: %w: %v and %v", ErrShape, a.Shape(), b.Shape())
+	}
+	return Apply(Spec{
+		Name: "log-sum-exp", Shape: a.Shape(),
+		Run: Generic(logAddExp[float64], logAddExp[float32]),
+		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			var d gorgonia.Nodes
+			for _, x := range in {
+				n, err := Apply(Spec{
+					Name: "gradient of log-sum-exp", Shape: x.Shape(),
+					Run: Generic(softmax[float64], softmax[float32]),
+				}, grad, x, out)
+				if err != nil {
+					return nil, err
+				}
+				d = append(d, n)
+			}
+			return d, nil
+		},
+	}, a, b)
+}
+
+func logAddExp[T kernel.Float](out []T, in [][]T) error {
+	for i, a := range in[0] {
+		hi, lo := float64(a), float64(in[1][i])
+		if lo > hi {
+			hi, lo = lo, hi
+		}
+		if hi != lo { // equal infinities included
+			hi += math.Log1p(math.Exp(lo - hi))
+		} else {
+			hi += math.Ln2
+		}
+		out[i] = T(hi)
+	}
+	return nil
+}
+
+func softmax[T kernel.Float](out []T, in [][]T) error {
+	for i, d := range in[0] {
+		out[i] = d * T(math.Exp(float64(in[1][i]-in[2][i])))
+	}
+	return nil
+}
+
+// Combine is the sum of nodes of equal shape with constant coefficients, plus
+// a constant: c + Σ a_i x_i.
+func Combine(c float64, a []float64, x ...*gorgonia.Node) (*gorgonia.Node, error) {
+	for _, y := range x[1:] {
+		if !y.Shape().Eq(x[0].Shape()) {
+			return nil, fmt.Errorf("sum: %w: %v and %v", ErrShape, x[0].Shape(), y.Shape())
+		}
+	}
+	return Apply(Spec{
+		Name: "sum", Shape: x[0].Shape(),
+		Run: Generic(combine[float64](c, a), combine[float32](c, a)),
+		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			var d gorgonia.Nodes
+			for _, v := range a {
+				n, err := Combine(0, []float64{v}, grad)
+				if err != nil {
+					return nil, err
+				}
+				d = append(d, n)
+			}
+			return d, nil
+		},
+	}, x...)
+}
+
+func combine[T kernel.Float](c float64, a []float64) func(out []T, in [][]T) error {
+	return func(out []T, in [][]T) error {
+		for i := range out {
+			out[i] = T(c)
+		}
+		for k, x := range in {
+			f := T(a[k])
+			for i, v := range x {
+				out[i] += f * v
+			}
+		}
+		return nil
+	}
+}
+
+// Total is the sum of all elements times a constant, a scalar.
+func Total(factor float64, x *gorgonia.Node) (*gorgonia.Node, error) {
+	return Apply(Spec{
+		Name: "total",
+		Run:  Generic(total[float64](factor), total[float32](factor)),
+		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			d, err := Apply(Spec{
+				Name: "gradient of total", Shape: x.Shape(),
+				Run: Generic(spread[float64](factor), spread[float32](factor)),
+			}, grad)
+			return gorgonia.Nodes{d}, err
+		},
+	}, x)
+}
+
+func total[T kernel.Float](factor float64) func(out []T, in [][]T) error {
+	return func(out []T, in [][]T) error {
+		s := 0.0
+		for _, v := range in[0] {
+			s += float64(v)
+		}
+		out[0] = T(factor * s)
+		return nil
+	}
+}
+
+func spread[T kernel.Float](factor float64) func(out []T, in [][]T) error {
+	return func(out []T, in [][]T) error {
+		for i := range out {
+			out[i] = T(factor) * in[0][0]
+		}
+		return nil
+	}
+}
+
+// Part is the range of a vector that starts at from, in the given shape.
+func Part(x *gorgonia.Node, from int, shape tensor.Shape) (*gorgonia.Node, error) {
+	size := shape.TotalSize()
+	return Apply(Spec{
+		Name: "part", Shape: shape,
+		Run: Generic(part[float64](from, size), part[float32](from, size)),
+		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			d, err := place(grad, from, in[0].Shape().TotalSize())
+			return gorgonia.Nodes{d}, err
+		},
+	}, x)
+}
+
+func part[T kernel.Float](from, size int) func(out []T, in [][]T) error {
+	return func(out []T, in [][]T) error {
+		copy(out, in[0][from:from+size])
+		return nil
+	}
+}
+
+// place is the opposite of Part: a vector of the given length, zero but for
+// the elements of x.
+func place(x *gorgonia.Node, from, length int) (*gorgonia.Node, error) {
+	return Apply(Spec{
+		Name: "place", Shape: tensor.Shape{length},
+		Run: Generic(placed[float64](from), placed[float32](from)),
+		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			d, err := Part(grad, from, in[0].Shape())
+			return gorgonia.Nodes{d}, err
+		},
+	}, x)
+}
+
+func placed[T kernel.Float](from int) func(out []T, in [][]T) error {
+	return func(out []T, in [][]T) error {
+		clear(out)
+		copy(out[from:], in[0])
+		return nil
+	}
+}

@@ -1,0 +1,240 @@
+package graph
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Builder builds the graph of a program for one number of rows: given its
+// inputs, (rows, cols) matrices, it returns the nodes of its results.
+type Builder func(in []*gorgonia.Node) (out []*gorgonia.Node, err error)
+
+// Program is a function of batches of rows, compiled once per number of rows.
+// It is safe for concurrent use; calls with the same number of rows take
+// turns.
+type Program struct {
+	dtype tensor.Dtype
+	cols  []int
+	build Builder
+
+	mu       sync.Mutex
+	compiled []*machine // most recently used last
+}
+
+// maxCompiled is the number of row counts a program remembers.
+const maxCompiled = 8
+
+// building serialises the building of graphs, which races inside Gorgonia.
+var building sync.Mutex
+
+// NewProgram returns a program in the given precision, whose inputs have the
+// given numbers of columns. Nothing is built before the first run.
+func NewProgram(dt tensor.Dtype, cols []int, build Builder) *Program {
+	return &Program{dtype: dt, cols: cols, build: build}
+}
+
+// Run evaluates the program on in, one row-major slice of rows·cols per input,
+// and copies the results to out, one slice per result; nil ones are skipped.
+func (p *Program) Run(rows int, in, out [][]float64) error {
+	if rows <= 0 {
+		return fmt.Errorf("%w: %d rows", ErrShape, rows)
+	}
+	if len(in) != len(p.cols) {
+		return fmt.Errorf("%w: %d inputs, want %d", ErrShape, len(in), len(p.cols))
+	}
+	for i, x := range in {
+		if len(x) != rows*p.cols[i] {
+			return fmt.Errorf("%w: input %d has %d values, want %d rows of %d", ErrShape, i, len(x), rows, p.cols[i])
+		}
+	}
+	m, err := p.machine(rows)
+	if err != nil {
+		return err
+	}
+	return m.run(in, out)
+}
+
+// Compile builds the program for a number of rows ahead of its first run.
+func (p *Program) Compile(rows int) error {
+	_, err := p.machine(rows)
+	return err
+}
+
+func (p *Program) machine(rows int) (*machine, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, m := range p.compiled {
+		if m.rows == rows {
+			p.compiled = append(slices.Delete(p.compiled, i, i+1), m)
+			return m, nil
+		}
+	}
+	m, err := p.compile(rows)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.compiled) == maxCompiled {
+		p.compiled = slices.Delete(p.compiled, 0, 1)
+	}
+	p.compiled = append(p.compiled, m)
+	return m, nil
+}
+
+// machine is a program compiled for one number of rows.
+type machine struct {
+	rows int
+
+	mu  sync.Mutex
+	vm  gorgonia.VM
+	in  []any // data of the bound inputs
+	out []*result
+}
+
+// result is where an output of the graph is caught before the machine may
+// overwrite it.
+type result struct {
+	size int
+	dst  []float64 // for the run under way, or nil
+}
+
+func (p *Program) compile(rows int) (m *machine, err error) {
+	building.Lock()
+	defer building.Unlock()
+	defer recovered(&err)
+
+	g := gorgonia.NewGraph()
+	m = &machine{rows: rows}
+	var in, roots gorgonia.Nodes
+	for i, cols := range p.cols {
+		v := tensor.New(tensor.Of(p.dtype), tensor.WithShape(rows, cols))
+		m.in = append(m.in, flat(v))
+		in = append(in, gorgonia.NewMatrix(g, p.dtype, gorgonia.WithShape(rows, cols),
+			gorgonia.WithName(fmt.Sprintf("input %d", i)), gorgonia.WithValue(v)))
+	}
+	out, err := p.build(in)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range out {
+		r := &result{size: max(1, n.Shape().TotalSize())}
+		m.out = append(m.out, r)
+		c, err := Apply(Spec{Name: "result", Run: func(_ any, in []any) error {
+			if r.dst != nil {
+				convert(r.dst, in[0])
+			}
+			return nil
+		}}, n)
+		if err != nil {
+			return nil, err
+		}
+		roots = append(roots, c)
+	}
+	if err := distinct(g); err != nil {
+		return nil, err
+	}
+	used := g.ExactSubgraphRoots(roots...).AllNodes()
+	for _, n := range used {
+		if o, ok := n.Op().(*op); ok && o.spec.Used != nil {
+			o.spec.Used()
+		}
+	}
+	var inputs gorgonia.Nodes
+	for _, n := range used {
+		if n.IsVar() && n.Op() == nil {
+			inputs = append(inputs, n)
+		}
+	}
+	if len(inputs) == 0 {
+		return nil, errors.New("the results depend on no input")
+	}
+	prog, locs, err := gorgonia.CompileFunction(g, inputs, roots)
+	if err != nil {
+		return nil, err
+	}
+	m.vm = gorgonia.NewTapeMachine(g, gorgonia.WithPrecompiled(prog, locs))
+	return m, nil
+}
+
+// distinct checks that no two nodes share a hash: Gorgonia tells nodes apart
+// by it.
+func distinct(g *gorgonia.ExprGraph) error {
+	seen := make(map[uint32]*gorgonia.Node, len(g.AllNodes()))
+	for _, n := range g.AllNodes() {
+		h := n.Hashcode()
+		if other, ok := seen[h]; ok && other != n {
+			return fmt.Errorf("nodes %v and %v have the same hash", n, other)
+		}
+		seen[h] = n
+	}
+	return nil
+}
+
+func (m *machine) run(in, out [][]float64) (err error) {
+	if len(out) != len(m.out) {
+		return fmt.Errorf("%w: %d results, want %d", ErrShape, len(out), len(m.out))
+	}
+	for i, r := range m.out {
+		if out[i] != nil && len(out[i]) != r.size {
+			return fmt.Errorf("%w: result %d takes %d values, want %d", ErrShape, i, len(out[i]), r.size)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	defer recovered(&err)
+	for i, x := range in {
+		convert(m.in[i], x)
+	}
+	for i, r := range m.out {
+		r.dst = out[i]
+	}
+	// Not Reset after the run: a machine that has stopped half-way must start
+	// at the beginning too.
+	m.vm.Reset()
+	err = m.vm.RunAll()
+	for _, r := range m.out {
+		r.dst = nil
+	}
+	return err
+}
+
+// Grad returns the gradients of a scalar cost with respect to input nodes. It
+// must be called once per graph at most.
+func Grad(cost *gorgonia.Node, wrt ...*gorgonia.Node) ([]*gorgonia.Node, error) {
+	return gorgonia.Grad(cost, wrt...)
+}
+
+// Noder is a parameter: something with one node per graph, in the precision
+// of x.
+type Noder interface {
+	Node(x *gorgonia.Node) *gorgonia.Node
+}
+
+// ParamGrad is Grad with respect to parameters; those that x's graph does not
+// contain give nil.
+func ParamGrad[P Noder](cost, x *gorgonia.Node, params []P) ([]*gorgonia.Node, error) {
+	grads := make([]*gorgonia.Node, len(params))
+	var wrt gorgonia.Nodes
+	var index []int
+	for i, p := range params {
+		before := len(x.Graph().AllNodes())
+		if n := p.Node(x); len(x.Graph().AllNodes()) == before {
+			wrt, index = append(wrt, n), append(index, i)
+		}
+	}
+	if len(wrt) == 0 {
+		return grads, nil
+	}
+	d, err := gorgonia.Grad(cost, wrt...)
+	if err != nil {
+		return nil, err
+	}
+	for k, i := range index {
+		grads[i] = d[k]
+	}
+	return grads, nil
+}

@@ -1,0 +1,203 @@
+package kernel
+
+import "math"
+
+// Transform is a parametrised bijection of rows of Dim values, evaluated on
+// one tile at a time. Implementations are immutable and safe for concurrent
+// use; everything they write is passed in.
+type Transform[T Float] interface {
+	Dim() int
+	Params() int
+	// Scratch is the length of the scratch space for Run and for Grad.
+	Scratch() (run, grad int)
+	// Run replaces the tile x by its image and adds the logarithm of the
+	// Jacobian determinant of each row to logDet.
+	Run(x, logDet, w []T, inverse bool, scratch []T)
+	// Grad replaces dx, the gradient with respect to the image of x, by the
+	// one with respect to x, given that of the log-determinants, and adds the
+	// gradient of the parameters to dw unless dw is nil. x is destroyed.
+	Grad(dw, dx, x, dLogDet, w []T, inverse bool, scratch []T)
+}
+
+// Coupling is the shape of one affine coupling: the columns in Keep pass
+// through and feed two nets, those in Move become y·exp(s) + t with
+// s = scale·tanh(S(kept)) and t = T(kept) (paper, eq. B.1). Its parameters
+// are those of S, the scales, those of T.
+type Coupling struct {
+	Keep, Move []int
+	S, T       Net
+}
+
+// Params is the number of parameters.
+func (c *Coupling) Params() int { return c.S.Params() + len(c.Move) + c.T.Params() }
+
+// saved is the length of what a coupling keeps for its gradient: kept
+// columns, activations, and per moved column the factor f of the update and
+// the derivative u with respect to s.
+func (c *Coupling) saved() int {
+	return (len(c.Keep)+2*len(c.Move))*Lanes + c.S.acts() + c.T.acts()
+}
+
+// Affine is a Real NVP block: a chain of affine couplings, the first one
+// nearest to the latent side.
+type Affine[T Float] struct {
+	dim       int
+	couplings []Coupling
+	at        []int // offset of each coupling's parameters; the last is their number
+	saved     int   // longest of what one coupling saves
+	savedAll  int
+	scratch   int
+}
+
+// NewAffine returns the block of the given couplings on rows of dim values.
+func NewAffine[T Float](dim int, couplings []Coupling) *Affine[T] {
+	b := &Affine[T]{dim: dim, couplings: couplings, at: make([]int, len(couplings)+1)}
+	for k := range couplings {
+		c := &couplings[k]
+		b.at[k+1] = b.at[k] + c.Params()
+		b.saved = max(b.saved, c.saved())
+		b.savedAll += c.saved()
+		b.scratch = max(b.scratch, c.S.scratch(), c.T.scratch())
+	}
+	b.scratch += 3 * dim * Lanes // ds, dt and dKeep
+	return b
+}
+
+func (b *Affine[T]) Dim() int    { return b.dim }
+func (b *Affine[T]) Params() int { return b.at[len(b.couplings)] }
+
+func (b *Affine[T]) Scratch() (run, grad int) { return b.saved, b.savedAll + b.scratch }
+
+func (b *Affine[T]) Run(x, logDet, w []T, inverse bool, scratch []T) {
+	for i := range b.couplings {
+		k := b.order(i, inverse)
+		couplingRun(&b.couplings[k], x, logDet, w[b.at[k]:b.at[k+1]], inverse, scratch)
+	}
+}
+
+func (b *Affine[T]) Grad(dw, dx, x, dLogDet, w []T, inverse bool, scratch []T) {
+	saved, scratch := scratch[:b.savedAll], scratch[b.savedAll:]
+	var void [Lanes]T // log-determinants are known already
+	at := 0
+	for i := range b.couplings {
+		k := b.order(i, inverse)
+		c := &b.couplings[k]
+		couplingRun(c, x, void[:], w[b.at[k]:b.at[k+1]], inverse, saved[at:])
+		at += c.saved()
+	}
+	for i := len(b.couplings) - 1; i >= 0; i-- {
+		k := b.order(i, inverse)
+		c := &b.couplings[k]
+		at -= c.saved()
+		var d []T
+		if dw != nil {
+			d = dw[b.at[k]:b.at[k+1]]
+		}
+		couplingGrad(c, d, dx, dLogDet, w[b.at[k]:b.at[k+1]], inverse, saved[at:], scratch)
+	}
+}
+
+// order is the index of the i-th coupling to be applied.
+func (b *Affine[T]) order(i int, inverse bool) int {
+	if inverse {
+		return len(b.couplings) - 1 - i
+	}
+	return i
+}
+
+// split cuts what a coupling saves into its parts.
+func split[T Float](c *Coupling, saved []T) (in, f, u, actS, actT []T) {
+	nk, nm := len(c.Keep)*Lanes, len(c.Move)*Lanes
+	in, saved = saved[:nk], saved[nk:]
+	f, saved = saved[:nm], saved[nm:]
+	u, saved = saved[:nm], saved[nm:]
+	actS, saved = saved[:c.S.acts()], saved[c.S.acts():]
+	return in, f, u, actS, saved[:c.T.acts()]
+}
+
+// couplingRun applies one coupling to the tile x and fills saved.
+func couplingRun[T Float](c *Coupling, x, logDet, w []T, inverse bool, saved []T) {
+	in, f, u, actS, actT := split(c, saved)
+	for i, k := range c.Keep {
+		copy(in[i*Lanes:(i+1)*Lanes], x[k*Lanes:])
+	}
+	nm, ws := len(c.Move), c.S.Params()
+	scale := w[ws : ws+nm]
+	th := netRun(c.S, w, in, actS)
+	tanh(th)
+	t := netRun(c.T, w[ws+nm:], in, actT)
+	logDet = logDet[:Lanes]
+	for i, m := range c.Move {
+		a, at := scale[i], i*Lanes
+		y, th, t := x[m*Lanes:(m+1)*Lanes], th[at:at+Lanes], t[at:at+Lanes]
+		f, u := f[at:at+Lanes], u[at:at+Lanes]
+		if inverse {
+			for l, v := range th {
+				s := a * v
+				e := T(math.Exp(float64(-s)))
+				v := (y[l] - t[l]) * e
+				f[l], u[l], y[l] = e, -v, v
+				logDet[l] -= s
+			}
+		} else {
+			for l, v := range th {
+				s := a * v
+				e := T(math.Exp(float64(s)))
+				v := y[l] * e
+				f[l], u[l], y[l] = e, v, v+t[l]
+				logDet[l] += s
+			}
+		}
+	}
+}
+
+// couplingGrad is the gradient of couplingRun, from what that saved.
+func couplingGrad[T Float](c *Coupling, dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T) {
+	in, f, u, actS, actT := split(c, saved)
+	nk, nm, ws := len(c.Keep), len(c.Move), c.S.Params()
+	ds, scratch := scratch[:nm*Lanes], scratch[nm*Lanes:]
+	dt, scratch := scratch[:nm*Lanes], scratch[nm*Lanes:]
+	dKeep, scratch := scratch[:nk*Lanes], scratch[nk*Lanes:]
+
+	scale, th := w[ws:ws+nm], actS[len(actS)-nm*Lanes:]
+	sign := T(1)
+	if inverse {
+		sign = -1
+	}
+	dLogDet = dLogDet[:Lanes]
+	for i, m := range c.Move {
+		a, at := scale[i], i*Lanes
+		d, th := dx[m*Lanes:(m+1)*Lanes], th[at:at+Lanes]
+		f, u := f[at:at+Lanes], u[at:at+Lanes]
+		ds, dt := ds[at:at+Lanes], dt[at:at+Lanes]
+		var dScale T
+		for l, v := range th {
+			g := d[l]*u[l] + sign*dLogDet[l]
+			dScale += g * v
+			ds[l] = g * a * (1 - v*v)
+			df := d[l] * f[l]
+			if inverse {
+				dt[l] = -df
+			} else {
+				dt[l] = d[l]
+			}
+			d[l] = df
+		}
+		if dw != nil {
+			dw[ws+i] += dScale
+		}
+	}
+	clear(dKeep)
+	var dwS, dwT []T
+	if dw != nil {
+		dwS, dwT = dw[:ws], dw[ws+nm:]
+	}
+	netBack(c.S, dwS, dKeep, w, in, actS, ds, scratch)
+	netBack(c.T, dwT, dKeep, w[ws+nm:], in, actT, dt, scratch)
+	for i, k := range c.Keep {
+		d := dx[k*Lanes : (k+1)*Lanes]
+		for l, v := range dKeep[i*Lanes : (i+1)*Lanes] {
+			d[l] += v
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package kernel
+
+// dense sets out = W·in + b for a tile of inputs: W is (no, ni) row-major,
+// in is ni values and out is no values of Lanes rows. b may be nil.
+//
+// Two outputs times four rows are kept in registers while the inputs stream
+// by: six loads serve sixteen operations.
+func dense[T Float](out, w, b, in []T, no, ni int) {
+	w, in, out = w[:no*ni], in[:ni*Lanes], out[:no*Lanes]
+	j := 0
+	for ; j+1 < no; j += 2 {
+		w0, w1 := w[j*ni:(j+1)*ni], w[(j+1)*ni:(j+2)*ni]
+		w1 = w1[:len(w0)]
+		var b0, b1 T
+		if b != nil {
+			b0, b1 = b[j], b[j+1]
+		}
+		o0, o1 := out[j*Lanes:(j+1)*Lanes], out[(j+1)*Lanes:(j+2)*Lanes]
+		for l := 0; l < Lanes; l += 4 {
+			p0, p1, p2, p3 := b0, b0, b0, b0
+			q0, q1, q2, q3 := b1, b1, b1, b1
+			at := l
+			for i, u := range w0 {
+				v := w1[i]
+				x := (*[4]T)(in[at:])
+				at += Lanes
+				p0 += u * x[0]
+				p1 += u * x[1]
+				p2 += u * x[2]
+				p3 += u * x[3]
+				q0 += v * x[0]
+				q1 += v * x[1]
+				q2 += v * x[2]
+				q3 += v * x[3]
+			}
+			*(*[4]T)(o0[l:]) = [4]T{p0, p1, p2, p3}
+			*(*[4]T)(o1[l:]) = [4]T{q0, q1, q2, q3}
+		}
+	}
+	for ; j < no; j++ {
+		w0 := w[j*ni : (j+1)*ni]
+		var b0 T
+		if b != nil {
+			b0 = b[j]
+		}
+		o0 := out[j*Lanes : (j+1)*Lanes]
+		for l := 0; l < Lanes; l += 4 {
+			p0, p1, p2, p3 := b0, b0, b0, b0
+			at := l
+			for _, u := range w0 {
+				x := (*[4]T)(in[at:])
+				at += Lanes
+				p0 += u * x[0]
+				p1 += u * x[1]
+				p2 += u * x[2]
+				p3 += u * x[3]
+			}
+			*(*[4]T)(o0[l:]) = [4]T{p0, p1, p2, p3}
+		}
+	}
+}
+
+// denseBack sets din = Wᵀ·dz. wt is scratch for the (ni, no) transpose of W:
+// the weights are few and used for every row of the tile.
+func denseBack[T Float](din, w, dz, wt []T, no, ni int) {
+	wt = wt[:no*ni]
+	for j := range no {
+		for i, v := range w[j*ni : (j+1)*ni] {
+			wt[i*no+j] = v
+		}
+	}
+	dense(din, wt, nil, dz, ni, no)
+}
+
+// denseGrad adds the gradients of the weights and the bias summed over the
+// rows of the tile: dw += dz·inᵀ, db += Σ dz.
+func denseGrad[T Float](dw, db, dz, in []T, no, ni int) {
+	j := 0
+	for ; j+1 < no; j += 2 {
+		z0, z1 := (*[Lanes]T)(dz[j*Lanes:]), (*[Lanes]T)(dz[(j+1)*Lanes:])
+		var s0, s1 T
+		for l := range Lanes {
+			s0 += z0[l]
+			s1 += z1[l]
+		}
+		db[j] += s0
+		db[j+1] += s1
+		d0, d1 := dw[j*ni:(j+1)*ni], dw[(j+1)*ni:(j+2)*ni]
+		i := 0
+		for ; i+1 < ni; i += 2 {
+			x0, x1 := (*[Lanes]T)(in[i*Lanes:]), (*[Lanes]T)(in[(i+1)*Lanes:])
+			var a, b, c, d, e, f, g, h T
+			for l := 0; l < Lanes; l += 2 {
+				a += z0[l] * x0[l]
+				b += z0[l] * x1[l]
+				c += z1[l] * x0[l]
+				d += z1[l] * x1[l]
+				e += z0[l+1] * x0[l+1]
+				f += z0[l+1] * x1[l+1]
+				g += z1[l+1] * x0[l+1]
+				h += z1[l+1] * x1[l+1]
+			}
+			d0[i] += a + e
+			d0[i+1] += b + f
+			d1[i] += c + g
+			d1[i+1] += d + h
+		}
+		for ; i < ni; i++ {
+			x0 := (*[Lanes]T)(in[i*Lanes:])
+			var a, c T
+			for l := range Lanes {
+				a += z0[l] * x0[l]
+				c += z1[l] * x0[l]
+			}
+			d0[i] += a
+			d1[i] += c
+		}
+	}
+	for ; j < no; j++ {
+		z0 := (*[Lanes]T)(dz[j*Lanes:])
+		var s0 T
+		for l := range Lanes {
+			s0 += z0[l]
+		}
+		db[j] += s0
+		for i := range ni {
+			x0 := (*[Lanes]T)(in[i*Lanes:])
+			var a T
+			for l := range Lanes {
+				a += z0[l] * x0[l]
+			}
+			dw[j*ni+i] += a
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package kernel
+
+// Net is the shape of a multilayer perceptron: ELU hidden layers and linear
+// outputs. Its parameters are one flat slice, layer by layer: the weights
+// (out, in) row-major, then the biases.
+type Net struct {
+	sizes []int // in, hidden..., out
+}
+
+// NewNet returns the net with the given numbers of inputs, hidden units per
+// layer (none for a linear map) and outputs, all positive.
+func NewNet(in int, hidden []int, out int) Net {
+	return Net{append(append([]int{in}, hidden...), out)}
+}
+
+// Params is the number of parameters.
+func (n Net) Params() int {
+	p := 0
+	for k := 1; k < len(n.sizes); k++ {
+		p += n.sizes[k] * (n.sizes[k-1] + 1)
+	}
+	return p
+}
+
+// Layers is the number of dense layers.
+func (n Net) Layers() int { return len(n.sizes) - 1 }
+
+// Layer returns the weights (out, in) and biases of dense layer k as parts of
+// the parameter slice w.
+func (n Net) Layer(w []float64, k int) (weights, biases []float64) {
+	at := 0
+	for i := 0; ; i++ {
+		nw, nb := n.sizes[i]*n.sizes[i+1], n.sizes[i+1]
+		if i == k {
+			return w[at : at+nw : at+nw], w[at+nw : at+nw+nb : at+nw+nb]
+		}
+		at += nw + nb
+	}
+}
+
+// acts is the length of the activations: every layer's outputs in turn.
+func (n Net) acts() int {
+	a := 0
+	for _, s := range n.sizes[1:] {
+		a += s
+	}
+	return a * Lanes
+}
+
+func (n Net) out() int { return n.sizes[len(n.sizes)-1] }
+
+func (n Net) widest() int {
+	w := 0
+	for _, s := range n.sizes {
+		w = max(w, s)
+	}
+	return w
+}
+
+// scratch is the length of the scratch space that netBack needs.
+func (n Net) scratch() int {
+	w := n.widest()
+	return 2*w*Lanes + w*w
+}
+
+// netRun evaluates the net on a tile. act keeps the activations for netBack;
+// its last out()·Lanes values, which are returned, are the outputs.
+func netRun[T Float](n Net, w, x, act []T) []T {
+	last := len(n.sizes) - 1
+	for k := 1; k <= last; k++ {
+		ni, no := n.sizes[k-1], n.sizes[k]
+		dense(act, w, w[no*ni:], x, no, ni)
+		x, act, w = act[:no*Lanes], act[no*Lanes:], w[no*(ni+1):]
+		if k < last {
+			elu(x)
+		}
+	}
+	return x
+}
+
+// netBack takes the gradient dout of the outputs back to the inputs, adding
+// it to dx, and adds that of the parameters to dw unless dw is nil. x and act
+// are those of netRun; dout is destroyed.
+func netBack[T Float](n Net, dw, dx, w, x, act, dout, scratch []T) {
+	width := n.widest() * Lanes
+	d, next, wt := dout, scratch[:width], scratch[2*width:]
+	spare := scratch[width : 2*width]
+	wEnd, aEnd := n.Params(), n.acts()
+	for k := len(n.sizes) - 1; k >= 1; k-- {
+		ni, no := n.sizes[k-1], n.sizes[k]
+		wAt := wEnd - no*(ni+1)
+		aAt := aEnd - no*Lanes
+		in := x
+		if k > 1 {
+			in = act[aAt-ni*Lanes : aAt]
+		}
+		if dw != nil {
+			denseGrad(dw[wAt:], dw[wAt+no*ni:], d, in, no, ni)
+		}
+		denseBack(next, w[wAt:], d, wt, no, ni)
+		if k > 1 {
+			eluBack(next[:ni*Lanes], in)
+		}
+		wEnd, aEnd = wAt, aAt
+		d, next, spare = next, spare, next
+	}
+	for i, v := range d[:n.sizes[0]*Lanes] {
+		dx[i] += v
+	}
+}
