@@ -145,7 +145,7 @@ func checkOp(t *testing.T, c opCase, rows int) {
 		if err != nil {
 			return nil, err
 		}
-		return weighted(flatY, weights[:size])
+		return Dot(flatY, weights[:size])
 	}
 	program := func(dt tensor.Dtype, grad bool) *Program {
 		return NewProgram(dt, c.cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
@@ -204,22 +204,6 @@ func checkOp(t *testing.T, c opCase, rows int) {
 			}
 		}
 	}
-}
-
-// weighted is Σ w_i x_i of a vector.
-func weighted(x *gorgonia.Node, w []float64) (*gorgonia.Node, error) {
-	c, err := Apply(Spec{
-		Name: "weights", Shape: tensor.Shape{len(w)},
-		Run: func(out any, _ []any) error { convert(out, w); return nil },
-	}, x)
-	if err != nil {
-		return nil, err
-	}
-	prod, err := gorgonia.HadamardProd(x, c)
-	if err != nil {
-		return nil, err
-	}
-	return Total(1, prod)
 }
 
 func TestLogAddExpExtremes(t *testing.T) {

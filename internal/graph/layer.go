@@ -25,7 +25,7 @@ func NewLayer(t64 kernel.Transform[float64], t32 kernel.Transform[float32], n in
 // then the log-determinants.
 func State(x *gorgonia.Node) (*gorgonia.Node, error) {
 	s := x.Shape()
-	return place(x, 0, s[0]*(s[1]+1))
+	return place(x, 0, tensor.Shape{s[0] * (s[1] + 1)})
 }
 
 // Unstate unpacks a state of rows of n values.

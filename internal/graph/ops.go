@@ -159,34 +159,43 @@ func combine[T kernel.Float](c float64, a []float64) func(out []T, in [][]T) err
 
 // Total is the sum of all elements times a constant, a scalar.
 func Total(factor float64, x *gorgonia.Node) (*gorgonia.Node, error) {
+	w := make([]float64, x.Shape().TotalSize())
+	for i := range w {
+		w[i] = factor
+	}
+	return Dot(x, w)
+}
+
+// Dot is the scalar Σ w_i x_i over all elements of x, with constant weights.
+func Dot(x *gorgonia.Node, w []float64) (*gorgonia.Node, error) {
 	return Apply(Spec{
-		Name: "total",
-		Run:  Generic(total[float64](factor), total[float32](factor)),
+		Name: "dot",
+		Run:  Generic(dot[float64](w), dot[float32](w)),
 		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			d, err := Apply(Spec{
-				Name: "gradient of total", Shape: x.Shape(),
-				Run: Generic(spread[float64](factor), spread[float32](factor)),
+				Name: "gradient of dot", Shape: x.Shape(),
+				Run: Generic(spread[float64](w), spread[float32](w)),
 			}, grad)
 			return gorgonia.Nodes{d}, err
 		},
 	}, x)
 }
 
-func total[T kernel.Float](factor float64) func(out []T, in [][]T) error {
+func dot[T kernel.Float](w []float64) func(out []T, in [][]T) error {
 	return func(out []T, in [][]T) error {
 		s := 0.0
-		for _, v := range in[0] {
-			s += float64(v)
+		for i, v := range in[0] {
+			s += w[i] * float64(v)
 		}
-		out[0] = T(factor * s)
+		out[0] = T(s)
 		return nil
 	}
 }
 
-func spread[T kernel.Float](factor float64) func(out []T, in [][]T) error {
+func spread[T kernel.Float](w []float64) func(out []T, in [][]T) error {
 	return func(out []T, in [][]T) error {
 		for i := range out {
-			out[i] = T(factor) * in[0][0]
+			out[i] = T(w[i]) * in[0][0]
 		}
 		return nil
 	}
@@ -199,7 +208,7 @@ func Part(x *gorgonia.Node, from int, shape tensor.Shape) (*gorgonia.Node, error
 		Name: "part", Shape: shape,
 		Run: Generic(part[float64](from, size), part[float32](from, size)),
 		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-			d, err := place(grad, from, in[0].Shape().TotalSize())
+			d, err := place(grad, from, in[0].Shape())
 			return gorgonia.Nodes{d}, err
 		},
 	}, x)
@@ -212,11 +221,11 @@ func part[T kernel.Float](from, size int) func(out []T, in [][]T) error {
 	}
 }
 
-// place is the opposite of Part: a vector of the given length, zero but for
-// the elements of x.
-func place(x *gorgonia.Node, from, length int) (*gorgonia.Node, error) {
+// place is the opposite of Part: zeros in the given shape with the elements of
+// x in their place.
+func place(x *gorgonia.Node, from int, shape tensor.Shape) (*gorgonia.Node, error) {
 	return Apply(Spec{
-		Name: "place", Shape: tensor.Shape{length},
+		Name: "place", Shape: shape,
 		Run: Generic(placed[float64](from), placed[float32](from)),
 		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			d, err := Part(grad, from, in[0].Shape())
@@ -231,4 +240,9 @@ func placed[T kernel.Float](from int) func(out []T, in [][]T) error {
 		copy(out[from:], in[0])
 		return nil
 	}
+}
+
+// Flatten is a matrix as a vector, row by row.
+func Flatten(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return Part(x, 0, tensor.Shape{x.Shape().TotalSize()})
 }

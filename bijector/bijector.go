@@ -1,0 +1,161 @@
+// Package bijector holds invertible differentiable maps x = g(z) between a
+// latent space and a physical space, as builders of Gorgonia graphs.
+//
+// A density p(z) is carried along by a change of variables (Li and Wang, PRL
+// 121, 260601 (2018), eq. 1),
+//
+//	ln q(x) = ln p(z) − ln |det ∂x/∂z|,
+//
+// so a Bijector returns, with the image of each row, the logarithm of the
+// Jacobian determinant. Forward is z → x (generation), Inverse is x → z
+// (inference, the direction of the renormalization flow). Nodes that hold
+// configurations are (rows, Dim) matrices with one configuration per row;
+// log-determinants are (rows) vectors in nats. A graph may be float64 or
+// float32; parameters follow.
+//
+// RealNVP is the block of the paper. Chain, Invert and Permutation compose.
+// Disentangler and Decimator place a block on the tiles of a lattice, with
+// shared weights; package flow stacks them into hierarchies. Package
+// bijectortest checks any Bijector, a user's own included.
+package bijector
+
+import (
+	"errors"
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+)
+
+// Errors are wrapped with what was wrong and where.
+var (
+	// ErrShape reports a node, slice or lattice whose extents do not fit.
+	ErrShape = graph.ErrShape
+	// ErrTiles reports tiles that overlap, leave the lattice, or do not fit
+	// their block.
+	ErrTiles = errors.New("invalid tiles")
+	// ErrPartition reports a bipartition or permutation that is none.
+	ErrPartition = errors.New("invalid partition")
+	// ErrSettings reports a setting outside its range.
+	ErrSettings = errors.New("invalid setting")
+)
+
+// Bijector builds the nodes of an invertible differentiable map x = g(z) on
+// rows of Dim values. Implementations must treat every row alike and must be
+// safe for concurrent use as long as parameters are not changed.
+type Bijector interface {
+	// Dim returns the number of values per row.
+	Dim() int
+	// Forward maps z, (rows, Dim), to x and ln |det ∂x/∂z|, (rows).
+	Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error)
+	// Inverse maps x, (rows, Dim), to z and ln |det ∂z/∂x|, (rows).
+	Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error)
+	// Params returns the parameters, each once, always in the same order.
+	Params() []*Param
+}
+
+// stateful bijectors can work on a state, the packed form of a batch and its
+// log-determinants (graph.State), so that a chain of them copies nothing.
+type stateful interface {
+	Bijector
+	// state maps state to state; nil, nil means that the bijector turns out
+	// not to be able to.
+	state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error)
+	isStateful() bool
+}
+
+// apply is b.Forward or b.Inverse, with the result checked.
+func apply(b Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node, err error) {
+	rows, err := graph.Rows(x, b.Dim())
+	if err != nil {
+		return nil, nil, fmt.Errorf("bijector: %T: %w", b, err)
+	}
+	if inverse {
+		y, logDet, err = b.Inverse(x)
+	} else {
+		y, logDet, err = b.Forward(x)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if r, err := graph.Rows(y, b.Dim()); err != nil || r != rows {
+		return nil, nil, fmt.Errorf("bijector: %T: %w: image of %v has shape %v", b, ErrShape, x.Shape(), y.Shape())
+	}
+	if logDet == nil || !logDet.IsVector() || logDet.Shape()[0] != rows {
+		return nil, nil, fmt.Errorf("bijector: %T: %w: log-determinant must be a (%d) vector", b, ErrShape, rows)
+	}
+	return y, logDet, nil
+}
+
+// run applies bijectors one after the other and adds their log-determinants.
+func run(bs []Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node, err error) {
+	dim := bs[0].Dim()
+	if _, err := graph.Rows(x, dim); err != nil {
+		return nil, nil, fmt.Errorf("bijector: %w", err)
+	}
+	var state *gorgonia.Node // the batch, if packed
+	var logDets []*gorgonia.Node
+	unpack := func() error {
+		if state == nil {
+			return nil
+		}
+		var d *gorgonia.Node
+		if x, d, err = graph.Unstate(state, dim); err == nil {
+			logDets, state = append(logDets, d), nil
+		}
+		return err
+	}
+	for i := range bs {
+		b := bs[i]
+		if inverse {
+			b = bs[len(bs)-1-i]
+		}
+		if s, ok := b.(stateful); ok && s.isStateful() {
+			if state == nil {
+				if state, err = graph.State(x); err != nil {
+					return nil, nil, err
+				}
+			}
+			if state, err = s.state(state, inverse); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		if err := unpack(); err != nil {
+			return nil, nil, err
+		}
+		var d *gorgonia.Node
+		if x, d, err = apply(b, x, inverse); err != nil {
+			return nil, nil, err
+		}
+		logDets = append(logDets, d)
+	}
+	if err := unpack(); err != nil {
+		return nil, nil, err
+	}
+	if len(logDets) == 1 {
+		return x, logDets[0], nil
+	}
+	ones := make([]float64, len(logDets))
+	for i := range ones {
+		ones[i] = 1
+	}
+	logDet, err = graph.Combine(0, ones, logDets...)
+	return x, logDet, err
+}
+
+// union collects the parameters of several bijectors, each once.
+func union(bs []Bijector) []*Param {
+	var ps []*Param
+	seen := map[*Param]bool{}
+	for _, b := range bs {
+		for _, p := range b.Params() {
+			if !seen[p] {
+				seen[p] = true
+				ps = append(ps, p)
+			}
+		}
+	}
+	return ps
+}

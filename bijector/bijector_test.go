@@ -1,0 +1,88 @@
+package bijector_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/bijector/bijectortest"
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func block(dim int, seed uint64, s bijector.RealNVPSettings) *bijector.RealNVP {
+	s.Src = rand.NewPCG(seed, 1)
+	return must(bijector.NewRealNVP(dim, &s))
+}
+
+func coupling(dim int, keep []int, seed uint64) *bijector.Coupling {
+	return must(bijector.NewCoupling(dim, keep, must(bijector.NewMLP(len(keep), []int{5, 4}, dim-len(keep), rand.NewPCG(seed, 2)))))
+}
+
+// Every constructor keeps the promises of a Bijector.
+func TestConformance(t *testing.T) {
+	small := bijector.RealNVPSettings{Couplings: 3, Hidden: []int{5, 3}}
+	twoByTwo := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
+	on := func(l *bijector.Layer, n int) bijector.Bijector { return must(l.On(n)) }
+	shared := block(4, 9, small)
+	for name, b := range map[string]bijector.Bijector{
+		"RealNVP":              block(4, 1, small),
+		"RealNVP of 2":         block(2, 2, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{4}}),
+		"RealNVP of 5, linear": block(5, 3, bijector.RealNVPSettings{Couplings: 4, Hidden: []int{}}),
+		"RealNVP, uneven":      block(4, 4, bijector.RealNVPSettings{Keep: [][]int{{3}, {2, 0, 1}, {1, 3}}, Hidden: []int{4}}),
+		"Coupling":             coupling(4, []int{2, 0}, 5),
+		"Coupling of one":      coupling(3, []int{1}, 6),
+		"Coupling to one":      coupling(3, []int{2, 1}, 6),
+		"Chain":                must(bijector.NewChain(coupling(4, []int{0, 1}, 7), shared, must(bijector.NewPermutation([]int{2, 0, 3, 1})), shared)),
+		"Invert":               bijector.Invert(block(4, 8, small)),
+		"Invert of Chain":      bijector.Invert(must(bijector.NewChain(shared, coupling(4, []int{3}, 10)))),
+		"Permutation":          must(bijector.NewPermutation([]int{2, 0, 1})),
+		"Disentangler":         on(must(bijector.Disentangler(shared, twoByTwo)), 16),
+		"Disentangler, nodes":  on(must(bijector.Disentangler(coupling(4, []int{1, 2}, 11), twoByTwo)), 16),
+		"Disentangler, partly": on(must(bijector.Disentangler(coupling(2, []int{1}, 11), [][]int{{4, 0}, {1, 3}})), 6),
+		"Decimator":            on(must(bijector.Decimator(shared, must(bijector.Tiles([]int{4, 4}, 2, 2, 0)), 0)), 16),
+		"Decimator, chain":     on(must(bijector.Decimator(must(bijector.NewChain(shared, shared)), twoByTwo, 3, 1)), 16),
+		"user's":               cubic{2},
+	} {
+		t.Run(name, func(t *testing.T) { bijectortest.Check(t, b) })
+	}
+}
+
+// cubic is what a user may write: x = sinh z, value by value, with built-in
+// nodes only.
+type cubic struct{ dim int }
+
+func (c cubic) Dim() int                  { return c.dim }
+func (c cubic) Params() []*bijector.Param { return nil }
+
+func (c cubic) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	up := gorgonia.Must(gorgonia.Exp(z))
+	down := gorgonia.Must(gorgonia.Exp(gorgonia.Must(gorgonia.Neg(z))))
+	half := gorgonia.NewConstant(0.5)
+	if z.Dtype() == tensor.Float32 {
+		half = gorgonia.NewConstant(float32(0.5))
+	}
+	x = gorgonia.Must(gorgonia.Mul(half, gorgonia.Must(gorgonia.Sub(up, down))))
+	cosh := gorgonia.Must(gorgonia.Mul(half, gorgonia.Must(gorgonia.Add(up, down))))
+	logDet = gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Log(cosh)), 1))
+	return x, logDet, nil
+}
+
+func (c cubic) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	one := gorgonia.NewConstant(1.0)
+	if x.Dtype() == tensor.Float32 {
+		one = gorgonia.NewConstant(float32(1))
+	}
+	root := gorgonia.Must(gorgonia.Sqrt(gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Square(x)), one))))
+	z = gorgonia.Must(gorgonia.Log(gorgonia.Must(gorgonia.Add(x, root))))
+	logDet = gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Neg(gorgonia.Must(gorgonia.Log(root)))), 1))
+	return z, logDet, nil
+}

@@ -1,0 +1,337 @@
+// Package bijectortest checks that a bijector keeps its promises.
+package bijectortest
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/internal/graph"
+)
+
+// TB is the part of testing.TB that Check uses.
+type TB interface {
+	Helper()
+	Errorf(format string, args ...any)
+}
+
+const (
+	roundTrip = 1e-12 // of a value, relative beyond 1
+	slope     = 1e-6  // of a derivative, relative beyond 1, against differences
+	single    = 2e-3  // of float32 against float64, relative beyond 1
+	step      = 1e-5  // of the differences
+	rows      = 3
+	sampled   = 24 // coordinates whose derivatives are checked, of each kind
+)
+
+// Check reports through t every law that b breaks, in both directions, on
+// random configurations and with random weights:
+//
+//   - Inverse undoes Forward and Forward undoes Inverse, to 1e-12 of a value;
+//   - the log-determinant is that of the numerical Jacobian matrix;
+//   - the gradients of inputs and parameters agree with finite differences,
+//     to 1e-6, on two consecutive runs of one graph;
+//   - a row's image does not depend on the other rows or their number;
+//   - inputs and parameters are left alone;
+//   - float32 agrees with float64 to single precision.
+//
+// The values of the parameters are replaced while Check runs and restored
+// afterwards, so b must not be in use elsewhere. Its Dim should be small: the
+// work grows as its third power. The configurations are standard normal.
+func Check(t TB, b bijector.Bijector) {
+	t.Helper()
+	c := &checker{t: t, b: b, rnd: rand.New(rand.NewPCG(2018, 1802))}
+	for _, p := range b.Params() {
+		v := p.Value().Float64s()
+		keep := slices.Clone(v)
+		defer copy(v, keep)
+		for i := range v {
+			v[i] += 0.3 * c.rnd.NormFloat64()
+		}
+	}
+	for _, inverse := range []bool{false, true} {
+		c.direction(inverse)
+	}
+}
+
+type checker struct {
+	t       TB
+	b       bijector.Bijector
+	rnd     *rand.Rand
+	inverse bool
+}
+
+func (c *checker) errorf(format string, args ...any) {
+	c.t.Helper()
+	name := "Forward"
+	if c.inverse {
+		name = "Inverse"
+	}
+	c.t.Errorf("%T.%s: %s", c.b, name, fmt.Sprintf(format, args...))
+}
+
+// image is the program of one direction: the image and the log-determinants.
+func (c *checker) image(dt tensor.Dtype, inverse bool) *graph.Program {
+	return graph.NewProgram(dt, []int{c.b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		y, d, err := c.apply(in[0], inverse)
+		return []*gorgonia.Node{y, d}, err
+	})
+}
+
+func (c *checker) apply(x *gorgonia.Node, inverse bool) (y, d *gorgonia.Node, err error) {
+	if inverse {
+		return c.b.Inverse(x)
+	}
+	return c.b.Forward(x)
+}
+
+func (c *checker) direction(inverse bool) {
+	c.t.Helper()
+	c.inverse = inverse
+	dim := c.b.Dim()
+	x := make([]float64, rows*dim)
+	for i := range x {
+		x[i] = c.rnd.NormFloat64()
+	}
+	there, back := c.image(tensor.Float64, inverse), c.image(tensor.Float64, !inverse)
+	var params []float64
+	for _, p := range c.b.Params() {
+		params = append(params, p.Value().Float64s()...)
+	}
+
+	y, d, ok := c.eval(there, rows, x)
+	if !ok {
+		return
+	}
+	c.undone(back, x, y, d)
+	c.jacobian(there, x, d)
+	c.independence(there, x, y, d)
+	c.precision(x, y, d)
+	c.gradients(x)
+
+	at := 0
+	for _, p := range c.b.Params() {
+		v := p.Value().Float64s()
+		if !slices.Equal(v, params[at:at+len(v)]) {
+			c.errorf("parameter %s changed", p.Name())
+		}
+		at += len(v)
+	}
+}
+
+// eval runs a program on a copy of x and checks that the copy is left alone.
+func (c *checker) eval(p *graph.Program, rows int, x []float64) (y, d []float64, ok bool) {
+	c.t.Helper()
+	in := slices.Clone(x)
+	y, d = make([]float64, len(x)), make([]float64, rows)
+	if err := p.Run(rows, [][]float64{in}, [][]float64{y, d}); err != nil {
+		c.errorf("%d rows: %v", rows, err)
+		return nil, nil, false
+	}
+	if !slices.Equal(in, x) {
+		c.errorf("input changed")
+	}
+	return y, d, true
+}
+
+func (c *checker) undone(back *graph.Program, x, y, d []float64) {
+	c.t.Helper()
+	for range 2 {
+		x2, d2, ok := c.eval(back, rows, y)
+		if !ok {
+			return
+		}
+		for i := range x {
+			if !near(x2[i], x[i], roundTrip) {
+				c.errorf("value %d comes back as %g from %g (off by %.2g)", i, x2[i], x[i], x2[i]-x[i])
+			}
+		}
+		for r := range d {
+			if !near(d2[r], -d[r], roundTrip*float64(c.b.Dim())) {
+				c.errorf("row %d: log-determinant %g, of the way back %g", r, d[r], d2[r])
+			}
+		}
+	}
+}
+
+func (c *checker) jacobian(there *graph.Program, x, d []float64) {
+	c.t.Helper()
+	dim := c.b.Dim()
+	jac := make([]*mat.Dense, rows)
+	for r := range jac {
+		jac[r] = mat.NewDense(dim, dim, nil)
+	}
+	shifted := slices.Clone(x)
+	shift := func(j int, by float64) ([]float64, bool) {
+		for r := range rows {
+			shifted[r*dim+j] = x[r*dim+j] + by
+		}
+		y, _, ok := c.eval(there, rows, shifted)
+		for r := range rows {
+			shifted[r*dim+j] = x[r*dim+j]
+		}
+		return y, ok
+	}
+	for j := range dim {
+		up, ok1 := shift(j, step)
+		down, ok2 := shift(j, -step)
+		if !ok1 || !ok2 {
+			return
+		}
+		for r := range rows {
+			for i := range dim {
+				jac[r].Set(i, j, (up[r*dim+i]-down[r*dim+i])/(2*step))
+			}
+		}
+	}
+	for r := range rows {
+		if want, _ := mat.LogDet(jac[r]); !near(d[r], want, 1e-6) {
+			c.errorf("row %d: log-determinant %g, of the numerical Jacobian %g", r, d[r], want)
+		}
+	}
+}
+
+func (c *checker) independence(there *graph.Program, x, y, d []float64) {
+	c.t.Helper()
+	dim := c.b.Dim()
+	for r := range rows {
+		y1, d1, ok := c.eval(there, 1, x[r*dim:(r+1)*dim])
+		if ok && (!slices.Equal(y1, y[r*dim:(r+1)*dim]) || d1[0] != d[r]) {
+			c.errorf("row %d has another image when it is alone", r)
+		}
+	}
+}
+
+func (c *checker) precision(x, y, d []float64) {
+	c.t.Helper()
+	y32, d32, ok := c.eval(c.image(tensor.Float32, c.inverse), rows, x)
+	if !ok {
+		return
+	}
+	for i := range y {
+		if !near(y32[i], y[i], single) {
+			c.errorf("value %d is %g in float32, %g in float64", i, y32[i], y[i])
+		}
+	}
+	for r := range d {
+		if !near(d32[r], d[r], single) {
+			c.errorf("row %d: log-determinant %g in float32, %g in float64", r, d32[r], d[r])
+		}
+	}
+}
+
+// gradients checks the gradient of the cost Σ w_i y_i + v_r d_r with random
+// weights w and v.
+func (c *checker) gradients(x []float64) {
+	c.t.Helper()
+	dim := c.b.Dim()
+	w := make([]float64, rows*dim+rows)
+	for i := range w {
+		w[i] = c.rnd.NormFloat64()
+	}
+	build := func(grad bool) *graph.Program {
+		return graph.NewProgram(tensor.Float64, []int{dim}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			y, d, err := c.apply(in[0], c.inverse)
+			if err != nil {
+				return nil, err
+			}
+			cost, err := weigh(y, d, w)
+			if err != nil || !grad {
+				return []*gorgonia.Node{cost}, err
+			}
+			// One Grad per graph: inputs and parameters together.
+			noders := []graph.Noder{input{in[0]}}
+			for _, p := range c.b.Params() {
+				noders = append(noders, p)
+			}
+			g, err := graph.ParamGrad(cost, in[0], noders)
+			if err != nil {
+				return nil, err
+			}
+			out := []*gorgonia.Node{cost}
+			for i, n := range g {
+				if n == nil {
+					return nil, fmt.Errorf("parameter %d takes no part", i-1)
+				}
+				out = append(out, n)
+			}
+			return out, nil
+		})
+	}
+	values := [][]float64{slices.Clone(x)}
+	for _, p := range c.b.Params() {
+		values = append(values, p.Value().Float64s())
+	}
+	value, program := build(false), build(true)
+	cost := func() float64 {
+		out := make([]float64, 1)
+		if err := value.Run(rows, values[:1], [][]float64{out}); err != nil {
+			return math.NaN()
+		}
+		return out[0]
+	}
+	grads := [][]float64{nil}
+	for _, v := range values {
+		grads = append(grads, make([]float64, len(v)))
+	}
+	for run := range 2 {
+		if err := program.Run(rows, values[:1], grads); err != nil {
+			c.errorf("gradient: %v", err)
+			return
+		}
+		for k, v := range values {
+			for _, i := range c.rnd.Perm(len(v))[:min(len(v), sampled)] {
+				at := v[i]
+				v[i] = at + step
+				up := cost()
+				v[i] = at - step
+				down := cost()
+				v[i] = at
+				if want := (up - down) / (2 * step); !near(grads[1+k][i], want, slope) {
+					name := "input"
+					if k > 0 {
+						name = "parameter " + c.b.Params()[k-1].Name()
+					}
+					c.errorf("run %d: gradient of %s [%d] is %g, by differences %g", run, name, i, grads[1+k][i], want)
+				}
+			}
+		}
+	}
+}
+
+// input makes an input node a graph.Noder.
+type input struct{ n *gorgonia.Node }
+
+func (i input) Node(*gorgonia.Node) *gorgonia.Node { return i.n }
+
+// weigh is the scalar Σ w_i y_i + v_r d_r.
+func weigh(y, d *gorgonia.Node, w []float64) (*gorgonia.Node, error) {
+	size := y.Shape().TotalSize()
+	var sums []*gorgonia.Node
+	for _, part := range []struct {
+		x *gorgonia.Node
+		w []float64
+	}{{y, w[:size]}, {d, w[size:]}} {
+		flat, err := graph.Flatten(part.x)
+		if err != nil {
+			return nil, err
+		}
+		s, err := graph.Dot(flat, part.w)
+		if err != nil {
+			return nil, err
+		}
+		sums = append(sums, s)
+	}
+	return graph.Combine(0, []float64{1, 1}, sums...)
+}
+
+// near compares relative to values beyond 1. It is false for NaN.
+func near(got, want, tol float64) bool {
+	return math.Abs(got-want) <= tol*(1+math.Abs(want))
+}

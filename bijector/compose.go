@@ -1,0 +1,123 @@
+package bijector
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+)
+
+// Chain is the composition of bijectors. It is safe for concurrent use.
+type Chain struct {
+	bs     []Bijector
+	params []*Param
+}
+
+// NewChain returns the composition x = b_n(… b_2(b_1(z))): Forward applies the
+// bijectors in the order given, Inverse in the opposite one. It fails with
+// ErrShape if there are none or their dimensions differ. A bijector may occur
+// more than once; its parameters are then shared.
+func NewChain(bs ...Bijector) (*Chain, error) {
+	if len(bs) == 0 {
+		return nil, fmt.Errorf("bijector: %w: empty chain", ErrShape)
+	}
+	for i, b := range bs {
+		if b == nil {
+			return nil, fmt.Errorf("bijector: %w: chain element %d is nil", ErrShape, i)
+		}
+		if b.Dim() != bs[0].Dim() {
+			return nil, fmt.Errorf("bijector: %w: chain element %d has dimension %d, element 0 has %d", ErrShape, i, b.Dim(), bs[0].Dim())
+		}
+	}
+	c := &Chain{bs: append([]Bijector(nil), bs...)}
+	c.params = union(c.bs)
+	return c, nil
+}
+
+// Dim returns the number of values per row.
+func (c *Chain) Dim() int { return c.bs[0].Dim() }
+
+// Params returns the parameters of all elements, each once.
+func (c *Chain) Params() []*Param { return c.params }
+
+// Forward applies the elements in order.
+func (c *Chain) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return run(c.bs, z, false)
+}
+
+// Inverse undoes the elements in the opposite order.
+func (c *Chain) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return run(c.bs, x, true)
+}
+
+// inverted is a bijector with its directions exchanged.
+type inverted struct{ Bijector }
+
+// Invert returns the inverse of b: its Forward is b.Inverse. The parameters
+// are shared.
+func Invert(b Bijector) Bijector {
+	if i, ok := b.(inverted); ok {
+		return i.Bijector
+	}
+	return inverted{b}
+}
+
+func (i inverted) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return i.Bijector.Inverse(z)
+}
+
+func (i inverted) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return i.Bijector.Forward(x)
+}
+
+// Permutation reorders the values of a row. It is safe for concurrent use.
+type Permutation struct{ perm, back []int }
+
+// NewPermutation returns the map x_i = z_perm[i], of log-determinant zero. It
+// fails with ErrPartition if perm does not hold each of 0 … n−1 once.
+func NewPermutation(perm []int) (*Permutation, error) {
+	p := &Permutation{append([]int(nil), perm...), make([]int, len(perm))}
+	seen := make([]bool, len(perm))
+	for i, k := range perm {
+		if k < 0 || k >= len(perm) || seen[k] {
+			return nil, fmt.Errorf("bijector: %w: %v is no permutation: entry %d is %d", ErrPartition, perm, i, k)
+		}
+		seen[k], p.back[k] = true, i
+	}
+	if len(perm) == 0 {
+		return nil, fmt.Errorf("bijector: %w: empty permutation", ErrPartition)
+	}
+	return p, nil
+}
+
+// Dim returns the number of values per row.
+func (p *Permutation) Dim() int { return len(p.perm) }
+
+// Params returns none.
+func (p *Permutation) Params() []*Param { return nil }
+
+// Forward maps z to x_i = z_perm[i].
+func (p *Permutation) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return permute(z, p.perm)
+}
+
+// Inverse maps x back to z.
+func (p *Permutation) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return permute(x, p.back)
+}
+
+func permute(x *gorgonia.Node, perm []int) (y, logDet *gorgonia.Node, err error) {
+	if _, err := graph.Rows(x, len(perm)); err != nil {
+		return nil, nil, fmt.Errorf("bijector: permutation: %w", err)
+	}
+	if y, err = graph.Permute(x, perm, nil); err != nil {
+		return nil, nil, err
+	}
+	// A fresh state has log-determinant zero.
+	s, err := graph.State(y)
+	if err != nil {
+		return nil, nil, err
+	}
+	return graph.Unstate(s, len(perm))
+}

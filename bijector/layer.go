@@ -1,0 +1,141 @@
+package bijector
+
+import (
+	"fmt"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+)
+
+// Layer is one block placed on tiles of sites, all tiles sharing its
+// parameters (paper, Fig. 2(c, d)). A Layer is immutable and safe for
+// concurrent use.
+type Layer struct {
+	block Bijector
+	tiles [][]int
+	keep  []int // nil: all
+	last  int   // largest site
+}
+
+// Disentangler returns the layer that applies the block to every tile and
+// passes all its outputs on. It fails with ErrTiles if a tile does not have
+// block.Dim() sites or a site occurs twice.
+func Disentangler(block Bijector, tiles [][]int) (*Layer, error) {
+	if block == nil {
+		return nil, fmt.Errorf("bijector: %w: nil block", ErrShape)
+	}
+	last, err := checkTiles(tiles, block.Dim())
+	if err != nil {
+		return nil, err
+	}
+	return &Layer{block: block, tiles: cloneTiles(tiles), last: last}, nil
+}
+
+// Decimator returns the layer that applies the block to every tile, of whose
+// outputs, in the direction of inference x → z, only those at the positions
+// keep live on at coarser scales; the others are latent variables for good.
+// It fails as Disentangler does, and with ErrTiles if keep names no position,
+// all of them, one twice or one outside the tile.
+func Decimator(block Bijector, tiles [][]int, keep ...int) (*Layer, error) {
+	l, err := Disentangler(block, tiles)
+	if err != nil {
+		return nil, err
+	}
+	l.keep = slices.Clone(keep)
+	slices.Sort(l.keep)
+	if len(keep) == 0 || len(keep) >= block.Dim() || len(slices.Compact(slices.Clone(l.keep))) != len(keep) ||
+		l.keep[0] < 0 || l.keep[len(keep)-1] >= block.Dim() {
+		return nil, fmt.Errorf("bijector: %w: a decimator of %d sites cannot keep outputs %v", ErrTiles, block.Dim(), keep)
+	}
+	return l, nil
+}
+
+// Block returns the block that all tiles share.
+func (l *Layer) Block() Bijector { return l.block }
+
+// Tiles returns the sites of each tile.
+func (l *Layer) Tiles() [][]int { return cloneTiles(l.tiles) }
+
+// Decimated returns the sites that do not live on after this layer, in the
+// order of tiles; none for a disentangler.
+func (l *Layer) Decimated() []int {
+	if l.keep == nil {
+		return nil
+	}
+	var sites []int
+	for _, t := range l.tiles {
+		for j, site := range t {
+			if !slices.Contains(l.keep, j) {
+				sites = append(sites, site)
+			}
+		}
+	}
+	return sites
+}
+
+// On returns the layer as a Bijector of rows of n sites; sites outside the
+// tiles pass through. It fails with ErrTiles if a tile reaches beyond n.
+func (l *Layer) On(n int) (Bijector, error) {
+	if l.last >= n {
+		for k, t := range l.tiles {
+			for _, site := range t {
+				if site >= n {
+					return nil, fmt.Errorf("bijector: tile %d: %w: site %d is off a lattice of %d sites", k, ErrTiles, site, n)
+				}
+			}
+		}
+	}
+	t := &tiled{layer: l, n: n}
+	if b, ok := l.block.(*RealNVP); ok {
+		t.fused = b.layer(n, l.tiles)
+	}
+	return t, nil
+}
+
+// tiled is a layer on a lattice.
+type tiled struct {
+	layer *Layer
+	n     int
+	fused *graph.Layer // nil: the block is built from nodes
+}
+
+func (t *tiled) Dim() int         { return t.n }
+func (t *tiled) Params() []*Param { return t.layer.block.Params() }
+
+func (t *tiled) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return t.apply(z, false)
+}
+
+func (t *tiled) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return t.apply(x, true)
+}
+
+func (t *tiled) isStateful() bool { return t.fused != nil }
+
+func (t *tiled) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+	return t.fused.Apply(s, t.layer.block.(*RealNVP).weights.Node(s), inverse)
+}
+
+func (t *tiled) apply(x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node, err error) {
+	if t.fused != nil {
+		return run([]Bijector{t}, x, inverse)
+	}
+	if _, err := graph.Rows(x, t.n); err != nil {
+		return nil, nil, fmt.Errorf("bijector: layer: %w", err)
+	}
+	cells, err := graph.Gather(x, t.layer.tiles)
+	if err != nil {
+		return nil, nil, err
+	}
+	cells, d, err := apply(t.layer.block, cells, inverse)
+	if err != nil {
+		return nil, nil, err
+	}
+	if y, err = graph.Scatter(x, cells, t.layer.tiles); err != nil {
+		return nil, nil, err
+	}
+	logDet, err = graph.SumTiles(d, len(t.layer.tiles))
+	return y, logDet, err
+}

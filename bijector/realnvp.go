@@ -1,0 +1,249 @@
+package bijector
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/kernel"
+)
+
+// RealNVPSettings configures a RealNVP block. A zero field means its default.
+type RealNVPSettings struct {
+	// Couplings is the number of affine couplings, 10 by default (paper,
+	// App. B). It follows from Keep if that is given.
+	Couplings int
+	// Hidden is the number of units of each hidden layer of the s- and the
+	// t-networks, 10, 10, 10 by default, the network of the authors' released
+	// command. A non-nil empty slice means linear networks.
+	Hidden []int
+	// Keep lists for each coupling the positions that pass through and feed
+	// the networks. By default half the positions, rounded up, are drawn at
+	// random for every other coupling, which the next one complements.
+	Keep [][]int
+	// Src draws bipartitions and initial weights. It is required.
+	Src rand.Source
+}
+
+// RealNVP is the block of the paper (App. B; Dinh, Sohl-Dickstein and Bengio,
+// arXiv:1605.08803): a chain of affine couplings
+//
+//	x_keep = z_keep,  x_move = z_move ⊙ exp(s(z_keep)) + t(z_keep),
+//
+// where s = scale ⊙ tanh(S), with a learnable scale, and t = T; S and T are
+// multilayer perceptrons with ELU units. The whole block is one operation of
+// the graph. A RealNVP is safe for concurrent use as long as its parameters
+// are not changed.
+type RealNVP struct {
+	dim       int
+	couplings []kernel.Coupling
+	at        []int // offset of each coupling's parameters
+	weights   *Param
+	f64       *kernel.Affine[float64]
+	f32       *kernel.Affine[float32]
+	self      *graph.Layer
+}
+
+// NewRealNVP returns a block on rows of dim ≥ 2 values, with weights drawn so
+// that it starts near the identity: the hidden layers uniformly within
+// ±1/√inputs, biases included, the last layers a tenth of that, and the scales
+// at one.
+//
+// It fails with ErrSettings for a nil source or non-positive numbers, and
+// with ErrPartition for a bipartition that keeps all positions or none, or
+// names one twice or outside the row.
+func NewRealNVP(dim int, s *RealNVPSettings) (*RealNVP, error) {
+	if s == nil || s.Src == nil {
+		return nil, fmt.Errorf("bijector: %w: RealNVP needs a source of randomness", ErrSettings)
+	}
+	if dim < 2 {
+		return nil, fmt.Errorf("bijector: %w: RealNVP of dimension %d, want 2 or more", ErrShape, dim)
+	}
+	hidden := s.Hidden
+	if hidden == nil {
+		hidden = []int{10, 10, 10}
+	}
+	for i, h := range hidden {
+		if h <= 0 {
+			return nil, fmt.Errorf("bijector: %w: hidden layer %d has %d units", ErrSettings, i, h)
+		}
+	}
+	if s.Couplings < 0 || s.Keep != nil && s.Couplings != 0 && s.Couplings != len(s.Keep) {
+		return nil, fmt.Errorf("bijector: %w: %d couplings with %d bipartitions", ErrSettings, s.Couplings, len(s.Keep))
+	}
+	rnd := rand.New(s.Src)
+	keep := s.Keep
+	if keep == nil {
+		n := s.Couplings
+		if n == 0 {
+			n = 10
+		}
+		keep = alternating(dim, n, rnd)
+	}
+	if len(keep) == 0 {
+		return nil, fmt.Errorf("bijector: %w: no couplings", ErrSettings)
+	}
+	b := &RealNVP{dim: dim, at: []int{0}}
+	for k, kept := range keep {
+		move, err := complement(dim, kept)
+		if err != nil {
+			return nil, fmt.Errorf("bijector: coupling %d: %w", k, err)
+		}
+		net := kernel.NewNet(len(kept), hidden, len(move))
+		c := kernel.Coupling{Keep: slices.Clone(kept), Move: move, S: net, T: net}
+		b.couplings = append(b.couplings, c)
+		b.at = append(b.at, b.at[k]+c.Params())
+	}
+	b.f64, b.f32 = kernel.NewAffine[float64](dim, b.couplings), kernel.NewAffine[float32](dim, b.couplings)
+	w := make([]float64, b.f64.Params())
+	var err error
+	if b.weights, err = NewParam("realnvp", w, len(w)); err != nil {
+		return nil, err
+	}
+	b.draw(rnd)
+	row := make([]int, dim)
+	for i := range row {
+		row[i] = i
+	}
+	b.self = b.layer(dim, [][]int{row})
+	return b, nil
+}
+
+// alternating draws bipartitions, every other one the complement of the one
+// before.
+func alternating(dim, n int, rnd *rand.Rand) [][]int {
+	keep := make([][]int, n)
+	for k := range keep {
+		if k%2 == 0 {
+			keep[k] = rnd.Perm(dim)[:(dim+1)/2]
+			slices.Sort(keep[k])
+		} else {
+			keep[k], _ = complement(dim, keep[k-1])
+		}
+	}
+	return keep
+}
+
+// complement returns the positions that are not kept.
+func complement(dim int, keep []int) ([]int, error) {
+	kept := make([]bool, dim)
+	for _, i := range keep {
+		if i < 0 || i >= dim || kept[i] {
+			return nil, fmt.Errorf("%w: positions %v of %d", ErrPartition, keep, dim)
+		}
+		kept[i] = true
+	}
+	var move []int
+	for i, k := range kept {
+		if !k {
+			move = append(move, i)
+		}
+	}
+	if len(keep) == 0 || len(move) == 0 {
+		return nil, fmt.Errorf("%w: keeps %d of %d positions", ErrPartition, len(keep), dim)
+	}
+	return move, nil
+}
+
+// Dense is one layer of a network as views of a block's parameters: writing
+// to them changes the block.
+type Dense struct {
+	W *mat.Dense    // (outputs, inputs)
+	B *mat.VecDense // (outputs)
+}
+
+// AffineCoupling is one coupling of a RealNVP as views of its parameters.
+type AffineCoupling struct {
+	Keep, Move []int         // positions that pass through, and that are updated
+	S, T       []Dense       // layers of the networks, from the kept positions to the moved ones
+	Scale      *mat.VecDense // multiplies the tanh of S
+}
+
+// Couplings returns views of the couplings; the first one is applied first by
+// Forward.
+func (b *RealNVP) Couplings() []AffineCoupling {
+	w := b.weights.Value().Float64s()
+	var cs []AffineCoupling
+	for k := range b.couplings {
+		c := &b.couplings[k]
+		p := w[b.at[k]:b.at[k+1]]
+		ns, nm := c.S.Params(), len(c.Move)
+		cs = append(cs, AffineCoupling{
+			Keep: slices.Clone(c.Keep), Move: slices.Clone(c.Move),
+			S: denseViews(c.S, p[:ns]), Scale: mat.NewVecDense(nm, p[ns:ns+nm:ns+nm]), T: denseViews(c.T, p[ns+nm:]),
+		})
+	}
+	return cs
+}
+
+func denseViews(n kernel.Net, w []float64) []Dense {
+	d := make([]Dense, n.Layers())
+	for k := range d {
+		weights, biases := n.Layer(w, k)
+		out := len(biases)
+		d[k] = Dense{mat.NewDense(out, len(weights)/out, weights), mat.NewVecDense(out, biases)}
+	}
+	return d
+}
+
+// draw sets the initial weights.
+func (b *RealNVP) draw(rnd *rand.Rand) {
+	for _, c := range b.Couplings() {
+		for _, net := range [][]Dense{c.S, c.T} {
+			drawLayers(net, rnd)
+		}
+		for i := range c.Scale.Len() {
+			c.Scale.SetVec(i, 1)
+		}
+	}
+}
+
+func drawLayers(net []Dense, rnd *rand.Rand) {
+	for k, d := range net {
+		out, in := d.W.Dims()
+		bound := 1 / math.Sqrt(float64(in))
+		if k == len(net)-1 {
+			bound /= 10
+		}
+		for i := range out {
+			for j := range in {
+				d.W.Set(i, j, bound*(2*rnd.Float64()-1))
+			}
+			d.B.SetVec(i, bound*(2*rnd.Float64()-1))
+		}
+	}
+}
+
+// Dim returns the number of values per row.
+func (b *RealNVP) Dim() int { return b.dim }
+
+// Params returns the one parameter of the block, a vector: coupling after
+// coupling the layers of S, each its (out, in) weights and its biases, the
+// scales, and the layers of T.
+func (b *RealNVP) Params() []*Param { return []*Param{b.weights} }
+
+// Forward maps z to x, eq. B.1.
+func (b *RealNVP) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return run([]Bijector{b}, z, false)
+}
+
+// Inverse maps x to z.
+func (b *RealNVP) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return run([]Bijector{b}, x, true)
+}
+
+func (b *RealNVP) isStateful() bool { return true }
+
+func (b *RealNVP) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+	return b.self.Apply(s, b.weights.Node(s), inverse)
+}
+
+// layer is the block on tiles of a row of n values.
+func (b *RealNVP) layer(n int, tiles [][]int) *graph.Layer {
+	return graph.NewLayer(b.f64, b.f32, n, tiles)
+}

@@ -1,0 +1,202 @@
+package hmc
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Sampler moves a set of independent chains over one density. After New a sweep
+// allocates nothing. A Sampler is not safe for concurrent use, and its source is
+// not to be used elsewhere at the same time.
+type Sampler struct {
+	density  LogDensity
+	settings Settings
+	rnd      *rand.Rand
+
+	now     state       // where the chains are, energies and gradients cached
+	trial   *trajectory // where they are trying to go
+	kinetic []float64   // kinetic energies at the start of the trajectory
+	x       *mat.Dense  // what X returns
+	logp    []float64   // what LogProb returns
+
+	sweeps, accepted, divergent int
+}
+
+// New makes a sampler of d whose chains start at the rows of x0, (chains, Dim),
+// which it copies. It evaluates d once.
+//
+// The error wraps ErrSettings for a nil density, nil or impossible settings or
+// a nil source; ErrShape when x0 is nil, has no rows or not d.Dim() columns;
+// ErrNotFinite when a position, a log-density or a gradient at the start is not
+// finite; and the density's own error, should it return one.
+func New(d LogDensity, x0 *mat.Dense, s *Settings) (*Sampler, error) {
+	settings, err := s.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkShape(d, x0); err != nil {
+		return nil, err
+	}
+	now := newState(x0)
+	for i := range now.logp {
+		if j := firstNotFinite(now.x.RawRowView(i)); j >= 0 {
+			return nil, fmt.Errorf("hmc: chain %d: coordinate %d is %v at the start: %w", i, j, now.x.At(i, j), ErrNotFinite)
+		}
+	}
+	if err := now.evaluate(d); err != nil {
+		return nil, fmt.Errorf("hmc: at the start: %w", err)
+	}
+	for i, logp := range now.logp {
+		if !finite(logp) {
+			return nil, fmt.Errorf("hmc: chain %d: log-density is %v at the start: %w", i, logp, ErrNotFinite)
+		}
+		if j := firstNotFinite(now.grad.RawRowView(i)); j >= 0 {
+			return nil, fmt.Errorf("hmc: chain %d: gradient in coordinate %d is %v at the start: %w", i, j, now.grad.At(i, j), ErrNotFinite)
+		}
+	}
+	return &Sampler{
+		density:  d,
+		settings: settings,
+		rnd:      rand.New(settings.Src),
+		now:      now,
+		trial:    newTrajectory(now),
+		kinetic:  make([]float64, len(now.logp)),
+		x:        mat.DenseCopyOf(x0),
+		logp:     make([]float64, len(now.logp)),
+	}, nil
+}
+
+// Sweep runs one trajectory of every chain and accepts or rejects each on its
+// own. It calls LogProbGrad once per leapfrog step.
+//
+// An error or a panic of the density is returned as an error that names the
+// sweep and leapfrog step. The chains are then where the last complete sweep
+// left them; only the source has moved on.
+func (s *Sampler) Sweep() error { return s.sweep(context.Background()) }
+
+// Run makes n sweeps and calls visit, unless it is nil, after each with the
+// number of the sweep in this run, from 0 to n−1.
+//
+// It stops at the first error: of a sweep, of visit, or of ctx, which is looked
+// at before every leapfrog step. The error wraps its cause, and the chains are
+// where the last complete sweep left them. As a sweep cut short has used random
+// numbers, a run stopped by ctx and taken up again samples the same density but
+// not by the same numbers. A negative n or a nil ctx is ErrSettings.
+func (s *Sampler) Run(ctx context.Context, n int, visit func(sweep int) error) error {
+	if ctx == nil {
+		return fmt.Errorf("hmc: nil context: %w", ErrSettings)
+	}
+	if n < 0 {
+		return fmt.Errorf("hmc: run of %d sweeps: %w", n, ErrSettings)
+	}
+	for k := range n {
+		if err := s.sweep(ctx); err != nil {
+			return err
+		}
+		if visit == nil {
+			continue
+		}
+		if err := visit(k); err != nil {
+			return fmt.Errorf("hmc: visit after sweep %d: %w", s.sweeps-1, err)
+		}
+	}
+	return nil
+}
+
+// X returns the positions, (chains, Dim). It is a copy in a buffer of the
+// sampler's: changing it does not move the chains, the next call of X
+// overwrites it, and no call allocates.
+func (s *Sampler) X() *mat.Dense {
+	s.x.Copy(s.now.x)
+	return s.x
+}
+
+// LogProb returns the log-density of each chain at its position, in nats, as the
+// density gave it. Like X it returns a copy that the next call overwrites.
+func (s *Sampler) LogProb() []float64 {
+	copy(s.logp, s.now.logp)
+	return s.logp
+}
+
+// Chains returns the number of chains.
+func (s *Sampler) Chains() int { return len(s.now.logp) }
+
+// Sweeps returns the number of complete sweeps so far.
+func (s *Sampler) Sweeps() int { return s.sweeps }
+
+// AcceptRate returns the fraction of trajectories accepted, of all chains in all
+// complete sweeps so far; NaN before the first.
+func (s *Sampler) AcceptRate() float64 {
+	return float64(s.accepted) / float64(s.sweeps*s.Chains())
+}
+
+// Divergent returns the number of trajectories, of all chains in all complete
+// sweeps so far, that were rejected because they met a number that is not finite
+// or ended with |ΔH| above MaxEnergyError.
+func (s *Sampler) Divergent() int { return s.divergent }
+
+func (s *Sampler) sweep(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("hmc: sweep %d: %w", s.sweeps, err)
+	}
+	eps := s.settings.StepSize * (1 + s.settings.Jitter*(2*s.rnd.Float64()-1))
+	s.trial.begin(&s.now)
+	for i := range s.kinetic {
+		v := s.trial.v.RawRowView(i)
+		for j := range v {
+			v[j] = s.rnd.NormFloat64()
+		}
+		s.kinetic[i] = s.trial.kinetic(i)
+	}
+	for step := range s.settings.Leapfrog {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("hmc: sweep %d, leapfrog step %d: %w", s.sweeps, step, err)
+		}
+		if err := s.trial.leapfrog(s.density, eps, &s.now); err != nil {
+			return fmt.Errorf("hmc: sweep %d, leapfrog step %d: %w", s.sweeps, step, err)
+		}
+	}
+	for i := range s.kinetic {
+		s.settle(i, s.rnd.Float64())
+	}
+	s.sweeps++
+	return nil
+}
+
+// settle accepts or rejects the trajectory of chain i given u, uniform in [0, 1).
+func (s *Sampler) settle(i int, u float64) {
+	if !s.trial.alive[i] {
+		s.divergent++
+		return
+	}
+	rise := s.trial.kinetic(i) - s.kinetic[i] + s.now.logp[i] - s.trial.logp[i]
+	// Negated so that a NaN, from velocities that overflowed, is divergent too.
+	// The test is on the end point alone: one on the points between would look
+	// different from the other end and so break detailed balance.
+	if !(math.Abs(rise) <= s.settings.MaxEnergyError) {
+		s.divergent++
+		return
+	}
+	if u < math.Exp(-rise) {
+		s.now.copyChain(i, &s.trial.state)
+		s.accepted++
+	}
+}
+
+func checkShape(d LogDensity, x0 *mat.Dense) error {
+	if d == nil {
+		return fmt.Errorf("hmc: nil density: %w", ErrSettings)
+	}
+	if x0 == nil || x0.IsEmpty() {
+		return fmt.Errorf("hmc: the start has no rows, need one per chain: %w", ErrShape)
+	}
+	dim := d.Dim()
+	if _, cols := x0.Dims(); cols != dim {
+		return fmt.Errorf("hmc: the start has %d columns, the density dimension %d: %w", cols, dim, ErrShape)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package hmc
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+)
+
+// Errors that the package's errors wrap, for use with errors.Is.
+var (
+	ErrShape     = errors.New("wrong shape")
+	ErrNotFinite = errors.New("not finite")
+	ErrSettings  = errors.New("bad argument or setting")
+)
+
+// Settings are the parameters of a sampler. A zero field means its default; Src
+// has none.
+type Settings struct {
+	// StepSize is the leapfrog step ε, in the units of x as the mass is one.
+	// The default is 0.1.
+	StepSize float64
+
+	// Leapfrog is the number of leapfrog steps in a trajectory, the number of
+	// density evaluations a sweep costs. The default is 10.
+	Leapfrog int
+
+	// Jitter in [0, 1) makes the step size of each trajectory
+	// StepSize·(1+Jitter·u) with u uniform in [−1, 1), the same for all chains.
+	// It breaks the resonance of a trajectory whose length is near a period of
+	// the motion. The default 0 is no jitter.
+	Jitter float64
+
+	// MaxEnergyError is the |ΔH| in nats above which a trajectory counts as
+	// divergent and is rejected. Large falls are rejected like large rises, for
+	// detailed balance forbids a move whose reverse is never made; a chain that
+	// starts so high that each trajectory sheds more than this cannot come down
+	// and needs a smaller step or a larger bound. The default is 1000.
+	MaxEnergyError float64
+
+	// Src is the source of all randomness, required. The sampler keeps it and
+	// draws, in every sweep: one uniform for the step size (whatever Jitter
+	// is), the velocities chain by chain, and one uniform per chain for
+	// acceptance (whatever becomes of the chain).
+	Src rand.Source
+}
+
+// withDefaults returns a copy with every zero field filled in.
+func (s *Settings) withDefaults() (Settings, error) {
+	if s == nil {
+		return Settings{}, fmt.Errorf("hmc: nil settings, a source is required: %w", ErrSettings)
+	}
+	c := *s
+	if c.StepSize == 0 {
+		c.StepSize = 0.1
+	}
+	if c.Leapfrog == 0 {
+		c.Leapfrog = 10
+	}
+	if c.MaxEnergyError == 0 {
+		c.MaxEnergyError = 1000
+	}
+	switch {
+	case !(c.StepSize > 0) || !finite(c.StepSize):
+		return c, fmt.Errorf("hmc: step size %v is not positive and finite: %w", c.StepSize, ErrSettings)
+	case c.Leapfrog < 0:
+		return c, fmt.Errorf("hmc: %d leapfrog steps: %w", c.Leapfrog, ErrSettings)
+	case !(c.Jitter >= 0 && c.Jitter < 1):
+		return c, fmt.Errorf("hmc: jitter %v is not in [0, 1): %w", c.Jitter, ErrSettings)
+	case !(c.MaxEnergyError > 0) || !finite(c.MaxEnergyError):
+		return c, fmt.Errorf("hmc: maximal energy error %v is not positive and finite: %w", c.MaxEnergyError, ErrSettings)
+	case c.Src == nil:
+		return c, fmt.Errorf("hmc: nil source: %w", ErrSettings)
+	}
+	return c, nil
+}
