@@ -71,18 +71,26 @@ func apply(b Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node
 	if err != nil {
 		return nil, nil, fmt.Errorf("bijector: %T: %w", b, err)
 	}
-	if inverse {
-		y, logDet, err = b.Inverse(x)
-	} else {
-		y, logDet, err = b.Forward(x)
+	// What a user wrote may panic, as Gorgonia does on misuse.
+	if err := graph.Guard(func() error {
+		if inverse {
+			y, logDet, err = b.Inverse(x)
+		} else {
+			y, logDet, err = b.Forward(x)
+		}
+		return nil
+	}); err != nil {
+		return nil, nil, fmt.Errorf("bijector: %T: %w", b, err)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if r, err := graph.Rows(y, b.Dim()); err != nil || r != rows {
-		return nil, nil, fmt.Errorf("bijector: %T: %w: image of %v has shape %v", b, ErrShape, x.Shape(), y.Shape())
+	if r, err := graph.Rows(y, b.Dim()); err != nil {
+		return nil, nil, fmt.Errorf("bijector: %T: image: %w", b, err)
+	} else if r != rows {
+		return nil, nil, fmt.Errorf("bijector: %T: %w: image of %d rows has %d", b, ErrShape, rows, r)
 	}
-	if logDet == nil || !logDet.IsVector() || logDet.Shape()[0] != rows {
+	if logDet == nil || !logDet.IsVector() || logDet.Shape().TotalSize() != rows {
 		return nil, nil, fmt.Errorf("bijector: %T: %w: log-determinant must be a (%d) vector", b, ErrShape, rows)
 	}
 	return y, logDet, nil

@@ -99,7 +99,13 @@ func (c *Coupling) split(x *gorgonia.Node) (s, t, moved *gorgonia.Node, err erro
 	if moved, err = graph.Gather(x, [][]int{c.move}); err != nil {
 		return nil, nil, nil, err
 	}
-	if s, t, err = c.c.Condition(kept); err != nil {
+	if err := graph.Guard(func() error {
+		s, t, err = c.c.Condition(kept)
+		return nil
+	}); err != nil {
+		return nil, nil, nil, fmt.Errorf("bijector: %T: %w", c.c, err)
+	}
+	if err != nil {
 		return nil, nil, nil, err
 	}
 	for _, n := range []*gorgonia.Node{s, t} {

@@ -131,7 +131,7 @@ func alternating(dim, n int, rnd *rand.Rand) [][]int {
 
 // complement returns the positions that are not kept.
 func complement(dim int, keep []int) ([]int, error) {
-	kept := make([]bool, dim)
+	kept := make([]bool, max(dim, 0))
 	for _, i := range keep {
 		if i < 0 || i >= dim || kept[i] {
 			return nil, fmt.Errorf("%w: positions %v of %d", ErrPartition, keep, dim)

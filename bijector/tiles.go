@@ -24,9 +24,9 @@ func Tiles(shape []int, size, step, offset int) ([][]int, error) {
 	count := make([]int, len(shape)) // tiles along each axis
 	cell := make([]int, len(shape))  // sites along each axis of a tile
 	for a, n := range shape {
-		if n < 1 || n%(size*step) != 0 {
-			return nil, fmt.Errorf("bijector: %w: extent %d of lattice %v is not a multiple of %d (tiles of %d sites, %d apart)",
-				ErrTiles, n, shape, size*step, size, step)
+		if step > n || size > n/step || n%(size*step) != 0 { // in this order, size*step cannot overflow
+			return nil, fmt.Errorf("bijector: %w: extent %d of lattice %v is not a multiple of %d·%d (tiles of %d sites, %d apart)",
+				ErrTiles, n, shape, size, step, size, step)
 		}
 		count[a], cell[a] = n/(size*step), size
 	}
@@ -36,7 +36,7 @@ func Tiles(shape []int, size, step, offset int) ([][]int, error) {
 		for c := range points(cell) {
 			site := 0
 			for a, n := range shape {
-				site = site*n + (offset+(t[a]*size+c[a])*step)%n
+				site = site*n + (offset%n+(t[a]*size+c[a])*step)%n
 			}
 			tile = append(tile, site)
 		}
@@ -70,6 +70,9 @@ func points(shape []int) func(yield func([]int) bool) {
 func checkTiles(tiles [][]int, dim int) (last int, err error) {
 	if len(tiles) == 0 {
 		return 0, fmt.Errorf("bijector: %w: no tiles", ErrTiles)
+	}
+	if dim < 1 {
+		return 0, fmt.Errorf("bijector: %w: a block of dimension %d", ErrTiles, dim)
 	}
 	owner := map[int]int{}
 	for k, t := range tiles {

@@ -36,18 +36,13 @@ func elu64(z []float64) {
 		k := t - round64
 		r := neg - k*ln2Hi64 - k*ln2Lo64
 		// Taylor series of expm1 to r^13: relative error 1e-17 at |r| = ln 2 / 2.
-		p := 1.0/479001600 + r*(1.0/6227020800)
-		p = 1.0/39916800 + r*p
-		p = 1.0/3628800 + r*p
-		p = 1.0/362880 + r*p
-		p = 1.0/40320 + r*p
-		p = 1.0/5040 + r*p
-		p = 1.0/720 + r*p
-		p = 1.0/120 + r*p
-		p = 1.0/24 + r*p
-		p = 1.0/6 + r*p
-		p = 0.5 + r*p
-		p = r + r*r*p
+		// Summed in pairs, which can overlap, not in one long chain.
+		r2 := r * r
+		r4 := r2 * r2
+		p01 := (0.5 + r*(1.0/6)) + r2*(1.0/24+r*(1.0/120))
+		p23 := (1.0/720 + r*(1.0/5040)) + r2*(1.0/40320+r*(1.0/362880))
+		p45 := (1.0/3628800 + r*(1.0/39916800)) + r2*(1.0/479001600+r*(1.0/6227020800))
+		p := r + r2*(p01+r4*(p23+r4*p45))
 		s := math.Float64frombits((math.Float64bits(t) + 1023) << 52)
 		z[i] = pos + (s*p + (s - 1))
 	}
@@ -65,12 +60,9 @@ func elu32(z []float32) {
 		k := t - round32
 		r := neg - k*ln2Hi32 - k*ln2Lo32
 		// Taylor series of expm1 to r^7: relative error 5e-9 at |r| = ln 2 / 2.
-		p := float32(1.0/720) + r*(1.0/5040)
-		p = 1.0/120 + r*p
-		p = 1.0/24 + r*p
-		p = 1.0/6 + r*p
-		p = 0.5 + r*p
-		p = r + r*r*p
+		r2 := r * r
+		p01 := (0.5 + r*(1.0/6)) + r2*(1.0/24+r*(1.0/120))
+		p := r + r2*(p01+r2*r2*(1.0/720+r*(1.0/5040)))
 		s := math.Float32frombits((math.Float32bits(t) + 127) << 23)
 		z[i] = pos + (s*p + (s - 1))
 	}

@@ -1,0 +1,162 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/target"
+)
+
+// Estimate is what samples x ∼ q of a model say about a target π, from their
+// ln(q/π).
+type Estimate struct {
+	Samples int
+	// Loss is the mean of ln(q/π), in nats, an upper bound of −ln Z (eq. 4),
+	// and StdErr its standard error.
+	Loss, StdErr float64
+	// Variance is the variance of ln(q/π): zero if and only if q = π/Z.
+	Variance float64
+	// ESS is the effective sample size of the weights π/q as a fraction of
+	// Samples, (Σw)²/(n Σw²).
+	ESS float64
+	// LogZ is ln⟨π/q⟩, which tends to ln Z with the number of samples; it
+	// means little where ESS·Samples is small.
+	LogZ float64
+}
+
+// moments accumulates ln(q/π).
+type moments struct {
+	n        int
+	mean, m2 float64 // of ln(q/π)
+	lw, lw2  float64 // logarithms of Σw and Σw²
+}
+
+func newMoments() moments { return moments{lw: math.Inf(-1), lw2: math.Inf(-1)} }
+
+func (s *moments) add(v float64) {
+	s.merge(moments{1, v, 0, -v, -2 * v})
+}
+
+// merge adds the samples of t (Chan, Golub and LeVeque 1983).
+func (s *moments) merge(t moments) {
+	if t.n == 0 {
+		return
+	}
+	n := float64(s.n + t.n)
+	d := t.mean - s.mean
+	s.m2 += t.m2 + d*d*float64(s.n)*float64(t.n)/n
+	s.mean += d * float64(t.n) / n
+	s.n += t.n
+	s.lw, s.lw2 = logAddExp(s.lw, t.lw), logAddExp(s.lw2, t.lw2)
+}
+
+func logAddExp(a, b float64) float64 {
+	if a < b {
+		a, b = b, a
+	}
+	if math.IsInf(b, -1) {
+		return a
+	}
+	return a + math.Log1p(math.Exp(b-a))
+}
+
+// estimate is NaN where there are too few samples.
+func (s *moments) estimate() Estimate {
+	n := float64(s.n)
+	v := s.m2 / (n - 1)
+	return Estimate{
+		Samples: s.n, Loss: s.mean, Variance: v, StdErr: math.Sqrt(v / n),
+		ESS: math.Exp(2*s.lw-s.lw2) / n, LogZ: s.lw - math.Log(n),
+	}
+}
+
+// EvaluateSettings configures Evaluate. A zero field means its default.
+type EvaluateSettings struct {
+	Samples int // 10 000 by default
+	Batch   int // samples drawn at a time, 500 by default
+	Src     rand.Source
+}
+
+// Evaluate estimates loss, effective sample size and ln Z from fresh samples
+// of m. It fails with ErrSettings for a nil source or negative numbers, with
+// ErrShape if the dimensions differ, with ErrNotFinite, naming the sample, if
+// ln q or ln π is NaN or infinite, and with the context's error.
+func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettings) (*Estimate, error) {
+	if s == nil || s.Src == nil {
+		return nil, fmt.Errorf("flow: Evaluate: %w: nil source", ErrSettings)
+	}
+	if s.Samples < 0 || s.Batch < 0 {
+		return nil, fmt.Errorf("flow: Evaluate: %w: %d samples in batches of %d", ErrSettings, s.Samples, s.Batch)
+	}
+	samples, batch := s.Samples, s.Batch
+	if samples == 0 {
+		samples = 10000
+	}
+	if batch == 0 {
+		batch = 500
+	}
+	if err := match(m, t); err != nil {
+		return nil, err
+	}
+	p := graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		logq, logpi, err := m.distill(in[0], t)
+		return []*gorgonia.Node{logq, logpi}, err
+	})
+	rnd := rand.New(s.Src)
+	sum := newMoments()
+	for sum.n < samples {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("flow: Evaluate: after %d samples: %w", sum.n, err)
+		}
+		rows := min(batch, samples-sum.n)
+		z, logq, logpi := make([]float64, rows*m.Dim()), make([]float64, rows), make([]float64, rows)
+		m.draw(z, rnd)
+		if err := p.Run(rows, [][]float64{z}, [][]float64{logq, logpi}); err != nil {
+			return nil, fmt.Errorf("flow: Evaluate: %w", err)
+		}
+		if err := sum.addRows(logq, logpi); err != nil {
+			return nil, fmt.Errorf("flow: Evaluate: samples from %d: %w", sum.n, err)
+		}
+	}
+	e := sum.estimate()
+	return &e, nil
+}
+
+// addRows adds the samples of a batch, or none if one of them is not finite.
+func (s *moments) addRows(logq, logpi []float64) error {
+	batch := newMoments()
+	for r := range logq {
+		v := logq[r] - logpi[r]
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("row %d: %w: ln q is %g, ln π is %g", r, ErrNotFinite, logq[r], logpi[r])
+		}
+		batch.add(v)
+	}
+	s.merge(batch)
+	return nil
+}
+
+// distill maps z to ln q and ln π of x = g(z).
+func (m *Model) distill(z *gorgonia.Node, t target.Density) (logq, logpi *gorgonia.Node, err error) {
+	x, logq, err := m.generate(z)
+	if err != nil {
+		return nil, nil, err
+	}
+	logpi, err = t.LogProb(x)
+	return logq, logpi, err
+}
+
+func match(m *Model, t target.Density) error {
+	if m == nil || t == nil {
+		return fmt.Errorf("flow: %w: needs a model and a target", ErrSettings)
+	}
+	if m.Dim() != t.Dim() {
+		return fmt.Errorf("flow: %w: model of dimension %d, target of dimension %d", ErrShape, m.Dim(), t.Dim())
+	}
+	return nil
+}

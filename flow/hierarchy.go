@@ -1,0 +1,106 @@
+package flow
+
+import (
+	"fmt"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/bijector"
+)
+
+// Hierarchy is a bijector made of layers at ever coarser scales (paper, Fig.
+// 1(a)). Inverse applies the layers from fine to coarse: it is the
+// renormalization flow, on which decimators leave latent variables behind.
+// Forward generates, from coarse to fine. It is safe for concurrent use as
+// long as parameters are not changed.
+type Hierarchy struct {
+	layers []*bijector.Layer
+	chain  *bijector.Chain
+	level  []int
+	levels int
+}
+
+// NewHierarchy returns the hierarchy of the given layers, fine to coarse, on n
+// sites. It fails with ErrHierarchy, naming layer, tile and site, if a layer
+// touches a site that a layer before it has decimated, and with
+// bijector.ErrTiles if a tile leaves the lattice.
+func NewHierarchy(n int, layers ...*bijector.Layer) (*Hierarchy, error) {
+	if len(layers) == 0 {
+		return nil, fmt.Errorf("flow: %w: no layers", ErrHierarchy)
+	}
+	h := &Hierarchy{layers: slices.Clone(layers), level: make([]int, n)}
+	gone := make([]int, n) // 1 + the layer that decimated the site
+	coarseToFine := make([]bijector.Bijector, len(layers))
+	for k, l := range layers {
+		if l == nil {
+			return nil, fmt.Errorf("flow: %w: layer %d is nil", ErrHierarchy, k)
+		}
+		b, err := l.On(n)
+		if err != nil {
+			return nil, fmt.Errorf("flow: layer %d: %w", k, err)
+		}
+		coarseToFine[len(layers)-1-k] = b
+		for t, tile := range l.Tiles() {
+			for _, site := range tile {
+				if gone[site] != 0 {
+					return nil, fmt.Errorf("flow: layer %d: tile %d: %w: site %d was decimated by layer %d", k, t, ErrHierarchy, site, gone[site]-1)
+				}
+			}
+		}
+		if sites := l.Decimated(); sites != nil {
+			for _, site := range sites {
+				gone[site], h.level[site] = k+1, h.levels
+			}
+			h.levels++
+		}
+	}
+	for site, k := range gone {
+		if k == 0 {
+			h.level[site] = h.levels
+		}
+	}
+	h.levels++
+	var err error
+	h.chain, err = bijector.NewChain(coarseToFine...)
+	return h, err
+}
+
+// Dim returns the number of sites.
+func (h *Hierarchy) Dim() int { return len(h.level) }
+
+// Params returns the parameters of all layers, each once, coarse to fine.
+func (h *Hierarchy) Params() []*bijector.Param { return h.chain.Params() }
+
+// Forward maps latent z to physical x, coarse to fine.
+func (h *Hierarchy) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return h.chain.Forward(z)
+}
+
+// Inverse maps physical x to latent z, fine to coarse.
+func (h *Hierarchy) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return h.chain.Inverse(x)
+}
+
+// Layers returns the layers, fine to coarse.
+func (h *Hierarchy) Layers() []*bijector.Layer { return slices.Clone(h.layers) }
+
+// Levels returns the number of levels at which latent variables live: one
+// more than there are decimator layers.
+func (h *Hierarchy) Levels() int { return h.levels }
+
+// Level returns the level of the latent variable z_site: 0 if the first
+// decimator leaves it behind, and so on to Levels()−1, the top, for those that
+// no decimator does.
+func (h *Hierarchy) Level(site int) int { return h.level[site] }
+
+// Latents returns the sites of the latent variables of a level.
+func (h *Hierarchy) Latents(level int) []int {
+	var sites []int
+	for site, l := range h.level {
+		if l == level {
+			sites = append(sites, site)
+		}
+	}
+	return sites
+}

@@ -1,0 +1,59 @@
+package flow
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/target"
+)
+
+// latent is a target seen from the latent space of a model.
+type latent struct {
+	m *Model
+	t target.Density
+}
+
+// Latent returns the density of the latent variables (paper, eqs. 6 and D.6),
+//
+//	−U(z) = ln p(z) + ln π(g(z)) − ln q(g(z)),
+//
+// up to a constant. If q = π/Z it is the prior. For a symmetrised model t must
+// have the symmetry. Configurations x = g(z) of samples z, Model.Decode, have
+// density π/Z, up to that symmetry.
+//
+// Its LogProb fails with ErrShape if the dimensions of m and t differ.
+func Latent(m *Model, t target.Density) target.Density { return &latent{m, t} }
+
+func (l *latent) Dim() int { return l.m.Dim() }
+
+func (l *latent) LogProb(z *gorgonia.Node) (*gorgonia.Node, error) {
+	if l.t.Dim() != l.m.Dim() {
+		return nil, fmt.Errorf("flow: Latent: %w: model of dimension %d, target of dimension %d", ErrShape, l.m.Dim(), l.t.Dim())
+	}
+	if len(l.m.group) < 2 { // then ln p − ln q is the log-determinant
+		x, logDet, err := l.m.b.Forward(z)
+		if err != nil {
+			return nil, err
+		}
+		logpi, err := l.t.LogProb(x)
+		if err != nil {
+			return nil, err
+		}
+		return graph.Combine(0, []float64{1, 1}, logpi, logDet)
+	}
+	logp, err := l.m.prior.LogProb(z)
+	if err != nil {
+		return nil, err
+	}
+	x, logq, err := l.m.generate(z)
+	if err != nil {
+		return nil, err
+	}
+	logpi, err := l.t.LogProb(x)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Combine(0, []float64{1, 1, -1}, logp, logpi, logq)
+}

@@ -1,0 +1,243 @@
+package flow
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"gonum.org/v1/gonum/mat"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/target"
+)
+
+// Model is a normalizing flow: a prior carried along by a bijector, made
+// symmetric by Symmetrize. It is a target.Density, normalised. It is safe for
+// concurrent use, except while its parameters are being trained.
+type Model struct {
+	prior target.Prior
+	b     bijector.Bijector
+	group []Symmetry // nil, or the whole group with the identity first
+	dtype tensor.Dtype
+
+	sample, density, encode, decode *graph.Program
+}
+
+// New returns the model of x = b.Forward(z), z drawn from p, in float64. It
+// fails with ErrShape if the dimensions differ.
+func New(p target.Prior, b bijector.Bijector) (*Model, error) {
+	if p == nil || b == nil {
+		return nil, fmt.Errorf("flow: %w: a model needs a prior and a bijector", ErrSettings)
+	}
+	if p.Dim() != b.Dim() || b.Dim() < 1 {
+		return nil, fmt.Errorf("flow: %w: prior of dimension %d, bijector of dimension %d", ErrShape, p.Dim(), b.Dim())
+	}
+	return newModel(p, b, nil, tensor.Float64), nil
+}
+
+func newModel(p target.Prior, b bijector.Bijector, group []Symmetry, dt tensor.Dtype) *Model {
+	m := &Model{prior: p, b: b, group: group, dtype: dt}
+	program := func(build graph.Builder) *graph.Program {
+		return graph.NewProgram(dt, []int{p.Dim()}, build)
+	}
+	m.sample = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		x, logq, err := m.generate(in[0])
+		return []*gorgonia.Node{x, logq}, err
+	})
+	m.density = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		logq, err := m.LogProb(in[0])
+		return []*gorgonia.Node{logq}, err
+	})
+	m.encode = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		z, d, err := b.Inverse(in[0])
+		return []*gorgonia.Node{z, d}, err
+	})
+	m.decode = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		x, d, err := b.Forward(in[0])
+		return []*gorgonia.Node{x, d}, err
+	})
+	return m
+}
+
+// Convert returns the same model with its arithmetic in float32 or float64.
+// Both share their parameters, which stay float64: training one trains the
+// other. Densities built by LogProb follow the graph they are built in.
+func (m *Model) Convert(dt tensor.Dtype) (*Model, error) {
+	if dt != tensor.Float64 && dt != tensor.Float32 {
+		return nil, fmt.Errorf("flow: %w: type %v, want float64 or float32", ErrSettings, dt)
+	}
+	return newModel(m.prior, m.b, m.group, dt), nil
+}
+
+// Dtype returns the precision of the model's arithmetic.
+func (m *Model) Dtype() tensor.Dtype { return m.dtype }
+
+// Dim returns the number of values per row.
+func (m *Model) Dim() int { return m.b.Dim() }
+
+// Prior returns the density of the latent variables.
+func (m *Model) Prior() target.Prior { return m.prior }
+
+// Bijector returns the map from latent to physical variables.
+func (m *Model) Bijector() bijector.Bijector { return m.b }
+
+// Params returns the parameters of the bijector.
+func (m *Model) Params() []*bijector.Param { return m.b.Params() }
+
+// LogProb maps x, (rows, Dim), to ln q(x), (rows): eq. 1, or D.1 for a
+// symmetrised model.
+func (m *Model) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
+	logq, err := m.inferred(x)
+	if err != nil {
+		return nil, err
+	}
+	return m.average(logq, x)
+}
+
+// generate maps z to x = g(z) and ln q(x), which without symmetrisation takes
+// no inverse pass.
+func (m *Model) generate(z *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
+	logp, err := m.prior.LogProb(z)
+	if err != nil {
+		return nil, nil, err
+	}
+	x, logDet, err := m.b.Forward(z)
+	if err != nil {
+		return nil, nil, err
+	}
+	if logq, err = graph.Combine(0, []float64{1, -1}, logp, logDet); err != nil {
+		return nil, nil, err
+	}
+	logq, err = m.average(logq, x)
+	return x, logq, err
+}
+
+// inferred is the bijector's ln q(x), by an inverse pass.
+func (m *Model) inferred(x *gorgonia.Node) (*gorgonia.Node, error) {
+	z, logDet, err := m.b.Inverse(x)
+	if err != nil {
+		return nil, err
+	}
+	logp, err := m.prior.LogProb(z)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Combine(0, []float64{1, 1}, logp, logDet)
+}
+
+// average turns the bijector's ln q(x) into the model's: the logarithm of the
+// mean of q(ηx) over the group.
+func (m *Model) average(logq, x *gorgonia.Node) (*gorgonia.Node, error) {
+	if len(m.group) < 2 {
+		return logq, nil
+	}
+	for _, g := range m.group[1:] {
+		y, err := g.node(x)
+		if err != nil {
+			return nil, err
+		}
+		other, err := m.inferred(y)
+		if err != nil {
+			return nil, err
+		}
+		if logq, err = graph.LogAddExp(logq, other); err != nil {
+			return nil, err
+		}
+	}
+	return graph.Combine(-math.Log(float64(len(m.group))), []float64{1}, logq)
+}
+
+// Sample fills x, (rows, Dim), with draws and logq, (rows), with their ln q. It
+// fails with ErrShape if the extents do not fit and with ErrSettings for a nil
+// source.
+func (m *Model) Sample(x *mat.Dense, logq []float64, src rand.Source) error {
+	rows, err := m.rows("Sample", logq, x)
+	if err != nil {
+		return err
+	}
+	if src == nil {
+		return fmt.Errorf("flow: Sample: %w: nil source", ErrSettings)
+	}
+	rnd := rand.New(src)
+	z := make([]float64, rows*m.Dim())
+	m.draw(z, rnd)
+	out := graph.Contiguous(x)
+	if err := m.sample.Run(rows, [][]float64{z}, [][]float64{out, logq}); err != nil {
+		return fmt.Errorf("flow: Sample: %w", err)
+	}
+	if len(m.group) > 1 {
+		// q_sym is the density of ηg(z) with a random η of the group.
+		n := m.Dim()
+		for r := range rows {
+			y := out[r*n : (r+1)*n]
+			copy(z[:n], y)
+			m.group[rnd.IntN(len(m.group))].apply(y, z[:n])
+		}
+	}
+	graph.Restore(x, out)
+	return nil
+}
+
+// draw fills z with rows drawn from the prior.
+func (m *Model) draw(z []float64, rnd *rand.Rand) {
+	n := m.Dim()
+	for ; len(z) > 0; z = z[n:] {
+		m.prior.Rand(z[:n], rnd)
+	}
+}
+
+// LogProbs stores ln q of every row of x, (rows, Dim), in logq, (rows). It
+// fails with ErrShape if the extents do not fit.
+func (m *Model) LogProbs(logq []float64, x *mat.Dense) error {
+	rows, err := m.rows("LogProbs", logq, x)
+	if err != nil {
+		return err
+	}
+	if err := m.density.Run(rows, [][]float64{graph.Contiguous(x)}, [][]float64{logq}); err != nil {
+		return fmt.Errorf("flow: LogProbs: %w", err)
+	}
+	return nil
+}
+
+// Encode stores z = g⁻¹(x), the latent variables of every row of x, in z, both
+// (rows, Dim), and ln |det ∂z/∂x| in logDet, (rows) or nil. It fails with
+// ErrShape if the extents do not fit.
+func (m *Model) Encode(z *mat.Dense, logDet []float64, x *mat.Dense) error {
+	return m.transform("Encode", m.encode, z, logDet, x)
+}
+
+// Decode stores x = g(z), the configurations of every row of z, in x, both
+// (rows, Dim), and ln |det ∂x/∂z| in logDet, (rows) or nil. It fails with
+// ErrShape if the extents do not fit.
+func (m *Model) Decode(x *mat.Dense, logDet []float64, z *mat.Dense) error {
+	return m.transform("Decode", m.decode, x, logDet, z)
+}
+
+func (m *Model) transform(name string, p *graph.Program, dst *mat.Dense, logDet []float64, src *mat.Dense) error {
+	rows, cols := src.Dims()
+	if logDet != nil {
+		if _, err := m.rows(name, logDet, src); err != nil {
+			return err
+		}
+	}
+	if r, c := dst.Dims(); r != rows || c != cols || cols != m.Dim() {
+		return fmt.Errorf("flow: %s: %w: from (%d, %d) to (%d, %d), want (rows, %d)", name, ErrShape, rows, cols, r, c, m.Dim())
+	}
+	out := graph.Contiguous(dst)
+	if err := p.Run(rows, [][]float64{graph.Contiguous(src)}, [][]float64{out, logDet}); err != nil {
+		return fmt.Errorf("flow: %s: %w", name, err)
+	}
+	graph.Restore(dst, out)
+	return nil
+}
+
+func (m *Model) rows(name string, perRow []float64, x *mat.Dense) (int, error) {
+	rows, cols := x.Dims()
+	if cols != m.Dim() || rows == 0 || len(perRow) != rows {
+		return 0, fmt.Errorf("flow: %s: %w: matrix (%d, %d) with %d values per row quantity, want (rows, %d) and rows", name, ErrShape, rows, cols, len(perRow), m.Dim())
+	}
+	return rows, nil
+}

@@ -1,0 +1,182 @@
+package flow
+
+import (
+	"fmt"
+
+	"github.com/neuralrg/neuralrg/bijector"
+)
+
+// NetworkSettings configures the networks that the package builds. A zero
+// field means its default, nil all of them.
+type NetworkSettings struct {
+	// Size is the linear size of a block, 2 by default: blocks act on Size^d
+	// sites of a d-dimensional lattice.
+	Size int
+	// Depth is the number of scales, by default as many as the extents of the
+	// lattice can be divided by Size. Sites that remain after the last one are
+	// latent variables.
+	Depth int
+	// Repeat is the number of times that blocks on shifted and unshifted
+	// tiles alternate within a scale, 1 by default.
+	Repeat int
+}
+
+// BlockFunc makes the block of a layer. Layers share parameters if it returns
+// the same bijector again.
+type BlockFunc func() (bijector.Bijector, error)
+
+// NewMERA returns the paper's network on a periodic lattice (Figs. 1(a) and
+// 2(c)): at each scale a layer of disentanglers on tiles shifted by one coarse
+// site, then one of decimators on unshifted tiles, which keep their first
+// output. With Repeat r there are r such pairs, of which only the last
+// decimates.
+//
+// It fails with bijector.ErrTiles if an extent is not a multiple of Size, or
+// of Size^Depth, and with the errors of block, naming the layer.
+func NewMERA(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
+	return network(shape, block, s, func(b *builder, scale, size, repeat int) {
+		for r := range repeat {
+			b.disentangle(size, scale, scale)
+			if r < repeat-1 {
+				b.disentangle(size, scale, 0)
+			}
+		}
+		b.decimate(size, scale)
+	})
+}
+
+// NewTree returns the network of decimators alone, one layer per scale (the
+// tree tensor network of the paper's discussion). Repeat is not used. It
+// fails as NewMERA does.
+func NewTree(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
+	return network(shape, block, s, func(b *builder, scale, size, repeat int) {
+		b.decimate(size, scale)
+	})
+}
+
+// NewTEBD returns the network of disentanglers alone on the finest scale
+// (paper, Fig. 2(a)): Depth times Repeat pairs of layers on unshifted and on
+// shifted tiles. Depth is 1 by default. It fails as NewMERA does, with one
+// scale.
+func NewTEBD(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
+	size, depth, repeat, err := s.defaults(shape)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil || s.Depth == 0 {
+		depth = 1
+	}
+	b := &builder{shape: shape, block: block}
+	for range depth * repeat {
+		b.disentangle(size, 1, 0)
+		b.disentangle(size, 1, 1)
+	}
+	return b.hierarchy()
+}
+
+func network(shape []int, block BlockFunc, s *NetworkSettings, layers func(b *builder, scale, size, repeat int)) (*Hierarchy, error) {
+	size, depth, repeat, err := s.defaults(shape)
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{shape: shape, block: block}
+	scale := 1
+	for range depth {
+		layers(b, scale, size, repeat)
+		scale *= size
+	}
+	return b.hierarchy()
+}
+
+func (s *NetworkSettings) defaults(shape []int) (size, depth, repeat int, err error) {
+	if s == nil {
+		s = &NetworkSettings{}
+	}
+	if s.Size < 0 || s.Size == 1 || s.Depth < 0 || s.Repeat < 0 {
+		return 0, 0, 0, fmt.Errorf("flow: %w: %+v", ErrSettings, *s)
+	}
+	size, depth, repeat = s.Size, s.Depth, s.Repeat
+	if size == 0 {
+		size = 2
+	}
+	if repeat == 0 {
+		repeat = 1
+	}
+	if depth == 0 {
+		depth = 1 // where none is possible, Tiles says why
+		for divides(shape, power(size, depth+1)) {
+			depth++
+		}
+	}
+	return size, depth, repeat, nil
+}
+
+func divides(shape []int, n int) bool {
+	for _, extent := range shape {
+		if extent%n != 0 || extent == 0 {
+			return false
+		}
+	}
+	return len(shape) > 0
+}
+
+func power(base, exponent int) int {
+	p := 1
+	for range exponent {
+		p *= base
+	}
+	return p
+}
+
+// builder collects layers until the first error.
+type builder struct {
+	shape  []int
+	block  BlockFunc
+	layers []*bijector.Layer
+	err    error
+}
+
+func (b *builder) disentangle(size, step, offset int) { b.add(size, step, offset) }
+func (b *builder) decimate(size, step int)            { b.add(size, step, 0, 0) }
+
+func (b *builder) add(size, step, offset int, keep ...int) {
+	if b.err != nil {
+		return
+	}
+	tiles, err := bijector.Tiles(b.shape, size, step, offset)
+	if err != nil {
+		b.err = fmt.Errorf("flow: layer %d: %w", len(b.layers), err)
+		return
+	}
+	if b.block == nil {
+		b.err = fmt.Errorf("flow: %w: nil block function", ErrSettings)
+		return
+	}
+	block, err := b.block()
+	if err != nil {
+		b.err = fmt.Errorf("flow: block of layer %d: %w", len(b.layers), err)
+		return
+	}
+	var l *bijector.Layer
+	if keep == nil {
+		l, err = bijector.Disentangler(block, tiles)
+	} else {
+		l, err = bijector.Decimator(block, tiles, keep...)
+	}
+	if err != nil {
+		b.err = fmt.Errorf("flow: layer %d: %w", len(b.layers), err)
+		return
+	}
+	b.layers = append(b.layers, l)
+}
+
+func (b *builder) hierarchy() (*Hierarchy, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	n := 1
+	for _, extent := range b.shape {
+		n *= extent
+	}
+	return NewHierarchy(n, b.layers...)
+}

@@ -1,0 +1,183 @@
+package target
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"gonum.org/v1/gonum/mat"
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/kernel"
+)
+
+// Ising is the continuous dual of the Ising model on a periodic lattice (Li
+// and Wang, eq. 7): with π(s) = exp(½ sᵀKs), K_ij = 1/T times the number of
+// bonds between sites i and j, the spins are summed out of a Gaussian
+// decoupling,
+//
+//	ln π(x) = −½ xᵀ(K+αI)⁻¹x + Σ ln cosh x_i.
+//
+// Given x the spins are independent, P(s_i = +1 | x) = 1/(1 + exp(−2x_i)), and
+// distributed as π(s). It is safe for concurrent use.
+type Ising struct {
+	shape    []int
+	temp     float64
+	alpha    float64
+	coupling *circulant
+	work     sync.Pool // *isingWork
+}
+
+// isingWork is the scratch space of one goroutine.
+type isingWork struct {
+	ws *workspace
+	y  []float64
+}
+
+// NewIsing returns the model on a periodic lattice at temperature T, in units
+// of the coupling, with α = 0.1 − λ_min(K), the rule of the authors' code: 0.1
+// + 4/T on a square lattice of even extents. shape has one extent (a chain) or
+// two (the square lattice), each at least 2; an extent of 2 has double bonds.
+//
+// It fails with ErrShape or ErrSettings (T not positive and finite).
+func NewIsing(shape []int, T float64) (*Ising, error) {
+	if err := checkIsing(shape, T); err != nil {
+		return nil, err
+	}
+	return NewIsingOffset(shape, T, 0.1-couplingMin(shape, T))
+}
+
+// NewIsingOffset is NewIsing with a given α. It fails with ErrSettings if
+// K+αI is not positive definite.
+func NewIsingOffset(shape []int, T, alpha float64) (*Ising, error) {
+	if err := checkIsing(shape, T); err != nil {
+		return nil, err
+	}
+	if least := couplingMin(shape, T); !(alpha > -least) || math.IsInf(alpha, 1) {
+		return nil, fmt.Errorf("target: Ising: %w: alpha is %g, want more than %g for K+αI to be positive definite", ErrSettings, alpha, -least)
+	}
+	m := &Ising{shape: slices.Clone(shape), temp: T, alpha: alpha, coupling: newCirculant(shape, T, alpha)}
+	m.work.New = func() any { return &isingWork{m.coupling.newWorkspace(), make([]float64, m.Dim())} }
+	return m, nil
+}
+
+func checkIsing(shape []int, T float64) error {
+	if len(shape) < 1 || len(shape) > 2 {
+		return fmt.Errorf("target: Ising: %w: lattice %v, want one or two extents", ErrShape, shape)
+	}
+	for _, n := range shape {
+		if n < 2 {
+			return fmt.Errorf("target: Ising: %w: lattice %v, want extents of 2 or more", ErrShape, shape)
+		}
+	}
+	if !(T > 0) || math.IsInf(T, 1) {
+		return fmt.Errorf("target: Ising: %w: temperature %g, want a positive one", ErrSettings, T)
+	}
+	return nil
+}
+
+// CriticalTemperature returns T_c = 2/ln(1+√2) of the infinite square lattice.
+func CriticalTemperature() float64 { return 2 / math.Log1p(math.Sqrt2) }
+
+// Dim returns the number of sites N.
+func (m *Ising) Dim() int { return m.coupling.size }
+
+// Alpha returns the offset α.
+func (m *Ising) Alpha() float64 { return m.alpha }
+
+// LogProb is eq. 7.
+func (m *Ising) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return graph.PerRow("target: Ising", x, m.Dim(), func() graph.RowsFunc { return m.logProb })
+}
+
+func (m *Ising) logProb(val, grad, x []float64) error {
+	n := m.Dim()
+	kernel.Rows(len(val), func(from, to int) {
+		w := m.work.Get().(*isingWork)
+		defer m.work.Put(w)
+		for r := from; r < to; r++ {
+			x := x[r*n : (r+1)*n]
+			m.coupling.solveRows(w.y, x, 1, w.ws)
+			sum := 0.0
+			for i, v := range x {
+				// With e = exp(−2|x|) − 1: ln cosh x = |x| + ln(1 + e/2) and
+				// tanh |x| = −e/(2 + e), accurate for all x.
+				a := math.Abs(v)
+				e := math.Expm1(-2 * a)
+				sum += a + math.Log1p(e/2) - 0.5*v*w.y[i]
+				if grad != nil {
+					grad[r*n+i] = math.Copysign(-e/(2+e), v) - w.y[i]
+				}
+			}
+			val[r] = sum
+		}
+	})
+	return nil
+}
+
+// LogZ returns the exact ln ∫ π(x) dx = ln Z_Ising + ½ ln det(K+αI) −
+// (N/2)[ln(2/π) − α].
+func (m *Ising) LogZ() float64 {
+	return m.SpinLogZ() + 0.5*m.coupling.logDet() - 0.5*float64(m.Dim())*(math.Log(2/math.Pi)-m.alpha)
+}
+
+// SpinLogZ returns the exact ln Z_Ising of the spins: Kaufman's formula (Phys.
+// Rev. 76, 1232 (1949)) on the torus, the transfer matrix on a chain.
+func (m *Ising) SpinLogZ() float64 {
+	if len(m.shape) == 1 {
+		return ringLogZ(m.shape[0], m.temp)
+	}
+	return torusLogZ(m.shape[0], m.shape[1], m.temp)
+}
+
+// ExactStructureFactor returns the exact ⟨m²⟩ = ⟨(Σ s_i)²⟩/N² by transfer
+// matrix, and false where that takes too long: on a square lattice with both
+// extents beyond 12.
+func (m *Ising) ExactStructureFactor() (m2 float64, ok bool) {
+	if len(m.shape) == 1 {
+		return ringM2(m.shape[0], m.temp), true
+	}
+	return torusM2(m.shape[0], m.shape[1], m.temp)
+}
+
+// StructureFactor returns the estimate of ⟨m²⟩ from one configuration x, of
+// length N: its expectation over the spins given x,
+//
+//	[(Σ tanh x_i)² − Σ tanh² x_i + N]/N².
+func (m *Ising) StructureFactor(x []float64) float64 {
+	var sum, squares float64
+	for _, v := range x {
+		t := math.Tanh(v)
+		sum += t
+		squares += t * t
+	}
+	n := float64(len(x))
+	return (sum*sum - squares + n) / (n * n)
+}
+
+// Spins draws spins ±1 given configurations x, (rows, N), into dst of the same
+// shape. It fails with ErrShape if the extents do not fit and with
+// ErrSettings for a nil source.
+func (m *Ising) Spins(dst, x *mat.Dense, src rand.Source) error {
+	rows, cols := x.Dims()
+	if r, c := dst.Dims(); cols != m.Dim() || r != rows || c != cols {
+		return fmt.Errorf("target: Ising: %w: spins (%d, %d) of configurations (%d, %d), want (rows, %d)", ErrShape, r, c, rows, cols, m.Dim())
+	}
+	if src == nil {
+		return fmt.Errorf("target: Ising: %w: nil source", ErrSettings)
+	}
+	rnd := rand.New(src)
+	for i := range rows {
+		s := dst.RawRowView(i)
+		for j, v := range x.RawRowView(i) {
+			s[j] = -1
+			if rnd.Float64()*(1+math.Exp(-2*v)) < 1 {
+				s[j] = 1
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,644 @@
+package target
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+)
+
+var isingShapes = [][]int{{2}, {3}, {16}, {2, 2}, {3, 3}, {2, 3}, {4, 4}, {5, 4}, {16, 16}}
+
+// newIsing returns the model with the given α, or with that of the rule for NaN.
+func newIsing(t testing.TB, shape []int, T, alpha float64) *Ising {
+	t.Helper()
+	var m *Ising
+	var err error
+	if math.IsNaN(alpha) {
+		m, err = NewIsing(shape, T)
+	} else {
+		m, err = NewIsingOffset(shape, T, alpha)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+var byRule = math.NaN() // α for newIsing
+
+// isingRows are configurations of all magnitudes: of order one, tiny, huge, all of
+// these at once, and zero.
+func isingRows(seed uint64, n int) *mat.Dense {
+	x := mat.NewDense(6, n, normalRows(seed, 6*n))
+	floats.Scale(1e-9, x.RawRowView(1))
+	floats.Scale(200, x.RawRowView(2))
+	for i := range n {
+		x.Set(3, i, x.At(3, i)*[]float64{200, 1, 1e-9, -1e-3}[i%4])
+		x.Set(4, i, 200)
+		x.Set(5, i, 0)
+	}
+	return x
+}
+
+// lnCosh is the definition where that is accurate and its series where it is not.
+func lnCosh(x float64) float64 {
+	if math.Abs(x) < 1e-3 {
+		return x * x / 2 * (1 - x*x/6)
+	}
+	return math.Log(math.Cosh(x))
+}
+
+func TestIsingAgainstDense(t *testing.T) {
+	for _, shape := range isingShapes {
+		for _, T := range []float64{1, criticalT, 5} {
+			for _, alpha := range []float64{byRule, 1 - couplingMin(shape, T)} {
+				m := newIsing(t, shape, T, alpha)
+				var inverse mat.Dense
+				if err := inverse.Inverse(denseCirculant(shape, T, m.Alpha())); err != nil {
+					t.Fatal(err)
+				}
+				n := m.Dim()
+				x := isingRows(1, n)
+				rows, _ := x.Dims()
+				logp, only, grad := make([]float64, rows), make([]float64, rows), mat.NewDense(rows, n, nil)
+				e := NewEvaluator(m)
+				if err := errors.Join(e.LogProbGrad(logp, grad, x), e.LogProb(only, x)); err != nil {
+					t.Fatal(err)
+				}
+				checkSameBits(t, "LogProb and LogProbGrad", only, logp)
+				for r := range rows {
+					var y mat.VecDense
+					y.MulVec(&inverse, x.RowView(r))
+					want, terms := -0.5*mat.Dot(x.RowView(r), &y), 0.0
+					for i, v := range x.RawRowView(r) {
+						want += lnCosh(v)
+						terms += math.Abs(v) * (1 + math.Abs(y.AtVec(i)))
+					}
+					if !(math.Abs(logp[r]-want) <= 1e-13*terms) {
+						t.Errorf("%v T=%g alpha=%g row %d: ln π = %v, want %v", shape, T, m.Alpha(), r, logp[r], want)
+					}
+					// The condition number of K+αI multiplies the rounding of y.
+					tol := 1e-13 * (mat.Norm(x.RowView(r), math.Inf(1)) + mat.Norm(&y, math.Inf(1)))
+					for i, v := range x.RawRowView(r) {
+						if want := math.Tanh(v) - y.AtVec(i); !(math.Abs(grad.At(r, i)-want) <= tol) {
+							t.Errorf("%v T=%g alpha=%g row %d site %d: gradient %v, want %v", shape, T, m.Alpha(), r, i, grad.At(r, i), want)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestIsingGradient(t *testing.T) {
+	for _, shape := range isingShapes {
+		for _, T := range []float64{1, criticalT, 5} {
+			m := newIsing(t, shape, T, byRule)
+			if err := CheckGrad(m, isingRows(2, m.Dim()), 1e-6); err != nil {
+				t.Errorf("%v T=%g: %v", shape, T, err)
+			}
+		}
+	}
+}
+
+// A flip of all signs, translations, reflections and, on a square, exchange of the
+// axes leave the energy alone.
+func TestIsingSymmetries(t *testing.T) {
+	const rows, cols = 4, 4
+	m := newIsing(t, []int{rows, cols}, criticalT, byRule)
+	maps := map[string]func(i, j int) (int, int){
+		"down":      func(i, j int) (int, int) { return (i + 1) % rows, j },
+		"right":     func(i, j int) (int, int) { return i, (j + 1) % cols },
+		"reflect":   func(i, j int) (int, int) { return rows - 1 - i, j },
+		"transpose": func(i, j int) (int, int) { return j, i },
+	}
+	x := mat.NewDense(1, rows*cols, normalRows(3, rows*cols))
+	logp := func(x *mat.Dense) float64 {
+		p := make([]float64, 1)
+		if err := NewEvaluator(m).LogProb(p, x); err != nil {
+			t.Fatal(err)
+		}
+		return p[0]
+	}
+	want := logp(x)
+	var minus mat.Dense
+	minus.Scale(-1, x)
+	if got := logp(&minus); got != want {
+		t.Errorf("flipped: %v, want %v", got, want)
+	}
+	for name, f := range maps {
+		y := mat.NewDense(1, rows*cols, nil)
+		for i := range rows {
+			for j := range cols {
+				k, l := f(i, j)
+				y.Set(0, k*cols+l, x.At(0, i*cols+j))
+			}
+		}
+		checkRelative(t, name, logp(y), want, 1e-13)
+	}
+}
+
+// isingStates is a small lattice in full: every spin configuration with its exact
+// probability.
+type isingStates struct {
+	spins []*mat.VecDense
+	prob  []float64
+	m2    float64
+	corr  *mat.SymDense // ⟨ssᵀ⟩
+}
+
+func allIsingStates(shape []int, T float64) *isingStates {
+	k := denseCirculant(shape, T, 0)
+	n := k.SymmetricDim()
+	all := &isingStates{corr: mat.NewSymDense(n, nil)}
+	for state := range 1 << n {
+		s := mat.NewVecDense(n, nil)
+		for i := range n {
+			s.SetVec(i, float64(2*(state>>i&1)-1))
+		}
+		all.spins = append(all.spins, s)
+		all.prob = append(all.prob, 0.5*mat.Inner(s, k, s))
+	}
+	logZ := floats.LogSumExp(all.prob)
+	for i, s := range all.spins {
+		p := math.Exp(all.prob[i] - logZ)
+		all.prob[i] = p
+		all.corr.SymRankOne(all.corr, p, s)
+		all.m2 += p * math.Pow(mat.Sum(s)/float64(n), 2)
+	}
+	return all
+}
+
+// With the spins s drawn from π(s), x given s is normal with mean (K+αI)s and
+// covariance K+αI, so that the normalised density is a mixture of normal ones: this
+// fixes ln Z together with ln π, for every α.
+func TestIsingIsMixtureOfNormals(t *testing.T) {
+	for _, shape := range [][]int{{2}, {3}, {7}, {2, 2}, {2, 3}, {3, 3}} {
+		for _, T := range []float64{1.3, criticalT, 6} {
+			states := allIsingStates(shape, T)
+			for _, offset := range []float64{0.1, 1.7} {
+				m := newIsing(t, shape, T, offset-couplingMin(shape, T))
+				a := denseCirculant(shape, T, m.Alpha())
+				const rows = 5
+				x := mat.NewDense(rows, m.Dim(), normalRows(4, rows*m.Dim()))
+				logp := make([]float64, rows)
+				if err := NewEvaluator(m).LogProb(logp, x); err != nil {
+					t.Fatal(err)
+				}
+				var chol mat.Cholesky
+				if !chol.Factorize(a) {
+					t.Fatal("K+αI is not positive definite")
+				}
+				norm := 0.5 * (float64(m.Dim())*math.Log(2*math.Pi) + chol.LogDet())
+				for r := range rows {
+					var terms []float64
+					for i, s := range states.spins {
+						var d, y mat.VecDense
+						d.MulVec(a, s)
+						d.SubVec(x.RowView(r), &d)
+						if err := chol.SolveVecTo(&y, &d); err != nil {
+							t.Fatal(err)
+						}
+						terms = append(terms, math.Log(states.prob[i])-0.5*mat.Dot(&d, &y)-norm)
+					}
+					if want := floats.LogSumExp(terms); !(math.Abs(logp[r]-m.LogZ()-want) <= 1e-11) {
+						t.Errorf("%v T=%g alpha=%g: ln π − ln Z = %v, want %v", shape, T, m.Alpha(), logp[r]-m.LogZ(), want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// The trapezoidal rule with step h is exact for a normal density of least variance v
+// up to relative terms exp(−2π²v/h²), and the integrand is a sum of such densities.
+func TestIsingLogZByQuadrature(t *testing.T) {
+	for _, c := range []struct {
+		n     int
+		T     float64
+		alpha float64
+		step  float64
+	}{
+		{2, 1, byRule, 0.2},
+		{2, 5, byRule, 0.2},
+		{2, 2, 2.5, 0.3},
+		{3, 2, byRule, 0.25},
+		{3, 2, 1.5, 0.5},
+		{3, 4, byRule, 0.25},
+	} {
+		m := newIsing(t, []int{c.n}, c.T, c.alpha)
+		// The components centre within the greatest eigenvalue of K+αI from zero.
+		reach := 4/c.T + m.Alpha() + 8*math.Sqrt(m.Alpha())
+		points := int(2*reach/c.step) + 1
+		at := func(i int) float64 { return c.step * (float64(i) - float64(points-1)/2) }
+
+		// A batch is all points at one value of x_0.
+		rows := 1
+		for range c.n - 1 {
+			rows *= points
+		}
+		x, logp := mat.NewDense(rows, c.n, nil), make([]float64, rows)
+		for r := range rows {
+			for i, rest := 1, r; i < c.n; i, rest = i+1, rest/points {
+				x.Set(r, i, at(rest%points))
+			}
+		}
+		e := NewEvaluator(m)
+		sum := 0.0
+		for i := range points {
+			for r := range rows {
+				x.Set(r, 0, at(i))
+			}
+			if err := e.LogProb(logp, x); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range logp {
+				sum += math.Exp(p - m.LogZ())
+			}
+		}
+		checkRelative(t, fmt.Sprintf("%+v: ∫ π dx / Z", c), sum*math.Pow(c.step, float64(c.n)), 1, 1e-11)
+	}
+}
+
+// Summing the spins out of π(x, s) = exp(−½ xᵀ(K+αI)⁻¹x + s·x)/2^N gives eq. 7;
+// integrating x out instead gives Z = Z_Ising √det(K+αI) (2π)^(N/2) 2^(−N) e^(αN/2).
+func TestIsingLogZIdentity(t *testing.T) {
+	for _, shape := range [][]int{{2}, {5}, {2, 2}, {2, 3}, {3, 3}, {3, 4}, {4, 4}} {
+		levels := enumerateIsing(shape)
+		for _, T := range []float64{0.5, 1.7, criticalT, 2.6, 10} {
+			for _, alpha := range []float64{byRule, 0.01 - couplingMin(shape, T), 3 - couplingMin(shape, T)} {
+				m := newIsing(t, shape, T, alpha)
+				what := fmt.Sprintf("%v T=%g alpha=%g", shape, T, m.Alpha())
+				spinLogZ, _, _ := levels.at(T)
+				checkRelative(t, what+": ln Z of the spins", m.SpinLogZ(), spinLogZ, 1e-14)
+				var chol mat.Cholesky
+				if !chol.Factorize(denseCirculant(shape, T, m.Alpha())) {
+					t.Fatal("not positive definite")
+				}
+				n := float64(m.Dim())
+				want := spinLogZ + 0.5*chol.LogDet() - n*math.Ln2 + 0.5*n*(math.Log(2*math.Pi)+m.Alpha())
+				checkRelative(t, what+": ln Z", m.LogZ(), want, 1e-13)
+			}
+		}
+	}
+}
+
+func TestIsingKnownValues(t *testing.T) {
+	if got := CriticalTemperature(); got != criticalT {
+		t.Errorf("T_c = %.17g, want %.17g", got, criticalT)
+	}
+	for _, c := range []struct {
+		size           int
+		spinLogZ, logZ float64
+	}{
+		{4, 15.521915458755, 37.376731689944},
+		{8, 60.141780789069, 148.655016280991},
+		{16, 238.642256635133, 592.875739857583},
+		{32, 952.648079548542, 2369.587091125258},
+		{64, 3808.672283419808, 9476.428333316678},
+	} {
+		m := newIsing(t, []int{c.size, c.size}, CriticalTemperature(), byRule)
+		checkRelative(t, fmt.Sprintf("L=%d: ln Z of the spins", c.size), m.SpinLogZ(), c.spinLogZ, 1e-12)
+		checkRelative(t, fmt.Sprintf("L=%d: ln Z", c.size), m.LogZ(), c.logZ, 1e-12)
+	}
+	checkRelative(t, "L=16, T=2.3", newIsing(t, []int{16, 16}, 2.3, byRule).SpinLogZ(), 236.481168314819, 1e-12)
+	checkRelative(t, "L=8, T=3", newIsing(t, []int{8, 8}, 3, byRule).SpinLogZ(), 52.261409659555, 1e-12)
+	checkRelative(t, "chain of 16, T=2", newIsing(t, []int{16}, 2, byRule).SpinLogZ(), 13.012191325754, 1e-12)
+}
+
+func TestIsingExactStructureFactor(t *testing.T) {
+	for _, c := range []struct {
+		shape []int
+		T     float64
+		want  float64
+	}{
+		{[]int{4, 4}, CriticalTemperature(), 0.761358908569},
+		{[]int{8, 8}, CriticalTemperature(), 0.646911574994},
+		{[]int{8, 8}, 3, 0.170312209011},
+	} {
+		got, ok := newIsing(t, c.shape, c.T, byRule).ExactStructureFactor()
+		if !ok {
+			t.Errorf("%+v refused", c)
+		}
+		checkRelative(t, fmt.Sprint(c), got, c.want, 1e-11)
+	}
+	for _, shape := range [][]int{{2}, {3}, {9}, {2, 2}, {2, 3}, {4, 2}, {3, 3}} {
+		for _, T := range []float64{1, criticalT, 4} {
+			got, ok := newIsing(t, shape, T, byRule).ExactStructureFactor()
+			if !ok {
+				t.Errorf("%v refused", shape)
+			}
+			checkRelative(t, fmt.Sprint(shape, T), got, allIsingStates(shape, T).m2, 1e-13)
+		}
+	}
+	for _, c := range []struct {
+		shape []int
+		ok    bool
+	}{{[]int{5000}, true}, {[]int{40, 4}, true}, {[]int{4, 40}, true}, {[]int{13, 13}, false}, {[]int{13, 40}, false}, {[]int{64, 64}, false}} {
+		if got, ok := newIsing(t, c.shape, 2, byRule).ExactStructureFactor(); ok != c.ok || ok != (got > 0) {
+			t.Errorf("%v: %v, %v, want %v", c.shape, got, ok, c.ok)
+		}
+	}
+}
+
+func TestIsingAlpha(t *testing.T) {
+	for _, T := range []float64{0.5, criticalT, 10} {
+		for _, size := range []int{2, 4, 16} {
+			checkRelative(t, fmt.Sprint("alpha of the square ", size), newIsing(t, []int{size, size}, T, byRule).Alpha(), 0.1+4/T, 1e-15)
+		}
+		checkRelative(t, "alpha of an even chain", newIsing(t, []int{6}, T, byRule).Alpha(), 0.1+2/T, 1e-15)
+		for _, shape := range [][]int{{3}, {7}, {3, 3}, {5, 4}, {2, 3}, {5, 7}} {
+			m := newIsing(t, shape, T, byRule)
+			var eig mat.EigenSym
+			if !eig.Factorize(denseCirculant(shape, T, m.Alpha()), false) {
+				t.Fatal("no eigenvalues")
+			}
+			if least := eig.Values(nil)[0]; !(math.Abs(least-0.1) <= 1e-13*m.Alpha()) {
+				t.Errorf("%v T=%g: least eigenvalue of K+αI is %v, want 0.1", shape, T, least)
+			}
+		}
+	}
+	if got := newIsing(t, []int{4, 4}, 2, 7.25).Alpha(); got != 7.25 {
+		t.Errorf("alpha %v, want the given 7.25", got)
+	}
+}
+
+func TestIsingOffsetBound(t *testing.T) {
+	for _, shape := range [][]int{{6}, {4, 4}, {5}, {3, 3}, {5, 4}} {
+		for _, T := range []float64{0.7, criticalT, 9} {
+			bound := -couplingMin(shape, T)
+			for _, alpha := range []float64{bound, math.Nextafter(bound, 0), 0.99 * bound, 0, -1, math.NaN(), math.Inf(1), math.Inf(-1)} {
+				m, err := NewIsingOffset(shape, T, alpha)
+				if !errors.Is(err, ErrSettings) || m != nil {
+					t.Errorf("%v T=%g alpha=%v (bound %v): error %v", shape, T, alpha, bound, err)
+				} else if !strings.Contains(err.Error(), fmt.Sprintf("%g", bound)) {
+					t.Errorf("%v does not tell the bound %g", err, bound)
+				}
+			}
+			for _, alpha := range []float64{math.Nextafter(bound, math.Inf(1)), 1.0001 * bound, 100 * bound} {
+				m := newIsing(t, shape, T, alpha)
+				logp, x := make([]float64, 1), mat.NewDense(1, m.Dim(), normalRows(5, m.Dim()))
+				if err := NewEvaluator(m).LogProb(logp, x); err != nil {
+					t.Fatal(err)
+				}
+				for _, v := range []float64{m.LogZ(), logp[0]} {
+					if math.IsNaN(v) || math.IsInf(v, 0) {
+						t.Errorf("%v T=%g alpha=%v (bound %v): ln Z %v, ln π %v", shape, T, alpha, bound, m.LogZ(), logp[0])
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestIsingErrors(t *testing.T) {
+	for _, shape := range [][]int{nil, {}, {0}, {1}, {-3}, {1, 4}, {4, 1}, {4, 0}, {2, 2, 2}} {
+		_, err := NewIsing(shape, 2)
+		_, err2 := NewIsingOffset(shape, 2, 10)
+		for _, err := range []error{err, err2} {
+			if !errors.Is(err, ErrShape) || !strings.Contains(err.Error(), fmt.Sprint(shape)) {
+				t.Errorf("shape %v: error %v", shape, err)
+			}
+		}
+	}
+	for _, T := range []float64{0, -1, math.NaN(), math.Inf(1), math.Inf(-1)} {
+		_, err := NewIsing([]int{4, 4}, T)
+		_, err2 := NewIsingOffset([]int{4, 4}, T, 10)
+		for _, err := range []error{err, err2} {
+			if !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), fmt.Sprint(T)) {
+				t.Errorf("T=%v: error %v", T, err)
+			}
+		}
+	}
+}
+
+func TestIsingKeepsItsOwnShape(t *testing.T) {
+	shape := []int{4, 4}
+	m := newIsing(t, shape, 2, byRule)
+	want := m.LogZ()
+	shape[0], shape[1] = 2, 2
+	if got := m.LogZ(); got != want || m.Dim() != 16 {
+		t.Errorf("after the caller changed the shape: ln Z %v, was %v; Dim %d", got, want, m.Dim())
+	}
+}
+
+// draw returns independent exact configurations of the dual model.
+func (all *isingStates) draw(a *mat.SymDense, rows int, rnd *rand.Rand) *mat.Dense {
+	n := a.SymmetricDim()
+	cumulated := floats.CumSum(make([]float64, len(all.prob)), all.prob)
+	var chol mat.Cholesky
+	if !chol.Factorize(a) {
+		panic("not positive definite")
+	}
+	var lower mat.TriDense
+	chol.LTo(&lower)
+	x := mat.NewDense(rows, n, nil)
+	var mean, noise mat.VecDense
+	z := mat.NewVecDense(n, nil)
+	for r := range rows {
+		i, _ := slices.BinarySearch(cumulated, rnd.Float64()*cumulated[len(cumulated)-1])
+		for j := range n {
+			z.SetVec(j, rnd.NormFloat64())
+		}
+		mean.MulVec(a, all.spins[min(i, len(all.spins)-1)])
+		noise.MulVec(&lower, z)
+		mean.AddVec(&mean, &noise)
+		x.SetRow(r, mean.RawVector().Data)
+	}
+	return x
+}
+
+// checkMean compares the mean of independent draws with its expectation, within four
+// standard errors and, where all draws agree, the rounding of the sum.
+func checkMean(t *testing.T, what string, draws []float64, want float64) {
+	t.Helper()
+	var sum, squares float64
+	for _, v := range draws {
+		sum += v - want
+		squares += (v - want) * (v - want)
+	}
+	n := float64(len(draws))
+	bias := sum / n
+	stderr := math.Sqrt((squares/n - bias*bias) / (n - 1))
+	if !(math.Abs(bias) <= 4*stderr+1e-12) {
+		t.Errorf("%s: mean %v ± %v, want %v", what, want+bias, stderr, want)
+	}
+}
+
+// Whatever α, the estimator of ⟨m²⟩ has the mean of the spins, the spins drawn given
+// x are Ising spins, and ⟨xxᵀ⟩ = K' + K'⟨ssᵀ⟩K' with K' = K+αI.
+func TestIsingExactDraws(t *testing.T) {
+	const rows = 40000
+	for i, c := range []struct {
+		shape     []int
+		T, offset float64
+	}{
+		{[]int{3, 3}, criticalT, 0.1},
+		{[]int{3, 3}, criticalT, 2},
+		{[]int{2, 3}, 5, 0.1},
+		{[]int{5}, 1.5, 0.5},
+		{[]int{3, 4}, 3, 1},
+	} {
+		m := newIsing(t, c.shape, c.T, c.offset-couplingMin(c.shape, c.T))
+		what := fmt.Sprintf("%+v", c)
+		states := allIsingStates(c.shape, c.T)
+		a := denseCirculant(c.shape, c.T, m.Alpha())
+		rnd := rand.New(rand.NewPCG(6, uint64(i)))
+		x := states.draw(a, rows, rnd)
+		n := m.Dim()
+
+		draws := make([]float64, rows)
+		for r := range rows {
+			draws[r] = m.StructureFactor(x.RawRowView(r))
+		}
+		checkMean(t, what+": StructureFactor", draws, states.m2)
+
+		spins := mat.NewDense(rows, n, nil)
+		if err := m.Spins(spins, x, rand.NewPCG(7, uint64(i))); err != nil {
+			t.Fatal(err)
+		}
+		for r := range rows {
+			sum := floats.Sum(spins.RawRowView(r))
+			draws[r] = sum * sum / float64(n*n)
+		}
+		checkMean(t, what+": m² of the drawn spins", draws, states.m2)
+
+		var xx mat.Dense
+		xx.Mul(a, states.corr)
+		xx.Mul(&xx, a)
+		xx.Add(&xx, a)
+		for j := range n {
+			for k := range j + 1 {
+				for r := range rows {
+					draws[r] = x.At(r, j) * x.At(r, k)
+				}
+				checkMean(t, fmt.Sprintf("%s: x_%d x_%d", what, j, k), draws, xx.At(j, k))
+				if j != k {
+					for r := range rows {
+						draws[r] = spins.At(r, j) * spins.At(r, k)
+					}
+					checkMean(t, fmt.Sprintf("%s: s_%d s_%d", what, j, k), draws, states.corr.At(j, k))
+				}
+			}
+		}
+	}
+}
+
+// The estimator is the mean of m² over independent spins with P(s = +1) as stated.
+func TestStructureFactorIsConditionalMean(t *testing.T) {
+	m := newIsing(t, []int{5}, 2, byRule)
+	for row := range 6 {
+		x := isingRows(8, 5).RawRowView(row)
+		want := 0.0
+		for state := range 1 << 5 {
+			p, sum := 1.0, 0.0
+			for i, v := range x {
+				s := float64(2*(state>>i&1) - 1)
+				p /= 1 + math.Exp(-2*v*s)
+				sum += s
+			}
+			want += p * sum * sum / 25
+		}
+		checkRelative(t, fmt.Sprint(x), m.StructureFactor(x), want, 1e-14)
+	}
+}
+
+func TestSpinsFrequencies(t *testing.T) {
+	const rows = 20000
+	row := []float64{-3, -0.5, 0, 0.2, 1, 2, 200, -200, 1e-9, math.Inf(1), math.Inf(-1)}
+	n := len(row)
+	m := newIsing(t, []int{n}, 2, byRule)
+	wide := mat.NewDense(rows, n+3, nil) // strided
+	x, spins := wide.Slice(0, rows, 1, n+1).(*mat.Dense), mat.NewDense(rows, n, nil)
+	for r := range rows {
+		x.SetRow(r, row)
+	}
+	if err := m.Spins(spins, x, rand.NewPCG(9, 1)); err != nil {
+		t.Fatal(err)
+	}
+	draws := make([]float64, rows)
+	for i, v := range row {
+		for r := range rows {
+			s := spins.At(r, i)
+			if s != 1 && s != -1 {
+				t.Fatalf("spin %v", s)
+			}
+			if x.At(r, i) != v {
+				t.Fatal("x changed")
+			}
+			draws[r] = (1 + s) / 2
+		}
+		checkMean(t, fmt.Sprintf("P(s=+1 | x=%g)", v), draws, 1/(1+math.Exp(-2*v)))
+		if i > 0 && math.Abs(v) < 5 && math.Abs(row[i-1]) < 5 { // neighbours are independent given x
+			for r := range rows {
+				draws[r] = spins.At(r, i) * spins.At(r, i-1)
+			}
+			checkMean(t, fmt.Sprintf("product at x=%g and %g", v, row[i-1]), draws, math.Tanh(v)*math.Tanh(row[i-1]))
+		}
+	}
+
+	again := mat.NewDense(rows, n, nil)
+	if err := m.Spins(again, x, rand.NewPCG(9, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if !mat.Equal(again, spins) {
+		t.Error("the same seed gives other spins")
+	}
+	if err := m.Spins(again, x, rand.NewPCG(9, 2)); err != nil {
+		t.Fatal(err)
+	}
+	if mat.Equal(again, spins) {
+		t.Error("another seed gives the same spins")
+	}
+	// In place.
+	if err := m.Spins(x, x, rand.NewPCG(9, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if !mat.Equal(x, spins) {
+		t.Error("in place the spins are others")
+	}
+}
+
+func TestSpinsErrors(t *testing.T) {
+	m := newIsing(t, []int{2, 3}, 2, byRule)
+	dense := func(r, c int) *mat.Dense { return mat.NewDense(r, c, nil) }
+	src := rand.NewPCG(1, 1)
+	for _, c := range []struct {
+		dst, x *mat.Dense
+		src    rand.Source
+		want   error
+		text   string
+	}{
+		{dense(4, 5), dense(4, 5), src, ErrShape, "(4, 5)"},
+		{dense(3, 6), dense(4, 6), src, ErrShape, "spins (3, 6) of configurations (4, 6), want (rows, 6)"},
+		{dense(4, 7), dense(4, 6), src, ErrShape, "(4, 7)"},
+		{dense(6, 4), dense(4, 6), src, ErrShape, "(6, 4)"},
+		{&mat.Dense{}, dense(4, 6), src, ErrShape, "(0, 0)"},
+		{dense(4, 6), dense(4, 6), nil, ErrSettings, "nil source"},
+	} {
+		if err := m.Spins(c.dst, c.x, c.src); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("error %v, want %v with %q", err, c.want, c.text)
+		}
+	}
+}
+
+func BenchmarkIsing(b *testing.B) {
+	const rows = 512
+	m := newIsing(b, []int{16, 16}, CriticalTemperature(), byRule)
+	e := NewEvaluator(m)
+	x := mat.NewDense(rows, m.Dim(), normalRows(10, rows*m.Dim()))
+	logp, grad := make([]float64, rows), mat.NewDense(rows, m.Dim(), nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := e.LogProbGrad(logp, grad, x); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package target
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+)
+
+// Normal is the standard normal density N(0, 1) of independent values, the
+// paper's prior. It is safe for concurrent use.
+type Normal struct{ dim int }
+
+// NewNormal returns the standard normal density on rows of dim values.
+func NewNormal(dim int) *Normal { return &Normal{dim} }
+
+// Dim returns the number of values per row.
+func (n *Normal) Dim() int { return n.dim }
+
+// LogProb is −½ Σ x² − (Dim/2) ln 2π.
+func (n *Normal) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
+	norm := 0.5 * float64(n.dim) * math.Log(2*math.Pi)
+	return graph.PerRow("normal density", x, n.dim, func() graph.RowsFunc {
+		return func(val, grad, x []float64) error {
+			for r := range val {
+				row := x[r*n.dim : (r+1)*n.dim]
+				s := 0.0
+				for _, v := range row {
+					s += v * v
+				}
+				val[r] = -0.5*s - norm
+				if grad != nil {
+					for i, v := range row {
+						grad[r*n.dim+i] = -v
+					}
+				}
+			}
+			return nil
+		}
+	})
+}
+
+// Rand fills dst with independent standard normal values.
+func (n *Normal) Rand(dst []float64, rnd *rand.Rand) {
+	for i := range dst {
+		dst[i] = rnd.NormFloat64()
+	}
+}

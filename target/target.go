@@ -1,0 +1,46 @@
+// Package target holds densities to be sampled, as builders of Gorgonia
+// graphs.
+//
+// A Density is ln π(x) up to a constant, row by row: a node of configurations
+// (rows, Dim) gives a node (rows), in nats. Func makes one of a plain Go
+// function with its gradient, which is how an existing physics code plugs in;
+// Ising is the continuous dual of the Ising model of Li and Wang (PRL 121,
+// 260601 (2018), eq. 7) with its exact partition function. Evaluator runs any
+// density on plain slices.
+package target
+
+import (
+	"errors"
+	"math/rand/v2"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+)
+
+// Errors are wrapped with what was wrong and where.
+var (
+	// ErrShape reports a node, slice, matrix or lattice whose extents do not
+	// fit.
+	ErrShape = graph.ErrShape
+	// ErrSettings reports a physical parameter outside its range.
+	ErrSettings = errors.New("invalid setting")
+	// ErrGradient reports a gradient that differs from finite differences.
+	ErrGradient = errors.New("wrong gradient")
+)
+
+// Density is a log-density on rows of Dim values, possibly not normalised.
+// Implementations must treat every row alike and be safe for concurrent use.
+type Density interface {
+	// Dim returns the number of values per row.
+	Dim() int
+	// LogProb maps x, (rows, Dim), to ln π(x) up to a constant, (rows).
+	LogProb(x *gorgonia.Node) (*gorgonia.Node, error)
+}
+
+// Prior is a normalised density that can be drawn from.
+type Prior interface {
+	Density
+	// Rand fills dst, of length Dim, with a draw.
+	Rand(dst []float64, rnd *rand.Rand)
+}
