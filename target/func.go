@@ -59,7 +59,11 @@ func (f *function) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 func CheckGrad(d Density, x *mat.Dense, tol float64) error {
 	rows, dim := x.Dims()
 	e := NewEvaluator(d)
-	logp, grad := make([]float64, rows), mat.NewDense(rows, dim, nil)
+	logp := make([]float64, rows)
+	if _, err := e.rows(logp, x); err != nil {
+		return err
+	}
+	grad := mat.NewDense(rows, dim, nil)
 	if err := e.LogProbGrad(logp, grad, x); err != nil {
 		return err
 	}

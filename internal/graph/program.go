@@ -223,7 +223,7 @@ func ParamGrad[P Noder](cost, x *gorgonia.Node, params []P) ([]*gorgonia.Node, e
 	for i, p := range params {
 		before := len(x.Graph().AllNodes())
 		if n := p.Node(x); len(x.Graph().AllNodes()) == before {
-			wrt, index = append(wrt, n), append(index, i)
+			wrt, index = append(wrt, uncast(n)), append(index, i)
 		}
 	}
 	if len(wrt) == 0 {
