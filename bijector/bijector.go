@@ -59,10 +59,7 @@ type Bijector interface {
 // log-determinants (graph.State), so that a chain of them copies nothing.
 type stateful interface {
 	Bijector
-	// state maps state to state; nil, nil means that the bijector turns out
-	// not to be able to.
 	state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error)
-	isStateful() bool
 }
 
 // apply is b.Forward or b.Inverse, with the result checked.
@@ -87,11 +84,11 @@ func apply(b Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node
 	}
 	if r, err := graph.Rows(y, b.Dim()); err != nil {
 		return nil, nil, fmt.Errorf("bijector: %T: image: %w", b, err)
-	} else if r != rows {
-		return nil, nil, fmt.Errorf("bijector: %T: %w: image of %d rows has %d", b, ErrShape, rows, r)
+	} else if r != rows || y.Dtype() != x.Dtype() {
+		return nil, nil, fmt.Errorf("bijector: %T: %w: image must have %d rows of %v", b, ErrShape, rows, x.Dtype())
 	}
-	if logDet == nil || !logDet.IsVector() || logDet.Shape().TotalSize() != rows {
-		return nil, nil, fmt.Errorf("bijector: %T: %w: log-determinant must be a (%d) vector", b, ErrShape, rows)
+	if logDet == nil || !logDet.IsVector() || logDet.Shape().TotalSize() != rows || logDet.Dtype() != x.Dtype() {
+		return nil, nil, fmt.Errorf("bijector: %T: %w: log-determinant must be a (%d) vector of %v", b, ErrShape, rows, x.Dtype())
 	}
 	return y, logDet, nil
 }
@@ -119,7 +116,7 @@ func run(bs []Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Nod
 		if inverse {
 			b = bs[len(bs)-1-i]
 		}
-		if s, ok := b.(stateful); ok && s.isStateful() {
+		if s, ok := b.(stateful); ok {
 			if state == nil {
 				if state, err = graph.State(x); err != nil {
 					return nil, nil, err

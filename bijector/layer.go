@@ -87,55 +87,67 @@ func (l *Layer) On(n int) (Bijector, error) {
 			}
 		}
 	}
-	t := &tiled{layer: l, n: n}
 	if b, ok := l.block.(*RealNVP); ok {
-		t.fused = b.layer(n, l.tiles)
+		return &fusedLayer{b, n, b.layer(n, l.tiles)}, nil
 	}
-	return t, nil
+	return &nodeLayer{l.block, n, l.tiles}, nil
 }
 
-// tiled is a layer on a lattice.
-type tiled struct {
-	layer *Layer
+// fusedLayer is a Real NVP block on tiles as one operation.
+type fusedLayer struct {
+	block *RealNVP
 	n     int
-	fused *graph.Layer // nil: the block is built from nodes
+	op    *graph.Layer
 }
 
-func (t *tiled) Dim() int         { return t.n }
-func (t *tiled) Params() []*Param { return t.layer.block.Params() }
+func (l *fusedLayer) Dim() int         { return l.n }
+func (l *fusedLayer) Params() []*Param { return l.block.Params() }
 
-func (t *tiled) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
-	return t.apply(z, false)
+func (l *fusedLayer) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return run([]Bijector{l}, z, false)
 }
 
-func (t *tiled) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
-	return t.apply(x, true)
+func (l *fusedLayer) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return run([]Bijector{l}, x, true)
 }
 
-func (t *tiled) isStateful() bool { return t.fused != nil }
-
-func (t *tiled) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
-	return t.fused.Apply(s, t.layer.block.(*RealNVP).weights.Node(s), inverse)
+func (l *fusedLayer) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+	return l.op.Apply(s, l.block.weights.Node(s), inverse)
 }
 
-func (t *tiled) apply(x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node, err error) {
-	if t.fused != nil {
-		return run([]Bijector{t}, x, inverse)
-	}
-	if _, err := graph.Rows(x, t.n); err != nil {
+// nodeLayer is any block on tiles, built from nodes.
+type nodeLayer struct {
+	block Bijector
+	n     int
+	tiles [][]int
+}
+
+func (l *nodeLayer) Dim() int         { return l.n }
+func (l *nodeLayer) Params() []*Param { return l.block.Params() }
+
+func (l *nodeLayer) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return l.apply(z, false)
+}
+
+func (l *nodeLayer) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return l.apply(x, true)
+}
+
+func (l *nodeLayer) apply(x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node, err error) {
+	if _, err := graph.Rows(x, l.n); err != nil {
 		return nil, nil, fmt.Errorf("bijector: layer: %w", err)
 	}
-	cells, err := graph.Gather(x, t.layer.tiles)
+	cells, err := graph.Gather(x, l.tiles)
 	if err != nil {
 		return nil, nil, err
 	}
-	cells, d, err := apply(t.layer.block, cells, inverse)
+	cells, d, err := apply(l.block, cells, inverse)
 	if err != nil {
 		return nil, nil, err
 	}
-	if y, err = graph.Scatter(x, cells, t.layer.tiles); err != nil {
+	if y, err = graph.Scatter(x, cells, l.tiles); err != nil {
 		return nil, nil, err
 	}
-	logDet, err = graph.SumTiles(d, len(t.layer.tiles))
+	logDet, err = graph.SumTiles(d, len(l.tiles))
 	return y, logDet, err
 }

@@ -237,8 +237,6 @@ func (b *RealNVP) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error
 	return run([]Bijector{b}, x, true)
 }
 
-func (b *RealNVP) isStateful() bool { return true }
-
 func (b *RealNVP) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
 	return b.self.Apply(s, b.weights.Node(s), inverse)
 }

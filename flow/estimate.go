@@ -67,6 +67,10 @@ func logAddExp(a, b float64) float64 {
 
 // estimate is NaN where there are too few samples.
 func (s *moments) estimate() Estimate {
+	if s.n == 0 {
+		nan := math.NaN()
+		return Estimate{0, nan, nan, nan, nan, nan}
+	}
 	n := float64(s.n)
 	v := s.m2 / (n - 1)
 	return Estimate{

@@ -29,8 +29,8 @@ func NewHierarchy(n int, layers ...*bijector.Layer) (*Hierarchy, error) {
 	if len(layers) == 0 {
 		return nil, fmt.Errorf("flow: %w: no layers", ErrHierarchy)
 	}
-	h := &Hierarchy{layers: slices.Clone(layers), level: make([]int, n)}
-	gone := make([]int, n) // 1 + the layer that decimated the site
+	h := &Hierarchy{layers: slices.Clone(layers), level: make([]int, max(n, 0))}
+	gone := make([]int, max(n, 0)) // 1 + the layer that decimated the site
 	coarseToFine := make([]bijector.Bijector, len(layers))
 	for k, l := range layers {
 		if l == nil {

@@ -94,8 +94,8 @@ func TestRowClassesCoverAllStates(t *testing.T) {
 // A strip may be built along either axis of the lattice: short ones laid down along
 // the wrong one check the widths that nothing else reaches.
 func TestWideStripsAgainstNarrowOnes(t *testing.T) {
-	for _, c := range []struct{ width, length int }{{9, 2}, {10, 5}, {11, 4}, {12, 3}} {
-		for _, T := range []float64{1.5, criticalT, 4} {
+	for _, c := range []struct{ width, length int }{{9, 4}, {10, 5}, {11, 3}, {12, 2}} {
+		for _, T := range []float64{1.5, 4} {
 			strip := newIsingStrip(c.width, c.length, T)
 			var z, m float64
 			for b := range uint(1) << c.width {
@@ -128,10 +128,10 @@ func TestTorusM2RefusesWideLattices(t *testing.T) {
 	}
 }
 
-// The widest lattice accepted. The susceptibility N⟨m²⟩ of a hot lattice much wider
-// than its correlation length ξ depends on the width only by terms of order
-// exp(−L/ξ); at criticality ⟨m²⟩ falls as L^(−1/4), up to corrections of order L^(−2).
-func TestTorusM2Widest(t *testing.T) {
+// Lattices too wide to enumerate, up to the widest accepted. The susceptibility
+// N⟨m²⟩ of a hot lattice much wider than its correlation length ξ depends on the
+// width L only by terms of order exp(−L/ξ); at criticality ⟨m²⟩ falls as L^(−1/4), up to corrections of order L^(−2).
+func TestTorusM2OfWideLattices(t *testing.T) {
 	at := func(size int, T float64) float64 {
 		m2, ok := torusM2(size, size, T)
 		if !ok {
@@ -139,7 +139,7 @@ func TestTorusM2Widest(t *testing.T) {
 		}
 		return m2
 	}
-	checkRelative(t, "susceptibility at T=8", 144*at(12, 8), 64*at(8, 8), 1e-5)
+	checkRelative(t, "susceptibility at T=8", 100*at(10, 8), 64*at(8, 8), 1e-5)
 	checkRelative(t, "12×12 at criticality", at(12, criticalT)/at(6, criticalT), math.Pow(2, -0.25), 5e-3)
 }
 

@@ -22,7 +22,7 @@ import (
 
 var (
 	blue  = color.RGBA{0x1f, 0x4e, 0x9c, 0xff}
-	pale  = color.RGBA{0x1f, 0x4e, 0x9c, 0x40}
+	pale  = color.NRGBA{0x1f, 0x4e, 0x9c, 0x40}
 	brown = color.RGBA{0xb3, 0x5a, 0x00, 0xff}
 	red   = color.RGBA{0xc0, 0x10, 0x10, 0xff}
 )
@@ -38,9 +38,38 @@ func figures(m *flow.Model, h *history, traces []*trace, exact, m2 float64, o *o
 	return sheetFigure(m, o, src)
 }
 
+func newPlot() *plot.Plot {
+	p := plot.New()
+	p.Title.Padding = vg.Points(6)
+	p.Legend.Top = true
+	p.Legend.XOffs, p.Legend.YOffs = -vg.Points(6), -vg.Points(4)
+	p.Legend.Padding = vg.Points(2)
+	return p
+}
+
+// save draws a plot with a margin.
+func save(p *plot.Plot, name string) error {
+	const width, height, margin = 6 * vg.Inch, 4 * vg.Inch, 8
+	img := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(150))
+	p.Draw(draw.Crop(draw.New(img), margin, -margin, margin, -margin))
+	return write(img, name)
+}
+
+func write(img *vgimg.Canvas, name string) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(file); err != nil {
+		file.Close()
+		return err
+	}
+	return file.Close()
+}
+
 // lossFigure is the loss against its exact lower bound.
 func lossFigure(h *history, exact float64, o *options) error {
-	p := plot.New()
+	p := newPlot()
 	p.Title.Text = fmt.Sprintf("Training on the %d×%d Ising model, T = %.4f", o.L, o.L, o.T)
 	p.X.Label.Text = "training step"
 	p.Y.Label.Text = "loss (nats)"
@@ -70,21 +99,20 @@ func lossFigure(h *history, exact float64, o *options) error {
 	p.Add(plotter.NewGrid(), band, line, bound)
 	p.Legend.Add("loss, mean of 20 steps ± standard error", line)
 	p.Legend.Add(fmt.Sprintf("exact bound −ln Z = %.3f", exact), bound)
-	p.Legend.Top = true
 	// The first steps are far off and would hide the rest.
 	sorted := slices.Clone(h.loss)
 	slices.Sort(sorted)
 	top := sorted[len(sorted)*9/10]
 	p.Y.Min, p.Y.Max = exact-0.1*(top-exact), top+0.1*(top-exact)
-	return p.Save(6*vg.Inch, 4*vg.Inch, filepath.Join(o.out, "loss.png"))
+	return save(p, filepath.Join(o.out, "loss.png"))
 }
 
 // m2Figure is ⟨m²⟩ of both samplers against sweeps.
 func m2Figure(traces []*trace, m2 float64, o *options) error {
-	p := plot.New()
+	p := newPlot()
 	p.Title.Text = fmt.Sprintf("Hybrid Monte Carlo from a cold start, %d chains, %d leapfrog steps a sweep", o.chains, leapfrog)
 	p.X.Label.Text = "sweep"
-	p.Y.Label.Text = "structure factor ⟨m²⟩"
+	p.Y.Label.Text = "structure factor, mean of m²" // the font has no angle brackets
 	p.Add(plotter.NewGrid())
 	sweeps := 0
 	for i, t := range traces {
@@ -117,8 +145,7 @@ func m2Figure(traces []*trace, m2 float64, o *options) error {
 		p.Add(line)
 		p.Legend.Add(fmt.Sprintf("exact %.4f", m2), line)
 	}
-	p.Legend.Top = true
-	return p.Save(6*vg.Inch, 4*vg.Inch, filepath.Join(o.out, "m2.png"))
+	return save(p, filepath.Join(o.out, "m2.png"))
 }
 
 type errorPoints struct {
@@ -162,18 +189,10 @@ func sheetFigure(m *flow.Model, o *options, src rand.Source) error {
 	width, height := 8*vg.Inch, 4.2*vg.Inch
 	img := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(150))
 	c := draw.New(img)
-	right := width - 0.9*vg.Inch
-	field.Draw(draw.Crop(c, 0.1*vg.Inch, right-width, 0.1*vg.Inch, -0.1*vg.Inch))
+	right := width - 0.85*vg.Inch
+	field.Draw(draw.Crop(c, 0.1*vg.Inch, right-width-0.2*vg.Inch, 0.1*vg.Inch, -0.1*vg.Inch))
 	scale.Draw(draw.Crop(c, right, -0.1*vg.Inch, 0.1*vg.Inch, -0.4*vg.Inch))
-	file, err := os.Create(filepath.Join(o.out, "configurations.png"))
-	if err != nil {
-		return err
-	}
-	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(file); err != nil {
-		file.Close()
-		return err
-	}
-	return file.Close()
+	return write(img, filepath.Join(o.out, "configurations.png"))
 }
 
 // sheet lays configurations out on a grid, with a gap of one site between them.

@@ -290,8 +290,10 @@ func TestProgramErrors(t *testing.T) {
 			if err != nil || y[0] != 1 || y[1] != 3 {
 				t.Errorf("after a fault: %v, %v", y, err)
 			}
-		} else if err == nil || !strings.Contains(err.Error(), c.text) {
+		} else if err == nil || !strings.Contains(err.Error(), c.text) || !strings.HasPrefix(err.Error(), "moody: ") {
 			t.Errorf("mode %q: error %v, want %q", c.mode, err, c.text)
+		} else if c.mode != "index" && !errors.Is(err, fail) {
+			t.Errorf("mode %q: error %v does not wrap its cause", c.mode, err)
 		}
 	}
 	for _, c := range []struct {

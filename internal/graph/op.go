@@ -103,7 +103,7 @@ func (o *op) Hashcode() uint32 {
 func (o *op) Do(in ...gorgonia.Value) (v gorgonia.Value, err error) {
 	defer func() {
 		if err != nil {
-			v, err = nil, fmt.Errorf("%s: %w", o.spec.Name, err)
+			v, err = nil, &fault{fmt.Errorf("%s: %w", o.spec.Name, err)}
 		}
 	}()
 	defer recovered(&err)
@@ -149,6 +149,10 @@ func (o *op) SymDiff(in gorgonia.Nodes, out, grad *gorgonia.Node) (d gorgonia.No
 	}
 	return d, err
 }
+
+// fault marks the error of an operation, which Gorgonia buries in layers of
+// its own.
+type fault struct{ error }
 
 // flat returns the elements of a value as a slice; those of a tensor are
 // shared.

@@ -199,6 +199,20 @@ func (m *machine) run(in, out [][]float64) (err error) {
 	for _, r := range m.out {
 		r.dst = nil
 	}
+	return unbury(err)
+}
+
+// unbury returns the error of one of our operations as it was, without the
+// machine's wrapping, which also hides it from errors.Is.
+func unbury(err error) error {
+	inner := err
+	if c, ok := err.(interface{ Err() error }); ok {
+		inner = c.Err()
+	}
+	var f *fault
+	if errors.As(inner, &f) {
+		return f.error
+	}
 	return err
 }
 

@@ -47,8 +47,6 @@ func (n Net) acts() int {
 	return a * Lanes
 }
 
-func (n Net) out() int { return n.sizes[len(n.sizes)-1] }
-
 func (n Net) widest() int {
 	w := 0
 	for _, s := range n.sizes {
@@ -64,7 +62,7 @@ func (n Net) scratch() int {
 }
 
 // netRun evaluates the net on a tile. act keeps the activations for netBack;
-// its last out()·Lanes values, which are returned, are the outputs.
+// its last part, which is returned, are the outputs.
 func netRun[T Float](n Net, w, x, act []T) []T {
 	last := len(n.sizes) - 1
 	for k := 1; k <= last; k++ {

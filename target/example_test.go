@@ -1,0 +1,113 @@
+package target_test
+
+import (
+	"fmt"
+	"log"
+	"math/rand/v2"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/neuralrg/neuralrg/target"
+)
+
+func ExampleNewIsing() {
+	ising, err := target.NewIsing([]int{16, 16}, target.CriticalTemperature())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d sites, alpha = %.4f\n", ising.Dim(), ising.Alpha())
+	fmt.Printf("ln Z = %.6f, of the spins %.6f\n", ising.LogZ(), ising.SpinLogZ())
+	// Output:
+	// 256 sites, alpha = 1.8627
+	// ln Z = 592.875740, of the spins 238.642257
+}
+
+// Spins are drawn from the continuous configurations that a sampler delivers.
+func ExampleIsing_Spins() {
+	ising, err := target.NewIsing([]int{2, 3}, 2)
+	if err != nil {
+		log.Fatal(err)
+	}
+	x := mat.NewDense(2, 6, []float64{
+		9, 9, 9, 9, 9, 9,
+		9, -9, 9, -9, 9, -9,
+	})
+	spins := mat.NewDense(2, 6, nil)
+	if err := ising.Spins(spins, x, rand.NewPCG(1, 2)); err != nil {
+		log.Fatal(err)
+	}
+	for r := range 2 {
+		fmt.Printf("%+.0f, m² = %.4f\n", spins.RawRowView(r), ising.StructureFactor(x.RawRowView(r)))
+	}
+	// Output:
+	// [+1 +1 +1 +1 +1 +1], m² = 1.0000
+	// [+1 -1 +1 -1 +1 -1], m² = 0.0000
+}
+
+// A double well coupled to a spring, as a plain function.
+func ExampleFunc() {
+	well := target.Func(2, func(grad, x []float64) float64 {
+		if grad != nil {
+			grad[0] = 4*x[0] - 4*x[0]*x[0]*x[0] - (x[0] - x[1])
+			grad[1] = x[0] - x[1]
+		}
+		d := x[0] - x[1]
+		return 2*x[0]*x[0] - x[0]*x[0]*x[0]*x[0] - d*d/2
+	})
+
+	x := mat.NewDense(3, 2, []float64{
+		1, 1,
+		0, 0,
+		-2, 1,
+	})
+	logp, grad := make([]float64, 3), mat.NewDense(3, 2, nil)
+	if err := target.NewEvaluator(well).LogProbGrad(logp, grad, x); err != nil {
+		log.Fatal(err)
+	}
+	for r := range 3 {
+		fmt.Println(logp[r], grad.RawRowView(r))
+	}
+	// Output:
+	// 1 [0 0]
+	// 0 [0 0]
+	// -12.5 [27 -3]
+}
+
+func ExampleCheckGrad() {
+	x := mat.NewDense(2, 2, []float64{
+		0, 0,
+		1, 0,
+	})
+	good := target.Func(2, func(grad, x []float64) float64 {
+		if grad != nil {
+			grad[0], grad[1] = -2*x[0], -x[1]
+		}
+		return -x[0]*x[0] - x[1]*x[1]/2
+	})
+	fmt.Println(target.CheckGrad(good, x, 1e-6))
+
+	bad := target.Func(2, func(grad, x []float64) float64 {
+		if grad != nil {
+			grad[0], grad[1] = -2*x[0], -x[0] // should be -x[1]
+		}
+		return -x[0]*x[0] - x[1]*x[1]/2
+	})
+	fmt.Println(target.CheckGrad(bad, x, 1e-6))
+	// Output:
+	// <nil>
+	// target: wrong gradient: row 1, coordinate 1: -1, by finite differences 0
+}
+
+func ExampleNewNormal() {
+	normal := target.NewNormal(3)
+	x := mat.NewDense(2, 3, nil)
+	normal.Rand(x.RawRowView(1), rand.New(rand.NewPCG(1, 2)))
+
+	logp := make([]float64, 2)
+	if err := target.NewEvaluator(normal).LogProb(logp, x); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("at the origin %.4f, at a draw less: %t\n", logp[0], logp[1] < logp[0])
+	// Output:
+	// at the origin -2.7568, at a draw less: true
+}
