@@ -50,20 +50,22 @@ func TestConformance(t *testing.T) {
 		"Disentangler, partly": on(must(bijector.Disentangler(coupling(2, []int{1}, 11), [][]int{{4, 0}, {1, 3}})), 6),
 		"Decimator":            on(must(bijector.Decimator(shared, must(bijector.Tiles([]int{4, 4}, 2, 2, 0)), 0)), 16),
 		"Decimator, chain":     on(must(bijector.Decimator(must(bijector.NewChain(shared, shared)), twoByTwo, 3, 1)), 16),
-		"user's":               cubic{2},
+		"Coupling, user's":     must(bijector.NewCoupling(2, []int{1}, linear{must(bijector.NewParam("a", []float64{0.5}, 1, 1))})),
+		"user's, in a chain":   must(bijector.NewChain(sinh{2}, coupling(2, []int{0}, 12), sinh{2})),
+		"user's, in a layer":   on(must(bijector.Disentangler(sinh{2}, [][]int{{4, 0}, {1, 3}})), 6),
+		"user's":               sinh{2},
 	} {
 		t.Run(name, func(t *testing.T) { bijectortest.Check(t, b) })
 	}
 }
 
-// cubic is what a user may write: x = sinh z, value by value, with built-in
-// nodes only.
-type cubic struct{ dim int }
+// sinh is what a user may write: x_i = sinh z_i with built-in nodes only.
+type sinh struct{ dim int }
 
-func (c cubic) Dim() int                  { return c.dim }
-func (c cubic) Params() []*bijector.Param { return nil }
+func (c sinh) Dim() int                  { return c.dim }
+func (c sinh) Params() []*bijector.Param { return nil }
 
-func (c cubic) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+func (c sinh) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
 	up := gorgonia.Must(gorgonia.Exp(z))
 	down := gorgonia.Must(gorgonia.Exp(gorgonia.Must(gorgonia.Neg(z))))
 	half := gorgonia.NewConstant(0.5)
@@ -76,7 +78,7 @@ func (c cubic) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
 	return x, logDet, nil
 }
 
-func (c cubic) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+func (c sinh) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
 	one := gorgonia.NewConstant(1.0)
 	if x.Dtype() == tensor.Float32 {
 		one = gorgonia.NewConstant(float32(1))

@@ -1,0 +1,194 @@
+package bijector_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/bijector"
+)
+
+// expect checks that an error wraps a sentinel, unless that is nil, and says
+// every one of texts.
+func expect(t *testing.T, err, sentinel error, texts ...string) {
+	t.Helper()
+	if err == nil || sentinel != nil && !errors.Is(err, sentinel) {
+		t.Fatalf("error %v, want one that wraps %v", err, sentinel)
+	}
+	for _, s := range texts {
+		if !strings.Contains(err.Error(), s) {
+			t.Errorf("error %q does not say %q", err, s)
+		}
+	}
+}
+
+// Every constructor refuses bad input with an error that wraps the sentinel
+// of its kind and names the culprit.
+func TestConstructorErrors(t *testing.T) {
+	type settings = bijector.RealNVPSettings
+	src := rand.NewPCG(1, 2)
+	realNVP := func(dim int, s *settings) func() error {
+		return func() error { _, err := bijector.NewRealNVP(dim, s); return err }
+	}
+	keep := func(keep ...[]int) func() error { return realNVP(4, &settings{Keep: keep, Src: src}) }
+	mlp := func(kept int, hidden []int, moved int, src rand.Source) func() error {
+		return func() error { _, err := bijector.NewMLP(kept, hidden, moved, src); return err }
+	}
+	newCoupling := func(dim int, keep ...int) func() error {
+		c := must(bijector.NewMLP(2, nil, 2, src))
+		return func() error { _, err := bijector.NewCoupling(dim, keep, c); return err }
+	}
+	param := func(n int, shape ...int) func() error {
+		return func() error { _, err := bijector.NewParam("w", make([]float64, n), shape...); return err }
+	}
+	chain := func(bs ...bijector.Bijector) func() error {
+		return func() error { _, err := bijector.NewChain(bs...); return err }
+	}
+	permutation := func(perm ...int) func() error {
+		return func() error { _, err := bijector.NewPermutation(perm); return err }
+	}
+	tiles := func(shape []int, size, step, offset int) func() error {
+		return func() error { _, err := bijector.Tiles(shape, size, step, offset); return err }
+	}
+	pair := block(2, 1, settings{Couplings: 2})
+	disentangler := func(b bijector.Bijector, tiles ...[]int) func() error {
+		return func() error { _, err := bijector.Disentangler(b, tiles); return err }
+	}
+	decimator := func(keep ...int) func() error {
+		b := block(3, 1, settings{Couplings: 2})
+		return func() error { _, err := bijector.Decimator(b, [][]int{{0, 1, 2}}, keep...); return err }
+	}
+	on := func(n int, tiles ...[]int) func() error {
+		l := must(bijector.Disentangler(pair, tiles))
+		return func() error { _, err := l.On(n); return err }
+	}
+	const huge = 1 << 62
+
+	for name, c := range map[string]struct {
+		f        func() error
+		sentinel error
+		texts    []string
+	}{
+		"RealNVP, no settings":        {realNVP(4, nil), bijector.ErrSettings, []string{"RealNVP", "source"}},
+		"RealNVP, no source":          {realNVP(4, &settings{}), bijector.ErrSettings, []string{"RealNVP", "source"}},
+		"RealNVP of one":              {realNVP(1, &settings{Src: src}), bijector.ErrShape, []string{"dimension 1"}},
+		"RealNVP of less than none":   {realNVP(-3, &settings{Src: src}), bijector.ErrShape, []string{"dimension -3"}},
+		"RealNVP, hidden 0":           {realNVP(4, &settings{Src: src, Hidden: []int{8, 0}}), bijector.ErrSettings, []string{"hidden layer 1", "0 units"}},
+		"RealNVP, hidden below 0":     {realNVP(4, &settings{Src: src, Hidden: []int{-8}}), bijector.ErrSettings, []string{"hidden layer 0", "-8 units"}},
+		"RealNVP, couplings below 0":  {realNVP(4, &settings{Src: src, Couplings: -2}), bijector.ErrSettings, []string{"-2 couplings"}},
+		"RealNVP, couplings and keep": {realNVP(4, &settings{Src: src, Couplings: 3, Keep: [][]int{{0}}}), bijector.ErrSettings, []string{"3 couplings with 1 bipartitions"}},
+		"RealNVP, no couplings":       {realNVP(4, &settings{Src: src, Keep: [][]int{}}), bijector.ErrSettings, []string{"no couplings"}},
+		"RealNVP, keeps all":          {keep([]int{0, 1}, []int{3, 1, 0, 2}), bijector.ErrPartition, []string{"coupling 1", "keeps 4 of 4"}},
+		"RealNVP, keeps none":         {keep([]int{0}, []int{2}, []int{}), bijector.ErrPartition, []string{"coupling 2", "keeps 0 of 4"}},
+		"RealNVP, keeps one twice":    {keep([]int{2, 0, 2}), bijector.ErrPartition, []string{"coupling 0", "[2 0 2]"}},
+		"RealNVP, keeps one outside":  {keep([]int{0}, []int{4}), bijector.ErrPartition, []string{"coupling 1", "[4] of 4"}},
+		"RealNVP, keeps one below":    {keep([]int{0}, []int{1, -1}), bijector.ErrPartition, []string{"coupling 1", "[1 -1] of 4"}},
+
+		"Coupling, no conditioner":    {func() error { _, err := bijector.NewCoupling(4, []int{0, 1}, nil); return err }, bijector.ErrSettings, []string{"conditioner"}},
+		"Coupling, keeps all":         {newCoupling(2, 0, 1), bijector.ErrPartition, []string{"coupling", "keeps 2 of 2"}},
+		"Coupling, keeps none":        {newCoupling(2), bijector.ErrPartition, []string{"coupling", "keeps 0 of 2"}},
+		"Coupling, keeps one twice":   {newCoupling(4, 1, 1), bijector.ErrPartition, []string{"coupling", "[1 1]"}},
+		"Coupling, keeps one outside": {newCoupling(4, 0, 4), bijector.ErrPartition, []string{"coupling", "[0 4] of 4"}},
+		"Coupling of none":            {newCoupling(0), bijector.ErrPartition, []string{"coupling"}},
+		"Coupling of less than none":  {newCoupling(-1), bijector.ErrPartition, []string{"coupling"}},
+
+		"MLP, no source":      {mlp(2, []int{4}, 2, nil), bijector.ErrSettings, []string{"MLP", "source"}},
+		"MLP, nothing kept":   {mlp(0, []int{4}, 2, src), bijector.ErrSettings, []string{"MLP 0 → [4] → 2"}},
+		"MLP, hidden 0":       {mlp(1, []int{4, 0}, 2, src), bijector.ErrSettings, []string{"MLP 1 → [4 0] → 2"}},
+		"MLP, moved below 0":  {mlp(1, nil, -2, src), bijector.ErrSettings, []string{"MLP 1 → [] → -2"}},
+		"Param, too few":      {param(5, 2, 3), bijector.ErrShape, []string{`"w"`, "5 values", "[2 3]"}},
+		"Param, too many":     {param(7, 2, 3), bijector.ErrShape, []string{`"w"`, "7 values", "[2 3]"}},
+		"Param, no shape":     {param(1), bijector.ErrShape, []string{`"w"`}},
+		"Param, empty":        {param(0, 0), bijector.ErrShape, []string{`"w"`, "[0]"}},
+		"Param, extent below": {param(6, -2, -3), bijector.ErrShape, []string{`"w"`, "[-2 -3]"}},
+
+		"Chain of none":                   {chain(), bijector.ErrShape, []string{"empty chain"}},
+		"Chain, nil element":              {chain(pair, nil), bijector.ErrShape, []string{"element 1", "nil"}},
+		"Chain, nil first element":        {chain(nil, pair), bijector.ErrShape, []string{"element 0", "nil"}},
+		"Chain, dimensions":               {chain(pair, pair, sinh{3}), bijector.ErrShape, []string{"element 2", "dimension 3", "has 2"}},
+		"Permutation of none":             {permutation(), bijector.ErrPartition, []string{"empty"}},
+		"Permutation, repeated":           {permutation(0, 1, 1), bijector.ErrPartition, []string{"[0 1 1]", "entry 2"}},
+		"Permutation, outside":            {permutation(0, 3, 1), bijector.ErrPartition, []string{"[0 3 1]", "entry 1"}},
+		"Permutation, below":              {permutation(-1, 0), bijector.ErrPartition, []string{"entry 0"}},
+		"Tiles, odd extent":               {tiles([]int{4, 7}, 2, 1, 0), bijector.ErrTiles, []string{"extent 7", "[4 7]"}},
+		"Tiles, extent no multiple":       {tiles([]int{6}, 2, 2, 0), bijector.ErrTiles, []string{"extent 6", "2·2"}},
+		"Tiles, extent 0":                 {tiles([]int{0}, 2, 1, 0), bijector.ErrTiles, []string{"extent 0"}},
+		"Tiles, extent below 0":           {tiles([]int{-4}, 2, 1, 0), bijector.ErrTiles, []string{"extent -4"}},
+		"Tiles, size 0":                   {tiles([]int{4}, 0, 1, 0), bijector.ErrTiles, []string{"size 0"}},
+		"Tiles, step 0":                   {tiles([]int{4}, 2, 0, 0), bijector.ErrTiles, []string{"step 0"}},
+		"Tiles, offset below 0":           {tiles([]int{4}, 2, 1, -1), bijector.ErrTiles, []string{"offset -1"}},
+		"Tiles, no axes":                  {tiles(nil, 2, 1, 0), bijector.ErrTiles, []string{"shape []"}},
+		"Tiles, larger than any lattice":  {tiles([]int{4}, huge, 4, 0), bijector.ErrTiles, []string{"extent 4"}},
+		"Tiles, further than any lattice": {tiles([]int{4}, 4, huge, 0), bijector.ErrTiles, []string{"extent 4"}},
+		"Disentangler, no block":          {disentangler(nil, []int{0, 1}), bijector.ErrShape, []string{"nil block"}},
+		"Disentangler, no tiles":          {disentangler(pair), bijector.ErrTiles, []string{"no tiles"}},
+		"Disentangler, tile too large":    {disentangler(pair, []int{0, 1}, []int{2, 3, 4}), bijector.ErrTiles, []string{"tile 1", "3 sites", "dimension 2"}},
+		"Disentangler, tile too small":    {disentangler(pair, []int{0}), bijector.ErrTiles, []string{"tile 0", "1 sites", "dimension 2"}},
+		"Disentangler, empty tile":        {disentangler(sinh{0}, []int{}), bijector.ErrTiles, []string{"dimension 0"}},
+		"Disentangler, site below 0":      {disentangler(pair, []int{0, 1}, []int{2, -3}), bijector.ErrTiles, []string{"tile 1", "site -3"}},
+		"Disentangler, repeated":          {disentangler(pair, []int{0, 1}, []int{17, 17}), bijector.ErrTiles, []string{"tile 1", "site 17 repeated"}},
+		"Disentangler, overlap":           {disentangler(pair, []int{0, 1}, []int{2, 3}, []int{4, 1}), bijector.ErrTiles, []string{"tile 2", "site 1", "tile 0"}},
+		"Decimator, keeps none":           {decimator(), bijector.ErrTiles, []string{"3 sites", "[]"}},
+		"Decimator, keeps all":            {decimator(2, 0, 1), bijector.ErrTiles, []string{"3 sites", "[2 0 1]"}},
+		"Decimator, keeps one twice":      {decimator(1, 1), bijector.ErrTiles, []string{"[1 1]"}},
+		"Decimator, keeps one outside":    {decimator(0, 3), bijector.ErrTiles, []string{"[0 3]"}},
+		"Decimator, keeps one below":      {decimator(-1), bijector.ErrTiles, []string{"[-1]"}},
+		"Decimator, no block":             {func() error { _, err := bijector.Decimator(nil, [][]int{{0, 1}}, 0); return err }, bijector.ErrShape, []string{"nil block"}},
+		"Layer off the lattice":           {on(6, []int{0, 1}, []int{3, 5}, []int{2, 6}), bijector.ErrTiles, []string{"tile 2", "site 6", "6 sites"}},
+		"Layer on less than no lattice":   {on(-1, []int{0, 1}), bijector.ErrTiles, []string{"tile 0", "site 0", "-1 sites"}},
+		"Layer far off the lattice":       {on(6, []int{0, huge}), bijector.ErrTiles, []string{"tile 0"}},
+	} {
+		t.Run(name, func(t *testing.T) { expect(t, c.f(), c.sentinel, c.texts...) })
+	}
+}
+
+// everyKind holds a bijector of each kind on rows of four values.
+func everyKind() map[string]bijector.Bijector {
+	b := block(4, 1, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{3}})
+	pair := coupling(2, []int{0}, 3)
+	chain := must(bijector.NewChain(b, coupling(4, []int{0, 1}, 2), b))
+	return map[string]bijector.Bijector{
+		"RealNVP":             b,
+		"Coupling":            coupling(4, []int{1}, 4),
+		"Chain":               chain,
+		"Chain, nodes":        must(bijector.NewChain(coupling(4, []int{0, 1}, 2), chain)),
+		"Invert":              bijector.Invert(b),
+		"Permutation":         must(bijector.NewPermutation([]int{3, 1, 0, 2})),
+		"Disentangler":        must(must(bijector.Disentangler(b, [][]int{{2, 1, 0, 3}})).On(4)),
+		"Disentangler, nodes": must(must(bijector.Disentangler(pair, [][]int{{2, 1}})).On(4)),
+	}
+}
+
+// Forward and Inverse refuse anything but (rows, Dim) nodes of floats.
+func TestNodeErrors(t *testing.T) {
+	g := gorgonia.NewGraph()
+	matrix := func(dt tensor.Dtype, rows, cols int) *gorgonia.Node {
+		return gorgonia.NewMatrix(g, dt, gorgonia.WithShape(rows, cols), gorgonia.WithName("x"))
+	}
+	for name, b := range everyKind() {
+		for what, c := range map[string]struct {
+			x    *gorgonia.Node
+			text string
+		}{
+			"nil":             {nil, "nil node"},
+			"more columns":    {matrix(tensor.Float64, 2, 5), "(2, 5)"},
+			"fewer columns":   {matrix(tensor.Float32, 2, 3), "(2, 3)"},
+			"vector":          {gorgonia.NewVector(g, tensor.Float64, gorgonia.WithShape(4), gorgonia.WithName("v")), "(4)"},
+			"scalar":          {gorgonia.NewScalar(g, tensor.Float64, gorgonia.WithName("s")), "()"},
+			"three axes":      {gorgonia.NewTensor(g, tensor.Float64, 3, gorgonia.WithShape(2, 4, 1), gorgonia.WithName("t")), "(2, 4, 1)"},
+			"without a shape": {gorgonia.NewMatrix(g, tensor.Float64, gorgonia.WithName("m")), "()"},
+			"integers":        {matrix(tensor.Int, 2, 4), "int"},
+		} {
+			for _, inverse := range []bool{false, true} {
+				t.Run(name+"/"+what+"/"+direction(inverse), func(t *testing.T) {
+					_, _, err := apply(b, c.x, inverse)
+					expect(t, err, bijector.ErrShape, c.text)
+				})
+			}
+		}
+	}
+}

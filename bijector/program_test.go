@@ -1,0 +1,143 @@
+package bijector_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/internal/graph"
+)
+
+func apply(b bijector.Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node, err error) {
+	if inverse {
+		return b.Inverse(x)
+	}
+	return b.Forward(x)
+}
+
+func direction(inverse bool) string {
+	if inverse {
+		return "Inverse"
+	}
+	return "Forward"
+}
+
+// imageOf is the program of the image and the log-determinants.
+func imageOf(b bijector.Bijector, dt tensor.Dtype, inverse bool) *graph.Program {
+	return graph.NewProgram(dt, []int{b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		y, d, err := apply(b, in[0], inverse)
+		return []*gorgonia.Node{y, d}, err
+	})
+}
+
+// eval runs a program of imageOf on the rows of x.
+func eval(t testing.TB, p *graph.Program, dim int, x []float64) (y, logDet []float64) {
+	t.Helper()
+	rows := len(x) / dim
+	y, logDet = make([]float64, len(x)), make([]float64, rows)
+	if err := p.Run(rows, [][]float64{x}, [][]float64{y, logDet}); err != nil {
+		t.Fatal(err)
+	}
+	return y, logDet
+}
+
+func image(t testing.TB, b bijector.Bijector, dt tensor.Dtype, inverse bool, x []float64) (y, logDet []float64) {
+	t.Helper()
+	return eval(t, imageOf(b, dt, inverse), b.Dim(), x)
+}
+
+func gradients(t testing.TB, b bijector.Bijector, dt tensor.Dtype, inverse bool, x, w []float64) (dx []float64, params [][]float64) {
+	t.Helper()
+	dx, params, err := slopes(b, dt, inverse, x, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dx, params
+}
+
+// slopes returns the gradients of Σ w_i y_i + v_r logDet_r, where w holds
+// first the weights of the image, then those of the log-determinants, with
+// respect to x and to each parameter.
+func slopes(b bijector.Bijector, dt tensor.Dtype, inverse bool, x, w []float64) (dx []float64, params [][]float64, err error) {
+	p := graph.NewProgram(dt, []int{b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		y, d, err := apply(b, in[0], inverse)
+		if err != nil {
+			return nil, err
+		}
+		if y, err = graph.Flatten(y); err != nil {
+			return nil, err
+		}
+		fromY, err := graph.Dot(y, w[:len(x)])
+		if err != nil {
+			return nil, err
+		}
+		fromD, err := graph.Dot(d, w[len(x):])
+		if err != nil {
+			return nil, err
+		}
+		cost, err := graph.Combine(0, []float64{1, 1}, fromY, fromD)
+		if err != nil {
+			return nil, err
+		}
+		wrt := []graph.Noder{self{in[0]}}
+		for _, p := range b.Params() {
+			wrt = append(wrt, p)
+		}
+		// The node of a parameter in float32 is a cast of the one in float64,
+		// which is the input of the graph to differentiate by.
+		x64, err := graph.Cast(in[0], tensor.Float64)
+		if err != nil {
+			return nil, err
+		}
+		return graph.ParamGrad(cost, x64, wrt)
+	})
+	dx = make([]float64, len(x))
+	out := [][]float64{dx}
+	for _, p := range b.Params() {
+		out = append(out, make([]float64, len(p.Value().Float64s())))
+	}
+	err = p.Run(len(x)/b.Dim(), [][]float64{x}, out)
+	return dx, out[1:], err
+}
+
+// self makes an input a graph.Noder.
+type self struct{ n *gorgonia.Node }
+
+func (s self) Node(*gorgonia.Node) *gorgonia.Node { return s.n }
+
+// normal returns n normal deviates of the given size.
+func normal(n int, size float64, rnd *rand.Rand) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = size * rnd.NormFloat64()
+	}
+	return x
+}
+
+// randomise replaces all parameters by normal deviates of the given size.
+func randomise(b bijector.Bijector, size float64, rnd *rand.Rand) {
+	for _, p := range b.Params() {
+		v := p.Value().Float64s()
+		copy(v, normal(len(v), size, rnd))
+	}
+}
+
+// agree reports the first value of got that is further than tol, relative
+// beyond 1, from that of want.
+func agree(t testing.TB, what string, got, want []float64, tol float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d values, want %d", what, len(got), len(want))
+		return
+	}
+	for i, v := range got {
+		if !(math.Abs(v-want[i]) <= tol*(1+math.Abs(want[i]))) { // true for NaN
+			t.Errorf("%s [%d] is %v, want %v (off by %.2g)", what, i, v, want[i], v-want[i])
+			return
+		}
+	}
+}
