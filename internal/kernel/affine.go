@@ -1,7 +1,5 @@
 package kernel
 
-import "math"
-
 // Transform is a parametrised bijection of rows of Dim values, evaluated on
 // one tile at a time. Implementations are immutable and safe for concurrent
 // use; everything they write is passed in.
@@ -59,7 +57,7 @@ func NewAffine[T Float](dim int, couplings []Coupling) *Affine[T] {
 		b.savedAll += c.saved()
 		b.scratch = max(b.scratch, c.S.scratch(), c.T.scratch())
 	}
-	b.scratch += 3 * dim * Lanes // ds, dt and dKeep
+	b.scratch += (3*dim + 1) * Lanes // ds, dt, dKeep and a void
 	return b
 }
 
@@ -77,12 +75,12 @@ func (b *Affine[T]) Run(x, logDet, w []T, inverse bool, scratch []T) {
 
 func (b *Affine[T]) Grad(dw, dx, x, dLogDet, w []T, inverse bool, scratch []T) {
 	saved, scratch := scratch[:b.savedAll], scratch[b.savedAll:]
-	var void [Lanes]T // log-determinants are known already
+	void := scratch[:Lanes] // log-determinants are known already
 	at := 0
 	for i := range b.couplings {
 		k := b.order(i, inverse)
 		c := &b.couplings[k]
-		couplingRun(c, x, void[:], w[b.at[k]:b.at[k+1]], inverse, saved[at:])
+		couplingRun(c, x, void, w[b.at[k]:b.at[k+1]], inverse, saved[at:])
 		at += c.saved()
 	}
 	for i := len(b.couplings) - 1; i >= 0; i-- {
@@ -126,28 +124,10 @@ func couplingRun[T Float](c *Coupling, x, logDet, w []T, inverse bool, saved []T
 	th := netRun(c.S, w, in, actS)
 	tanh(th)
 	t := netRun(c.T, w[ws+nm:], in, actT)
-	logDet = logDet[:Lanes]
 	for i, m := range c.Move {
-		a, at := scale[i], i*Lanes
-		y, th, t := x[m*Lanes:(m+1)*Lanes], th[at:at+Lanes], t[at:at+Lanes]
-		f, u := f[at:at+Lanes], u[at:at+Lanes]
-		if inverse {
-			for l, v := range th {
-				s := a * v
-				e := T(math.Exp(float64(-s)))
-				v := (y[l] - t[l]) * e
-				f[l], u[l], y[l] = e, -v, v
-				logDet[l] -= s
-			}
-		} else {
-			for l, v := range th {
-				s := a * v
-				e := T(math.Exp(float64(s)))
-				v := y[l] * e
-				f[l], u[l], y[l] = e, v, v+t[l]
-				logDet[l] += s
-			}
-		}
+		at := i * Lanes
+		affineRun(x[m*Lanes:(m+1)*Lanes], logDet, f[at:at+Lanes], u[at:at+Lanes], th[at:at+Lanes], t[at:at+Lanes],
+			scale[i:i+1], inverse)
 	}
 }
 
@@ -155,37 +135,19 @@ func couplingRun[T Float](c *Coupling, x, logDet, w []T, inverse bool, saved []T
 func couplingGrad[T Float](c *Coupling, dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T) {
 	in, f, u, actS, actT := split(c, saved)
 	nk, nm, ws := len(c.Keep), len(c.Move), c.S.Params()
+	void, scratch := scratch[:Lanes], scratch[Lanes:] // takes dScale where it is not wanted
 	ds, scratch := scratch[:nm*Lanes], scratch[nm*Lanes:]
 	dt, scratch := scratch[:nm*Lanes], scratch[nm*Lanes:]
 	dKeep, scratch := scratch[:nk*Lanes], scratch[nk*Lanes:]
 
 	scale, th := w[ws:ws+nm], actS[len(actS)-nm*Lanes:]
-	sign := T(1)
-	if inverse {
-		sign = -1
-	}
-	dLogDet = dLogDet[:Lanes]
 	for i, m := range c.Move {
-		a, at := scale[i], i*Lanes
-		d, th := dx[m*Lanes:(m+1)*Lanes], th[at:at+Lanes]
-		f, u := f[at:at+Lanes], u[at:at+Lanes]
-		ds, dt := ds[at:at+Lanes], dt[at:at+Lanes]
-		var dScale T
-		for l, v := range th {
-			g := d[l]*u[l] + sign*dLogDet[l]
-			dScale += g * v
-			ds[l] = g * a * (1 - v*v)
-			df := d[l] * f[l]
-			if inverse {
-				dt[l] = -df
-			} else {
-				dt[l] = d[l]
-			}
-			d[l] = df
-		}
+		at, dScale := i*Lanes, void
 		if dw != nil {
-			dw[ws+i] += dScale
+			dScale = dw[ws+i : ws+i+1]
 		}
+		affineGrad(dScale, dx[m*Lanes:(m+1)*Lanes], ds[at:at+Lanes], dt[at:at+Lanes], dLogDet,
+			f[at:at+Lanes], u[at:at+Lanes], th[at:at+Lanes], scale[i:i+1], inverse)
 	}
 	clear(dKeep)
 	var dwS, dwT []T

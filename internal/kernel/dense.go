@@ -2,11 +2,43 @@ package kernel
 
 // dense sets out = W·in + b for a tile of inputs: W is (no, ni) row-major,
 // in is ni values and out is no values of Lanes rows. b may be nil.
-//
-// Two outputs times four rows are kept in registers while the inputs stream
-// by: six loads serve sixteen operations.
 func dense[T Float](out, w, b, in []T, no, ni int) {
 	w, in, out = w[:no*ni], in[:ni*Lanes], out[:no*Lanes]
+	if b != nil {
+		b = b[:no]
+	}
+	if v := inUse[T](); v != nil {
+		v.dense(&out[0], &w[0], first(b), &in[0], no, ni, ni, 1)
+		return
+	}
+	densePlain(out, w, b, in, no, ni)
+}
+
+// denseBack sets din = Wᵀ·dz. scratch is no·ni values.
+func denseBack[T Float](din, w, dz, scratch []T, no, ni int) {
+	din, w, dz = din[:ni*Lanes], w[:no*ni], dz[:no*Lanes]
+	if v := inUse[T](); v != nil {
+		v.dense(&din[0], &w[0], nil, &dz[0], ni, no, 1, ni)
+		return
+	}
+	denseBackPlain(din, w, dz, scratch, no, ni)
+}
+
+// denseGrad adds the gradients of the weights and the bias summed over the
+// rows of the tile: dw += dz·inᵀ, db += Σ dz. scratch is partials(no, ni)
+// values.
+func denseGrad[T Float](dw, db, dz, in, scratch []T, no, ni int) {
+	dw, db, dz, in = dw[:no*ni], db[:no], dz[:no*Lanes], in[:ni*Lanes]
+	if v := inUse[T](); v != nil {
+		v.denseGrad(&dw[0], &db[0], &dz[0], &in[0], &scratch[:partials(no, ni)][0], no, ni)
+		return
+	}
+	denseGradPlain(dw, db, dz, in, no, ni)
+}
+
+// densePlain keeps two outputs times four rows in registers while the inputs
+// stream by: six loads serve sixteen operations.
+func densePlain[T Float](out, w, b, in []T, no, ni int) {
 	j := 0
 	for ; j+1 < no; j += 2 {
 		w0, w1 := w[j*ni:(j+1)*ni], w[(j+1)*ni:(j+2)*ni]
@@ -60,21 +92,19 @@ func dense[T Float](out, w, b, in []T, no, ni int) {
 	}
 }
 
-// denseBack sets din = Wᵀ·dz. wt is scratch for the (ni, no) transpose of W:
-// the weights are few and used for every row of the tile.
-func denseBack[T Float](din, w, dz, wt []T, no, ni int) {
+// denseBackPlain transposes W into wt: the weights are few and used for every
+// row of the tile.
+func denseBackPlain[T Float](din, w, dz, wt []T, no, ni int) {
 	wt = wt[:no*ni]
 	for j := range no {
 		for i, v := range w[j*ni : (j+1)*ni] {
 			wt[i*no+j] = v
 		}
 	}
-	dense(din, wt, nil, dz, ni, no)
+	densePlain(din, wt, nil, dz, ni, no)
 }
 
-// denseGrad adds the gradients of the weights and the bias summed over the
-// rows of the tile: dw += dz·inᵀ, db += Σ dz.
-func denseGrad[T Float](dw, db, dz, in []T, no, ni int) {
+func denseGradPlain[T Float](dw, db, dz, in []T, no, ni int) {
 	j := 0
 	for ; j+1 < no; j += 2 {
 		z0, z1 := (*[Lanes]T)(dz[j*Lanes:]), (*[Lanes]T)(dz[(j+1)*Lanes:])

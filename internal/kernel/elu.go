@@ -68,8 +68,7 @@ func elu32(z []float32) {
 	}
 }
 
-// elu replaces every z by its exponential linear unit.
-func elu[T Float](z []T) {
+func eluPlain[T Float](z []T) {
 	switch z := any(z).(type) {
 	case []float64:
 		elu64(z)
@@ -78,17 +77,9 @@ func elu[T Float](z []T) {
 	}
 }
 
-// eluBack multiplies the gradient with respect to a = elu(z) by da/dz, which
-// is 1 for a > 0 and a + 1 = exp(z) otherwise.
-func eluBack[T Float](d, a []T) {
+func eluBackPlain[T Float](d, a []T) {
 	a = a[:len(d)]
 	for i, v := range a {
 		d[i] *= min(v, 0) + 1
-	}
-}
-
-func tanh[T Float](z []T) {
-	for i, x := range z {
-		z[i] = T(math.Tanh(float64(x)))
 	}
 }

@@ -58,7 +58,7 @@ func (n Net) widest() int {
 // scratch is the length of the scratch space that netBack needs.
 func (n Net) scratch() int {
 	w := n.widest()
-	return 2*w*Lanes + w*w
+	return 2*w*Lanes + max(w*w, partials(w, w))
 }
 
 // netRun evaluates the net on a tile. act keeps the activations for netBack;
@@ -81,7 +81,7 @@ func netRun[T Float](n Net, w, x, act []T) []T {
 // are those of netRun; dout is destroyed.
 func netBack[T Float](n Net, dw, dx, w, x, act, dout, scratch []T) {
 	width := n.widest() * Lanes
-	d, next, wt := dout, scratch[:width], scratch[2*width:]
+	d, next, rest := dout, scratch[:width], scratch[2*width:]
 	spare := scratch[width : 2*width]
 	wEnd, aEnd := n.Params(), n.acts()
 	for k := len(n.sizes) - 1; k >= 1; k-- {
@@ -93,9 +93,9 @@ func netBack[T Float](n Net, dw, dx, w, x, act, dout, scratch []T) {
 			in = act[aAt-ni*Lanes : aAt]
 		}
 		if dw != nil {
-			denseGrad(dw[wAt:], dw[wAt+no*ni:], d, in, no, ni)
+			denseGrad(dw[wAt:], dw[wAt+no*ni:], d, in, rest, no, ni)
 		}
-		denseBack(next, w[wAt:], d, wt, no, ni)
+		denseBack(next, w[wAt:], d, rest, no, ni)
 		if k > 1 {
 			eluBack(next[:ni*Lanes], in)
 		}

@@ -1,0 +1,55 @@
+package kernel
+
+import "math"
+
+// The functions of one argument work in place on whole tiles: the lengths of
+// their slices are multiples of Lanes.
+
+// elu replaces every z by its exponential linear unit.
+func elu[T Float](z []T) {
+	if v := inUse[T](); v != nil {
+		v.elu(first(z), len(z))
+		return
+	}
+	eluPlain(z)
+}
+
+// eluBack multiplies the gradient with respect to a = elu(z) by da/dz, which
+// is 1 for a > 0 and a + 1 = exp(z) otherwise.
+func eluBack[T Float](d, a []T) {
+	if v := inUse[T](); v != nil {
+		v.eluBack(first(d), &a[:len(d)][0], len(d))
+		return
+	}
+	eluBackPlain(d, a)
+}
+
+// tanh replaces every z by its hyperbolic tangent.
+func tanh[T Float](z []T) {
+	if v := inUse[T](); v != nil {
+		v.tanh(first(z), len(z))
+		return
+	}
+	tanhPlain(z)
+}
+
+// exp replaces every z by its exponential.
+func exp[T Float](z []T) {
+	if v := inUse[T](); v != nil {
+		v.exp(first(z), len(z))
+		return
+	}
+	expPlain(z)
+}
+
+func tanhPlain[T Float](z []T) {
+	for i, x := range z {
+		z[i] = T(math.Tanh(float64(x)))
+	}
+}
+
+func expPlain[T Float](z []T) {
+	for i, x := range z {
+		z[i] = T(math.Exp(float64(x)))
+	}
+}

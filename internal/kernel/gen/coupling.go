@@ -1,0 +1,136 @@
+package main
+
+import "github.com/mmcloughlin/avo/reg"
+
+// coupling is the affine update of one column of a tile and its gradient.
+func (e *emitter) coupling() {
+	for _, inverse := range []bool{false, true} {
+		e.affineRun(inverse)
+		e.affineGrad(inverse)
+	}
+}
+
+func direction(inverse bool) string {
+	if inverse {
+		return "Inverse"
+	}
+	return "Forward"
+}
+
+// rows emits the body for every vector of rows; the pointers move along.
+func (e *emitter) rows(pointers []reg.Register, body func()) {
+	e.repeat(e.row()/e.set.width, func() {
+		body()
+		for _, p := range pointers {
+			e.ADDQ(imm(e.set.width), p)
+		}
+	})
+}
+
+func (e *emitter) negate(v reg.VecVirtual) { e.bitOp("VPXOR", e.bits(1<<(8*e.size-1)), v, v) }
+
+func (e *emitter) affineRun(inverse bool) {
+	e.begin("affine"+direction(inverse), "y, logDet, f, u, th, t, scale *T",
+		"is the affine update of one column of a tile, see couplingRun.")
+	y, logDet, f, u := e.arg("y"), e.arg("logDet"), e.arg("f"), e.arg("u")
+	th, t, scale := e.arg("th"), e.arg("t"), e.arg("scale")
+	a := e.vec()
+	e.broadcast(at(scale, 0), a)
+	held := 5
+	if e.wide() {
+		held = 18
+	}
+	c := e.expConstants(held)
+	e.rows([]reg.Register{y, logDet, f, u, th, t}, func() {
+		s, l := e.vec(), e.vec()
+		e.op("VMULP", at(th, 0), a, s)
+		e.load(at(logDet, 0), l)
+		if inverse {
+			e.op("VSUBP", s, l, l)
+			e.store(l, at(logDet, 0))
+			e.negate(s)
+			x := e.exp(c, []reg.VecVirtual{s})[0]
+			v := e.vec()
+			e.load(at(y, 0), v)
+			e.op("VSUBP", at(t, 0), v, v)
+			e.op("VMULP", x, v, v)
+			e.store(v, at(y, 0))
+			e.negate(v)
+			e.store(v, at(u, 0))
+			e.store(x, at(f, 0))
+		} else {
+			e.op("VADDP", s, l, l)
+			e.store(l, at(logDet, 0))
+			x := e.exp(c, []reg.VecVirtual{s})[0]
+			v := e.vec()
+			e.op("VMULP", at(y, 0), x, v)
+			e.store(v, at(u, 0))
+			e.store(x, at(f, 0))
+			e.op("VADDP", at(t, 0), v, v)
+			e.store(v, at(y, 0))
+		}
+	})
+	e.end()
+}
+
+func (e *emitter) affineGrad(inverse bool) {
+	e.begin("affine"+direction(inverse)+"Grad", "dScale, d, ds, dt, dLogDet, f, u, th, scale *T",
+		"is the gradient of the affine update of one column of a tile, see couplingGrad.")
+	dScale, d, ds, dt := e.arg("dScale"), e.arg("d"), e.arg("ds"), e.arg("dt")
+	dLogDet, f, u, th, scale := e.arg("dLogDet"), e.arg("f"), e.arg("u"), e.arg("th"), e.arg("scale")
+	a, one, sum := e.vec(), e.held(e.number(1)), e.vec()
+	e.broadcast(at(scale, 0), a)
+	e.zeros(sum)
+	e.rows([]reg.Register{d, ds, dt, dLogDet, f, u, th}, func() {
+		v, g, x, h := e.vec(), e.vec(), e.vec(), e.vec()
+		e.load(at(d, 0), v)
+		e.load(at(dLogDet, 0), g)
+		if inverse {
+			e.op("VFMSUB231P", at(u, 0), v, g)
+		} else {
+			e.op("VFMADD231P", at(u, 0), v, g)
+		}
+		e.load(at(th, 0), x)
+		e.op("VFMADD231P", x, g, sum)
+		e.op("VMULP", a, g, g)
+		e.op("VFNMADD213P", one, x, x) // 1 − th²
+		e.op("VMULP", x, g, g)
+		e.store(g, at(ds, 0))
+		e.op("VMULP", at(f, 0), v, h)
+		if inverse {
+			e.store(h, at(d, 0))
+			e.negate(h)
+			e.store(h, at(dt, 0))
+		} else {
+			e.store(v, at(dt, 0))
+			e.store(h, at(d, 0))
+		}
+	})
+	// The sum over the vector, the same for every variant of row order.
+	for w := e.set.width; w > 16; w /= 2 {
+		h := e.vec()
+		switch w {
+		case 64:
+			e.VEXTRACTF64X4(imm8(1), sum, h.AsY())
+			e.op("VADDP", h.AsY(), sum.AsY(), sum.AsY())
+		case 32:
+			e.VEXTRACTF128(imm8(1), sum.AsY(), h.AsX())
+			e.op("VADDP", h.AsX(), sum.AsX(), sum.AsX())
+		}
+	}
+	x, h := sum.AsX(), e.XMM()
+	if e.size == 4 {
+		e.VPERMILPD(imm8(1), x, h)
+		e.VADDPS(h, x, x)
+		e.VMOVSHDUP(x, h)
+		e.VADDSS(h, x, x)
+		e.VADDSS(at(dScale, 0), x, x)
+		e.VMOVSS(x, at(dScale, 0))
+	} else {
+		e.VPERMILPD(imm8(1), x, h)
+		e.VADDSD(h, x, x)
+		e.VADDSD(at(dScale, 0), x, x)
+		e.VMOVSD(x, at(dScale, 0))
+	}
+	e.end()
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// series are the coefficients q of expm1(r) = r + r²·Σ q[n]·rⁿ for
+// |r| ≤ ln 2 / 2, minimax in the relative error (Remez exchange), which is
+// 1.3e-8 in float32 and 1.8e-17 in float64.
+var (
+	series32 = []float64{
+		0.4999999814968358454543,
+		0.1666654342482258223109,
+		0.04166720063010006212179,
+		0.008366547106849566065355,
+		0.001388252291752721292154,
+	}
+	series64 = []float64{
+		0.5000000000000005198554,
+		0.1666666666666658886382,
+		0.04166666666657648347433,
+		0.008333333333389822456179,
+		0.001388888893166228564612,
+		0.0001984126971846948349089,
+		0.00002480150514823265409481,
+		0.000002755740794357351275926,
+		2.76260907401037480378e-7,
+		2.505368217778358169227e-8,
+	}
+)
+
+// expConstants is what the exponentials need. The first few are held in
+// registers, as many as the code has to spare; the others are read from memory.
+type expConstants struct {
+	log2e, magic, ln2, ln2Lo, bias, one, half operand.Op
+	series                                    []operand.Op
+	shift                                     operand.Op // to the exponent
+}
+
+// hold returns the constants, with at most the given number in registers.
+// Those that an instruction cannot take from memory come first.
+func (e *emitter) expConstants(budget int) *expConstants {
+	hold := func(m operand.Mem) operand.Op {
+		if budget--; budget < 0 {
+			return m
+		}
+		return e.held(m)
+	}
+	k := &expConstants{}
+	if e.size == 4 {
+		k.shift = operand.U8(23)
+		k.one, k.magic = hold(e.number(1)), hold(e.number(1.5*(1<<23)))
+		k.ln2 = hold(e.number(math.Ln2))
+		k.log2e, k.bias = hold(e.number(math.Log2E)), hold(e.bits(127<<23))
+		for _, v := range series32 {
+			k.series = append(k.series, hold(e.number(v)))
+		}
+	} else {
+		k.shift = operand.U8(52)
+		k.one, k.magic = hold(e.number(1)), hold(e.number(1.5*(1<<52)))
+		k.ln2 = hold(e.number(math.Ln2))
+		k.log2e, k.bias = hold(e.number(math.Log2E)), hold(e.bits(1023<<52))
+		for _, v := range series64 {
+			k.series = append(k.series, hold(e.number(v)))
+		}
+	}
+	k.half = e.number(0.5)
+	return k
+}
+
+// least is an argument where expm1 has rounded to −1 already and 2^k is still
+// a normal number.
+func (e *emitter) least() float64 {
+	if e.size == 4 {
+		return -80
+	}
+	return -700
+}
+
+// each emits the step for every vector: neighbouring instructions do not
+// depend on each other.
+func each(n int, step func(i int)) {
+	for i := range n {
+		step(i)
+	}
+}
+
+// reduce splits x = k·ln 2 + r, |r| ≤ ln 2 / 2: x becomes r, and t holds the
+// integer k in its low bits, above those of magic.
+func (e *emitter) reduce(c *expConstants, x []reg.VecVirtual) (t, k []reg.VecVirtual) {
+	t, k = e.vecs(len(x)), e.vecs(len(x))
+	n := len(x)
+	each(n, func(i int) { e.move(c.magic, t[i]) })
+	each(n, func(i int) { e.op("VFMADD231P", c.log2e, x[i], t[i]) })
+	each(n, func(i int) { e.op("VSUBP", c.magic, t[i], k[i]) })
+	each(n, func(i int) { e.op("VFNMADD231P", c.ln2, k[i], x[i]) })
+	return t, k
+}
+
+func (e *emitter) move(from, to operand.Op) {
+	if _, ok := from.(operand.Mem); ok {
+		e.load(from, to)
+	} else {
+		e.op("VMOVAP", from, to)
+	}
+}
+
+// polynomial returns expm1(r); r2 is overwritten.
+func (e *emitter) polynomial(c *expConstants, r, r2 []reg.VecVirtual) []reg.VecVirtual {
+	n := len(r)
+	q := e.vecs(n)
+	last := len(c.series) - 1
+	each(n, func(i int) { e.op("VMULP", r[i], r[i], r2[i]) })
+	each(n, func(i int) { e.move(c.series[last], q[i]) })
+	for s := last - 1; s >= 0; s-- {
+		each(n, func(i int) { e.op("VFMADD213P", c.series[s], r[i], q[i]) })
+	}
+	each(n, func(i int) { e.op("VFMADD213P", r[i], r2[i], q[i]) })
+	return q
+}
+
+// expm1 returns exp(x) − 1 for least ≤ x ≤ 0 (or NaN) and destroys x. One
+// multiple of ln 2 is enough there: what rounding ln 2 leaves in r is
+// multiplied by 2^k. 2^k·expm1(r) + (2^k − 1) does not cancel.
+func (e *emitter) expm1(c *expConstants, x []reg.VecVirtual) []reg.VecVirtual {
+	n := len(x)
+	t, k := e.reduce(c, x)
+	q := e.polynomial(c, x, k)
+	each(n, func(i int) { e.intOp("VPSLL", c.shift, t[i], t[i]) })
+	each(n, func(i int) { e.intOp("VPADD", c.bias, t[i], t[i]) })
+	each(n, func(i int) { e.op("VSUBP", c.one, t[i], k[i]) })
+	each(n, func(i int) { e.op("VFMADD213P", k[i], t[i], q[i]) })
+	return q
+}
+
+// exp returns exp(x) and destroys x. 2^k is applied in two factors, so that
+// results may overflow to +Inf and underflow gradually.
+func (e *emitter) exp(c *expConstants, x []reg.VecVirtual) []reg.VecVirtual {
+	n := len(x)
+	most, least, lo := 89.0, -105.0, math.Ln2-float64(float32(math.Ln2))
+	if e.size == 8 {
+		most, least, lo = 710, -746, 2.319046813846299558e-17
+	}
+	low, high := e.number(least), e.number(most)
+	// The second operand of min and max is returned if it is NaN.
+	each(n, func(i int) {
+		v := e.vec()
+		e.load(high, v)
+		e.op("VMINP", x[i], v, x[i])
+		w := e.vec()
+		e.load(low, w)
+		e.op("VMAXP", x[i], w, x[i])
+	})
+	t, k := e.reduce(c, x)
+	each(n, func(i int) { e.op("VFNMADD231P", e.number(lo), k[i], x[i]) })
+	// The halves of k, rounded: t = magic + k1, u = magic + k − k1.
+	u, r2 := e.vecs(n), e.vecs(n)
+	each(n, func(i int) { e.move(c.magic, t[i]) })
+	each(n, func(i int) { e.op("VFMADD231P", c.half, k[i], t[i]) })
+	each(n, func(i int) { e.op("VSUBP", c.magic, t[i], u[i]) })
+	each(n, func(i int) { e.op("VSUBP", u[i], k[i], u[i]) })
+	each(n, func(i int) { e.op("VADDP", c.magic, u[i], u[i]) })
+	for _, v := range [][]reg.VecVirtual{t, u} {
+		each(n, func(i int) { e.intOp("VPSLL", c.shift, v[i], v[i]) })
+		each(n, func(i int) { e.intOp("VPADD", c.bias, v[i], v[i]) })
+	}
+	q := e.polynomial(c, x, r2)
+	each(n, func(i int) { e.op("VADDP", c.one, q[i], q[i]) })
+	each(n, func(i int) { e.op("VMULP", t[i], q[i], q[i]) })
+	each(n, func(i int) { e.op("VMULP", u[i], q[i], q[i]) })
+	return q
+}
+
+// elementwise is the functions of one argument. Their slices are of whole
+// tiles, so that there is no remainder.
+func (e *emitter) elementwise() {
+	together, held := 2, 6
+	if e.wide() {
+		together, held = 4, 10
+	}
+	loop := func(z reg.Register, together int, body func()) {
+		n := e.arg("n")
+		e.SHRQ(operand.U8(uint8(math.Log2(float64(together*e.per())))), n)
+		e.countdown(n, func() {
+			body()
+			e.ADDQ(imm(together*e.set.width), z)
+		})
+	}
+
+	e.begin("elu", "z *T, n int", "replaces n values z ≤ 0 by exp(z) − 1; n is a multiple of Lanes.")
+	z := e.arg("z")
+	c := e.expConstants(held)
+	zero := e.vec()
+	e.zeros(zero)
+	least := e.number(e.least())
+	loop(z, together, func() {
+		x := e.vecs(together)
+		each(together, func(i int) { e.op("VMINP", at(z, i*e.set.width), zero, x[i]) })
+		each(together, func(i int) { e.op("VMAXP", least, x[i], x[i]) })
+		v := e.expm1(c, x)
+		// expm1(z) ≥ z, and equal to it for z = 0 and, clamped, for z > 0:
+		// the maximum is right everywhere. Of zeros and with NaN, max
+		// returns its last operand, z.
+		each(together, func(i int) { e.op("VMAXP", at(z, i*e.set.width), v[i], v[i]) })
+		each(together, func(i int) { e.store(v[i], at(z, i*e.set.width)) })
+	})
+	e.end()
+
+	e.begin("eluBack", "d, a *T, n int", "multiplies d by min(a, 0) + 1; n is a multiple of Lanes.")
+	d, a := e.arg("d"), e.arg("a")
+	zero, one := e.vec(), e.held(e.number(1))
+	e.zeros(zero)
+	loop(d, together, func() {
+		x := e.vecs(together)
+		each(together, func(i int) { e.op("VMINP", at(a, i*e.set.width), zero, x[i]) })
+		each(together, func(i int) { e.op("VADDP", one, x[i], x[i]) })
+		each(together, func(i int) { e.op("VMULP", at(d, i*e.set.width), x[i], x[i]) })
+		each(together, func(i int) { e.store(x[i], at(d, i*e.set.width)) })
+		e.ADDQ(imm(together*e.set.width), a)
+	})
+	e.end()
+
+	// tanh|z| = −m/(m + 2) with m = expm1(−2|z|).
+	e.begin("tanh", "z *T, n int", "replaces n values by their hyperbolic tangents; n is a multiple of Lanes.")
+	z = e.arg("z")
+	c = e.expConstants(held)
+	sign := e.bits(1 << (8*e.size - 1))
+	two := e.number(2)
+	least = e.number(e.least())
+	loop(z, 2, func() {
+		x, s := e.vecs(2), e.vecs(2)
+		for i := range x {
+			e.load(at(z, i*e.set.width), x[i])
+			e.bitOp("VPAND", sign, x[i], s[i])
+			e.bitOp("VPOR", sign, x[i], x[i])
+			e.op("VADDP", x[i], x[i], x[i])
+			low := e.vec()
+			e.load(least, low)
+			e.op("VMAXP", x[i], low, x[i])
+		}
+		m := e.expm1(c, x)
+		for i := range m {
+			e.op("VADDP", two, m[i], x[i])
+			e.op("VDIVP", x[i], m[i], m[i])
+			e.bitOp("VPANDN", m[i], e.load1(sign), m[i])
+			e.bitOp("VPOR", s[i], m[i], m[i])
+			e.store(m[i], at(z, i*e.set.width))
+		}
+	})
+	e.end()
+
+	e.begin("exp", "z *T, n int", "replaces n values by their exponentials; n is a multiple of Lanes.")
+	z = e.arg("z")
+	c = e.expConstants(held)
+	loop(z, 2, func() {
+		x := e.vecs(2)
+		for i := range x {
+			e.load(at(z, i*e.set.width), x[i])
+		}
+		for i, v := range e.exp(c, x) {
+			e.store(v, at(z, i*e.set.width))
+		}
+	})
+	e.end()
+}
+
+// load1 is a constant in a register for an instruction or two.
+func (e *emitter) load1(m operand.Mem) reg.VecVirtual {
+	v := e.vec()
+	e.load(m, v)
+	return v
+}

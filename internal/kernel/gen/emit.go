@@ -1,0 +1,229 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// instructionSet is AVX2 with FMA, or AVX-512 (F, DQ, BW, VL).
+type instructionSet struct {
+	name      string
+	width     int // bytes in a vector
+	registers int
+}
+
+func (s instructionSet) file() string { return strings.ToLower(s.name) }
+
+// emitter writes code for one precision and one instruction set.
+type emitter struct {
+	*build.Context
+	set       instructionSet
+	size      int // bytes in a value
+	constants map[string]operand.Mem // in the read-only data, by name
+	labels    int
+}
+
+// per is the number of values in a vector, row the number of bytes in one
+// value of all rows of a tile.
+func (e *emitter) per() int   { return e.set.width / e.size }
+func (e *emitter) row() int   { return lanes * e.size }
+func (e *emitter) wide() bool { return e.set.width == 64 }
+
+// begin opens the function of the given base name. Where the arguments say T
+// the precision is put.
+func (e *emitter) begin(name, args, doc string) {
+	t := fmt.Sprintf("float%d", 8*e.size)
+	full := fmt.Sprintf("%sF%d%s", name, 8*e.size, e.set.name)
+	e.Function(full)
+	e.Attributes(attr.NOSPLIT)
+	e.Pragma("noescape")
+	e.Doc(full + " " + doc)
+	e.SignatureExpr("func(" + strings.ReplaceAll(args, "T", t) + ")")
+	e.labels = 0
+}
+
+func (e *emitter) end() {
+	e.VZEROUPPER()
+	e.RET()
+}
+
+// op emits the instruction whose name lacks the last letter, S for float32
+// and D for float64.
+func (e *emitter) op(name string, ops ...operand.Op) {
+	e.raw(name+string("SD"[e.size/8]), ops...)
+}
+
+// intOp is op for integer instructions: D for 32 bits, Q for 64.
+func (e *emitter) intOp(name string, ops ...operand.Op) {
+	e.raw(name+string("DQ"[e.size/8]), ops...)
+}
+
+func (e *emitter) raw(name string, ops ...operand.Op) {
+	m := reflect.ValueOf(e.Context).MethodByName(name)
+	if !m.IsValid() {
+		panic("no instruction " + name)
+	}
+	args := make([]reflect.Value, len(ops))
+	for i, o := range ops {
+		args[i] = reflect.ValueOf(o)
+	}
+	m.Call(args)
+}
+
+// bitOp is a bitwise instruction, whose AVX-512 form has a type.
+func (e *emitter) bitOp(name string, ops ...operand.Op) {
+	if e.wide() {
+		e.intOp(name, ops...)
+	} else {
+		e.raw(name, ops...)
+	}
+}
+
+func (e *emitter) vec() reg.VecVirtual {
+	if e.wide() {
+		return e.ZMM()
+	}
+	return e.YMM()
+}
+
+func (e *emitter) vecs(n int) []reg.VecVirtual {
+	v := make([]reg.VecVirtual, n)
+	for i := range v {
+		v[i] = e.vec()
+	}
+	return v
+}
+
+func (e *emitter) load(from, to operand.Op)  { e.op("VMOVUP", from, to) }
+func (e *emitter) store(from, to operand.Op) { e.op("VMOVUP", from, to) }
+
+func (e *emitter) broadcast(from operand.Mem, to operand.Op) { e.op("VBROADCASTS", from, to) }
+
+// zeros clears registers. The first is loaded and the others are its
+// difference from itself, because the register allocation takes the clearing
+// of a ZMM register by itself for a use of what it held.
+func (e *emitter) zeros(v ...reg.VecVirtual) {
+	e.load(e.number(0), v[0])
+	for _, u := range v[1:] {
+		e.bitOp("VPXOR", v[0], v[0], u)
+	}
+}
+
+func (e *emitter) arg(name string) reg.Register {
+	return e.Load(e.Param(name), e.GP64())
+}
+
+// label returns a name that is unique in the function.
+func (e *emitter) label(name string) string {
+	e.labels++
+	return fmt.Sprintf("%s%d", name, e.labels)
+}
+
+func (e *emitter) jump(op, label string) { e.raw(op, operand.LabelRef(label)) }
+
+// repeat emits the body in a loop that runs n times, n > 0 a number.
+func (e *emitter) repeat(n int, body func()) {
+	if n == 1 {
+		body()
+		return
+	}
+	count := e.GP64()
+	e.MOVQ(operand.I32(int32(n)), count)
+	e.countdown(count, body)
+}
+
+// countdown emits the body in a loop that runs count times, count > 0, and
+// leaves zero in count.
+func (e *emitter) countdown(count reg.Register, body func()) {
+	top := e.label("loop")
+	e.Label(top)
+	body()
+	e.DECQ(count)
+	e.jump("JNZ", top)
+}
+
+func at(base reg.Register, disp int) operand.Mem { return operand.Mem{Base: base, Disp: disp} }
+
+func imm(v int) operand.Op { return operand.I32(int32(v)) }
+
+// blocks emits a loop over n things (n, a register, is destroyed) in blocks
+// of at most the given number: full blocks while more than two remain, then
+// two about equal ones. The body is emitted once for every size of block.
+func (e *emitter) blocks(n reg.Register, most int, body func(size int)) {
+	top, done := e.label("block"), e.label("done")
+	size := e.GP64()
+	e.Label(top)
+	e.MOVQ(n, size)
+	if most > 1 {
+		small, full := e.label("small"), e.label("full")
+		e.CMPQ(n, imm(most))
+		e.jump("JLE", small)
+		e.CMPQ(n, imm(2*most))
+		e.jump("JGE", full)
+		e.INCQ(size)
+		e.SHRQ(operand.U8(1), size)
+		e.JMP(operand.LabelRef(small))
+		e.Label(full)
+		e.MOVQ(imm(most), size)
+		e.Label(small)
+	}
+	for s := most; s >= 1; s-- {
+		next := e.label("size")
+		if s > 1 {
+			e.CMPQ(size, imm(s))
+			e.jump("JNE", next)
+		}
+		body(s)
+		e.SUBQ(imm(s), n)
+		e.jump("JNZ", top)
+		e.JMP(operand.LabelRef(done))
+		if s > 1 {
+			e.Label(next)
+		}
+	}
+	e.Label(done)
+}
+
+// number is the constant v in the precision of the code.
+func (e *emitter) number(v float64) operand.Mem {
+	bits := math.Float64bits(v)
+	if e.size == 4 {
+		bits = uint64(math.Float32bits(float32(v)))
+	}
+	return e.bits(bits)
+}
+
+// bits is the constant of the given bits, repeated to fill a vector.
+func (e *emitter) bits(bits uint64) operand.Mem {
+	name := fmt.Sprintf("c%d_%x", 8*e.size, bits)
+	if m, ok := e.constants[name]; ok {
+		return m
+	}
+	mem := e.StaticGlobal(name)
+	e.DataAttributes(attr.RODATA | attr.NOPTR)
+	for at := 0; at < e.set.width; at += e.size {
+		if e.size == 4 {
+			e.AddDatum(at, operand.U32(bits))
+		} else {
+			e.AddDatum(at, operand.U64(bits))
+		}
+	}
+	e.constants[name] = mem
+	return mem
+}
+
+// held loads a constant into a register that stays.
+func (e *emitter) held(m operand.Mem) operand.Op {
+	v := e.vec()
+	e.load(m, v)
+	return v
+}
+
+func imm8(v int) operand.Op { return operand.U8(uint8(v)) }

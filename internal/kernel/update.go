@@ -1,0 +1,78 @@
+package kernel
+
+import "math"
+
+// affineRun is the affine update of one moved column y, with s = scale·th:
+// y·exp(s) + t, or its inverse (y − t)·exp(−s). It adds ±s to logDet and
+// leaves for affineGrad the factor f = exp(±s) and the derivative u of the
+// result with respect to s. All are one value of Lanes rows, scale is one
+// number.
+func affineRun[T Float](y, logDet, f, u, th, t, scale []T, inverse bool) {
+	y, logDet, f, u, th, t = y[:Lanes], logDet[:Lanes], f[:Lanes], u[:Lanes], th[:Lanes], t[:Lanes]
+	v := inUse[T]()
+	switch {
+	case v == nil:
+		affineRunPlain(y, logDet, f, u, th, t, scale[0], inverse)
+	case inverse:
+		v.affineInverse(&y[0], &logDet[0], &f[0], &u[0], &th[0], &t[0], &scale[0])
+	default:
+		v.affineForward(&y[0], &logDet[0], &f[0], &u[0], &th[0], &t[0], &scale[0])
+	}
+}
+
+// affineGrad takes the gradient d of a moved column back through affineRun. It
+// sets ds and dt, the gradients of what the nets gave: of the argument of the
+// tanh whose value is th, and of t. It adds that of the scale to dScale[0].
+func affineGrad[T Float](dScale, d, ds, dt, dLogDet, f, u, th, scale []T, inverse bool) {
+	d, ds, dt, dLogDet = d[:Lanes], ds[:Lanes], dt[:Lanes], dLogDet[:Lanes]
+	f, u, th = f[:Lanes], u[:Lanes], th[:Lanes]
+	v := inUse[T]()
+	switch {
+	case v == nil:
+		dScale[0] += affineGradPlain(d, ds, dt, dLogDet, f, u, th, scale[0], inverse)
+	case inverse:
+		v.affineInverseGrad(&dScale[0], &d[0], &ds[0], &dt[0], &dLogDet[0], &f[0], &u[0], &th[0], &scale[0])
+	default:
+		v.affineForwardGrad(&dScale[0], &d[0], &ds[0], &dt[0], &dLogDet[0], &f[0], &u[0], &th[0], &scale[0])
+	}
+}
+
+func affineRunPlain[T Float](y, logDet, f, u, th, t []T, a T, inverse bool) {
+	if inverse {
+		for l, v := range th {
+			s := a * v
+			e := T(math.Exp(float64(-s)))
+			v := (y[l] - t[l]) * e
+			f[l], u[l], y[l] = e, -v, v
+			logDet[l] -= s
+		}
+		return
+	}
+	for l, v := range th {
+		s := a * v
+		e := T(math.Exp(float64(s)))
+		v := y[l] * e
+		f[l], u[l], y[l] = e, v, v+t[l]
+		logDet[l] += s
+	}
+}
+
+func affineGradPlain[T Float](d, ds, dt, dLogDet, f, u, th []T, a T, inverse bool) (dScale T) {
+	sign := T(1)
+	if inverse {
+		sign = -1
+	}
+	for l, v := range th {
+		g := d[l]*u[l] + sign*dLogDet[l]
+		dScale += g * v
+		ds[l] = g * a * (1 - v*v)
+		df := d[l] * f[l]
+		if inverse {
+			dt[l] = -df
+		} else {
+			dt[l] = d[l]
+		}
+		d[l] = df
+	}
+	return dScale
+}

@@ -1,0 +1,82 @@
+package kernel
+
+import "fmt"
+
+//go:generate go -C gen run . ..
+
+// vector is the primitives in vector code for one precision. Pointers are to
+// the first of the values that the plain functions take as slices; n is a
+// multiple of Lanes.
+type vector[T Float] struct {
+	// dense reads the weight of output j and input i at w[j*sj+i*si].
+	dense     func(out, w, b, in *T, no, ni, sj, si int)
+	denseGrad func(dw, db, dz, in, part *T, no, ni int)
+
+	elu, tanh, exp func(z *T, n int)
+	eluBack        func(d, a *T, n int)
+
+	affineForward, affineInverse         func(y, logDet, f, u, th, t, scale *T)
+	affineForwardGrad, affineInverseGrad func(dScale, d, ds, dt, dLogDet, f, u, th, scale *T)
+}
+
+// variant is one way to compute everything. Its parts are nil for plain Go.
+type variant struct {
+	name string
+	f32  *vector[float32]
+	f64  *vector[float64]
+}
+
+// variants are those that this processor can run, the fastest first; plain Go
+// is the last.
+var variants = append(vectorVariants(), variant{name: "plain"})
+
+// current is the variant in use. Only tests change it.
+var current = variants[0]
+
+// Variants names the variants of the kernels that this processor can run, the
+// one that is used by itself first. Results of different variants differ by
+// rounding.
+func Variants() []string {
+	names := make([]string, len(variants))
+	for i, v := range variants {
+		names[i] = v.name
+	}
+	return names
+}
+
+// UseVariant makes all kernels run in the named variant. It is for tests and
+// must not be called while anything runs.
+func UseVariant(name string) error {
+	for _, v := range variants {
+		if v.name == name {
+			current = v
+			return nil
+		}
+	}
+	return fmt.Errorf("kernel: this processor has no variant %q, only %q", name, Variants())
+}
+
+// inUse is the vector code for T, nil in plain Go.
+func inUse[T Float]() *vector[T] {
+	var v any
+	switch any(T(0)).(type) {
+	case float32:
+		v = current.f32
+	default:
+		v = current.f64
+	}
+	return v.(*vector[T])
+}
+
+// first is the address of the first value, nil if there is none.
+func first[T Float](x []T) *T {
+	if len(x) == 0 {
+		return nil
+	}
+	return &x[0]
+}
+
+// partials is the length of the scratch space that the vector code of
+// denseGrad needs: a vector of at most 64 bytes for every weight of at most
+// five outputs, or for every bias, and a vector of vectors beyond.
+func partials(no, ni int) int { return (max(5*ni, no) + 16) * 16 }

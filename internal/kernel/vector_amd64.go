@@ -1,0 +1,69 @@
+//go:build !purego
+
+package kernel
+
+import "golang.org/x/sys/cpu"
+
+func vectorVariants() []variant {
+	x := &cpu.X86
+	var v []variant
+	if x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL {
+		v = append(v, variant{"avx512", &avx512F32, &avx512F64})
+	}
+	if x.HasAVX2 && x.HasFMA {
+		v = append(v, variant{"avx2", &avx2F32, &avx2F64})
+	}
+	return v
+}
+
+var avx512F32 = vector[float32]{
+	dense:             denseF32AVX512,
+	denseGrad:         denseGradF32AVX512,
+	elu:               eluF32AVX512,
+	tanh:              tanhF32AVX512,
+	exp:               expF32AVX512,
+	eluBack:           eluBackF32AVX512,
+	affineForward:     affineForwardF32AVX512,
+	affineInverse:     affineInverseF32AVX512,
+	affineForwardGrad: affineForwardGradF32AVX512,
+	affineInverseGrad: affineInverseGradF32AVX512,
+}
+
+var avx512F64 = vector[float64]{
+	dense:             denseF64AVX512,
+	denseGrad:         denseGradF64AVX512,
+	elu:               eluF64AVX512,
+	tanh:              tanhF64AVX512,
+	exp:               expF64AVX512,
+	eluBack:           eluBackF64AVX512,
+	affineForward:     affineForwardF64AVX512,
+	affineInverse:     affineInverseF64AVX512,
+	affineForwardGrad: affineForwardGradF64AVX512,
+	affineInverseGrad: affineInverseGradF64AVX512,
+}
+
+var avx2F32 = vector[float32]{
+	dense:             denseF32AVX2,
+	denseGrad:         denseGradF32AVX2,
+	elu:               eluF32AVX2,
+	tanh:              tanhF32AVX2,
+	exp:               expF32AVX2,
+	eluBack:           eluBackF32AVX2,
+	affineForward:     affineForwardF32AVX2,
+	affineInverse:     affineInverseF32AVX2,
+	affineForwardGrad: affineForwardGradF32AVX2,
+	affineInverseGrad: affineInverseGradF32AVX2,
+}
+
+var avx2F64 = vector[float64]{
+	dense:             denseF64AVX2,
+	denseGrad:         denseGradF64AVX2,
+	elu:               eluF64AVX2,
+	tanh:              tanhF64AVX2,
+	exp:               expF64AVX2,
+	eluBack:           eluBackF64AVX2,
+	affineForward:     affineForwardF64AVX2,
+	affineInverse:     affineInverseF64AVX2,
+	affineForwardGrad: affineForwardGradF64AVX2,
+	affineInverseGrad: affineInverseGradF64AVX2,
+}
