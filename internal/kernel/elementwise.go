@@ -50,6 +50,14 @@ func tanhPlain[T Float](z []T) {
 
 func expPlain[T Float](z []T) {
 	for i, x := range z {
-		z[i] = T(math.Exp(float64(x)))
+		z[i] = expOf(x)
 	}
+}
+
+// expOf is exp(x). On some processors math.Exp overflows a little too early.
+func expOf[T Float](x T) T {
+	if x > 700 {
+		return T(math.Exp(float64(x)-32) * math.Exp(32))
+	}
+	return T(math.Exp(float64(x)))
 }

@@ -44,7 +44,7 @@ func elu64(z []float64) {
 		p45 := (1.0/3628800 + r*(1.0/39916800)) + r2*(1.0/479001600+r*(1.0/6227020800))
 		p := r + r2*(p01+r4*(p23+r4*p45))
 		s := math.Float64frombits((math.Float64bits(t) + 1023) << 52)
-		z[i] = pos + (s*p + (s - 1))
+		z[i] = math.Float64frombits(math.Float64bits(pos+(s*p+(s-1))) | b&(1<<63)) // −0 stays −0
 	}
 }
 
@@ -64,7 +64,7 @@ func elu32(z []float32) {
 		p01 := (0.5 + r*(1.0/6)) + r2*(1.0/24+r*(1.0/120))
 		p := r + r2*(p01+r2*r2*(1.0/720+r*(1.0/5040)))
 		s := math.Float32frombits((math.Float32bits(t) + 127) << 23)
-		z[i] = pos + (s*p + (s - 1))
+		z[i] = math.Float32frombits(math.Float32bits(pos+(s*p+(s-1))) | b&(1<<31))
 	}
 }
 

@@ -53,7 +53,20 @@ func maxDiff[T Float](a, b []T) float64 {
 	return d
 }
 
-func TestELU(t *testing.T) {
+// forEachVariant runs a test in every variant that this processor has.
+func forEachVariant(t *testing.T, test func(t *testing.T)) {
+	defer UseVariant(current.name)
+	for _, name := range Variants() {
+		if err := UseVariant(name); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, test)
+	}
+}
+
+func TestELU(t *testing.T) { forEachVariant(t, testELU) }
+
+func testELU(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	x := []float64{0, math.Copysign(0, -1), 1e-300, -1e-300, -1e-17, -1e-8, -0.1, -0.3465, -0.3467, -1, -5, -36, -38, -200, -699.5, -700.5, -1e4, -inf, inf, 3, 1e300, nan, math.Copysign(nan, -1)}
 	rnd := rand.New(rand.NewPCG(1, 1))
@@ -91,7 +104,9 @@ func TestELU(t *testing.T) {
 
 // The primitives against three plain loops, over sizes that exercise every
 // remainder of the blocking.
-func TestDense(t *testing.T) {
+func TestDense(t *testing.T) { forEachVariant(t, testDense) }
+
+func testDense(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(2, 1))
 	for _, no := range []int{1, 2, 3, 10, 17} {
 		for _, ni := range []int{1, 2, 3, 4, 11} {
@@ -150,7 +165,9 @@ func forEachLayer(t *testing.T, f func(t *testing.T, c layerCase, inverse bool))
 	}
 }
 
-func TestLayerRoundTrip(t *testing.T) {
+func TestLayerRoundTrip(t *testing.T) { forEachVariant(t, testLayerRoundTrip) }
+
+func testLayerRoundTrip(t *testing.T) {
 	forEachLayer(t, func(t *testing.T, c layerCase, inverse bool) {
 		roundTrip[float64](t, c, inverse, 1e-12)
 		roundTrip[float32](t, c, inverse, 2e-4)
@@ -181,7 +198,9 @@ func roundTrip[T Float](t *testing.T, c layerCase, inverse bool, tol float64) {
 
 // The gradient of a random linear function of the output state against
 // central differences, for every parameter and input of small cases.
-func TestLayerGradient(t *testing.T) {
+func TestLayerGradient(t *testing.T) { forEachVariant(t, testLayerGradient) }
+
+func testLayerGradient(t *testing.T) {
 	forEachLayer(t, func(t *testing.T, c layerCase, inverse bool) {
 		rnd := rand.New(rand.NewPCG(4, 1))
 		b, w := randomAffine[float64](rnd, c.dim, c.couplings, c.hidden)
@@ -230,7 +249,9 @@ func TestLayerGradient(t *testing.T) {
 
 // Every row gives the same bits alone and in a batch, and everything the same
 // bits for any number of processors.
-func TestLayerReproducible(t *testing.T) {
+func TestLayerReproducible(t *testing.T) { forEachVariant(t, testLayerReproducible) }
+
+func testLayerReproducible(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	rnd := rand.New(rand.NewPCG(5, 1))
 	b, w := randomAffine[float64](rnd, 4, 3, []int{6})

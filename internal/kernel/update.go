@@ -1,7 +1,5 @@
 package kernel
 
-import "math"
-
 // affineRun is the affine update of one moved column y, with s = scale·th:
 // y·exp(s) + t, or its inverse (y − t)·exp(−s). It adds ±s to logDet and
 // leaves for affineGrad the factor f = exp(±s) and the derivative u of the
@@ -41,7 +39,7 @@ func affineRunPlain[T Float](y, logDet, f, u, th, t []T, a T, inverse bool) {
 	if inverse {
 		for l, v := range th {
 			s := a * v
-			e := T(math.Exp(float64(-s)))
+			e := expOf(-s)
 			v := (y[l] - t[l]) * e
 			f[l], u[l], y[l] = e, -v, v
 			logDet[l] -= s
@@ -50,7 +48,7 @@ func affineRunPlain[T Float](y, logDet, f, u, th, t []T, a T, inverse bool) {
 	}
 	for l, v := range th {
 		s := a * v
-		e := T(math.Exp(float64(s)))
+		e := expOf(s)
 		v := y[l] * e
 		f[l], u[l], y[l] = e, v, v+t[l]
 		logDet[l] += s

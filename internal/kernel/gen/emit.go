@@ -25,7 +25,7 @@ func (s instructionSet) file() string { return strings.ToLower(s.name) }
 type emitter struct {
 	*build.Context
 	set       instructionSet
-	size      int // bytes in a value
+	size      int                    // bytes in a value
 	constants map[string]operand.Mem // in the read-only data, by name
 	labels    int
 }
