@@ -87,13 +87,7 @@ func slopes(b bijector.Bijector, dt tensor.Dtype, inverse bool, x, w []float64) 
 		for _, p := range b.Params() {
 			wrt = append(wrt, p)
 		}
-		// The node of a parameter in float32 is a cast of the one in float64,
-		// which is the input of the graph to differentiate by.
-		x64, err := graph.Cast(in[0], tensor.Float64)
-		if err != nil {
-			return nil, err
-		}
-		return graph.ParamGrad(cost, x64, wrt)
+		return graph.ParamGrad(cost, in[0], wrt)
 	})
 	dx = make([]float64, len(x))
 	out := [][]float64{dx}

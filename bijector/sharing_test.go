@@ -307,6 +307,23 @@ func TestInvert(t *testing.T) {
 	}
 }
 
+// A coupling and a block do not look at the positions they were given again.
+func TestKeepIsCopied(t *testing.T) {
+	x := normal(4, 1, rand.New(rand.NewPCG(61, 62)))
+	keep := []int{0, 2}
+	for name, b := range map[string]bijector.Bijector{
+		"RealNVP":  block(4, 1, bijector.RealNVPSettings{Keep: [][]int{keep}}),
+		"Coupling": coupling(4, keep, 1),
+	} {
+		copy(keep, []int{0, 2})
+		want, _ := image(t, b, tensor.Float64, false, x)
+		copy(keep, []int{1, 3})
+		if got, _ := image(t, b, tensor.Float64, false, x); !slices.Equal(got, want) {
+			t.Errorf("%s: image %v, was %v", name, got, want)
+		}
+	}
+}
+
 // A permutation does what its definition says, and a chain applies its
 // elements in the order given.
 func TestOrder(t *testing.T) {

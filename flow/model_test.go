@@ -250,11 +250,12 @@ func TestConvert(t *testing.T) {
 			}
 		})
 	}
-	if _, err := mera(t, 4, 1).Convert(tensor.Int); err == nil {
-		t.Error("converts to int")
-	} else {
-		wantError(t, "int", err, ErrSettings, "flow: ", "int")
+	m := mera(t, 4, 1)
+	if s := symmetrize(t, must(m.Convert(tensor.Float32)), Inversion(16)); s.Dtype() != tensor.Float32 || s.Prior() != m.Prior() || s.Bijector() != m.Bijector() {
+		t.Error("Symmetrize changes more than the density")
 	}
+	_, err := m.Convert(tensor.Int)
+	wantError(t, "int", err, ErrSettings, "flow: ", "int")
 }
 
 // The same seed gives the same bits, whatever the number of processors, in a

@@ -216,6 +216,7 @@ func TestNetworkErrors(t *testing.T) {
 		{"one odd extent", []int{4, 7}, good, nil, bijector.ErrTiles, []string{"extent 7 of lattice [4 7]"}, true},
 		{"extent of 1", []int{1, 4}, good, nil, bijector.ErrTiles, []string{"extent 1"}, true},
 		{"extent of 0", []int{0, 4}, good, nil, bijector.ErrTiles, []string{"extent 0"}, true},
+		{"no sites", []int{0}, good, nil, bijector.ErrTiles, []string{"extent 0"}, true},
 		{"negative extent", []int{4, -4}, good, nil, bijector.ErrTiles, []string{"extent -4"}, true},
 		{"no extents", nil, good, nil, bijector.ErrTiles, []string{"shape []"}, true},
 		{"too deep", []int{6, 6}, good, &NetworkSettings{Depth: 2}, bijector.ErrTiles, []string{"extent 6", "2·2"}, false},

@@ -10,9 +10,12 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/bijector/bijectortest"
+	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -459,6 +462,74 @@ func TestTrainUnusedParameter(t *testing.T) {
 		wantSame(t, "unused parameter", extra.Value().Float64s(), []float64{1, 2, 3})
 		wantSame(t, "parameters", params(m), params(twin))
 	}
+}
+
+// shift is a user's bijector, x = z + by, built from Gorgonia's own nodes.
+type shift struct{ by *bijector.Param }
+
+func newShift(dim int) shift {
+	return shift{must(bijector.NewParam("by", make([]float64, dim), dim))}
+}
+
+func (b shift) Dim() int                  { return b.by.Value().Shape()[0] }
+func (b shift) Params() []*bijector.Param { return []*bijector.Param{b.by} }
+
+func (b shift) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	if x, err = gorgonia.BroadcastAdd(z, b.by.Node(z), nil, []byte{0}); err != nil {
+		return nil, nil, err
+	}
+	logDet, err = zeros(z)
+	return x, logDet, err
+}
+
+func (b shift) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	if z, err = gorgonia.BroadcastSub(x, b.by.Node(x), nil, []byte{0}); err != nil {
+		return nil, nil, err
+	}
+	logDet, err = zeros(x)
+	return z, logDet, err
+}
+
+// zeros is a zero for every row.
+func zeros(x *gorgonia.Node) (*gorgonia.Node, error) {
+	sum, err := gorgonia.Sum(x, 1)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Combine(0, []float64{0}, sum)
+}
+
+// A user's bijector trains as our own do: the shift becomes the mean of the
+// target.
+func TestTrainUserBijector(t *testing.T) {
+	bijectortest.Check(t, newShift(3))
+	quadratic := gaussianFunc(1)
+	d := target.Func(3, func(grad, x []float64) float64 { // N((1, 2, 3), 1)
+		return quadratic(grad, []float64{x[0] - 1, x[1] - 2, x[2] - 3})
+	})
+	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
+		m := must(model(t, newShift(3)).Convert(dt))
+		for _, rate := range []float64{0.03, 0.001} {
+			train(t, m, d, &Settings{Steps: 300, Batch: 64, LearnRate: rate, Src: rand.NewPCG(1, 1)})
+		}
+		wantClose(t, "shift", params(m), []float64{1, 2, 3}, 0.02)
+	}
+}
+
+// A gradient that is infinite but nowhere NaN stops training too.
+func TestTrainInfiniteGradient(t *testing.T) {
+	quadratic := gaussianFunc(1)
+	d := target.Func(3, func(grad, x []float64) float64 {
+		v := quadratic(grad, x)
+		if grad != nil {
+			grad[1] = math.Inf(1)
+		}
+		return v
+	})
+	m := model(t, newShift(3))
+	_, err := Train(context.Background(), m, d, &Settings{Steps: 2, Batch: 8, Src: rand.NewPCG(1, 1)})
+	wantError(t, "Train", err, ErrNotFinite, "flow: step 1: gradient component 1", "-Inf")
+	wantSame(t, "parameters", params(m), make([]float64, 3))
 }
 
 // A model without parameters has nothing to learn but is judged all the same.

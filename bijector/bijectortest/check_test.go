@@ -48,7 +48,7 @@ func TestCheckPasses(t *testing.T) {
 	src := rand.NewPCG(1, 2)
 	for name, b := range map[string]bijector.Bijector{
 		"RealNVP":       must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Src: src})),
-		"RealNVP, wide": must(bijector.NewRealNVP(3, &bijector.RealNVPSettings{Couplings: 4, Hidden: []int{64, 64}, Src: src})),
+		"RealNVP, wide": must(bijector.NewRealNVP(3, &bijector.RealNVPSettings{Hidden: []int{64, 64}, Src: src})),
 		"Coupling":      must(bijector.NewCoupling(4, []int{0, 1}, must(bijector.NewMLP(2, []int{64}, 2, src)))),
 		"stretch":       newStretch(),
 	} {
