@@ -107,6 +107,9 @@ func parse(args []string) (*options, error) {
 			return nil, fmt.Errorf("-%s %d: want a positive number", name, v)
 		}
 	}
+	if o.chains < 2 {
+		return nil, fmt.Errorf("-chains %d: want two or more, whose spread gives the error", o.chains)
+	}
 	o.hidden = []int{}
 	for _, s := range strings.FieldsFunc(*hidden, func(r rune) bool { return r == ',' }) {
 		h, err := strconv.Atoi(s)

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestBadFlags(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"-steps 0", "-steps 0"},
+		{"-batch -3", "-batch -3"},
+		{"-couplings 0", "-couplings 0"},
+		{"-sweeps 0", "-sweeps 0"},
+		{"-chains 1", "-chains 1"},
+		{"-hidden 10,x", "-hidden 10,x"},
+		{"-dtype f16", "-dtype f16"},
+		{"here", `"here"`},
+	} {
+		if _, err := parse(strings.Fields(c.args)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one that says %s", c.args, err, c.want)
+		}
+	}
+	for _, c := range []struct{ args, want string }{
+		{"-L 5", "extent 5"},
+		{"-T 0", "temperature 0"},
+		{"-T -1", "temperature -1"},
+		{"-hidden 10,0", "hidden layer 1"},
+		{"-lr -1", "learning rate -1"},
+	} {
+		o, err := parse(append(strings.Fields(c.args), "-out", t.TempDir()))
+		if err != nil {
+			t.Errorf("%s: %v", c.args, err)
+		} else if err := run(o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one that says %q", c.args, err, c.want)
+		}
+	}
+}
+
+// A short run writes every figure and a JSON object with the promised keys and
+// sensible values, in both precisions.
+func TestRun(t *testing.T) {
+	for _, dtype := range []string{"f32", "f64"} {
+		dir := t.TempDir()
+		s := runFor(t, dir, "-dtype", dtype, "-steps", "30")
+		if s["steps"] != 30.0 || s["params"] != 21840.0 || math.Abs(s["exact"].(float64)+37.376731689944) > 1e-9 {
+			t.Errorf("%s: steps %v, params %v, exact %v", dtype, s["steps"], s["params"], s["exact"])
+		}
+		if gap := s["gap"].(float64); !(gap > 0 && gap < 30) {
+			t.Errorf("%s: gap %v", dtype, gap)
+		}
+	}
+}
+
+// Ctrl-C ends training early and the rest is still done.
+func TestInterrupt(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("cannot send an interrupt there")
+	}
+	dir := t.TempDir()
+	go func() {
+		time.Sleep(2 * time.Second) // training has begun
+		p, err := os.FindProcess(os.Getpid())
+		if err == nil {
+			err = p.Signal(os.Interrupt)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}()
+	s := runFor(t, dir, "-steps", "1000000")
+	if steps := s["steps"].(float64); !(steps > 0 && steps < 1000000) {
+		t.Errorf("%v steps", steps)
+	}
+}
+
+// runFor runs the program with few sweeps and returns its JSON object.
+func runFor(t *testing.T, dir string, args ...string) map[string]any {
+	t.Helper()
+	file := filepath.Join(dir, "result.json")
+	o, err := parse(append(args, "-chains", "4", "-sweeps", "4", "-out", filepath.Join(dir, "figures"), "-json", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run(o); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"loss.png", "m2.png", "configurations.png"} {
+		if info, err := os.Stat(filepath.Join(dir, "figures", name)); err != nil || info.Size() < 5000 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s map[string]any
+	if err := json.Unmarshal(data, &s); err != nil {
+		t.Fatal(err)
+	}
+	keys := slices.Sorted(maps.Keys(s))
+	if want := []string{"ess", "exact", "gap", "latent", "loss", "loss_err", "params", "peak_mb", "physical", "seconds_per_step", "steps"}; !slices.Equal(keys, want) {
+		t.Errorf("keys %v, want %v", keys, want)
+	}
+	for _, name := range []string{"latent", "physical"} {
+		inner := s[name].(map[string]any)
+		if keys := slices.Sorted(maps.Keys(inner)); !slices.Equal(keys, []string{"accept", "m2", "m2_err"}) {
+			t.Errorf("%s: keys %v", name, keys)
+		}
+		if m2 := inner["m2"].(float64); !(m2 > 0.3 && m2 <= 1) {
+			t.Errorf("%s: m2 %v", name, m2)
+		}
+	}
+	return s
+}
