@@ -91,8 +91,8 @@ type EvaluateSettings struct {
 // ErrShape if the dimensions differ, with ErrNotFinite, naming the sample, if
 // ln q or ln π is NaN or infinite, and with the context's error.
 func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettings) (*Estimate, error) {
-	if s == nil || s.Src == nil {
-		return nil, fmt.Errorf("flow: Evaluate: %w: nil source", ErrSettings)
+	if ctx == nil || s == nil || s.Src == nil {
+		return nil, fmt.Errorf("flow: Evaluate: %w: nil source or context", ErrSettings)
 	}
 	if s.Samples < 0 || s.Batch < 0 {
 		return nil, fmt.Errorf("flow: Evaluate: %w: %d samples in batches of %d", ErrSettings, s.Samples, s.Batch)

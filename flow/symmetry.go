@@ -28,7 +28,7 @@ func Inversion(n int) Symmetry {
 
 // maxGroup bounds the order of a symmetry group; beyond it generators are
 // most likely mistaken, and every element costs an inverse pass.
-const maxGroup = 4096
+const maxGroup = 1024
 
 // Symmetrize returns the model of density (paper, eq. D.1)
 //
@@ -39,7 +39,7 @@ const maxGroup = 4096
 // element but the identity, whose ln q is known from the sampling pass.
 //
 // It fails with ErrSymmetry for a generator that is no signed permutation of
-// m.Dim() values or a group of more than 4096 elements, and for a model that
+// m.Dim() values or a group of more than 1024 elements, and for a model that
 // is symmetrised already.
 func Symmetrize(m *Model, generators ...Symmetry) (*Model, error) {
 	if m == nil {

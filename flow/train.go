@@ -195,6 +195,9 @@ func (tr *Trainer) Result() *Result { return &Result{tr.step, tr.running()} }
 // Run makes the given number of steps. It stops with the context's error,
 // wrapped, when ctx is done between two of them.
 func (tr *Trainer) Run(ctx context.Context, steps int) error {
+	if ctx == nil {
+		return fmt.Errorf("flow: %w: nil context", ErrSettings)
+	}
 	for range steps {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("flow: training stopped after step %d: %w", tr.step, err)

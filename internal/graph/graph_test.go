@@ -312,3 +312,23 @@ func TestProgramErrors(t *testing.T) {
 		t.Errorf("Rows(nil): %v", err)
 	}
 }
+
+// Two nodes of one hash, an accident that depends on names, are not the
+// caller's concern: the graph is built again with other names.
+func TestProgramRetriesHashes(t *testing.T) {
+	names := map[string]bool{}
+	prog := NewProgram(tensor.Float64, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		if names[in[0].Name()] = true; len(names) < 3 {
+			return nil, errHash
+		}
+		return in, nil
+	})
+	y := make([]float64, 1)
+	if err := prog.Run(1, [][]float64{{7}}, [][]float64{y}); err != nil || y[0] != 7 || len(names) != 3 {
+		t.Errorf("%v after %d attempts: %v", y, len(names), err)
+	}
+	hopeless := NewProgram(tensor.Float64, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { return nil, errHash })
+	if err := hopeless.Run(1, [][]float64{{7}}, nil); !errors.Is(err, errHash) {
+		t.Errorf("hopeless: %v", err)
+	}
+}

@@ -74,7 +74,10 @@ func (p *Program) machine(rows int) (*machine, error) {
 			return m, nil
 		}
 	}
-	m, err := p.compile(rows)
+	m, err := p.compile(rows, 0)
+	for attempt := 1; errors.Is(err, errHash) && attempt < 4; attempt++ {
+		m, err = p.compile(rows, attempt)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +105,9 @@ type result struct {
 	dst  []float64 // for the run under way, or nil
 }
 
-func (p *Program) compile(rows int) (m *machine, err error) {
+// compile builds the program for a number of rows. Every attempt hashes
+// otherwise.
+func (p *Program) compile(rows, attempt int) (m *machine, err error) {
 	building.Lock()
 	defer building.Unlock()
 	defer recovered(&err)
@@ -114,7 +119,7 @@ func (p *Program) compile(rows int) (m *machine, err error) {
 		v := tensor.New(tensor.Of(p.dtype), tensor.WithShape(rows, cols))
 		m.in = append(m.in, flat(v))
 		in = append(in, gorgonia.NewMatrix(g, p.dtype, gorgonia.WithShape(rows, cols),
-			gorgonia.WithName(fmt.Sprintf("input %d", i)), gorgonia.WithValue(v)))
+			gorgonia.WithName(fmt.Sprintf("input %d/%d", i, attempt)), gorgonia.WithValue(v)))
 	}
 	out, err := p.build(in)
 	if err != nil {
@@ -160,6 +165,10 @@ func (p *Program) compile(rows int) (m *machine, err error) {
 	return m, nil
 }
 
+// errHash reports two nodes of one hash, which is bound to happen now and then
+// with 32 bits.
+var errHash = errors.New("same hash")
+
 // distinct checks that no two nodes share a hash: Gorgonia tells nodes apart
 // by it.
 func distinct(g *gorgonia.ExprGraph) error {
@@ -167,7 +176,7 @@ func distinct(g *gorgonia.ExprGraph) error {
 	for _, n := range g.AllNodes() {
 		h := n.Hashcode()
 		if other, ok := seen[h]; ok && other != n {
-			return fmt.Errorf("nodes %v and %v have the same hash", n, other)
+			return fmt.Errorf("%w: nodes %v and %v", errHash, n, other)
 		}
 		seen[h] = n
 	}
@@ -228,15 +237,15 @@ type Noder interface {
 	Node(x *gorgonia.Node) *gorgonia.Node
 }
 
-// ParamGrad is Grad with respect to parameters; those that x's graph does not
-// contain give nil.
+// ParamGrad is Grad with respect to parameters, in x's graph; those that the
+// cost does not depend on give nil.
 func ParamGrad[P Noder](cost, x *gorgonia.Node, params []P) ([]*gorgonia.Node, error) {
 	grads := make([]*gorgonia.Node, len(params))
 	var wrt gorgonia.Nodes
 	var index []int
+	part := x.Graph().ExactSubgraphRoots(cost)
 	for i, p := range params {
-		before := len(x.Graph().AllNodes())
-		if n := p.Node(x); len(x.Graph().AllNodes()) == before {
+		if n := p.Node(x); part.Has(n.ID()) {
 			wrt, index = append(wrt, uncast(n)), append(index, i)
 		}
 	}
