@@ -8,20 +8,27 @@ func dense[T Float](out, w, b, in []T, no, ni int) {
 		b = b[:no]
 	}
 	if v := inUse[T](); v != nil {
-		v.dense(&out[0], &w[0], first(b), &in[0], no, ni, ni, 1)
+		v.dense(&out[0], &w[0], first(b), &in[0], nil, no, ni, ni, 1)
 		return
 	}
 	densePlain(out, w, b, in, no, ni)
 }
 
-// denseBack sets din = Wᵀ·dz. scratch is no·ni values.
-func denseBack[T Float](din, w, dz, scratch []T, no, ni int) {
+// denseBack sets din = Wᵀ·dz, and unless a is nil multiplies it by the slope
+// of ELU where its value is a, which is 1 for a > 0 and a + 1 otherwise:
+// the gradient with respect to the inputs, or to what ELU made them of.
+// scratch is no·ni values.
+func denseBack[T Float](din, w, dz, a, scratch []T, no, ni int) {
 	din, w, dz = din[:ni*Lanes], w[:no*ni], dz[:no*Lanes]
+	if a != nil {
+		a = a[:ni*Lanes]
+	}
 	if v := inUse[T](); v != nil {
-		v.dense(&din[0], &w[0], nil, &dz[0], ni, no, 1, ni)
+		v.dense(&din[0], &w[0], nil, &dz[0], first(a), ni, no, 1, ni)
 		return
 	}
 	denseBackPlain(din, w, dz, scratch, no, ni)
+	eluBackPlain(din, a)
 }
 
 // denseGrad adds the gradients of the weights and the bias summed over the

@@ -14,16 +14,6 @@ func elu[T Float](z []T) {
 	eluPlain(z)
 }
 
-// eluBack multiplies the gradient with respect to a = elu(z) by da/dz, which
-// is 1 for a > 0 and a + 1 = exp(z) otherwise.
-func eluBack[T Float](d, a []T) {
-	if v := inUse[T](); v != nil {
-		v.eluBack(first(d), &a[:len(d)][0], len(d))
-		return
-	}
-	eluBackPlain(d, a)
-}
-
 // tanh replaces every z by its hyperbolic tangent.
 func tanh[T Float](z []T) {
 	if v := inUse[T](); v != nil {

@@ -77,8 +77,10 @@ func eluPlain[T Float](z []T) {
 	}
 }
 
+// eluBackPlain multiplies d by the slope of ELU where its value is a, for as
+// many values as a has.
 func eluBackPlain[T Float](d, a []T) {
-	a = a[:len(d)]
+	d = d[:len(a)]
 	for i, v := range a {
 		d[i] *= min(v, 0) + 1
 	}

@@ -129,7 +129,7 @@ func testDense(t *testing.T) {
 			}
 			dense(out, w, b, x, no, ni)
 			scratch := make([]float64, partials(no, ni))
-			denseBack(din, w, dz, scratch, no, ni)
+			denseBack(din, w, dz, nil, scratch, no, ni)
 			denseGrad(dw, db, dz, x, scratch, no, ni)
 			for name, d := range map[string]float64{"dense": maxDiff(out, wantOut), "denseBack": maxDiff(din, wantIn),
 				"denseGrad weights": maxDiff(dw, wantW), "denseGrad bias": maxDiff(db, wantB)} {

@@ -88,17 +88,15 @@ func netBack[T Float](n Net, dw, dx, w, x, act, dout, scratch []T) {
 		ni, no := n.sizes[k-1], n.sizes[k]
 		wAt := wEnd - no*(ni+1)
 		aAt := aEnd - no*Lanes
-		in := x
+		in, slope := x, []T(nil)
 		if k > 1 {
 			in = act[aAt-ni*Lanes : aAt]
+			slope = in
 		}
 		if dw != nil {
 			denseGrad(dw[wAt:], dw[wAt+no*ni:], d, in, rest, no, ni)
 		}
-		denseBack(next, w[wAt:], d, rest, no, ni)
-		if k > 1 {
-			eluBack(next[:ni*Lanes], in)
-		}
+		denseBack(next, w[wAt:], d, slope, rest, no, ni)
 		wEnd, aEnd = wAt, aAt
 		d, next, spare = next, spare, next
 	}

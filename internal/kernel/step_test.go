@@ -33,6 +33,15 @@ func benchmarkVariants(b *testing.B, bench func(b *testing.B)) {
 }
 
 func benchmarkStep[T Float](b *testing.B, hidden []int) {
+	step, flops := newStep[T](hidden)
+	for b.Loop() {
+		step()
+	}
+	b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}
+
+// newStep returns the work of a step, and its number of operations.
+func newStep[T Float](hidden []int) (step func(), flops float64) {
 	rnd := rand.New(rand.NewPCG(7, 1))
 	const rows, n = 512, 256
 	tiles := []int{64, 64, 16, 16, 4, 4, 1, 1}
@@ -45,7 +54,6 @@ func benchmarkStep[T Float](b *testing.B, hidden []int) {
 		}
 	}
 	block := NewAffine[T](4, cs)
-	flops := 0.0
 	layers := make([]*Layer[T], len(tiles))
 	w, dw := make([][]T, len(tiles)), make([][]T, len(tiles))
 	states := [][]T{normal[T](rnd, rows*(n+1))}
@@ -59,7 +67,7 @@ func benchmarkStep[T Float](b *testing.B, hidden []int) {
 		flops += 8 * float64(rows*t*len(cs)*2*(net.Params()-net.units()))
 	}
 	grad, next := make([]T, len(states[0])), make([]T, len(states[0]))
-	for b.Loop() {
+	return func() {
 		for k, l := range layers {
 			l.Run(states[k+1], states[k], w[k], rows, false)
 		}
@@ -68,8 +76,7 @@ func benchmarkStep[T Float](b *testing.B, hidden []int) {
 			layers[k].Grad(next, dw[k], states[k], w[k], grad, rows, false)
 			grad, next = next, grad
 		}
-	}
-	b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+	}, flops
 }
 
 // squares is t tiles of 2×2 sites on the 16×16 lattice, spread over it.

@@ -8,12 +8,12 @@ import "fmt"
 // the first of the values that the plain functions take as slices; n is a
 // multiple of Lanes.
 type vector[T Float] struct {
-	// dense reads the weight of output j and input i at w[j*sj+i*si].
-	dense     func(out, w, b, in *T, no, ni, sj, si int)
+	// dense reads the weight of output j and input i at w[j*sj+i*si], and
+	// multiplies what it found by the slope of ELU at the value a.
+	dense     func(out, w, b, in, a *T, no, ni, sj, si int)
 	denseGrad func(dw, db, dz, in, part *T, no, ni int)
 
 	elu, tanh, exp func(z *T, n int)
-	eluBack        func(d, a *T, n int)
 
 	affineForward, affineInverse         func(y, logDet, f, u, th, t, scale *T)
 	affineForwardGrad, affineInverseGrad func(dScale, d, ds, dt, dLogDet, f, u, th, scale *T)

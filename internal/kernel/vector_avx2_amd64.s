@@ -4,17 +4,17 @@
 
 #include "textflag.h"
 
-// func denseF32AVX2(out *float32, w *float32, b *float32, in *float32, no int, ni int, sj int, si int)
+// func denseF32AVX2(out *float32, w *float32, b *float32, in *float32, a *float32, no int, ni int, sj int, si int)
 // Requires: AVX, FMA3
-TEXT ·denseF32AVX2(SB), NOSPLIT, $0-64
+TEXT ·denseF32AVX2(SB), NOSPLIT, $0-72
 	MOVQ  out+0(FP), AX
 	MOVQ  w+8(FP), CX
 	MOVQ  b+16(FP), DX
 	MOVQ  in+24(FP), BX
-	MOVQ  no+32(FP), SI
-	MOVQ  ni+40(FP), DI
-	MOVQ  sj+48(FP), R8
-	MOVQ  si+56(FP), R9
+	MOVQ  no+40(FP), SI
+	MOVQ  ni+48(FP), DI
+	MOVQ  sj+56(FP), R8
+	MOVQ  si+64(FP), R9
 	SHLQ  $0x02, R8
 	SHLQ  $0x02, R9
 	MOVQ  $+4, R10
@@ -63,7 +63,7 @@ loop7:
 	VMOVAPS      Y10, Y11
 	ADDQ         R10, R12
 	MOVQ         CX, R12
-	LEAQ         (CX)(R8*2), R13
+	LEAQ         (R12)(R8*2), R13
 	ADDQ         R8, R13
 	MOVQ         BX, R14
 	MOVQ         DI, R15
@@ -94,46 +94,101 @@ loop8:
 	ADDQ         $+256, R14
 	DECQ         R15
 	JNZ          loop8
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 256(AX)
-	VMOVUPS      Y3, 288(AX)
-	VMOVUPS      Y4, 512(AX)
-	VMOVUPS      Y5, 544(AX)
-	VMOVUPS      Y6, 768(AX)
-	VMOVUPS      Y7, 800(AX)
-	VMOVUPS      Y8, 1024(AX)
-	VMOVUPS      Y9, 1056(AX)
-	VMOVUPS      Y10, 1280(AX)
-	VMOVUPS      Y11, 1312(AX)
-	ADDQ         $+64, BX
-	ADDQ         $+64, AX
-	DECQ         R11
-	JNZ          loop7
-	SUBQ         $+256, BX
-	ADDQ         $+1280, AX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	SUBQ         $+6, SI
-	JNZ          block2
-	JMP          done3
+	MOVQ         a+32(FP), R12
+	TESTQ        R12, R12
+	JZ           plain9
+	ADDQ         AX, R12
+	SUBQ         out+0(FP), R12
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMINPS       (R12), Y12, Y12
+	VADDPS       c32_3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y0, Y0
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMINPS       32(R12), Y12, Y12
+	VADDPS       c32_3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y1, Y1
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMINPS       256(R12), Y12, Y12
+	VADDPS       c32_3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y2, Y2
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMINPS       288(R12), Y12, Y12
+	VADDPS       c32_3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y3, Y3
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMINPS       512(R12), Y12, Y12
+	VADDPS       c32_3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y4, Y4
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMINPS       544(R12), Y12, Y12
+	VADDPS       c32_3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y5, Y5
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMINPS       768(R12), Y12, Y12
+	VADDPS       c32_3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y6, Y6
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMINPS       800(R12), Y12, Y12
+	VADDPS       c32_3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y7, Y7
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMINPS       1024(R12), Y12, Y12
+	VADDPS       c32_3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y8, Y8
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMINPS       1056(R12), Y12, Y12
+	VADDPS       c32_3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y9, Y9
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMINPS       1280(R12), Y12, Y12
+	VADDPS       c32_3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y10, Y10
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMINPS       1312(R12), Y12, Y12
+	VADDPS       c32_3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y11, Y11
+
+plain9:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 256(AX)
+	VMOVUPS Y3, 288(AX)
+	VMOVUPS Y4, 512(AX)
+	VMOVUPS Y5, 544(AX)
+	VMOVUPS Y6, 768(AX)
+	VMOVUPS Y7, 800(AX)
+	VMOVUPS Y8, 1024(AX)
+	VMOVUPS Y9, 1056(AX)
+	VMOVUPS Y10, 1280(AX)
+	VMOVUPS Y11, 1312(AX)
+	ADDQ    $+64, BX
+	ADDQ    $+64, AX
+	DECQ    R11
+	JNZ     loop7
+	SUBQ    $+256, BX
+	ADDQ    $+1280, AX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	SUBQ    $+6, SI
+	JNZ     block2
+	JMP     done3
 
 size6:
 	CMPQ R11, $+5
-	JNE  size9
+	JNE  size10
 	MOVQ $+4, R11
 
-loop10:
+loop11:
 	MOVQ         DX, R12
 	VBROADCASTSS (R12), Y0
 	VMOVAPS      Y0, Y1
@@ -151,12 +206,12 @@ loop10:
 	VMOVAPS      Y8, Y9
 	ADDQ         R10, R12
 	MOVQ         CX, R12
-	LEAQ         (CX)(R8*2), R13
+	LEAQ         (R12)(R8*2), R13
 	ADDQ         R8, R13
 	MOVQ         BX, R14
 	MOVQ         DI, R15
 
-loop11:
+loop12:
 	VMOVUPS      (R14), Y10
 	VMOVUPS      32(R14), Y11
 	VBROADCASTSS (R12), Y12
@@ -178,43 +233,90 @@ loop11:
 	ADDQ         R9, R13
 	ADDQ         $+256, R14
 	DECQ         R15
-	JNZ          loop11
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 256(AX)
-	VMOVUPS      Y3, 288(AX)
-	VMOVUPS      Y4, 512(AX)
-	VMOVUPS      Y5, 544(AX)
-	VMOVUPS      Y6, 768(AX)
-	VMOVUPS      Y7, 800(AX)
-	VMOVUPS      Y8, 1024(AX)
-	VMOVUPS      Y9, 1056(AX)
-	ADDQ         $+64, BX
-	ADDQ         $+64, AX
-	DECQ         R11
-	JNZ          loop10
-	SUBQ         $+256, BX
-	ADDQ         $+1024, AX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	SUBQ         $+5, SI
-	JNZ          block2
-	JMP          done3
+	JNZ          loop12
+	MOVQ         a+32(FP), R12
+	TESTQ        R12, R12
+	JZ           plain13
+	ADDQ         AX, R12
+	SUBQ         out+0(FP), R12
+	VMOVUPS      c32_0<>+0(SB), Y10
+	VMINPS       (R12), Y10, Y10
+	VADDPS       c32_3f800000<>+0(SB), Y10, Y10
+	VMULPS       Y10, Y0, Y0
+	VMOVUPS      c32_0<>+0(SB), Y10
+	VMINPS       32(R12), Y10, Y10
+	VADDPS       c32_3f800000<>+0(SB), Y10, Y10
+	VMULPS       Y10, Y1, Y1
+	VMOVUPS      c32_0<>+0(SB), Y10
+	VMINPS       256(R12), Y10, Y10
+	VADDPS       c32_3f800000<>+0(SB), Y10, Y10
+	VMULPS       Y10, Y2, Y2
+	VMOVUPS      c32_0<>+0(SB), Y10
+	VMINPS       288(R12), Y10, Y10
+	VADDPS       c32_3f800000<>+0(SB), Y10, Y10
+	VMULPS       Y10, Y3, Y3
+	VMOVUPS      c32_0<>+0(SB), Y10
+	VMINPS       512(R12), Y10, Y10
+	VADDPS       c32_3f800000<>+0(SB), Y10, Y10
+	VMULPS       Y10, Y4, Y4
+	VMOVUPS      c32_0<>+0(SB), Y10
+	VMINPS       544(R12), Y10, Y10
+	VADDPS       c32_3f800000<>+0(SB), Y10, Y10
+	VMULPS       Y10, Y5, Y5
+	VMOVUPS      c32_0<>+0(SB), Y10
+	VMINPS       768(R12), Y10, Y10
+	VADDPS       c32_3f800000<>+0(SB), Y10, Y10
+	VMULPS       Y10, Y6, Y6
+	VMOVUPS      c32_0<>+0(SB), Y10
+	VMINPS       800(R12), Y10, Y10
+	VADDPS       c32_3f800000<>+0(SB), Y10, Y10
+	VMULPS       Y10, Y7, Y7
+	VMOVUPS      c32_0<>+0(SB), Y10
+	VMINPS       1024(R12), Y10, Y10
+	VADDPS       c32_3f800000<>+0(SB), Y10, Y10
+	VMULPS       Y10, Y8, Y8
+	VMOVUPS      c32_0<>+0(SB), Y10
+	VMINPS       1056(R12), Y10, Y10
+	VADDPS       c32_3f800000<>+0(SB), Y10, Y10
+	VMULPS       Y10, Y9, Y9
 
-size9:
+plain13:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 256(AX)
+	VMOVUPS Y3, 288(AX)
+	VMOVUPS Y4, 512(AX)
+	VMOVUPS Y5, 544(AX)
+	VMOVUPS Y6, 768(AX)
+	VMOVUPS Y7, 800(AX)
+	VMOVUPS Y8, 1024(AX)
+	VMOVUPS Y9, 1056(AX)
+	ADDQ    $+64, BX
+	ADDQ    $+64, AX
+	DECQ    R11
+	JNZ     loop11
+	SUBQ    $+256, BX
+	ADDQ    $+1024, AX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	SUBQ    $+5, SI
+	JNZ     block2
+	JMP     done3
+
+size10:
 	CMPQ R11, $+4
-	JNE  size12
+	JNE  size14
 	MOVQ $+4, R11
 
-loop13:
+loop15:
 	MOVQ         DX, R12
 	VBROADCASTSS (R12), Y0
 	VMOVAPS      Y0, Y1
@@ -229,12 +331,12 @@ loop13:
 	VMOVAPS      Y6, Y7
 	ADDQ         R10, R12
 	MOVQ         CX, R12
-	LEAQ         (CX)(R8*2), R13
+	LEAQ         (R12)(R8*2), R13
 	ADDQ         R8, R13
 	MOVQ         BX, R14
 	MOVQ         DI, R15
 
-loop14:
+loop16:
 	VMOVUPS      (R14), Y8
 	VMOVUPS      32(R14), Y9
 	VBROADCASTSS (R12), Y10
@@ -253,39 +355,78 @@ loop14:
 	ADDQ         R9, R13
 	ADDQ         $+256, R14
 	DECQ         R15
-	JNZ          loop14
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 256(AX)
-	VMOVUPS      Y3, 288(AX)
-	VMOVUPS      Y4, 512(AX)
-	VMOVUPS      Y5, 544(AX)
-	VMOVUPS      Y6, 768(AX)
-	VMOVUPS      Y7, 800(AX)
-	ADDQ         $+64, BX
-	ADDQ         $+64, AX
-	DECQ         R11
-	JNZ          loop13
-	SUBQ         $+256, BX
-	ADDQ         $+768, AX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	SUBQ         $+4, SI
-	JNZ          block2
-	JMP          done3
+	JNZ          loop16
+	MOVQ         a+32(FP), R12
+	TESTQ        R12, R12
+	JZ           plain17
+	ADDQ         AX, R12
+	SUBQ         out+0(FP), R12
+	VMOVUPS      c32_0<>+0(SB), Y8
+	VMINPS       (R12), Y8, Y8
+	VADDPS       c32_3f800000<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      c32_0<>+0(SB), Y8
+	VMINPS       32(R12), Y8, Y8
+	VADDPS       c32_3f800000<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y1, Y1
+	VMOVUPS      c32_0<>+0(SB), Y8
+	VMINPS       256(R12), Y8, Y8
+	VADDPS       c32_3f800000<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y2, Y2
+	VMOVUPS      c32_0<>+0(SB), Y8
+	VMINPS       288(R12), Y8, Y8
+	VADDPS       c32_3f800000<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y3, Y3
+	VMOVUPS      c32_0<>+0(SB), Y8
+	VMINPS       512(R12), Y8, Y8
+	VADDPS       c32_3f800000<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VMOVUPS      c32_0<>+0(SB), Y8
+	VMINPS       544(R12), Y8, Y8
+	VADDPS       c32_3f800000<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y5, Y5
+	VMOVUPS      c32_0<>+0(SB), Y8
+	VMINPS       768(R12), Y8, Y8
+	VADDPS       c32_3f800000<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y6, Y6
+	VMOVUPS      c32_0<>+0(SB), Y8
+	VMINPS       800(R12), Y8, Y8
+	VADDPS       c32_3f800000<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y7, Y7
 
-size12:
+plain17:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 256(AX)
+	VMOVUPS Y3, 288(AX)
+	VMOVUPS Y4, 512(AX)
+	VMOVUPS Y5, 544(AX)
+	VMOVUPS Y6, 768(AX)
+	VMOVUPS Y7, 800(AX)
+	ADDQ    $+64, BX
+	ADDQ    $+64, AX
+	DECQ    R11
+	JNZ     loop15
+	SUBQ    $+256, BX
+	ADDQ    $+768, AX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	SUBQ    $+4, SI
+	JNZ     block2
+	JMP     done3
+
+size14:
 	CMPQ R11, $+3
-	JNE  size15
+	JNE  size18
 	MOVQ $+4, R11
 
-loop16:
+loop19:
 	MOVQ         DX, R12
 	VBROADCASTSS (R12), Y0
 	VMOVAPS      Y0, Y1
@@ -300,7 +441,7 @@ loop16:
 	MOVQ         BX, R13
 	MOVQ         DI, R14
 
-loop17:
+loop20:
 	VMOVUPS      (R13), Y6
 	VMOVUPS      32(R13), Y7
 	VBROADCASTSS (R12), Y8
@@ -315,35 +456,66 @@ loop17:
 	ADDQ         R9, R12
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNZ          loop17
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 256(AX)
-	VMOVUPS      Y3, 288(AX)
-	VMOVUPS      Y4, 512(AX)
-	VMOVUPS      Y5, 544(AX)
-	ADDQ         $+64, BX
-	ADDQ         $+64, AX
-	DECQ         R11
-	JNZ          loop16
-	SUBQ         $+256, BX
-	ADDQ         $+512, AX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	SUBQ         $+3, SI
-	JNZ          block2
-	JMP          done3
+	JNZ          loop20
+	MOVQ         a+32(FP), R12
+	TESTQ        R12, R12
+	JZ           plain21
+	ADDQ         AX, R12
+	SUBQ         out+0(FP), R12
+	VMOVUPS      c32_0<>+0(SB), Y6
+	VMINPS       (R12), Y6, Y6
+	VADDPS       c32_3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      c32_0<>+0(SB), Y6
+	VMINPS       32(R12), Y6, Y6
+	VADDPS       c32_3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      c32_0<>+0(SB), Y6
+	VMINPS       256(R12), Y6, Y6
+	VADDPS       c32_3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VMOVUPS      c32_0<>+0(SB), Y6
+	VMINPS       288(R12), Y6, Y6
+	VADDPS       c32_3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y3, Y3
+	VMOVUPS      c32_0<>+0(SB), Y6
+	VMINPS       512(R12), Y6, Y6
+	VADDPS       c32_3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      c32_0<>+0(SB), Y6
+	VMINPS       544(R12), Y6, Y6
+	VADDPS       c32_3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y5, Y5
 
-size15:
+plain21:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 256(AX)
+	VMOVUPS Y3, 288(AX)
+	VMOVUPS Y4, 512(AX)
+	VMOVUPS Y5, 544(AX)
+	ADDQ    $+64, BX
+	ADDQ    $+64, AX
+	DECQ    R11
+	JNZ     loop19
+	SUBQ    $+256, BX
+	ADDQ    $+512, AX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	SUBQ    $+3, SI
+	JNZ     block2
+	JMP     done3
+
+size18:
 	CMPQ R11, $+2
-	JNE  size18
+	JNE  size22
 	MOVQ $+4, R11
 
-loop19:
+loop23:
 	MOVQ         DX, R12
 	VBROADCASTSS (R12), Y0
 	VMOVAPS      Y0, Y1
@@ -355,7 +527,7 @@ loop19:
 	MOVQ         BX, R13
 	MOVQ         DI, R14
 
-loop20:
+loop24:
 	VMOVUPS      (R13), Y4
 	VMOVUPS      32(R13), Y5
 	VBROADCASTSS (R12), Y6
@@ -367,29 +539,52 @@ loop20:
 	ADDQ         R9, R12
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNZ          loop20
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 256(AX)
-	VMOVUPS      Y3, 288(AX)
-	ADDQ         $+64, BX
-	ADDQ         $+64, AX
-	DECQ         R11
-	JNZ          loop19
-	SUBQ         $+256, BX
-	ADDQ         $+256, AX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	SUBQ         $+2, SI
-	JNZ          block2
-	JMP          done3
+	JNZ          loop24
+	MOVQ         a+32(FP), R12
+	TESTQ        R12, R12
+	JZ           plain25
+	ADDQ         AX, R12
+	SUBQ         out+0(FP), R12
+	VMOVUPS      c32_0<>+0(SB), Y4
+	VMINPS       (R12), Y4, Y4
+	VADDPS       c32_3f800000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y0, Y0
+	VMOVUPS      c32_0<>+0(SB), Y4
+	VMINPS       32(R12), Y4, Y4
+	VADDPS       c32_3f800000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y1, Y1
+	VMOVUPS      c32_0<>+0(SB), Y4
+	VMINPS       256(R12), Y4, Y4
+	VADDPS       c32_3f800000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      c32_0<>+0(SB), Y4
+	VMINPS       288(R12), Y4, Y4
+	VADDPS       c32_3f800000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y3, Y3
 
-size18:
+plain25:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 256(AX)
+	VMOVUPS Y3, 288(AX)
+	ADDQ    $+64, BX
+	ADDQ    $+64, AX
+	DECQ    R11
+	JNZ     loop23
+	SUBQ    $+256, BX
+	ADDQ    $+256, AX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	SUBQ    $+2, SI
+	JNZ     block2
+	JMP     done3
+
+size22:
 	MOVQ $+4, R11
 
-loop22:
+loop27:
 	MOVQ         DX, R12
 	VBROADCASTSS (R12), Y0
 	VMOVAPS      Y0, Y1
@@ -398,7 +593,7 @@ loop22:
 	MOVQ         BX, R13
 	MOVQ         DI, R14
 
-loop23:
+loop28:
 	VMOVUPS      (R13), Y2
 	VMOVUPS      32(R13), Y3
 	VBROADCASTSS (R12), Y4
@@ -407,19 +602,34 @@ loop23:
 	ADDQ         R9, R12
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNZ          loop23
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         $+64, BX
-	ADDQ         $+64, AX
-	DECQ         R11
-	JNZ          loop22
-	SUBQ         $+256, BX
-	ADDQ         $+0, AX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	SUBQ         $+1, SI
-	JNZ          block2
+	JNZ          loop28
+	MOVQ         a+32(FP), R12
+	TESTQ        R12, R12
+	JZ           plain29
+	ADDQ         AX, R12
+	SUBQ         out+0(FP), R12
+	VMOVUPS      c32_0<>+0(SB), Y2
+	VMINPS       (R12), Y2, Y2
+	VADDPS       c32_3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      c32_0<>+0(SB), Y2
+	VMINPS       32(R12), Y2, Y2
+	VADDPS       c32_3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y1, Y1
+
+plain29:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    $+64, BX
+	ADDQ    $+64, AX
+	DECQ    R11
+	JNZ     loop27
+	SUBQ    $+256, BX
+	ADDQ    $+0, AX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	SUBQ    $+1, SI
+	JNZ     block2
 
 done3:
 	VZEROUPPER
@@ -434,6 +644,16 @@ DATA c32_0<>+20(SB)/4, $0x00000000
 DATA c32_0<>+24(SB)/4, $0x00000000
 DATA c32_0<>+28(SB)/4, $0x00000000
 GLOBL c32_0<>(SB), RODATA|NOPTR, $32
+
+DATA c32_3f800000<>+0(SB)/4, $0x3f800000
+DATA c32_3f800000<>+4(SB)/4, $0x3f800000
+DATA c32_3f800000<>+8(SB)/4, $0x3f800000
+DATA c32_3f800000<>+12(SB)/4, $0x3f800000
+DATA c32_3f800000<>+16(SB)/4, $0x3f800000
+DATA c32_3f800000<>+20(SB)/4, $0x3f800000
+DATA c32_3f800000<>+24(SB)/4, $0x3f800000
+DATA c32_3f800000<>+28(SB)/4, $0x3f800000
+GLOBL c32_3f800000<>(SB), RODATA|NOPTR, $32
 
 // func denseGradF32AVX2(dw *float32, db *float32, dz *float32, in *float32, part *float32, no int, ni int)
 // Requires: AVX, AVX2, FMA3
@@ -1299,16 +1519,6 @@ loop1:
 	VZEROUPPER
 	RET
 
-DATA c32_3f800000<>+0(SB)/4, $0x3f800000
-DATA c32_3f800000<>+4(SB)/4, $0x3f800000
-DATA c32_3f800000<>+8(SB)/4, $0x3f800000
-DATA c32_3f800000<>+12(SB)/4, $0x3f800000
-DATA c32_3f800000<>+16(SB)/4, $0x3f800000
-DATA c32_3f800000<>+20(SB)/4, $0x3f800000
-DATA c32_3f800000<>+24(SB)/4, $0x3f800000
-DATA c32_3f800000<>+28(SB)/4, $0x3f800000
-GLOBL c32_3f800000<>(SB), RODATA|NOPTR, $32
-
 DATA c32_4b400000<>+0(SB)/4, $0x4b400000
 DATA c32_4b400000<>+4(SB)/4, $0x4b400000
 DATA c32_4b400000<>+8(SB)/4, $0x4b400000
@@ -1408,32 +1618,6 @@ DATA c32_c2a00000<>+20(SB)/4, $0xc2a00000
 DATA c32_c2a00000<>+24(SB)/4, $0xc2a00000
 DATA c32_c2a00000<>+28(SB)/4, $0xc2a00000
 GLOBL c32_c2a00000<>(SB), RODATA|NOPTR, $32
-
-// func eluBackF32AVX2(d *float32, a *float32, n int)
-// Requires: AVX
-TEXT ·eluBackF32AVX2(SB), NOSPLIT, $0-24
-	MOVQ    d+0(FP), AX
-	MOVQ    a+8(FP), CX
-	VMOVUPS c32_3f800000<>+0(SB), Y1
-	VMOVUPS c32_0<>+0(SB), Y0
-	MOVQ    n+16(FP), DX
-	SHRQ    $0x04, DX
-
-loop1:
-	VMINPS  (CX), Y0, Y2
-	VMINPS  32(CX), Y0, Y3
-	VADDPS  Y1, Y2, Y2
-	VADDPS  Y1, Y3, Y3
-	VMULPS  (AX), Y2, Y2
-	VMULPS  32(AX), Y3, Y3
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    $+64, CX
-	ADDQ    $+64, AX
-	DECQ    DX
-	JNZ     loop1
-	VZEROUPPER
-	RET
 
 // func tanhF32AVX2(z *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -1877,17 +2061,17 @@ loop1:
 	VZEROUPPER
 	RET
 
-// func denseF64AVX2(out *float64, w *float64, b *float64, in *float64, no int, ni int, sj int, si int)
+// func denseF64AVX2(out *float64, w *float64, b *float64, in *float64, a *float64, no int, ni int, sj int, si int)
 // Requires: AVX, FMA3
-TEXT ·denseF64AVX2(SB), NOSPLIT, $0-64
+TEXT ·denseF64AVX2(SB), NOSPLIT, $0-72
 	MOVQ  out+0(FP), AX
 	MOVQ  w+8(FP), CX
 	MOVQ  b+16(FP), DX
 	MOVQ  in+24(FP), BX
-	MOVQ  no+32(FP), SI
-	MOVQ  ni+40(FP), DI
-	MOVQ  sj+48(FP), R8
-	MOVQ  si+56(FP), R9
+	MOVQ  no+40(FP), SI
+	MOVQ  ni+48(FP), DI
+	MOVQ  sj+56(FP), R8
+	MOVQ  si+64(FP), R9
 	SHLQ  $0x03, R8
 	SHLQ  $0x03, R9
 	MOVQ  $+8, R10
@@ -1936,7 +2120,7 @@ loop7:
 	VMOVAPD      Y10, Y11
 	ADDQ         R10, R12
 	MOVQ         CX, R12
-	LEAQ         (CX)(R8*2), R13
+	LEAQ         (R12)(R8*2), R13
 	ADDQ         R8, R13
 	MOVQ         BX, R14
 	MOVQ         DI, R15
@@ -1967,46 +2151,101 @@ loop8:
 	ADDQ         $+512, R14
 	DECQ         R15
 	JNZ          loop8
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      Y1, 32(AX)
-	VMOVUPD      Y2, 512(AX)
-	VMOVUPD      Y3, 544(AX)
-	VMOVUPD      Y4, 1024(AX)
-	VMOVUPD      Y5, 1056(AX)
-	VMOVUPD      Y6, 1536(AX)
-	VMOVUPD      Y7, 1568(AX)
-	VMOVUPD      Y8, 2048(AX)
-	VMOVUPD      Y9, 2080(AX)
-	VMOVUPD      Y10, 2560(AX)
-	VMOVUPD      Y11, 2592(AX)
-	ADDQ         $+64, BX
-	ADDQ         $+64, AX
-	DECQ         R11
-	JNZ          loop7
-	SUBQ         $+512, BX
-	ADDQ         $+2560, AX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	SUBQ         $+6, SI
-	JNZ          block2
-	JMP          done3
+	MOVQ         a+32(FP), R12
+	TESTQ        R12, R12
+	JZ           plain9
+	ADDQ         AX, R12
+	SUBQ         out+0(FP), R12
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMINPD       (R12), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VMULPD       Y12, Y0, Y0
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMINPD       32(R12), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VMULPD       Y12, Y1, Y1
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMINPD       512(R12), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VMULPD       Y12, Y2, Y2
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMINPD       544(R12), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VMULPD       Y12, Y3, Y3
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMINPD       1024(R12), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VMULPD       Y12, Y4, Y4
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMINPD       1056(R12), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VMULPD       Y12, Y5, Y5
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMINPD       1536(R12), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VMULPD       Y12, Y6, Y6
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMINPD       1568(R12), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VMULPD       Y12, Y7, Y7
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMINPD       2048(R12), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VMULPD       Y12, Y8, Y8
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMINPD       2080(R12), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VMULPD       Y12, Y9, Y9
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMINPD       2560(R12), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VMULPD       Y12, Y10, Y10
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMINPD       2592(R12), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VMULPD       Y12, Y11, Y11
+
+plain9:
+	VMOVUPD Y0, (AX)
+	VMOVUPD Y1, 32(AX)
+	VMOVUPD Y2, 512(AX)
+	VMOVUPD Y3, 544(AX)
+	VMOVUPD Y4, 1024(AX)
+	VMOVUPD Y5, 1056(AX)
+	VMOVUPD Y6, 1536(AX)
+	VMOVUPD Y7, 1568(AX)
+	VMOVUPD Y8, 2048(AX)
+	VMOVUPD Y9, 2080(AX)
+	VMOVUPD Y10, 2560(AX)
+	VMOVUPD Y11, 2592(AX)
+	ADDQ    $+64, BX
+	ADDQ    $+64, AX
+	DECQ    R11
+	JNZ     loop7
+	SUBQ    $+512, BX
+	ADDQ    $+2560, AX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	SUBQ    $+6, SI
+	JNZ     block2
+	JMP     done3
 
 size6:
 	CMPQ R11, $+5
-	JNE  size9
+	JNE  size10
 	MOVQ $+8, R11
 
-loop10:
+loop11:
 	MOVQ         DX, R12
 	VBROADCASTSD (R12), Y0
 	VMOVAPD      Y0, Y1
@@ -2024,12 +2263,12 @@ loop10:
 	VMOVAPD      Y8, Y9
 	ADDQ         R10, R12
 	MOVQ         CX, R12
-	LEAQ         (CX)(R8*2), R13
+	LEAQ         (R12)(R8*2), R13
 	ADDQ         R8, R13
 	MOVQ         BX, R14
 	MOVQ         DI, R15
 
-loop11:
+loop12:
 	VMOVUPD      (R14), Y10
 	VMOVUPD      32(R14), Y11
 	VBROADCASTSD (R12), Y12
@@ -2051,43 +2290,90 @@ loop11:
 	ADDQ         R9, R13
 	ADDQ         $+512, R14
 	DECQ         R15
-	JNZ          loop11
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      Y1, 32(AX)
-	VMOVUPD      Y2, 512(AX)
-	VMOVUPD      Y3, 544(AX)
-	VMOVUPD      Y4, 1024(AX)
-	VMOVUPD      Y5, 1056(AX)
-	VMOVUPD      Y6, 1536(AX)
-	VMOVUPD      Y7, 1568(AX)
-	VMOVUPD      Y8, 2048(AX)
-	VMOVUPD      Y9, 2080(AX)
-	ADDQ         $+64, BX
-	ADDQ         $+64, AX
-	DECQ         R11
-	JNZ          loop10
-	SUBQ         $+512, BX
-	ADDQ         $+2048, AX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	SUBQ         $+5, SI
-	JNZ          block2
-	JMP          done3
+	JNZ          loop12
+	MOVQ         a+32(FP), R12
+	TESTQ        R12, R12
+	JZ           plain13
+	ADDQ         AX, R12
+	SUBQ         out+0(FP), R12
+	VMOVUPD      c64_0<>+0(SB), Y10
+	VMINPD       (R12), Y10, Y10
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VMULPD       Y10, Y0, Y0
+	VMOVUPD      c64_0<>+0(SB), Y10
+	VMINPD       32(R12), Y10, Y10
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VMULPD       Y10, Y1, Y1
+	VMOVUPD      c64_0<>+0(SB), Y10
+	VMINPD       512(R12), Y10, Y10
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VMULPD       Y10, Y2, Y2
+	VMOVUPD      c64_0<>+0(SB), Y10
+	VMINPD       544(R12), Y10, Y10
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VMULPD       Y10, Y3, Y3
+	VMOVUPD      c64_0<>+0(SB), Y10
+	VMINPD       1024(R12), Y10, Y10
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VMULPD       Y10, Y4, Y4
+	VMOVUPD      c64_0<>+0(SB), Y10
+	VMINPD       1056(R12), Y10, Y10
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VMULPD       Y10, Y5, Y5
+	VMOVUPD      c64_0<>+0(SB), Y10
+	VMINPD       1536(R12), Y10, Y10
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VMULPD       Y10, Y6, Y6
+	VMOVUPD      c64_0<>+0(SB), Y10
+	VMINPD       1568(R12), Y10, Y10
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VMULPD       Y10, Y7, Y7
+	VMOVUPD      c64_0<>+0(SB), Y10
+	VMINPD       2048(R12), Y10, Y10
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VMULPD       Y10, Y8, Y8
+	VMOVUPD      c64_0<>+0(SB), Y10
+	VMINPD       2080(R12), Y10, Y10
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VMULPD       Y10, Y9, Y9
 
-size9:
+plain13:
+	VMOVUPD Y0, (AX)
+	VMOVUPD Y1, 32(AX)
+	VMOVUPD Y2, 512(AX)
+	VMOVUPD Y3, 544(AX)
+	VMOVUPD Y4, 1024(AX)
+	VMOVUPD Y5, 1056(AX)
+	VMOVUPD Y6, 1536(AX)
+	VMOVUPD Y7, 1568(AX)
+	VMOVUPD Y8, 2048(AX)
+	VMOVUPD Y9, 2080(AX)
+	ADDQ    $+64, BX
+	ADDQ    $+64, AX
+	DECQ    R11
+	JNZ     loop11
+	SUBQ    $+512, BX
+	ADDQ    $+2048, AX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	SUBQ    $+5, SI
+	JNZ     block2
+	JMP     done3
+
+size10:
 	CMPQ R11, $+4
-	JNE  size12
+	JNE  size14
 	MOVQ $+8, R11
 
-loop13:
+loop15:
 	MOVQ         DX, R12
 	VBROADCASTSD (R12), Y0
 	VMOVAPD      Y0, Y1
@@ -2102,12 +2388,12 @@ loop13:
 	VMOVAPD      Y6, Y7
 	ADDQ         R10, R12
 	MOVQ         CX, R12
-	LEAQ         (CX)(R8*2), R13
+	LEAQ         (R12)(R8*2), R13
 	ADDQ         R8, R13
 	MOVQ         BX, R14
 	MOVQ         DI, R15
 
-loop14:
+loop16:
 	VMOVUPD      (R14), Y8
 	VMOVUPD      32(R14), Y9
 	VBROADCASTSD (R12), Y10
@@ -2126,39 +2412,78 @@ loop14:
 	ADDQ         R9, R13
 	ADDQ         $+512, R14
 	DECQ         R15
-	JNZ          loop14
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      Y1, 32(AX)
-	VMOVUPD      Y2, 512(AX)
-	VMOVUPD      Y3, 544(AX)
-	VMOVUPD      Y4, 1024(AX)
-	VMOVUPD      Y5, 1056(AX)
-	VMOVUPD      Y6, 1536(AX)
-	VMOVUPD      Y7, 1568(AX)
-	ADDQ         $+64, BX
-	ADDQ         $+64, AX
-	DECQ         R11
-	JNZ          loop13
-	SUBQ         $+512, BX
-	ADDQ         $+1536, AX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	SUBQ         $+4, SI
-	JNZ          block2
-	JMP          done3
+	JNZ          loop16
+	MOVQ         a+32(FP), R12
+	TESTQ        R12, R12
+	JZ           plain17
+	ADDQ         AX, R12
+	SUBQ         out+0(FP), R12
+	VMOVUPD      c64_0<>+0(SB), Y8
+	VMINPD       (R12), Y8, Y8
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y8, Y8
+	VMULPD       Y8, Y0, Y0
+	VMOVUPD      c64_0<>+0(SB), Y8
+	VMINPD       32(R12), Y8, Y8
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y8, Y8
+	VMULPD       Y8, Y1, Y1
+	VMOVUPD      c64_0<>+0(SB), Y8
+	VMINPD       512(R12), Y8, Y8
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y8, Y8
+	VMULPD       Y8, Y2, Y2
+	VMOVUPD      c64_0<>+0(SB), Y8
+	VMINPD       544(R12), Y8, Y8
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y8, Y8
+	VMULPD       Y8, Y3, Y3
+	VMOVUPD      c64_0<>+0(SB), Y8
+	VMINPD       1024(R12), Y8, Y8
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y8, Y8
+	VMULPD       Y8, Y4, Y4
+	VMOVUPD      c64_0<>+0(SB), Y8
+	VMINPD       1056(R12), Y8, Y8
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y8, Y8
+	VMULPD       Y8, Y5, Y5
+	VMOVUPD      c64_0<>+0(SB), Y8
+	VMINPD       1536(R12), Y8, Y8
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y8, Y8
+	VMULPD       Y8, Y6, Y6
+	VMOVUPD      c64_0<>+0(SB), Y8
+	VMINPD       1568(R12), Y8, Y8
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y8, Y8
+	VMULPD       Y8, Y7, Y7
 
-size12:
+plain17:
+	VMOVUPD Y0, (AX)
+	VMOVUPD Y1, 32(AX)
+	VMOVUPD Y2, 512(AX)
+	VMOVUPD Y3, 544(AX)
+	VMOVUPD Y4, 1024(AX)
+	VMOVUPD Y5, 1056(AX)
+	VMOVUPD Y6, 1536(AX)
+	VMOVUPD Y7, 1568(AX)
+	ADDQ    $+64, BX
+	ADDQ    $+64, AX
+	DECQ    R11
+	JNZ     loop15
+	SUBQ    $+512, BX
+	ADDQ    $+1536, AX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	SUBQ    $+4, SI
+	JNZ     block2
+	JMP     done3
+
+size14:
 	CMPQ R11, $+3
-	JNE  size15
+	JNE  size18
 	MOVQ $+8, R11
 
-loop16:
+loop19:
 	MOVQ         DX, R12
 	VBROADCASTSD (R12), Y0
 	VMOVAPD      Y0, Y1
@@ -2173,7 +2498,7 @@ loop16:
 	MOVQ         BX, R13
 	MOVQ         DI, R14
 
-loop17:
+loop20:
 	VMOVUPD      (R13), Y6
 	VMOVUPD      32(R13), Y7
 	VBROADCASTSD (R12), Y8
@@ -2188,35 +2513,66 @@ loop17:
 	ADDQ         R9, R12
 	ADDQ         $+512, R13
 	DECQ         R14
-	JNZ          loop17
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      Y1, 32(AX)
-	VMOVUPD      Y2, 512(AX)
-	VMOVUPD      Y3, 544(AX)
-	VMOVUPD      Y4, 1024(AX)
-	VMOVUPD      Y5, 1056(AX)
-	ADDQ         $+64, BX
-	ADDQ         $+64, AX
-	DECQ         R11
-	JNZ          loop16
-	SUBQ         $+512, BX
-	ADDQ         $+1024, AX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	SUBQ         $+3, SI
-	JNZ          block2
-	JMP          done3
+	JNZ          loop20
+	MOVQ         a+32(FP), R12
+	TESTQ        R12, R12
+	JZ           plain21
+	ADDQ         AX, R12
+	SUBQ         out+0(FP), R12
+	VMOVUPD      c64_0<>+0(SB), Y6
+	VMINPD       (R12), Y6, Y6
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y6, Y6
+	VMULPD       Y6, Y0, Y0
+	VMOVUPD      c64_0<>+0(SB), Y6
+	VMINPD       32(R12), Y6, Y6
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y6, Y6
+	VMULPD       Y6, Y1, Y1
+	VMOVUPD      c64_0<>+0(SB), Y6
+	VMINPD       512(R12), Y6, Y6
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y6, Y6
+	VMULPD       Y6, Y2, Y2
+	VMOVUPD      c64_0<>+0(SB), Y6
+	VMINPD       544(R12), Y6, Y6
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y6, Y6
+	VMULPD       Y6, Y3, Y3
+	VMOVUPD      c64_0<>+0(SB), Y6
+	VMINPD       1024(R12), Y6, Y6
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y6, Y6
+	VMULPD       Y6, Y4, Y4
+	VMOVUPD      c64_0<>+0(SB), Y6
+	VMINPD       1056(R12), Y6, Y6
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y6, Y6
+	VMULPD       Y6, Y5, Y5
 
-size15:
+plain21:
+	VMOVUPD Y0, (AX)
+	VMOVUPD Y1, 32(AX)
+	VMOVUPD Y2, 512(AX)
+	VMOVUPD Y3, 544(AX)
+	VMOVUPD Y4, 1024(AX)
+	VMOVUPD Y5, 1056(AX)
+	ADDQ    $+64, BX
+	ADDQ    $+64, AX
+	DECQ    R11
+	JNZ     loop19
+	SUBQ    $+512, BX
+	ADDQ    $+1024, AX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	SUBQ    $+3, SI
+	JNZ     block2
+	JMP     done3
+
+size18:
 	CMPQ R11, $+2
-	JNE  size18
+	JNE  size22
 	MOVQ $+8, R11
 
-loop19:
+loop23:
 	MOVQ         DX, R12
 	VBROADCASTSD (R12), Y0
 	VMOVAPD      Y0, Y1
@@ -2228,7 +2584,7 @@ loop19:
 	MOVQ         BX, R13
 	MOVQ         DI, R14
 
-loop20:
+loop24:
 	VMOVUPD      (R13), Y4
 	VMOVUPD      32(R13), Y5
 	VBROADCASTSD (R12), Y6
@@ -2240,29 +2596,52 @@ loop20:
 	ADDQ         R9, R12
 	ADDQ         $+512, R13
 	DECQ         R14
-	JNZ          loop20
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      Y1, 32(AX)
-	VMOVUPD      Y2, 512(AX)
-	VMOVUPD      Y3, 544(AX)
-	ADDQ         $+64, BX
-	ADDQ         $+64, AX
-	DECQ         R11
-	JNZ          loop19
-	SUBQ         $+512, BX
-	ADDQ         $+512, AX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	SUBQ         $+2, SI
-	JNZ          block2
-	JMP          done3
+	JNZ          loop24
+	MOVQ         a+32(FP), R12
+	TESTQ        R12, R12
+	JZ           plain25
+	ADDQ         AX, R12
+	SUBQ         out+0(FP), R12
+	VMOVUPD      c64_0<>+0(SB), Y4
+	VMINPD       (R12), Y4, Y4
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y4, Y4
+	VMULPD       Y4, Y0, Y0
+	VMOVUPD      c64_0<>+0(SB), Y4
+	VMINPD       32(R12), Y4, Y4
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y4, Y4
+	VMULPD       Y4, Y1, Y1
+	VMOVUPD      c64_0<>+0(SB), Y4
+	VMINPD       512(R12), Y4, Y4
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y4, Y4
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      c64_0<>+0(SB), Y4
+	VMINPD       544(R12), Y4, Y4
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y4, Y4
+	VMULPD       Y4, Y3, Y3
 
-size18:
+plain25:
+	VMOVUPD Y0, (AX)
+	VMOVUPD Y1, 32(AX)
+	VMOVUPD Y2, 512(AX)
+	VMOVUPD Y3, 544(AX)
+	ADDQ    $+64, BX
+	ADDQ    $+64, AX
+	DECQ    R11
+	JNZ     loop23
+	SUBQ    $+512, BX
+	ADDQ    $+512, AX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	SUBQ    $+2, SI
+	JNZ     block2
+	JMP     done3
+
+size22:
 	MOVQ $+8, R11
 
-loop22:
+loop27:
 	MOVQ         DX, R12
 	VBROADCASTSD (R12), Y0
 	VMOVAPD      Y0, Y1
@@ -2271,7 +2650,7 @@ loop22:
 	MOVQ         BX, R13
 	MOVQ         DI, R14
 
-loop23:
+loop28:
 	VMOVUPD      (R13), Y2
 	VMOVUPD      32(R13), Y3
 	VBROADCASTSD (R12), Y4
@@ -2280,19 +2659,34 @@ loop23:
 	ADDQ         R9, R12
 	ADDQ         $+512, R13
 	DECQ         R14
-	JNZ          loop23
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      Y1, 32(AX)
-	ADDQ         $+64, BX
-	ADDQ         $+64, AX
-	DECQ         R11
-	JNZ          loop22
-	SUBQ         $+512, BX
-	ADDQ         $+0, AX
-	ADDQ         R8, CX
-	ADDQ         R10, DX
-	SUBQ         $+1, SI
-	JNZ          block2
+	JNZ          loop28
+	MOVQ         a+32(FP), R12
+	TESTQ        R12, R12
+	JZ           plain29
+	ADDQ         AX, R12
+	SUBQ         out+0(FP), R12
+	VMOVUPD      c64_0<>+0(SB), Y2
+	VMINPD       (R12), Y2, Y2
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y2, Y2
+	VMULPD       Y2, Y0, Y0
+	VMOVUPD      c64_0<>+0(SB), Y2
+	VMINPD       32(R12), Y2, Y2
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y2, Y2
+	VMULPD       Y2, Y1, Y1
+
+plain29:
+	VMOVUPD Y0, (AX)
+	VMOVUPD Y1, 32(AX)
+	ADDQ    $+64, BX
+	ADDQ    $+64, AX
+	DECQ    R11
+	JNZ     loop27
+	SUBQ    $+512, BX
+	ADDQ    $+0, AX
+	ADDQ    R8, CX
+	ADDQ    R10, DX
+	SUBQ    $+1, SI
+	JNZ     block2
 
 done3:
 	VZEROUPPER
@@ -2303,6 +2697,12 @@ DATA c64_0<>+8(SB)/8, $0x0000000000000000
 DATA c64_0<>+16(SB)/8, $0x0000000000000000
 DATA c64_0<>+24(SB)/8, $0x0000000000000000
 GLOBL c64_0<>(SB), RODATA|NOPTR, $32
+
+DATA c64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA c64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA c64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA c64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+GLOBL c64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
 
 // func denseGradF64AVX2(dw *float64, db *float64, dz *float64, in *float64, part *float64, no int, ni int)
 // Requires: AVX, AVX2, FMA3
@@ -3122,12 +3522,6 @@ loop1:
 	VZEROUPPER
 	RET
 
-DATA c64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
-DATA c64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
-DATA c64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
-DATA c64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
-GLOBL c64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
-
 DATA c64_4338000000000000<>+0(SB)/8, $0x4338000000000000
 DATA c64_4338000000000000<>+8(SB)/8, $0x4338000000000000
 DATA c64_4338000000000000<>+16(SB)/8, $0x4338000000000000
@@ -3217,32 +3611,6 @@ DATA c64_c085e00000000000<>+8(SB)/8, $0xc085e00000000000
 DATA c64_c085e00000000000<>+16(SB)/8, $0xc085e00000000000
 DATA c64_c085e00000000000<>+24(SB)/8, $0xc085e00000000000
 GLOBL c64_c085e00000000000<>(SB), RODATA|NOPTR, $32
-
-// func eluBackF64AVX2(d *float64, a *float64, n int)
-// Requires: AVX
-TEXT ·eluBackF64AVX2(SB), NOSPLIT, $0-24
-	MOVQ    d+0(FP), AX
-	MOVQ    a+8(FP), CX
-	VMOVUPD c64_3ff0000000000000<>+0(SB), Y1
-	VMOVUPD c64_0<>+0(SB), Y0
-	MOVQ    n+16(FP), DX
-	SHRQ    $0x03, DX
-
-loop1:
-	VMINPD  (CX), Y0, Y2
-	VMINPD  32(CX), Y0, Y3
-	VADDPD  Y1, Y2, Y2
-	VADDPD  Y1, Y3, Y3
-	VMULPD  (AX), Y2, Y2
-	VMULPD  32(AX), Y3, Y3
-	VMOVUPD Y2, (AX)
-	VMOVUPD Y3, 32(AX)
-	ADDQ    $+64, CX
-	ADDQ    $+64, AX
-	DECQ    DX
-	JNZ     loop1
-	VZEROUPPER
-	RET
 
 // func tanhF64AVX2(z *float64, n int)
 // Requires: AVX, AVX2, FMA3

@@ -4,10 +4,10 @@
 
 package kernel
 
-// denseF32AVX512 sets out = W·in + b for a tile, b nil for none; W has strides sj and si.
+// denseF32AVX512 sets out = (W·in + b)·(min(a, 0) + 1) for a tile, without b or a if that is nil. W has strides sj and si.
 //
 //go:noescape
-func denseF32AVX512(out *float32, w *float32, b *float32, in *float32, no int, ni int, sj int, si int)
+func denseF32AVX512(out *float32, w *float32, b *float32, in *float32, a *float32, no int, ni int, sj int, si int)
 
 // denseGradF32AVX512 adds dz·inᵀ to dw and the sums of dz to db; part is scratch.
 //
@@ -18,11 +18,6 @@ func denseGradF32AVX512(dw *float32, db *float32, dz *float32, in *float32, part
 //
 //go:noescape
 func eluF32AVX512(z *float32, n int)
-
-// eluBackF32AVX512 multiplies d by min(a, 0) + 1; n is a multiple of Lanes.
-//
-//go:noescape
-func eluBackF32AVX512(d *float32, a *float32, n int)
 
 // tanhF32AVX512 replaces n values by their hyperbolic tangents; n is a multiple of Lanes.
 //
@@ -54,10 +49,10 @@ func affineInverseF32AVX512(y *float32, logDet *float32, f *float32, u *float32,
 //go:noescape
 func affineInverseGradF32AVX512(dScale *float32, d *float32, ds *float32, dt *float32, dLogDet *float32, f *float32, u *float32, th *float32, scale *float32)
 
-// denseF64AVX512 sets out = W·in + b for a tile, b nil for none; W has strides sj and si.
+// denseF64AVX512 sets out = (W·in + b)·(min(a, 0) + 1) for a tile, without b or a if that is nil. W has strides sj and si.
 //
 //go:noescape
-func denseF64AVX512(out *float64, w *float64, b *float64, in *float64, no int, ni int, sj int, si int)
+func denseF64AVX512(out *float64, w *float64, b *float64, in *float64, a *float64, no int, ni int, sj int, si int)
 
 // denseGradF64AVX512 adds dz·inᵀ to dw and the sums of dz to db; part is scratch.
 //
@@ -68,11 +63,6 @@ func denseGradF64AVX512(dw *float64, db *float64, dz *float64, in *float64, part
 //
 //go:noescape
 func eluF64AVX512(z *float64, n int)
-
-// eluBackF64AVX512 multiplies d by min(a, 0) + 1; n is a multiple of Lanes.
-//
-//go:noescape
-func eluBackF64AVX512(d *float64, a *float64, n int)
 
 // tanhF64AVX512 replaces n values by their hyperbolic tangents; n is a multiple of Lanes.
 //

@@ -19,10 +19,10 @@ func direction(inverse bool) string {
 
 // rows emits the body for every vector of rows; the pointers move along.
 func (e *emitter) rows(pointers []reg.Register, body func()) {
-	e.repeat(e.row()/e.set.width, func() {
+	e.repeat(e.row()/e.width, func() {
 		body()
 		for _, p := range pointers {
-			e.ADDQ(imm(e.set.width), p)
+			e.ADDQ(imm(e.width), p)
 		}
 	})
 }
@@ -107,7 +107,7 @@ func (e *emitter) affineGrad(inverse bool) {
 		}
 	})
 	// The sum over the vector, the same for every variant of row order.
-	for w := e.set.width; w > 16; w /= 2 {
+	for w := e.width; w > 16; w /= 2 {
 		h := e.vec()
 		switch w {
 		case 64:

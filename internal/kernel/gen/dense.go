@@ -12,8 +12,8 @@ import (
 // The weight of output j and input i lies at w[j·sj + i·si], so that the
 // transposed product needs no transposed weights.
 func (e *emitter) dense() {
-	e.begin("dense", "out, w, b, in *T, no, ni, sj, si int",
-		"sets out = W·in + b for a tile, b nil for none; W has strides sj and si.")
+	e.begin("dense", "out, w, b, in, a *T, no, ni, sj, si int",
+		"sets out = (W·in + b)·(min(a, 0) + 1) for a tile, without b or a if that is nil. W has strides sj and si.")
 	out, w, b, in := e.arg("out"), e.arg("w"), e.arg("b"), e.arg("in")
 	no, ni, sj, si := e.arg("no"), e.arg("ni"), e.arg("sj"), e.arg("si")
 	shift := operand.U8(2)
@@ -33,10 +33,10 @@ func (e *emitter) dense() {
 	e.Label(biased)
 
 	vectors := 2 // of rows
-	if e.wide() {
+	if e.evex() {
 		vectors = 4
 	}
-	step := vectors * e.set.width
+	step := vectors * e.width
 	e.blocks(no, 6, func(size int) {
 		e.repeat(e.row()/step, func() {
 			acc := make([][]reg.VecVirtual, size)
@@ -50,11 +50,17 @@ func (e *emitter) dense() {
 				}
 				e.ADDQ(sb, at4)
 			}
-			w0, w3 := e.GP64(), e.GP64()
-			e.MOVQ(w, w0)
-			if size > 3 {
-				e.LEAQ(operand.Mem{Base: w, Index: sj, Scale: 2}, w3)
-				e.ADDQ(sj, w3)
+			// Every third output has a base of its own, the others are one
+			// or two strides from it.
+			bases := make([]reg.GPVirtual, (size+2)/3)
+			for i := range bases {
+				bases[i] = e.GP64()
+				if i == 0 {
+					e.MOVQ(w, bases[i])
+					continue
+				}
+				e.LEAQ(operand.Mem{Base: bases[i-1], Index: sj, Scale: 2}, bases[i])
+				e.ADDQ(sj, bases[i])
 			}
 			x, count := e.GP64(), e.GP64()
 			e.MOVQ(in, x)
@@ -62,13 +68,10 @@ func (e *emitter) dense() {
 			e.countdown(count, func() {
 				xs := e.vecs(vectors)
 				for v := range xs {
-					e.load(at(x, v*e.set.width), xs[v])
+					e.load(at(x, v*e.width), xs[v])
 				}
 				for j := range acc {
-					weight := operand.Mem{Base: w0}
-					if j >= 3 {
-						weight.Base = w3
-					}
+					weight := operand.Mem{Base: bases[j/3]}
 					if k := j % 3; k > 0 {
 						weight.Index, weight.Scale = sj, uint8(k)
 					}
@@ -78,15 +81,15 @@ func (e *emitter) dense() {
 						e.op("VFMADD231P", xs[v], u, acc[j][v])
 					}
 				}
-				e.ADDQ(si, w0)
-				if size > 3 {
-					e.ADDQ(si, w3)
+				for _, p := range bases {
+					e.ADDQ(si, p)
 				}
 				e.ADDQ(imm(e.row()), x)
 			})
+			e.eluSlope(acc, out)
 			for j := range acc {
 				for v := range acc[j] {
-					e.store(acc[j][v], at(out, j*e.row()+v*e.set.width))
+					e.store(acc[j][v], at(out, j*e.row()+v*e.width))
 				}
 			}
 			e.ADDQ(imm(step), in)
@@ -100,4 +103,28 @@ func (e *emitter) dense() {
 		}
 	})
 	e.end()
+}
+
+// eluSlope multiplies the sums by the slope of ELU where it took the value a,
+// unless a is nil.
+func (e *emitter) eluSlope(acc [][]reg.VecVirtual, out reg.Register) {
+	a, plain := e.arg("a"), e.label("plain")
+	e.TESTQ(a, a)
+	e.jump("JZ", plain)
+	e.ADDQ(out, a)
+	first, err := e.Param("out").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	e.SUBQ(first.Addr, a)
+	for j := range acc {
+		for v := range acc[j] {
+			slope := e.vec()
+			e.load(e.number(0), slope)
+			e.op("VMINP", at(a, j*e.row()+v*e.width), slope, slope)
+			e.op("VADDP", e.number(1), slope, slope)
+			e.op("VMULP", slope, acc[j][v], acc[j][v])
+		}
+	}
+	e.Label(plain)
 }

@@ -32,6 +32,32 @@ var (
 	}
 )
 
+// powers are the coefficients p of 2^r − 1 = r·Σ p[n]·rⁿ for |r| ≤ 1/2, found
+// in the same way: 1.1e-8 in float32 and 1.8e-17 in float64.
+var (
+	powers32 = []float64{
+		0.69314718792774345559,
+		0.24022649795092388534,
+		0.055503574292393997786,
+		0.0096182374634610561813,
+		0.0013390737823346230189,
+		0.00015403524712252610275,
+	}
+	powers64 = []float64{
+		0.6931471805599453112,
+		0.24022650695910097889,
+		0.055504108664821236231,
+		0.0096181291076070654133,
+		0.0013333558146531751915,
+		0.00015403530441481331254,
+		0.000015252733701056207361,
+		1.3215442723630404845e-6,
+		1.0178121382659186762e-7,
+		7.0725618687893998009e-9,
+		4.4455223766006797609e-10,
+	}
+)
+
 // expConstants is what the exponentials need. The first few are held in
 // registers, as many as the code has to spare; the others are read from memory.
 type expConstants struct {
@@ -181,59 +207,25 @@ func (e *emitter) elementwise() {
 	if e.wide() {
 		together, held = 4, 10
 	}
-	loop := func(z reg.Register, together int, body func()) {
-		n := e.arg("n")
-		e.SHRQ(operand.U8(uint8(math.Log2(float64(together*e.per())))), n)
-		e.countdown(n, func() {
-			body()
-			e.ADDQ(imm(together*e.set.width), z)
-		})
-	}
-
 	e.begin("elu", "z *T, n int", "replaces n values z ≤ 0 by exp(z) − 1; n is a multiple of Lanes.")
-	z := e.arg("z")
-	c := e.expConstants(held)
-	zero := e.vec()
-	e.zeros(zero)
-	least := e.number(e.least())
-	loop(z, together, func() {
-		x := e.vecs(together)
-		each(together, func(i int) { e.op("VMINP", at(z, i*e.set.width), zero, x[i]) })
-		each(together, func(i int) { e.op("VMAXP", least, x[i], x[i]) })
-		v := e.expm1(c, x)
-		// expm1(z) ≥ z, and equal to it for z = 0 and, clamped, for z > 0:
-		// the maximum is right everywhere. Of zeros and with NaN, max
-		// returns its last operand, z.
-		each(together, func(i int) { e.op("VMAXP", at(z, i*e.set.width), v[i], v[i]) })
-		each(together, func(i int) { e.store(v[i], at(z, i*e.set.width)) })
-	})
-	e.end()
-
-	e.begin("eluBack", "d, a *T, n int", "multiplies d by min(a, 0) + 1; n is a multiple of Lanes.")
-	d, a := e.arg("d"), e.arg("a")
-	zero, one := e.vec(), e.held(e.number(1))
-	e.zeros(zero)
-	loop(d, together, func() {
-		x := e.vecs(together)
-		each(together, func(i int) { e.op("VMINP", at(a, i*e.set.width), zero, x[i]) })
-		each(together, func(i int) { e.op("VADDP", one, x[i], x[i]) })
-		each(together, func(i int) { e.op("VMULP", at(d, i*e.set.width), x[i], x[i]) })
-		each(together, func(i int) { e.store(x[i], at(d, i*e.set.width)) })
-		e.ADDQ(imm(together*e.set.width), a)
-	})
+	if e.evex() {
+		e.eluMasked(together)
+	} else {
+		e.eluClamped(together, held)
+	}
 	e.end()
 
 	// tanh|z| = −m/(m + 2) with m = expm1(−2|z|).
 	e.begin("tanh", "z *T, n int", "replaces n values by their hyperbolic tangents; n is a multiple of Lanes.")
-	z = e.arg("z")
-	c = e.expConstants(held)
+	z := e.arg("z")
+	c := e.expConstants(held)
 	sign := e.bits(1 << (8*e.size - 1))
 	two := e.number(2)
-	least = e.number(e.least())
-	loop(z, 2, func() {
+	least := e.number(e.least())
+	e.sweep(z, 2, func() {
 		x, s := e.vecs(2), e.vecs(2)
 		for i := range x {
-			e.load(at(z, i*e.set.width), x[i])
+			e.load(at(z, i*e.width), x[i])
 			e.bitOp("VPAND", sign, x[i], s[i])
 			e.bitOp("VPOR", sign, x[i], x[i])
 			e.op("VADDP", x[i], x[i], x[i])
@@ -247,7 +239,7 @@ func (e *emitter) elementwise() {
 			e.op("VDIVP", x[i], m[i], m[i])
 			e.bitOp("VPANDN", m[i], e.load1(sign), m[i])
 			e.bitOp("VPOR", s[i], m[i], m[i])
-			e.store(m[i], at(z, i*e.set.width))
+			e.store(m[i], at(z, i*e.width))
 		}
 	})
 	e.end()
@@ -255,13 +247,13 @@ func (e *emitter) elementwise() {
 	e.begin("exp", "z *T, n int", "replaces n values by their exponentials; n is a multiple of Lanes.")
 	z = e.arg("z")
 	c = e.expConstants(held)
-	loop(z, 2, func() {
+	e.sweep(z, 2, func() {
 		x := e.vecs(2)
 		for i := range x {
-			e.load(at(z, i*e.set.width), x[i])
+			e.load(at(z, i*e.width), x[i])
 		}
 		for i, v := range e.exp(c, x) {
-			e.store(v, at(z, i*e.set.width))
+			e.store(v, at(z, i*e.width))
 		}
 	})
 	e.end()
@@ -272,4 +264,72 @@ func (e *emitter) load1(m operand.Mem) reg.VecVirtual {
 	v := e.vec()
 	e.load(m, v)
 	return v
+}
+
+// sweep emits the body for every few vectors of the n values at z.
+func (e *emitter) sweep(z reg.Register, together int, body func()) {
+	n := e.arg("n")
+	e.SHRQ(operand.U8(uint8(math.Log2(float64(together*e.per())))), n)
+	e.countdown(n, func() {
+		body()
+		e.ADDQ(imm(together*e.width), z)
+	})
+}
+
+func (e *emitter) eluClamped(together, held int) {
+	z := e.arg("z")
+	c := e.expConstants(held)
+	zero := e.vec()
+	e.zeros(zero)
+	least := e.number(e.least())
+	e.sweep(z, together, func() {
+		x := e.vecs(together)
+		each(together, func(i int) { e.op("VMINP", at(z, i*e.width), zero, x[i]) })
+		each(together, func(i int) { e.op("VMAXP", least, x[i], x[i]) })
+		v := e.expm1(c, x)
+		// expm1(z) ≥ z, and equal to it for z = 0 and, clamped, for z > 0:
+		// the maximum is right everywhere. Of zeros and with NaN, max
+		// returns its last operand, z.
+		each(together, func(i int) { e.op("VMAXP", at(z, i*e.width), v[i], v[i]) })
+		each(together, func(i int) { e.store(v[i], at(z, i*e.width)) })
+	})
+}
+
+// eluMasked computes exp(z) − 1 = 2^k·(2^r − 1) + (2^k − 1), z = (k + r)·ln 2,
+// for all and keeps it where z < 0. Nothing has to be clamped: of −Inf, r is
+// zero and 2^k too.
+func (e *emitter) eluMasked(together int) {
+	z := e.arg("z")
+	powers := powers32
+	if e.size == 8 {
+		powers = powers64
+	}
+	one, log2e, zero := e.held(e.number(1)), e.held(e.number(math.Log2E)), e.held(e.number(0))
+	var p []operand.Op
+	for _, v := range powers {
+		p = append(p, e.held(e.number(v)))
+	}
+	const nearest, less = 8, 0x11 // rounding to an integer, quietly; x < y, quietly
+	e.sweep(z, together, func() {
+		x, r, s, q := e.vecs(together), e.vecs(together), e.vecs(together), e.vecs(together)
+		negative := make([]reg.Register, together)
+		each(together, func(i int) { e.load(at(z, i*e.width), x[i]) })
+		each(together, func(i int) { e.op("VMULP", log2e, x[i], r[i]) })
+		each(together, func(i int) { e.op("VRNDSCALEP", imm8(nearest), r[i], s[i]) })
+		each(together, func(i int) { e.op("VREDUCEP", imm8(nearest), r[i], r[i]) })
+		each(together, func(i int) {
+			negative[i] = e.K()
+			e.op("VCMPP", imm8(less), zero, x[i], negative[i])
+		})
+		each(together, func(i int) { e.op("VSCALEFP", s[i], one, s[i]) })
+		last := len(p) - 1
+		each(together, func(i int) { e.move(p[last], q[i]) })
+		for n := last - 1; n >= 0; n-- {
+			each(together, func(i int) { e.op("VFMADD213P", p[n], r[i], q[i]) })
+		}
+		each(together, func(i int) { e.op("VMULP", s[i], r[i], r[i]) })
+		each(together, func(i int) { e.op("VSUBP", one, s[i], negative[i], x[i]) })
+		each(together, func(i int) { e.op("VFMADD231P", r[i], q[i], negative[i], x[i]) })
+		each(together, func(i int) { e.store(x[i], at(z, i*e.width)) })
+	})
 }

@@ -26,15 +26,17 @@ type emitter struct {
 	*build.Context
 	set       instructionSet
 	size      int                    // bytes in a value
+	width     int                    // bytes in the vectors in use, at most set.width
 	constants map[string]operand.Mem // in the read-only data, by name
 	labels    int
 }
 
 // per is the number of values in a vector, row the number of bytes in one
 // value of all rows of a tile.
-func (e *emitter) per() int   { return e.set.width / e.size }
+func (e *emitter) per() int   { return e.width / e.size }
 func (e *emitter) row() int   { return lanes * e.size }
-func (e *emitter) wide() bool { return e.set.width == 64 }
+func (e *emitter) wide() bool { return e.width == 64 }
+func (e *emitter) evex() bool { return e.set.width == 64 } // 32 registers, masks
 
 // begin opens the function of the given base name. Where the arguments say T
 // the precision is put.
@@ -79,7 +81,7 @@ func (e *emitter) raw(name string, ops ...operand.Op) {
 
 // bitOp is a bitwise instruction, whose AVX-512 form has a type.
 func (e *emitter) bitOp(name string, ops ...operand.Op) {
-	if e.wide() {
+	if e.evex() {
 		e.intOp(name, ops...)
 	} else {
 		e.raw(name, ops...)
@@ -227,3 +229,10 @@ func (e *emitter) held(m operand.Mem) operand.Op {
 }
 
 func imm8(v int) operand.Op { return operand.U8(uint8(v)) }
+
+// narrow is the emitter for vectors of 32 bytes in the same instruction set.
+func (e *emitter) narrow() *emitter {
+	n := *e
+	n.width = 32
+	return &n
+}

@@ -13,13 +13,17 @@ import (
 // inputs is kept in registers, one vector of partial sums per weight, while
 // the rows stream by; the partial sums go to part, where they lie in the
 // order of the weights, and fold adds up many of them at a time.
+//
+// Vectors are of 32 bytes in AVX-512 too: half as many partial sums have to be
+// added up, which costs more than the longer vectors save.
 func (e *emitter) denseGrad() {
+	e = e.narrow()
 	e.begin("denseGrad", "dw, db, dz, in, part *T, no, ni int",
 		"adds dz·inᵀ to dw and the sums of dz to db; part is scratch.")
 	dw, db, dz, in, part := e.arg("dw"), e.arg("db"), e.arg("dz"), e.arg("in"), e.arg("part")
 	no, ni := e.arg("no"), e.arg("ni")
 	maxJ, maxI := 3, 4
-	if e.wide() {
+	if e.evex() {
 		maxJ, maxI = 5, 5
 	}
 
@@ -31,22 +35,22 @@ func (e *emitter) denseGrad() {
 	e.countdown(count, func() {
 		a, b := e.vec(), e.vec()
 		e.load(at(z, 0), a)
-		e.load(at(z, e.set.width), b)
-		for v := 2 * e.set.width; v < e.row(); v += 2 * e.set.width {
+		e.load(at(z, e.width), b)
+		for v := 2 * e.width; v < e.row(); v += 2 * e.width {
 			e.op("VADDP", at(z, v), a, a)
-			e.op("VADDP", at(z, v+e.set.width), b, b)
+			e.op("VADDP", at(z, v+e.width), b, b)
 		}
 		e.op("VADDP", b, a, a)
 		e.store(a, at(p, 0))
 		e.ADDQ(imm(e.row()), z)
-		e.ADDQ(imm(e.set.width), p)
+		e.ADDQ(imm(e.width), p)
 	})
 	e.MOVQ(no, count)
 	e.fold(db, part, count)
 
 	stride := e.GP64() // bytes of partial sums per output
 	e.MOVQ(ni, stride)
-	e.IMUL3Q(imm(e.set.width), stride, stride)
+	e.IMUL3Q(imm(e.width), stride, stride)
 	e.blocks(no, maxJ, func(sizeJ int) {
 		x, left, to := e.GP64(), e.GP64(), e.GP64()
 		e.MOVQ(in, x)
@@ -55,7 +59,7 @@ func (e *emitter) denseGrad() {
 		e.blocks(left, maxI, func(sizeI int) {
 			acc := e.vecs(sizeJ * sizeI)
 			e.zeros(acc...)
-			e.repeat(e.row()/e.set.width, func() {
+			e.repeat(e.row()/e.width, func() {
 				zs := e.vecs(sizeJ)
 				for j := range zs {
 					e.load(at(dz, j*e.row()), zs[j])
@@ -67,8 +71,8 @@ func (e *emitter) denseGrad() {
 						e.op("VFMADD231P", v, zs[j], acc[j*sizeI+i])
 					}
 				}
-				e.ADDQ(imm(e.set.width), dz)
-				e.ADDQ(imm(e.set.width), x)
+				e.ADDQ(imm(e.width), dz)
+				e.ADDQ(imm(e.width), x)
 			})
 			e.SUBQ(imm(e.row()), dz)
 			e.ADDQ(imm((sizeI-1)*e.row()), x)
@@ -76,13 +80,13 @@ func (e *emitter) denseGrad() {
 			e.MOVQ(to, p)
 			for j := range sizeJ {
 				for i := range sizeI {
-					e.store(acc[j*sizeI+i], at(p, i*e.set.width))
+					e.store(acc[j*sizeI+i], at(p, i*e.width))
 				}
 				if j < sizeJ-1 {
 					e.ADDQ(stride, p)
 				}
 			}
-			e.ADDQ(imm(sizeI*e.set.width), to)
+			e.ADDQ(imm(sizeI*e.width), to)
 		})
 		e.ADDQ(imm(sizeJ*e.row()), dz)
 		// The partial sums of a block are summed while they are in the cache.
@@ -114,8 +118,8 @@ func (e *emitter) fold(to, from, n reg.Register) {
 	e.jump("JLT", tail)
 	e.op("VADDP", at(to, 0), sum, sum)
 	e.store(sum, at(to, 0))
-	e.ADDQ(imm(e.set.width), to)
-	e.ADDQ(imm(per*e.set.width), p)
+	e.ADDQ(imm(e.width), to)
+	e.ADDQ(imm(per*e.width), p)
 	e.SUBQ(imm(per), n)
 	e.jump("JNZ", top)
 	e.JMP(operand.LabelRef(done))
@@ -133,7 +137,7 @@ func (e *emitter) addHead(sum reg.VecVirtual, to, n reg.Register) {
 	e.MOVQ(n, back)
 	e.NEGQ(back)
 	e.load(operand.Mem{Base: base, Index: back, Scale: uint8(e.size), Disp: e.set.width}, mask)
-	if e.wide() {
+	if e.evex() {
 		k := e.K()
 		e.raw("VPMOV"+string("DQ"[e.size/8])+"2M", mask, k)
 		e.raw("VMOVUP"+string("SD"[e.size/8])+"_Z", at(to, 0), k, old)
@@ -159,7 +163,7 @@ func (e *emitter) transposeAdd(from reg.Register, offset, n int) reg.VecVirtual 
 	// Neighbours are combined at the innermost level, in the order that
 	// leaves the sums in that of the vectors.
 	a := e.transposeAdd(from, offset, n/2)
-	b := e.transposeAdd(from, offset+n/2*e.set.width, n/2)
+	b := e.transposeAdd(from, offset+n/2*e.width, n/2)
 	return e.combine(a, b, n)
 }
 
@@ -178,6 +182,9 @@ func (e *emitter) combine(a, b reg.VecVirtual, n int) reg.VecVirtual {
 	case e.wide():
 		e.VSHUFF64X2(operand.U8(0x88), b, a, lo)
 		e.VSHUFF64X2(operand.U8(0xdd), b, a, hi)
+	case e.evex():
+		e.VSHUFF64X2(operand.U8(0), b, a, lo)
+		e.VSHUFF64X2(operand.U8(3), b, a, hi)
 	default:
 		e.VPERM2F128(operand.U8(0x20), b, a, lo)
 		e.VPERM2F128(operand.U8(0x31), b, a, hi)

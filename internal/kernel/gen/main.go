@@ -41,7 +41,7 @@ func write(dir string, set instructionSet) error {
 	ctx := build.NewContext()
 	ctx.ConstraintExpr("!purego")
 	for _, size := range []int{4, 8} {
-		e := &emitter{Context: ctx, set: set, size: size, constants: map[string]operand.Mem{}}
+		e := &emitter{Context: ctx, set: set, size: size, width: set.width, constants: map[string]operand.Mem{}}
 		e.dense()
 		e.denseGrad()
 		e.elementwise()
