@@ -33,7 +33,7 @@ func (c *Coupling) Params() int { return c.S.Params() + len(c.Move) + c.T.Params
 // columns, activations, and per moved column the factor f of the update and
 // the derivative u with respect to s.
 func (c *Coupling) saved() int {
-	return (len(c.Keep)+2*len(c.Move))*Lanes + c.S.acts() + c.T.acts()
+	return (len(c.Keep)+2*len(c.Move))*Lanes + c.S.acts + c.T.acts
 }
 
 // Affine is a Real NVP block: a chain of affine couplings, the first one
@@ -109,8 +109,8 @@ func split[T Float](c *Coupling, saved []T) (in, f, u, actS, actT []T) {
 	in, saved = saved[:nk], saved[nk:]
 	f, saved = saved[:nm], saved[nm:]
 	u, saved = saved[:nm], saved[nm:]
-	actS, saved = saved[:c.S.acts()], saved[c.S.acts():]
-	return in, f, u, actS, saved[:c.T.acts()]
+	actS, saved = saved[:c.S.acts], saved[c.S.acts:]
+	return in, f, u, actS, saved[:c.T.acts]
 }
 
 // couplingRun applies one coupling to the tile x and fills saved.
@@ -157,9 +157,6 @@ func couplingGrad[T Float](c *Coupling, dw, dx, dLogDet, w []T, inverse bool, sa
 	netBack(c.S, dwS, dKeep, w, in, actS, ds, scratch)
 	netBack(c.T, dwT, dKeep, w[ws+nm:], in, actT, dt, scratch)
 	for i, k := range c.Keep {
-		d := dx[k*Lanes : (k+1)*Lanes]
-		for l, v := range dKeep[i*Lanes : (i+1)*Lanes] {
-			d[l] += v
-		}
+		add(dx[k*Lanes:(k+1)*Lanes], dKeep[i*Lanes:(i+1)*Lanes])
 	}
 }

@@ -2,8 +2,8 @@ package kernel
 
 import "math"
 
-// The functions of one argument work in place on whole tiles: the lengths of
-// their slices are multiples of Lanes.
+// These functions work in place on whole tiles: the lengths of their slices
+// are multiples of Lanes.
 
 // elu replaces every z by its exponential linear unit.
 func elu[T Float](z []T) {
@@ -30,6 +30,18 @@ func exp[T Float](z []T) {
 		return
 	}
 	expPlain(z)
+}
+
+// add adds z to the values of to.
+func add[T Float](to, z []T) {
+	to = to[:len(z)]
+	if v := inUse[T](); v != nil {
+		v.add(first(to), first(z), len(z))
+		return
+	}
+	for i, v := range z {
+		to[i] += v
+	}
 }
 
 func tanhPlain[T Float](z []T) {

@@ -149,24 +149,36 @@ func (l *Layer[T]) seat(s *scratch[T], u, rows int) {
 // gather reads a tile from the rows of a state; idle lanes become zero.
 func (l *Layer[T]) gather(x, state []T, s *scratch[T]) {
 	dim := l.tr.Dim()
-	for j := range dim {
-		lane := x[j*Lanes : (j+1)*Lanes]
-		for k := range s.len {
-			lane[k] = state[s.row[k]*l.n+l.index[s.tile[k]*dim+j]]
+	for k := range s.len {
+		row, sites := l.at(state, s, k, dim)
+		at := k
+		for _, site := range sites {
+			x[at] = row[site]
+			at += Lanes
 		}
-		clear(lane[s.len:])
+	}
+	for j := range dim {
+		clear(x[j*Lanes+s.len : (j+1)*Lanes])
 	}
 }
 
 // scatter writes a tile to the rows of a state.
 func (l *Layer[T]) scatter(state, x []T, s *scratch[T]) {
 	dim := l.tr.Dim()
-	for j := range dim {
-		lane := x[j*Lanes : (j+1)*Lanes]
-		for k := range s.len {
-			state[s.row[k]*l.n+l.index[s.tile[k]*dim+j]] = lane[k]
+	for k := range s.len {
+		row, sites := l.at(state, s, k, dim)
+		at := k
+		for _, site := range sites {
+			row[site] = x[at]
+			at += Lanes
 		}
 	}
+}
+
+// at is the row of the state in lane k and the sites of its tile.
+func (l *Layer[T]) at(state []T, s *scratch[T], k, dim int) (row []T, sites []int) {
+	r, t := s.row[k]*l.n, s.tile[k]*dim
+	return state[r : r+l.n], l.index[t : t+dim]
 }
 
 func grow[T any](buf *[]T, n int) []T {

@@ -4,23 +4,24 @@ package kernel
 // outputs. Its parameters are one flat slice, layer by layer: the weights
 // (out, in) row-major, then the biases.
 type Net struct {
-	sizes []int // in, hidden..., out
+	sizes              []int // in, hidden..., out
+	params, acts, wide int   // their number; values in all layers' outputs; largest size
 }
 
 // NewNet returns the net with the given numbers of inputs, hidden units per
 // layer (none for a linear map) and outputs, all positive.
 func NewNet(in int, hidden []int, out int) Net {
-	return Net{append(append([]int{in}, hidden...), out)}
+	n := Net{sizes: append(append([]int{in}, hidden...), out), wide: in}
+	for k := 1; k < len(n.sizes); k++ {
+		n.params += n.sizes[k] * (n.sizes[k-1] + 1)
+		n.acts += n.sizes[k] * Lanes
+		n.wide = max(n.wide, n.sizes[k])
+	}
+	return n
 }
 
 // Params is the number of parameters.
-func (n Net) Params() int {
-	p := 0
-	for k := 1; k < len(n.sizes); k++ {
-		p += n.sizes[k] * (n.sizes[k-1] + 1)
-	}
-	return p
-}
+func (n Net) Params() int { return n.params }
 
 // Layers is the number of dense layers.
 func (n Net) Layers() int { return len(n.sizes) - 1 }
@@ -38,26 +39,9 @@ func (n Net) Layer(w []float64, k int) (weights, biases []float64) {
 	}
 }
 
-// acts is the length of the activations: every layer's outputs in turn.
-func (n Net) acts() int {
-	a := 0
-	for _, s := range n.sizes[1:] {
-		a += s
-	}
-	return a * Lanes
-}
-
-func (n Net) widest() int {
-	w := 0
-	for _, s := range n.sizes {
-		w = max(w, s)
-	}
-	return w
-}
-
 // scratch is the length of the scratch space that netBack needs.
 func (n Net) scratch() int {
-	w := n.widest()
+	w := n.wide
 	return 2*w*Lanes + max(w*w, partials(w, w))
 }
 
@@ -80,10 +64,10 @@ func netRun[T Float](n Net, w, x, act []T) []T {
 // it to dx, and adds that of the parameters to dw unless dw is nil. x and act
 // are those of netRun; dout is destroyed.
 func netBack[T Float](n Net, dw, dx, w, x, act, dout, scratch []T) {
-	width := n.widest() * Lanes
+	width := n.wide * Lanes
 	d, next, rest := dout, scratch[:width], scratch[2*width:]
 	spare := scratch[width : 2*width]
-	wEnd, aEnd := n.Params(), n.acts()
+	wEnd, aEnd := n.Params(), n.acts
 	for k := len(n.sizes) - 1; k >= 1; k-- {
 		ni, no := n.sizes[k-1], n.sizes[k]
 		wAt := wEnd - no*(ni+1)
@@ -100,7 +84,5 @@ func netBack[T Float](n Net, dw, dx, w, x, act, dout, scratch []T) {
 		wEnd, aEnd = wAt, aAt
 		d, next, spare = next, spare, next
 	}
-	for i, v := range d[:n.sizes[0]*Lanes] {
-		dx[i] += v
-	}
+	add(dx, d[:n.sizes[0]*Lanes])
 }

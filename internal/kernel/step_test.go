@@ -97,4 +97,4 @@ func squares(t int) [][]int {
 }
 
 // units is the number of units behind the inputs, one bias each.
-func (n Net) units() int { return n.acts() / Lanes }
+func (n Net) units() int { return n.acts / Lanes }

@@ -19,6 +19,11 @@ func denseGradF32AVX2(dw *float32, db *float32, dz *float32, in *float32, part *
 //go:noescape
 func eluF32AVX2(z *float32, n int)
 
+// addF32AVX2 adds n values z to those at to; n is a multiple of Lanes.
+//
+//go:noescape
+func addF32AVX2(to *float32, z *float32, n int)
+
 // tanhF32AVX2 replaces n values by their hyperbolic tangents; n is a multiple of Lanes.
 //
 //go:noescape
@@ -63,6 +68,11 @@ func denseGradF64AVX2(dw *float64, db *float64, dz *float64, in *float64, part *
 //
 //go:noescape
 func eluF64AVX2(z *float64, n int)
+
+// addF64AVX2 adds n values z to those at to; n is a multiple of Lanes.
+//
+//go:noescape
+func addF64AVX2(to *float64, z *float64, n int)
 
 // tanhF64AVX2 replaces n values by their hyperbolic tangents; n is a multiple of Lanes.
 //

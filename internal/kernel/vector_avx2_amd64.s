@@ -1619,6 +1619,28 @@ DATA c32_c2a00000<>+24(SB)/4, $0xc2a00000
 DATA c32_c2a00000<>+28(SB)/4, $0xc2a00000
 GLOBL c32_c2a00000<>(SB), RODATA|NOPTR, $32
 
+// func addF32AVX2(to *float32, z *float32, n int)
+// Requires: AVX
+TEXT ·addF32AVX2(SB), NOSPLIT, $0-24
+	MOVQ to+0(FP), AX
+	MOVQ z+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x04, DX
+
+loop1:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VADDPS  (AX), Y0, Y0
+	VADDPS  32(AX), Y1, Y1
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    $+64, AX
+	ADDQ    $+64, CX
+	DECQ    DX
+	JNZ     loop1
+	VZEROUPPER
+	RET
+
 // func tanhF32AVX2(z *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·tanhF32AVX2(SB), NOSPLIT, $0-16
@@ -3611,6 +3633,28 @@ DATA c64_c085e00000000000<>+8(SB)/8, $0xc085e00000000000
 DATA c64_c085e00000000000<>+16(SB)/8, $0xc085e00000000000
 DATA c64_c085e00000000000<>+24(SB)/8, $0xc085e00000000000
 GLOBL c64_c085e00000000000<>(SB), RODATA|NOPTR, $32
+
+// func addF64AVX2(to *float64, z *float64, n int)
+// Requires: AVX
+TEXT ·addF64AVX2(SB), NOSPLIT, $0-24
+	MOVQ to+0(FP), AX
+	MOVQ z+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x03, DX
+
+loop1:
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VADDPD  (AX), Y0, Y0
+	VADDPD  32(AX), Y1, Y1
+	VMOVUPD Y0, (AX)
+	VMOVUPD Y1, 32(AX)
+	ADDQ    $+64, AX
+	ADDQ    $+64, CX
+	DECQ    DX
+	JNZ     loop1
+	VZEROUPPER
+	RET
 
 // func tanhF64AVX2(z *float64, n int)
 // Requires: AVX, AVX2, FMA3

@@ -19,6 +19,11 @@ func denseGradF32AVX512(dw *float32, db *float32, dz *float32, in *float32, part
 //go:noescape
 func eluF32AVX512(z *float32, n int)
 
+// addF32AVX512 adds n values z to those at to; n is a multiple of Lanes.
+//
+//go:noescape
+func addF32AVX512(to *float32, z *float32, n int)
+
 // tanhF32AVX512 replaces n values by their hyperbolic tangents; n is a multiple of Lanes.
 //
 //go:noescape
@@ -63,6 +68,11 @@ func denseGradF64AVX512(dw *float64, db *float64, dz *float64, in *float64, part
 //
 //go:noescape
 func eluF64AVX512(z *float64, n int)
+
+// addF64AVX512 adds n values z to those at to; n is a multiple of Lanes.
+//
+//go:noescape
+func addF64AVX512(to *float64, z *float64, n int)
 
 // tanhF64AVX512 replaces n values by their hyperbolic tangents; n is a multiple of Lanes.
 //

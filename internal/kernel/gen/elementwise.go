@@ -215,15 +215,26 @@ func (e *emitter) elementwise() {
 	}
 	e.end()
 
+	e.begin("add", "to, z *T, n int", "adds n values z to those at to; n is a multiple of Lanes.")
+	to, z := e.arg("to"), e.arg("z")
+	e.sweep(z, 2, func() {
+		x := e.vecs(2)
+		each(2, func(i int) { e.load(at(z, i*e.width), x[i]) })
+		each(2, func(i int) { e.op("VADDP", at(to, i*e.width), x[i], x[i]) })
+		each(2, func(i int) { e.store(x[i], at(to, i*e.width)) })
+		e.ADDQ(imm(2*e.width), to)
+	})
+	e.end()
+
 	// tanh|z| = −m/(m + 2) with m = expm1(−2|z|).
 	e.begin("tanh", "z *T, n int", "replaces n values by their hyperbolic tangents; n is a multiple of Lanes.")
-	z := e.arg("z")
+	z = e.arg("z")
 	c := e.expConstants(held)
 	sign := e.bits(1 << (8*e.size - 1))
 	two := e.number(2)
 	least := e.number(e.least())
-	e.sweep(z, 2, func() {
-		x, s := e.vecs(2), e.vecs(2)
+	e.sweep(z, together, func() {
+		x, s := e.vecs(together), e.vecs(together)
 		for i := range x {
 			e.load(at(z, i*e.width), x[i])
 			e.bitOp("VPAND", sign, x[i], s[i])
