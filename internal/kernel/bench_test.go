@@ -30,10 +30,11 @@ func benchmarkKernels[T Float](b *testing.B) {
 		w, bias, x := normal[T](rnd, no*ni), normal[T](rnd, no), normal[T](rnd, ni*Lanes)
 		out, scratch := make([]T, no*Lanes), make([]T, max(no*ni, partials(no, ni)))
 		d := fmt.Sprintf("%d×%d", no, ni)
+		dw := make([]T, no*(ni+1))
 		flops := 2 * no * ni * Lanes
 		rate("dense/"+d, flops, "GFLOP/s", func() { dense(out, w, bias, x, no, ni) })
 		rate("denseBack/"+d, flops, "GFLOP/s", func() { denseBack(x, w, out, x, scratch, no, ni) })
-		rate("denseGrad/"+d, flops, "GFLOP/s", func() { denseGrad(w, bias, out, x, scratch, no, ni) })
+		rate("denseGrad/"+d, flops, "GFLOP/s", func() { denseGrad(dw, out, x, scratch, no, ni) })
 	}
 	z := normal[T](rnd, 10*Lanes)
 	x := make([]T, len(z))

@@ -31,16 +31,16 @@ func denseBack[T Float](din, w, dz, a, scratch []T, no, ni int) {
 	eluBackPlain(din, a)
 }
 
-// denseGrad adds the gradients of the weights and the bias summed over the
-// rows of the tile: dw += dz·inᵀ, db += Σ dz. scratch is partials(no, ni)
-// values.
-func denseGrad[T Float](dw, db, dz, in, scratch []T, no, ni int) {
-	dw, db, dz, in = dw[:no*ni], db[:no], dz[:no*Lanes], in[:ni*Lanes]
+// denseGrad adds the gradients of the weights and the biases, which follow
+// them in dw, summed over the rows of the tile: dz·inᵀ and Σ dz. scratch is
+// partials(no, ni) values.
+func denseGrad[T Float](dw, dz, in, scratch []T, no, ni int) {
+	dw, dz, in = dw[:no*(ni+1)], dz[:no*Lanes], in[:ni*Lanes]
 	if v := inUse[T](); v != nil {
-		v.denseGrad(&dw[0], &db[0], &dz[0], &in[0], &scratch[:partials(no, ni)][0], no, ni)
+		v.denseGrad(&dw[0], &dz[0], &in[0], &scratch[:partials(no, ni)][0], no, ni)
 		return
 	}
-	denseGradPlain(dw, db, dz, in, no, ni)
+	denseGradPlain(dw[:no*ni], dw[no*ni:], dz, in, no, ni)
 }
 
 // densePlain keeps two outputs times four rows in registers while the inputs

@@ -113,7 +113,8 @@ func testDense(t *testing.T) {
 			w, b := normal[float64](rnd, no*ni), normal[float64](rnd, no)
 			x, dz := normal[float64](rnd, ni*Lanes), normal[float64](rnd, no*Lanes)
 			out, din := make([]float64, no*Lanes), make([]float64, ni*Lanes)
-			dw, db := normal[float64](rnd, no*ni), normal[float64](rnd, no)
+			dwb := normal[float64](rnd, no*(ni+1))
+			dw, db := dwb[:no*ni], dwb[no*ni:]
 			wantW, wantB := append([]float64(nil), dw...), append([]float64(nil), db...)
 			wantOut, wantIn := make([]float64, no*Lanes), make([]float64, ni*Lanes)
 			for l := range Lanes {
@@ -130,7 +131,7 @@ func testDense(t *testing.T) {
 			dense(out, w, b, x, no, ni)
 			scratch := make([]float64, partials(no, ni))
 			denseBack(din, w, dz, nil, scratch, no, ni)
-			denseGrad(dw, db, dz, x, scratch, no, ni)
+			denseGrad(dwb, dz, x, scratch, no, ni)
 			for name, d := range map[string]float64{"dense": maxDiff(out, wantOut), "denseBack": maxDiff(din, wantIn),
 				"denseGrad weights": maxDiff(dw, wantW), "denseGrad bias": maxDiff(db, wantB)} {
 				if !(d < 1e-12) {

@@ -78,7 +78,7 @@ func netBack[T Float](n Net, dw, dx, w, x, act, dout, scratch []T) {
 			slope = in
 		}
 		if dw != nil {
-			denseGrad(dw[wAt:], dw[wAt+no*ni:], d, in, rest, no, ni)
+			denseGrad(dw[wAt:], d, in, rest, no, ni)
 		}
 		denseBack(next, w[wAt:], d, slope, rest, no, ni)
 		wEnd, aEnd = wAt, aAt

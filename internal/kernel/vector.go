@@ -14,7 +14,7 @@ type vector[T Float] struct {
 	// dense reads the weight of output j and input i at w[j*sj+i*si], and
 	// multiplies what it found by the slope of ELU at the value a.
 	dense     func(out, w, b, in, a *T, no, ni, sj, si int)
-	denseGrad func(dw, db, dz, in, part *T, no, ni int)
+	denseGrad func(dw, dz, in, part *T, no, ni int)
 
 	elu, tanh, exp func(z *T, n int)
 	add            func(to, z *T, n int)
@@ -80,6 +80,6 @@ func first[T Float](x []T) *T {
 }
 
 // partials is the length of the scratch space that the vector code of
-// denseGrad needs: a vector of at most 64 bytes for every weight of at most
-// five outputs, or for every bias, and a vector of vectors beyond.
-func partials(no, ni int) int { return (max(5*ni, no) + 16) * 16 }
+// denseGrad needs: a vector of 32 bytes, at most eight values, for every
+// weight of at most five outputs or for every bias, and some beyond.
+func partials(no, ni int) int { return (max(5*ni, no) + 16) * 8 }

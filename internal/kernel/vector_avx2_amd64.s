@@ -655,128 +655,55 @@ DATA c32_3f800000<>+24(SB)/4, $0x3f800000
 DATA c32_3f800000<>+28(SB)/4, $0x3f800000
 GLOBL c32_3f800000<>(SB), RODATA|NOPTR, $32
 
-// func denseGradF32AVX2(dw *float32, db *float32, dz *float32, in *float32, part *float32, no int, ni int)
+// func denseGradF32AVX2(dw *float32, dz *float32, in *float32, part *float32, no int, ni int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·denseGradF32AVX2(SB), NOSPLIT, $0-56
-	MOVQ dw+0(FP), AX
-	MOVQ db+8(FP), CX
-	MOVQ dz+16(FP), DX
-	MOVQ in+24(FP), BX
-	MOVQ part+32(FP), SI
-	MOVQ no+40(FP), DI
-	MOVQ ni+48(FP), R8
-	MOVQ DI, R9
+TEXT ·denseGradF32AVX2(SB), NOSPLIT, $0-48
+	MOVQ   dw+0(FP), AX
+	MOVQ   dz+8(FP), CX
+	MOVQ   in+16(FP), DX
+	MOVQ   part+24(FP), BX
+	MOVQ   no+32(FP), SI
+	MOVQ   ni+40(FP), DI
+	MOVQ   DI, R8
+	IMUL3Q $+32, R8, R8
+	MOVQ   BX, R9
+
+block1:
+	MOVQ SI, R10
+	CMPQ SI, $+3
+	JLE  small3
+	CMPQ SI, $+6
+	JGE  full4
+	INCQ R10
+	SHRQ $0x01, R10
+	JMP  small3
+
+full4:
+	MOVQ $+3, R10
+
+small3:
+	CMPQ R10, $+3
+	JNE  size5
 	MOVQ DX, R10
-	MOVQ SI, R11
+	MOVQ DI, R11
+	MOVQ R9, R12
 
-loop1:
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	VADDPS  64(R10), Y0, Y0
-	VADDPS  96(R10), Y1, Y1
-	VADDPS  128(R10), Y0, Y0
-	VADDPS  160(R10), Y1, Y1
-	VADDPS  192(R10), Y0, Y0
-	VADDPS  224(R10), Y1, Y1
-	VADDPS  Y1, Y0, Y0
-	VMOVUPS Y0, (R11)
-	ADDQ    $+256, R10
-	ADDQ    $+32, R11
-	DECQ    R9
-	JNZ     loop1
-	MOVQ    DI, R9
-	MOVQ    SI, R10
+block6:
+	MOVQ R11, R13
+	CMPQ R11, $+4
+	JLE  small8
+	CMPQ R11, $+8
+	JGE  full9
+	INCQ R13
+	SHRQ $0x01, R13
+	JMP  small8
 
-fold2:
-	VMOVUPS    (R10), Y0
-	VMOVUPS    32(R10), Y1
-	VUNPCKLPS  Y1, Y0, Y2
-	VUNPCKHPS  Y1, Y0, Y0
-	VADDPS     Y0, Y2, Y2
-	VMOVUPS    64(R10), Y0
-	VMOVUPS    96(R10), Y1
-	VUNPCKLPS  Y1, Y0, Y3
-	VUNPCKHPS  Y1, Y0, Y0
-	VADDPS     Y0, Y3, Y3
-	VUNPCKLPD  Y3, Y2, Y0
-	VUNPCKHPD  Y3, Y2, Y1
-	VADDPS     Y1, Y0, Y0
-	VMOVUPS    128(R10), Y1
-	VMOVUPS    160(R10), Y2
-	VUNPCKLPS  Y2, Y1, Y3
-	VUNPCKHPS  Y2, Y1, Y1
-	VADDPS     Y1, Y3, Y3
-	VMOVUPS    192(R10), Y1
-	VMOVUPS    224(R10), Y2
-	VUNPCKLPS  Y2, Y1, Y4
-	VUNPCKHPS  Y2, Y1, Y1
-	VADDPS     Y1, Y4, Y4
-	VUNPCKLPD  Y4, Y3, Y1
-	VUNPCKHPD  Y4, Y3, Y2
-	VADDPS     Y2, Y1, Y1
-	VPERM2F128 $0x20, Y1, Y0, Y2
-	VPERM2F128 $0x31, Y1, Y0, Y0
-	VADDPS     Y0, Y2, Y2
-	CMPQ       R9, $+8
-	JLT        tail3
-	VADDPS     (CX), Y2, Y2
-	VMOVUPS    Y2, (CX)
-	ADDQ       $+32, CX
-	ADDQ       $+256, R10
-	SUBQ       $+8, R9
-	JNZ        fold2
-	JMP        folded4
+full9:
+	MOVQ $+4, R13
 
-tail3:
-	LEAQ       masks32<>+0(SB), R10
-	MOVQ       R9, R11
-	NEGQ       R11
-	VMOVUPS    32(R10)(R11*4), Y1
-	VMASKMOVPS (CX), Y1, Y0
-	VADDPS     Y0, Y2, Y2
-	VMASKMOVPS Y2, Y1, (CX)
-	LEAQ       (CX)(R9*4), CX
-
-folded4:
-	MOVQ   R8, CX
-	IMUL3Q $+32, CX, CX
-
-block5:
-	MOVQ DI, R9
-	CMPQ DI, $+3
-	JLE  small7
-	CMPQ DI, $+6
-	JGE  full8
-	INCQ R9
-	SHRQ $0x01, R9
-	JMP  small7
-
-full8:
-	MOVQ $+3, R9
-
-small7:
-	CMPQ R9, $+3
-	JNE  size9
-	MOVQ BX, R9
-	MOVQ R8, R10
-	MOVQ SI, R11
-
-block10:
-	MOVQ R10, R12
-	CMPQ R10, $+4
-	JLE  small12
-	CMPQ R10, $+8
-	JGE  full13
-	INCQ R12
-	SHRQ $0x01, R12
-	JMP  small12
-
-full13:
-	MOVQ $+4, R12
-
-small12:
-	CMPQ    R12, $+4
-	JNE     size14
+small8:
+	CMPQ    R13, $+4
+	JNE     size10
 	VMOVUPS c32_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
@@ -789,57 +716,57 @@ small12:
 	VPXOR   Y0, Y0, Y9
 	VPXOR   Y0, Y0, Y10
 	VPXOR   Y0, Y0, Y11
-	MOVQ    $+8, R12
+	MOVQ    $+8, R13
 
-loop15:
-	VMOVUPS     (DX), Y12
-	VMOVUPS     256(DX), Y13
-	VMOVUPS     512(DX), Y14
-	VMOVUPS     (R9), Y15
+loop11:
+	VMOVUPS     (CX), Y12
+	VMOVUPS     256(CX), Y13
+	VMOVUPS     512(CX), Y14
+	VMOVUPS     (R10), Y15
 	VFMADD231PS Y15, Y12, Y0
 	VFMADD231PS Y15, Y13, Y4
 	VFMADD231PS Y15, Y14, Y8
-	VMOVUPS     256(R9), Y15
+	VMOVUPS     256(R10), Y15
 	VFMADD231PS Y15, Y12, Y1
 	VFMADD231PS Y15, Y13, Y5
 	VFMADD231PS Y15, Y14, Y9
-	VMOVUPS     512(R9), Y15
+	VMOVUPS     512(R10), Y15
 	VFMADD231PS Y15, Y12, Y2
 	VFMADD231PS Y15, Y13, Y6
 	VFMADD231PS Y15, Y14, Y10
-	VMOVUPS     768(R9), Y15
+	VMOVUPS     768(R10), Y15
 	VFMADD231PS Y15, Y12, Y3
 	VFMADD231PS Y15, Y13, Y7
 	VFMADD231PS Y15, Y14, Y11
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop15
-	SUBQ        $+256, DX
-	ADDQ        $+768, R9
-	MOVQ        R11, R12
-	VMOVUPS     Y0, (R12)
-	VMOVUPS     Y1, 32(R12)
-	VMOVUPS     Y2, 64(R12)
-	VMOVUPS     Y3, 96(R12)
-	ADDQ        CX, R12
-	VMOVUPS     Y4, (R12)
-	VMOVUPS     Y5, 32(R12)
-	VMOVUPS     Y6, 64(R12)
-	VMOVUPS     Y7, 96(R12)
-	ADDQ        CX, R12
-	VMOVUPS     Y8, (R12)
-	VMOVUPS     Y9, 32(R12)
-	VMOVUPS     Y10, 64(R12)
-	VMOVUPS     Y11, 96(R12)
-	ADDQ        $+128, R11
-	SUBQ        $+4, R10
-	JNZ         block10
-	JMP         done11
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop11
+	SUBQ        $+256, CX
+	ADDQ        $+768, R10
+	MOVQ        R12, R13
+	VMOVUPS     Y0, (R13)
+	VMOVUPS     Y1, 32(R13)
+	VMOVUPS     Y2, 64(R13)
+	VMOVUPS     Y3, 96(R13)
+	ADDQ        R8, R13
+	VMOVUPS     Y4, (R13)
+	VMOVUPS     Y5, 32(R13)
+	VMOVUPS     Y6, 64(R13)
+	VMOVUPS     Y7, 96(R13)
+	ADDQ        R8, R13
+	VMOVUPS     Y8, (R13)
+	VMOVUPS     Y9, 32(R13)
+	VMOVUPS     Y10, 64(R13)
+	VMOVUPS     Y11, 96(R13)
+	ADDQ        $+128, R12
+	SUBQ        $+4, R11
+	JNZ         block6
+	JMP         done7
 
-size14:
-	CMPQ    R12, $+3
-	JNE     size16
+size10:
+	CMPQ    R13, $+3
+	JNE     size12
 	VMOVUPS c32_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
@@ -849,127 +776,131 @@ size14:
 	VPXOR   Y0, Y0, Y6
 	VPXOR   Y0, Y0, Y7
 	VPXOR   Y0, Y0, Y8
-	MOVQ    $+8, R12
+	MOVQ    $+8, R13
 
-loop17:
-	VMOVUPS     (DX), Y9
-	VMOVUPS     256(DX), Y10
-	VMOVUPS     512(DX), Y11
-	VMOVUPS     (R9), Y12
+loop13:
+	VMOVUPS     (CX), Y9
+	VMOVUPS     256(CX), Y10
+	VMOVUPS     512(CX), Y11
+	VMOVUPS     (R10), Y12
 	VFMADD231PS Y12, Y9, Y0
 	VFMADD231PS Y12, Y10, Y3
 	VFMADD231PS Y12, Y11, Y6
-	VMOVUPS     256(R9), Y12
+	VMOVUPS     256(R10), Y12
 	VFMADD231PS Y12, Y9, Y1
 	VFMADD231PS Y12, Y10, Y4
 	VFMADD231PS Y12, Y11, Y7
-	VMOVUPS     512(R9), Y12
+	VMOVUPS     512(R10), Y12
 	VFMADD231PS Y12, Y9, Y2
 	VFMADD231PS Y12, Y10, Y5
 	VFMADD231PS Y12, Y11, Y8
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop17
-	SUBQ        $+256, DX
-	ADDQ        $+512, R9
-	MOVQ        R11, R12
-	VMOVUPS     Y0, (R12)
-	VMOVUPS     Y1, 32(R12)
-	VMOVUPS     Y2, 64(R12)
-	ADDQ        CX, R12
-	VMOVUPS     Y3, (R12)
-	VMOVUPS     Y4, 32(R12)
-	VMOVUPS     Y5, 64(R12)
-	ADDQ        CX, R12
-	VMOVUPS     Y6, (R12)
-	VMOVUPS     Y7, 32(R12)
-	VMOVUPS     Y8, 64(R12)
-	ADDQ        $+96, R11
-	SUBQ        $+3, R10
-	JNZ         block10
-	JMP         done11
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop13
+	SUBQ        $+256, CX
+	ADDQ        $+512, R10
+	MOVQ        R12, R13
+	VMOVUPS     Y0, (R13)
+	VMOVUPS     Y1, 32(R13)
+	VMOVUPS     Y2, 64(R13)
+	ADDQ        R8, R13
+	VMOVUPS     Y3, (R13)
+	VMOVUPS     Y4, 32(R13)
+	VMOVUPS     Y5, 64(R13)
+	ADDQ        R8, R13
+	VMOVUPS     Y6, (R13)
+	VMOVUPS     Y7, 32(R13)
+	VMOVUPS     Y8, 64(R13)
+	ADDQ        $+96, R12
+	SUBQ        $+3, R11
+	JNZ         block6
+	JMP         done7
 
-size16:
-	CMPQ    R12, $+2
-	JNE     size18
+size12:
+	CMPQ    R13, $+2
+	JNE     size14
 	VMOVUPS c32_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
 	VPXOR   Y0, Y0, Y3
 	VPXOR   Y0, Y0, Y4
 	VPXOR   Y0, Y0, Y5
-	MOVQ    $+8, R12
+	MOVQ    $+8, R13
 
-loop19:
-	VMOVUPS     (DX), Y6
-	VMOVUPS     256(DX), Y7
-	VMOVUPS     512(DX), Y8
-	VMOVUPS     (R9), Y9
+loop15:
+	VMOVUPS     (CX), Y6
+	VMOVUPS     256(CX), Y7
+	VMOVUPS     512(CX), Y8
+	VMOVUPS     (R10), Y9
 	VFMADD231PS Y9, Y6, Y0
 	VFMADD231PS Y9, Y7, Y2
 	VFMADD231PS Y9, Y8, Y4
-	VMOVUPS     256(R9), Y9
+	VMOVUPS     256(R10), Y9
 	VFMADD231PS Y9, Y6, Y1
 	VFMADD231PS Y9, Y7, Y3
 	VFMADD231PS Y9, Y8, Y5
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop19
-	SUBQ        $+256, DX
-	ADDQ        $+256, R9
-	MOVQ        R11, R12
-	VMOVUPS     Y0, (R12)
-	VMOVUPS     Y1, 32(R12)
-	ADDQ        CX, R12
-	VMOVUPS     Y2, (R12)
-	VMOVUPS     Y3, 32(R12)
-	ADDQ        CX, R12
-	VMOVUPS     Y4, (R12)
-	VMOVUPS     Y5, 32(R12)
-	ADDQ        $+64, R11
-	SUBQ        $+2, R10
-	JNZ         block10
-	JMP         done11
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop15
+	SUBQ        $+256, CX
+	ADDQ        $+256, R10
+	MOVQ        R12, R13
+	VMOVUPS     Y0, (R13)
+	VMOVUPS     Y1, 32(R13)
+	ADDQ        R8, R13
+	VMOVUPS     Y2, (R13)
+	VMOVUPS     Y3, 32(R13)
+	ADDQ        R8, R13
+	VMOVUPS     Y4, (R13)
+	VMOVUPS     Y5, 32(R13)
+	ADDQ        $+64, R12
+	SUBQ        $+2, R11
+	JNZ         block6
+	JMP         done7
 
-size18:
+size14:
 	VMOVUPS c32_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
-	MOVQ    $+8, R12
+	MOVQ    $+8, R13
 
-loop21:
-	VMOVUPS     (DX), Y3
-	VMOVUPS     256(DX), Y4
-	VMOVUPS     512(DX), Y5
-	VMOVUPS     (R9), Y6
+loop17:
+	VMOVUPS     (CX), Y3
+	VMOVUPS     256(CX), Y4
+	VMOVUPS     512(CX), Y5
+	VMOVUPS     (R10), Y6
 	VFMADD231PS Y6, Y3, Y0
 	VFMADD231PS Y6, Y4, Y1
 	VFMADD231PS Y6, Y5, Y2
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop21
-	SUBQ        $+256, DX
-	ADDQ        $+0, R9
-	MOVQ        R11, R12
-	VMOVUPS     Y0, (R12)
-	ADDQ        CX, R12
-	VMOVUPS     Y1, (R12)
-	ADDQ        CX, R12
-	VMOVUPS     Y2, (R12)
-	ADDQ        $+32, R11
-	SUBQ        $+1, R10
-	JNZ         block10
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop17
+	SUBQ        $+256, CX
+	ADDQ        $+0, R10
+	MOVQ        R12, R13
+	VMOVUPS     Y0, (R13)
+	ADDQ        R8, R13
+	VMOVUPS     Y1, (R13)
+	ADDQ        R8, R13
+	VMOVUPS     Y2, (R13)
+	ADDQ        $+32, R12
+	SUBQ        $+1, R11
+	JNZ         block6
 
-done11:
-	ADDQ   $+768, DX
-	MOVQ   R8, R9
-	IMUL3Q $+3, R9, R9
-	MOVQ   SI, R10
+done7:
+	ADDQ $+768, CX
+	ADDQ R8, R9
+	ADDQ R8, R9
+	ADDQ R8, R9
+	MOVQ BX, R10
 
-fold22:
+fold18:
+	LEAQ       256(R10), R11
+	CMPQ       R11, R9
+	JHI        rest19
 	VMOVUPS    (R10), Y0
 	VMOVUPS    32(R10), Y1
 	VUNPCKLPS  Y1, Y0, Y2
@@ -999,54 +930,53 @@ fold22:
 	VPERM2F128 $0x20, Y1, Y0, Y2
 	VPERM2F128 $0x31, Y1, Y0, Y0
 	VADDPS     Y0, Y2, Y2
-	CMPQ       R9, $+8
-	JLT        tail23
 	VADDPS     (AX), Y2, Y2
 	VMOVUPS    Y2, (AX)
 	ADDQ       $+32, AX
-	ADDQ       $+256, R10
-	SUBQ       $+8, R9
-	JNZ        fold22
-	JMP        folded24
+	MOVQ       R11, R10
+	JMP        fold18
 
-tail23:
-	LEAQ       masks32<>+0(SB), R10
-	MOVQ       R9, R11
-	NEGQ       R11
-	VMOVUPS    32(R10)(R11*4), Y1
-	VMASKMOVPS (AX), Y1, Y0
-	VADDPS     Y0, Y2, Y2
-	VMASKMOVPS Y2, Y1, (AX)
-	LEAQ       (AX)(R9*4), AX
+rest19:
+	MOVQ BX, R11
 
-folded24:
-	SUBQ $+3, DI
-	JNZ  block5
-	JMP  done6
+move20:
+	CMPQ    R10, R9
+	JEQ     folded21
+	VMOVUPS (R10), Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    $+32, R10
+	ADDQ    $+32, R11
+	JMP     move20
 
-size9:
-	CMPQ R9, $+2
-	JNE  size25
-	MOVQ BX, R9
-	MOVQ R8, R10
-	MOVQ SI, R11
+folded21:
+	MOVQ R11, R9
+	SUBQ $+3, SI
+	JNZ  block1
+	JMP  done2
 
-block26:
-	MOVQ R10, R12
-	CMPQ R10, $+4
-	JLE  small28
-	CMPQ R10, $+8
-	JGE  full29
-	INCQ R12
-	SHRQ $0x01, R12
-	JMP  small28
+size5:
+	CMPQ R10, $+2
+	JNE  size22
+	MOVQ DX, R10
+	MOVQ DI, R11
+	MOVQ R9, R12
 
-full29:
-	MOVQ $+4, R12
+block23:
+	MOVQ R11, R13
+	CMPQ R11, $+4
+	JLE  small25
+	CMPQ R11, $+8
+	JGE  full26
+	INCQ R13
+	SHRQ $0x01, R13
+	JMP  small25
 
-small28:
-	CMPQ    R12, $+4
-	JNE     size30
+full26:
+	MOVQ $+4, R13
+
+small25:
+	CMPQ    R13, $+4
+	JNE     size27
 	VMOVUPS c32_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
@@ -1055,153 +985,156 @@ small28:
 	VPXOR   Y0, Y0, Y5
 	VPXOR   Y0, Y0, Y6
 	VPXOR   Y0, Y0, Y7
-	MOVQ    $+8, R12
+	MOVQ    $+8, R13
 
-loop31:
-	VMOVUPS     (DX), Y8
-	VMOVUPS     256(DX), Y9
-	VMOVUPS     (R9), Y10
+loop28:
+	VMOVUPS     (CX), Y8
+	VMOVUPS     256(CX), Y9
+	VMOVUPS     (R10), Y10
 	VFMADD231PS Y10, Y8, Y0
 	VFMADD231PS Y10, Y9, Y4
-	VMOVUPS     256(R9), Y10
+	VMOVUPS     256(R10), Y10
 	VFMADD231PS Y10, Y8, Y1
 	VFMADD231PS Y10, Y9, Y5
-	VMOVUPS     512(R9), Y10
+	VMOVUPS     512(R10), Y10
 	VFMADD231PS Y10, Y8, Y2
 	VFMADD231PS Y10, Y9, Y6
-	VMOVUPS     768(R9), Y10
+	VMOVUPS     768(R10), Y10
 	VFMADD231PS Y10, Y8, Y3
 	VFMADD231PS Y10, Y9, Y7
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop31
-	SUBQ        $+256, DX
-	ADDQ        $+768, R9
-	MOVQ        R11, R12
-	VMOVUPS     Y0, (R12)
-	VMOVUPS     Y1, 32(R12)
-	VMOVUPS     Y2, 64(R12)
-	VMOVUPS     Y3, 96(R12)
-	ADDQ        CX, R12
-	VMOVUPS     Y4, (R12)
-	VMOVUPS     Y5, 32(R12)
-	VMOVUPS     Y6, 64(R12)
-	VMOVUPS     Y7, 96(R12)
-	ADDQ        $+128, R11
-	SUBQ        $+4, R10
-	JNZ         block26
-	JMP         done27
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop28
+	SUBQ        $+256, CX
+	ADDQ        $+768, R10
+	MOVQ        R12, R13
+	VMOVUPS     Y0, (R13)
+	VMOVUPS     Y1, 32(R13)
+	VMOVUPS     Y2, 64(R13)
+	VMOVUPS     Y3, 96(R13)
+	ADDQ        R8, R13
+	VMOVUPS     Y4, (R13)
+	VMOVUPS     Y5, 32(R13)
+	VMOVUPS     Y6, 64(R13)
+	VMOVUPS     Y7, 96(R13)
+	ADDQ        $+128, R12
+	SUBQ        $+4, R11
+	JNZ         block23
+	JMP         done24
 
-size30:
-	CMPQ    R12, $+3
-	JNE     size32
+size27:
+	CMPQ    R13, $+3
+	JNE     size29
 	VMOVUPS c32_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
 	VPXOR   Y0, Y0, Y3
 	VPXOR   Y0, Y0, Y4
 	VPXOR   Y0, Y0, Y5
-	MOVQ    $+8, R12
+	MOVQ    $+8, R13
 
-loop33:
-	VMOVUPS     (DX), Y6
-	VMOVUPS     256(DX), Y7
-	VMOVUPS     (R9), Y8
+loop30:
+	VMOVUPS     (CX), Y6
+	VMOVUPS     256(CX), Y7
+	VMOVUPS     (R10), Y8
 	VFMADD231PS Y8, Y6, Y0
 	VFMADD231PS Y8, Y7, Y3
-	VMOVUPS     256(R9), Y8
+	VMOVUPS     256(R10), Y8
 	VFMADD231PS Y8, Y6, Y1
 	VFMADD231PS Y8, Y7, Y4
-	VMOVUPS     512(R9), Y8
+	VMOVUPS     512(R10), Y8
 	VFMADD231PS Y8, Y6, Y2
 	VFMADD231PS Y8, Y7, Y5
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop33
-	SUBQ        $+256, DX
-	ADDQ        $+512, R9
-	MOVQ        R11, R12
-	VMOVUPS     Y0, (R12)
-	VMOVUPS     Y1, 32(R12)
-	VMOVUPS     Y2, 64(R12)
-	ADDQ        CX, R12
-	VMOVUPS     Y3, (R12)
-	VMOVUPS     Y4, 32(R12)
-	VMOVUPS     Y5, 64(R12)
-	ADDQ        $+96, R11
-	SUBQ        $+3, R10
-	JNZ         block26
-	JMP         done27
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop30
+	SUBQ        $+256, CX
+	ADDQ        $+512, R10
+	MOVQ        R12, R13
+	VMOVUPS     Y0, (R13)
+	VMOVUPS     Y1, 32(R13)
+	VMOVUPS     Y2, 64(R13)
+	ADDQ        R8, R13
+	VMOVUPS     Y3, (R13)
+	VMOVUPS     Y4, 32(R13)
+	VMOVUPS     Y5, 64(R13)
+	ADDQ        $+96, R12
+	SUBQ        $+3, R11
+	JNZ         block23
+	JMP         done24
 
-size32:
-	CMPQ    R12, $+2
-	JNE     size34
+size29:
+	CMPQ    R13, $+2
+	JNE     size31
 	VMOVUPS c32_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
 	VPXOR   Y0, Y0, Y3
-	MOVQ    $+8, R12
+	MOVQ    $+8, R13
 
-loop35:
-	VMOVUPS     (DX), Y4
-	VMOVUPS     256(DX), Y5
-	VMOVUPS     (R9), Y6
+loop32:
+	VMOVUPS     (CX), Y4
+	VMOVUPS     256(CX), Y5
+	VMOVUPS     (R10), Y6
 	VFMADD231PS Y6, Y4, Y0
 	VFMADD231PS Y6, Y5, Y2
-	VMOVUPS     256(R9), Y6
+	VMOVUPS     256(R10), Y6
 	VFMADD231PS Y6, Y4, Y1
 	VFMADD231PS Y6, Y5, Y3
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop35
-	SUBQ        $+256, DX
-	ADDQ        $+256, R9
-	MOVQ        R11, R12
-	VMOVUPS     Y0, (R12)
-	VMOVUPS     Y1, 32(R12)
-	ADDQ        CX, R12
-	VMOVUPS     Y2, (R12)
-	VMOVUPS     Y3, 32(R12)
-	ADDQ        $+64, R11
-	SUBQ        $+2, R10
-	JNZ         block26
-	JMP         done27
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop32
+	SUBQ        $+256, CX
+	ADDQ        $+256, R10
+	MOVQ        R12, R13
+	VMOVUPS     Y0, (R13)
+	VMOVUPS     Y1, 32(R13)
+	ADDQ        R8, R13
+	VMOVUPS     Y2, (R13)
+	VMOVUPS     Y3, 32(R13)
+	ADDQ        $+64, R12
+	SUBQ        $+2, R11
+	JNZ         block23
+	JMP         done24
 
-size34:
+size31:
 	VMOVUPS c32_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
-	MOVQ    $+8, R12
+	MOVQ    $+8, R13
 
-loop37:
-	VMOVUPS     (DX), Y2
-	VMOVUPS     256(DX), Y3
-	VMOVUPS     (R9), Y4
+loop34:
+	VMOVUPS     (CX), Y2
+	VMOVUPS     256(CX), Y3
+	VMOVUPS     (R10), Y4
 	VFMADD231PS Y4, Y2, Y0
 	VFMADD231PS Y4, Y3, Y1
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop37
-	SUBQ        $+256, DX
-	ADDQ        $+0, R9
-	MOVQ        R11, R12
-	VMOVUPS     Y0, (R12)
-	ADDQ        CX, R12
-	VMOVUPS     Y1, (R12)
-	ADDQ        $+32, R11
-	SUBQ        $+1, R10
-	JNZ         block26
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop34
+	SUBQ        $+256, CX
+	ADDQ        $+0, R10
+	MOVQ        R12, R13
+	VMOVUPS     Y0, (R13)
+	ADDQ        R8, R13
+	VMOVUPS     Y1, (R13)
+	ADDQ        $+32, R12
+	SUBQ        $+1, R11
+	JNZ         block23
 
-done27:
-	ADDQ   $+512, DX
-	MOVQ   R8, R9
-	IMUL3Q $+2, R9, R9
-	MOVQ   SI, R10
+done24:
+	ADDQ $+512, CX
+	ADDQ R8, R9
+	ADDQ R8, R9
+	MOVQ BX, R10
 
-fold38:
+fold35:
+	LEAQ       256(R10), R11
+	CMPQ       R11, R9
+	JHI        rest36
 	VMOVUPS    (R10), Y0
 	VMOVUPS    32(R10), Y1
 	VUNPCKLPS  Y1, Y0, Y2
@@ -1231,168 +1164,170 @@ fold38:
 	VPERM2F128 $0x20, Y1, Y0, Y2
 	VPERM2F128 $0x31, Y1, Y0, Y0
 	VADDPS     Y0, Y2, Y2
-	CMPQ       R9, $+8
-	JLT        tail39
 	VADDPS     (AX), Y2, Y2
 	VMOVUPS    Y2, (AX)
 	ADDQ       $+32, AX
-	ADDQ       $+256, R10
-	SUBQ       $+8, R9
-	JNZ        fold38
-	JMP        folded40
+	MOVQ       R11, R10
+	JMP        fold35
 
-tail39:
-	LEAQ       masks32<>+0(SB), R10
-	MOVQ       R9, R11
-	NEGQ       R11
-	VMOVUPS    32(R10)(R11*4), Y1
-	VMASKMOVPS (AX), Y1, Y0
-	VADDPS     Y0, Y2, Y2
-	VMASKMOVPS Y2, Y1, (AX)
-	LEAQ       (AX)(R9*4), AX
+rest36:
+	MOVQ BX, R11
 
-folded40:
-	SUBQ $+2, DI
-	JNZ  block5
-	JMP  done6
+move37:
+	CMPQ    R10, R9
+	JEQ     folded38
+	VMOVUPS (R10), Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    $+32, R10
+	ADDQ    $+32, R11
+	JMP     move37
 
-size25:
-	MOVQ BX, R9
-	MOVQ R8, R10
-	MOVQ SI, R11
+folded38:
+	MOVQ R11, R9
+	SUBQ $+2, SI
+	JNZ  block1
+	JMP  done2
 
-block42:
-	MOVQ R10, R12
-	CMPQ R10, $+4
-	JLE  small44
-	CMPQ R10, $+8
-	JGE  full45
-	INCQ R12
-	SHRQ $0x01, R12
-	JMP  small44
+size22:
+	MOVQ DX, R10
+	MOVQ DI, R11
+	MOVQ R9, R12
 
-full45:
-	MOVQ $+4, R12
+block40:
+	MOVQ R11, R13
+	CMPQ R11, $+4
+	JLE  small42
+	CMPQ R11, $+8
+	JGE  full43
+	INCQ R13
+	SHRQ $0x01, R13
+	JMP  small42
 
-small44:
-	CMPQ    R12, $+4
+full43:
+	MOVQ $+4, R13
+
+small42:
+	CMPQ    R13, $+4
+	JNE     size44
+	VMOVUPS c32_0<>+0(SB), Y0
+	VPXOR   Y0, Y0, Y1
+	VPXOR   Y0, Y0, Y2
+	VPXOR   Y0, Y0, Y3
+	MOVQ    $+8, R13
+
+loop45:
+	VMOVUPS     (CX), Y4
+	VMOVUPS     (R10), Y5
+	VFMADD231PS Y5, Y4, Y0
+	VMOVUPS     256(R10), Y5
+	VFMADD231PS Y5, Y4, Y1
+	VMOVUPS     512(R10), Y5
+	VFMADD231PS Y5, Y4, Y2
+	VMOVUPS     768(R10), Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop45
+	SUBQ        $+256, CX
+	ADDQ        $+768, R10
+	MOVQ        R12, R13
+	VMOVUPS     Y0, (R13)
+	VMOVUPS     Y1, 32(R13)
+	VMOVUPS     Y2, 64(R13)
+	VMOVUPS     Y3, 96(R13)
+	ADDQ        $+128, R12
+	SUBQ        $+4, R11
+	JNZ         block40
+	JMP         done41
+
+size44:
+	CMPQ    R13, $+3
 	JNE     size46
 	VMOVUPS c32_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
-	VPXOR   Y0, Y0, Y3
-	MOVQ    $+8, R12
+	MOVQ    $+8, R13
 
 loop47:
-	VMOVUPS     (DX), Y4
-	VMOVUPS     (R9), Y5
-	VFMADD231PS Y5, Y4, Y0
-	VMOVUPS     256(R9), Y5
-	VFMADD231PS Y5, Y4, Y1
-	VMOVUPS     512(R9), Y5
-	VFMADD231PS Y5, Y4, Y2
-	VMOVUPS     768(R9), Y5
-	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
+	VMOVUPS     (CX), Y3
+	VMOVUPS     (R10), Y4
+	VFMADD231PS Y4, Y3, Y0
+	VMOVUPS     256(R10), Y4
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     512(R10), Y4
+	VFMADD231PS Y4, Y3, Y2
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
 	JNZ         loop47
-	SUBQ        $+256, DX
-	ADDQ        $+768, R9
-	MOVQ        R11, R12
-	VMOVUPS     Y0, (R12)
-	VMOVUPS     Y1, 32(R12)
-	VMOVUPS     Y2, 64(R12)
-	VMOVUPS     Y3, 96(R12)
-	ADDQ        $+128, R11
-	SUBQ        $+4, R10
-	JNZ         block42
-	JMP         done43
+	SUBQ        $+256, CX
+	ADDQ        $+512, R10
+	MOVQ        R12, R13
+	VMOVUPS     Y0, (R13)
+	VMOVUPS     Y1, 32(R13)
+	VMOVUPS     Y2, 64(R13)
+	ADDQ        $+96, R12
+	SUBQ        $+3, R11
+	JNZ         block40
+	JMP         done41
 
 size46:
-	CMPQ    R12, $+3
+	CMPQ    R13, $+2
 	JNE     size48
 	VMOVUPS c32_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
-	VPXOR   Y0, Y0, Y2
-	MOVQ    $+8, R12
+	MOVQ    $+8, R13
 
 loop49:
-	VMOVUPS     (DX), Y3
-	VMOVUPS     (R9), Y4
-	VFMADD231PS Y4, Y3, Y0
-	VMOVUPS     256(R9), Y4
-	VFMADD231PS Y4, Y3, Y1
-	VMOVUPS     512(R9), Y4
-	VFMADD231PS Y4, Y3, Y2
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
+	VMOVUPS     (CX), Y2
+	VMOVUPS     (R10), Y3
+	VFMADD231PS Y3, Y2, Y0
+	VMOVUPS     256(R10), Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
 	JNZ         loop49
-	SUBQ        $+256, DX
-	ADDQ        $+512, R9
-	MOVQ        R11, R12
-	VMOVUPS     Y0, (R12)
-	VMOVUPS     Y1, 32(R12)
-	VMOVUPS     Y2, 64(R12)
-	ADDQ        $+96, R11
-	SUBQ        $+3, R10
-	JNZ         block42
-	JMP         done43
+	SUBQ        $+256, CX
+	ADDQ        $+256, R10
+	MOVQ        R12, R13
+	VMOVUPS     Y0, (R13)
+	VMOVUPS     Y1, 32(R13)
+	ADDQ        $+64, R12
+	SUBQ        $+2, R11
+	JNZ         block40
+	JMP         done41
 
 size48:
-	CMPQ    R12, $+2
-	JNE     size50
 	VMOVUPS c32_0<>+0(SB), Y0
-	VPXOR   Y0, Y0, Y1
-	MOVQ    $+8, R12
+	MOVQ    $+8, R13
 
 loop51:
-	VMOVUPS     (DX), Y2
-	VMOVUPS     (R9), Y3
-	VFMADD231PS Y3, Y2, Y0
-	VMOVUPS     256(R9), Y3
-	VFMADD231PS Y3, Y2, Y1
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop51
-	SUBQ        $+256, DX
-	ADDQ        $+256, R9
-	MOVQ        R11, R12
-	VMOVUPS     Y0, (R12)
-	VMOVUPS     Y1, 32(R12)
-	ADDQ        $+64, R11
-	SUBQ        $+2, R10
-	JNZ         block42
-	JMP         done43
-
-size50:
-	VMOVUPS c32_0<>+0(SB), Y0
-	MOVQ    $+8, R12
-
-loop53:
-	VMOVUPS     (DX), Y1
-	VMOVUPS     (R9), Y2
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (R10), Y2
 	VFMADD231PS Y2, Y1, Y0
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop53
-	SUBQ        $+256, DX
-	ADDQ        $+0, R9
-	MOVQ        R11, R12
-	VMOVUPS     Y0, (R12)
-	ADDQ        $+32, R11
-	SUBQ        $+1, R10
-	JNZ         block42
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop51
+	SUBQ        $+256, CX
+	ADDQ        $+0, R10
+	MOVQ        R12, R13
+	VMOVUPS     Y0, (R13)
+	ADDQ        $+32, R12
+	SUBQ        $+1, R11
+	JNZ         block40
 
-done43:
-	ADDQ $+256, DX
-	MOVQ R8, R9
-	MOVQ SI, R10
+done41:
+	ADDQ $+256, CX
+	ADDQ R8, R9
+	MOVQ BX, R10
 
-fold54:
+fold52:
+	LEAQ       256(R10), R11
+	CMPQ       R11, R9
+	JHI        rest53
 	VMOVUPS    (R10), Y0
 	VMOVUPS    32(R10), Y1
 	VUNPCKLPS  Y1, Y0, Y2
@@ -1422,31 +1357,144 @@ fold54:
 	VPERM2F128 $0x20, Y1, Y0, Y2
 	VPERM2F128 $0x31, Y1, Y0, Y0
 	VADDPS     Y0, Y2, Y2
-	CMPQ       R9, $+8
-	JLT        tail55
 	VADDPS     (AX), Y2, Y2
 	VMOVUPS    Y2, (AX)
 	ADDQ       $+32, AX
-	ADDQ       $+256, R10
-	SUBQ       $+8, R9
-	JNZ        fold54
-	JMP        folded56
+	MOVQ       R11, R10
+	JMP        fold52
 
-tail55:
-	LEAQ       masks32<>+0(SB), R10
-	MOVQ       R9, R11
-	NEGQ       R11
-	VMOVUPS    32(R10)(R11*4), Y1
+rest53:
+	MOVQ BX, R11
+
+move54:
+	CMPQ    R10, R9
+	JEQ     folded55
+	VMOVUPS (R10), Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    $+32, R10
+	ADDQ    $+32, R11
+	JMP     move54
+
+folded55:
+	MOVQ R11, R9
+	SUBQ $+1, SI
+	JNZ  block1
+
+done2:
+	MOVQ dz+8(FP), CX
+	MOVQ no+32(FP), DX
+
+loop56:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VADDPS  64(CX), Y0, Y0
+	VADDPS  96(CX), Y1, Y1
+	VADDPS  128(CX), Y0, Y0
+	VADDPS  160(CX), Y1, Y1
+	VADDPS  192(CX), Y0, Y0
+	VADDPS  224(CX), Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (R9)
+	ADDQ    $+256, CX
+	ADDQ    $+32, R9
+	DECQ    DX
+	JNZ     loop56
+	MOVQ    BX, CX
+
+fold57:
+	LEAQ       256(CX), DX
+	CMPQ       DX, R9
+	JHI        rest58
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	VUNPCKLPS  Y1, Y0, Y2
+	VUNPCKHPS  Y1, Y0, Y0
+	VADDPS     Y0, Y2, Y2
+	VMOVUPS    64(CX), Y0
+	VMOVUPS    96(CX), Y1
+	VUNPCKLPS  Y1, Y0, Y3
+	VUNPCKHPS  Y1, Y0, Y0
+	VADDPS     Y0, Y3, Y3
+	VUNPCKLPD  Y3, Y2, Y0
+	VUNPCKHPD  Y3, Y2, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    128(CX), Y1
+	VMOVUPS    160(CX), Y2
+	VUNPCKLPS  Y2, Y1, Y3
+	VUNPCKHPS  Y2, Y1, Y1
+	VADDPS     Y1, Y3, Y3
+	VMOVUPS    192(CX), Y1
+	VMOVUPS    224(CX), Y2
+	VUNPCKLPS  Y2, Y1, Y4
+	VUNPCKHPS  Y2, Y1, Y1
+	VADDPS     Y1, Y4, Y4
+	VUNPCKLPD  Y4, Y3, Y1
+	VUNPCKHPD  Y4, Y3, Y2
+	VADDPS     Y2, Y1, Y1
+	VPERM2F128 $0x20, Y1, Y0, Y2
+	VPERM2F128 $0x31, Y1, Y0, Y0
+	VADDPS     Y0, Y2, Y2
+	VADDPS     (AX), Y2, Y2
+	VMOVUPS    Y2, (AX)
+	ADDQ       $+32, AX
+	MOVQ       DX, CX
+	JMP        fold57
+
+rest58:
+	MOVQ BX, DX
+
+move59:
+	CMPQ    CX, R9
+	JEQ     folded60
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (DX)
+	ADDQ    $+32, CX
+	ADDQ    $+32, DX
+	JMP     move59
+
+folded60:
+	MOVQ       DX, R9
+	SUBQ       BX, R9
+	JZ         done61
+	SHRQ       $0x05, R9
+	VMOVUPS    (BX), Y0
+	VMOVUPS    32(BX), Y1
+	VUNPCKLPS  Y1, Y0, Y2
+	VUNPCKHPS  Y1, Y0, Y0
+	VADDPS     Y0, Y2, Y2
+	VMOVUPS    64(BX), Y0
+	VMOVUPS    96(BX), Y1
+	VUNPCKLPS  Y1, Y0, Y3
+	VUNPCKHPS  Y1, Y0, Y0
+	VADDPS     Y0, Y3, Y3
+	VUNPCKLPD  Y3, Y2, Y0
+	VUNPCKHPD  Y3, Y2, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    128(BX), Y1
+	VMOVUPS    160(BX), Y2
+	VUNPCKLPS  Y2, Y1, Y3
+	VUNPCKHPS  Y2, Y1, Y1
+	VADDPS     Y1, Y3, Y3
+	VMOVUPS    192(BX), Y1
+	VMOVUPS    224(BX), Y2
+	VUNPCKLPS  Y2, Y1, Y4
+	VUNPCKHPS  Y2, Y1, Y1
+	VADDPS     Y1, Y4, Y4
+	VUNPCKLPD  Y4, Y3, Y1
+	VUNPCKHPD  Y4, Y3, Y2
+	VADDPS     Y2, Y1, Y1
+	VPERM2F128 $0x20, Y1, Y0, Y2
+	VPERM2F128 $0x31, Y1, Y0, Y0
+	VADDPS     Y0, Y2, Y2
+	LEAQ       masks32<>+0(SB), CX
+	MOVQ       R9, DX
+	NEGQ       DX
+	VMOVUPS    32(CX)(DX*4), Y1
 	VMASKMOVPS (AX), Y1, Y0
 	VADDPS     Y0, Y2, Y2
 	VMASKMOVPS Y2, Y1, (AX)
-	LEAQ       (AX)(R9*4), AX
 
-folded56:
-	SUBQ $+1, DI
-	JNZ  block5
-
-done6:
+done61:
 	VZEROUPPER
 	RET
 
@@ -2726,120 +2774,55 @@ DATA c64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
 DATA c64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
 GLOBL c64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
 
-// func denseGradF64AVX2(dw *float64, db *float64, dz *float64, in *float64, part *float64, no int, ni int)
+// func denseGradF64AVX2(dw *float64, dz *float64, in *float64, part *float64, no int, ni int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·denseGradF64AVX2(SB), NOSPLIT, $0-56
-	MOVQ dw+0(FP), AX
-	MOVQ db+8(FP), CX
-	MOVQ dz+16(FP), DX
-	MOVQ in+24(FP), BX
-	MOVQ part+32(FP), SI
-	MOVQ no+40(FP), DI
-	MOVQ ni+48(FP), R8
-	MOVQ DI, R9
+TEXT ·denseGradF64AVX2(SB), NOSPLIT, $0-48
+	MOVQ   dw+0(FP), AX
+	MOVQ   dz+8(FP), CX
+	MOVQ   in+16(FP), DX
+	MOVQ   part+24(FP), BX
+	MOVQ   no+32(FP), SI
+	MOVQ   ni+40(FP), DI
+	MOVQ   DI, R8
+	IMUL3Q $+32, R8, R8
+	MOVQ   BX, R9
+
+block1:
+	MOVQ SI, R10
+	CMPQ SI, $+3
+	JLE  small3
+	CMPQ SI, $+6
+	JGE  full4
+	INCQ R10
+	SHRQ $0x01, R10
+	JMP  small3
+
+full4:
+	MOVQ $+3, R10
+
+small3:
+	CMPQ R10, $+3
+	JNE  size5
 	MOVQ DX, R10
-	MOVQ SI, R11
+	MOVQ DI, R11
+	MOVQ R9, R12
 
-loop1:
-	VMOVUPD (R10), Y0
-	VMOVUPD 32(R10), Y1
-	VADDPD  64(R10), Y0, Y0
-	VADDPD  96(R10), Y1, Y1
-	VADDPD  128(R10), Y0, Y0
-	VADDPD  160(R10), Y1, Y1
-	VADDPD  192(R10), Y0, Y0
-	VADDPD  224(R10), Y1, Y1
-	VADDPD  256(R10), Y0, Y0
-	VADDPD  288(R10), Y1, Y1
-	VADDPD  320(R10), Y0, Y0
-	VADDPD  352(R10), Y1, Y1
-	VADDPD  384(R10), Y0, Y0
-	VADDPD  416(R10), Y1, Y1
-	VADDPD  448(R10), Y0, Y0
-	VADDPD  480(R10), Y1, Y1
-	VADDPD  Y1, Y0, Y0
-	VMOVUPD Y0, (R11)
-	ADDQ    $+512, R10
-	ADDQ    $+32, R11
-	DECQ    R9
-	JNZ     loop1
-	MOVQ    DI, R9
-	MOVQ    SI, R10
+block6:
+	MOVQ R11, R13
+	CMPQ R11, $+4
+	JLE  small8
+	CMPQ R11, $+8
+	JGE  full9
+	INCQ R13
+	SHRQ $0x01, R13
+	JMP  small8
 
-fold2:
-	VMOVUPD    (R10), Y0
-	VMOVUPD    32(R10), Y1
-	VUNPCKLPD  Y1, Y0, Y2
-	VUNPCKHPD  Y1, Y0, Y0
-	VADDPD     Y0, Y2, Y2
-	VMOVUPD    64(R10), Y0
-	VMOVUPD    96(R10), Y1
-	VUNPCKLPD  Y1, Y0, Y3
-	VUNPCKHPD  Y1, Y0, Y0
-	VADDPD     Y0, Y3, Y3
-	VPERM2F128 $0x20, Y3, Y2, Y0
-	VPERM2F128 $0x31, Y3, Y2, Y1
-	VADDPD     Y1, Y0, Y0
-	CMPQ       R9, $+4
-	JLT        tail3
-	VADDPD     (CX), Y0, Y0
-	VMOVUPD    Y0, (CX)
-	ADDQ       $+32, CX
-	ADDQ       $+128, R10
-	SUBQ       $+4, R9
-	JNZ        fold2
-	JMP        folded4
+full9:
+	MOVQ $+4, R13
 
-tail3:
-	LEAQ       masks64<>+0(SB), R10
-	MOVQ       R9, R11
-	NEGQ       R11
-	VMOVUPD    32(R10)(R11*8), Y2
-	VMASKMOVPD (CX), Y2, Y1
-	VADDPD     Y1, Y0, Y0
-	VMASKMOVPD Y0, Y2, (CX)
-	LEAQ       (CX)(R9*8), CX
-
-folded4:
-	MOVQ   R8, CX
-	IMUL3Q $+32, CX, CX
-
-block5:
-	MOVQ DI, R9
-	CMPQ DI, $+3
-	JLE  small7
-	CMPQ DI, $+6
-	JGE  full8
-	INCQ R9
-	SHRQ $0x01, R9
-	JMP  small7
-
-full8:
-	MOVQ $+3, R9
-
-small7:
-	CMPQ R9, $+3
-	JNE  size9
-	MOVQ BX, R9
-	MOVQ R8, R10
-	MOVQ SI, R11
-
-block10:
-	MOVQ R10, R12
-	CMPQ R10, $+4
-	JLE  small12
-	CMPQ R10, $+8
-	JGE  full13
-	INCQ R12
-	SHRQ $0x01, R12
-	JMP  small12
-
-full13:
-	MOVQ $+4, R12
-
-small12:
-	CMPQ    R12, $+4
-	JNE     size14
+small8:
+	CMPQ    R13, $+4
+	JNE     size10
 	VMOVUPD c64_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
@@ -2852,57 +2835,57 @@ small12:
 	VPXOR   Y0, Y0, Y9
 	VPXOR   Y0, Y0, Y10
 	VPXOR   Y0, Y0, Y11
-	MOVQ    $+16, R12
+	MOVQ    $+16, R13
 
-loop15:
-	VMOVUPD     (DX), Y12
-	VMOVUPD     512(DX), Y13
-	VMOVUPD     1024(DX), Y14
-	VMOVUPD     (R9), Y15
+loop11:
+	VMOVUPD     (CX), Y12
+	VMOVUPD     512(CX), Y13
+	VMOVUPD     1024(CX), Y14
+	VMOVUPD     (R10), Y15
 	VFMADD231PD Y15, Y12, Y0
 	VFMADD231PD Y15, Y13, Y4
 	VFMADD231PD Y15, Y14, Y8
-	VMOVUPD     512(R9), Y15
+	VMOVUPD     512(R10), Y15
 	VFMADD231PD Y15, Y12, Y1
 	VFMADD231PD Y15, Y13, Y5
 	VFMADD231PD Y15, Y14, Y9
-	VMOVUPD     1024(R9), Y15
+	VMOVUPD     1024(R10), Y15
 	VFMADD231PD Y15, Y12, Y2
 	VFMADD231PD Y15, Y13, Y6
 	VFMADD231PD Y15, Y14, Y10
-	VMOVUPD     1536(R9), Y15
+	VMOVUPD     1536(R10), Y15
 	VFMADD231PD Y15, Y12, Y3
 	VFMADD231PD Y15, Y13, Y7
 	VFMADD231PD Y15, Y14, Y11
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop15
-	SUBQ        $+512, DX
-	ADDQ        $+1536, R9
-	MOVQ        R11, R12
-	VMOVUPD     Y0, (R12)
-	VMOVUPD     Y1, 32(R12)
-	VMOVUPD     Y2, 64(R12)
-	VMOVUPD     Y3, 96(R12)
-	ADDQ        CX, R12
-	VMOVUPD     Y4, (R12)
-	VMOVUPD     Y5, 32(R12)
-	VMOVUPD     Y6, 64(R12)
-	VMOVUPD     Y7, 96(R12)
-	ADDQ        CX, R12
-	VMOVUPD     Y8, (R12)
-	VMOVUPD     Y9, 32(R12)
-	VMOVUPD     Y10, 64(R12)
-	VMOVUPD     Y11, 96(R12)
-	ADDQ        $+128, R11
-	SUBQ        $+4, R10
-	JNZ         block10
-	JMP         done11
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop11
+	SUBQ        $+512, CX
+	ADDQ        $+1536, R10
+	MOVQ        R12, R13
+	VMOVUPD     Y0, (R13)
+	VMOVUPD     Y1, 32(R13)
+	VMOVUPD     Y2, 64(R13)
+	VMOVUPD     Y3, 96(R13)
+	ADDQ        R8, R13
+	VMOVUPD     Y4, (R13)
+	VMOVUPD     Y5, 32(R13)
+	VMOVUPD     Y6, 64(R13)
+	VMOVUPD     Y7, 96(R13)
+	ADDQ        R8, R13
+	VMOVUPD     Y8, (R13)
+	VMOVUPD     Y9, 32(R13)
+	VMOVUPD     Y10, 64(R13)
+	VMOVUPD     Y11, 96(R13)
+	ADDQ        $+128, R12
+	SUBQ        $+4, R11
+	JNZ         block6
+	JMP         done7
 
-size14:
-	CMPQ    R12, $+3
-	JNE     size16
+size10:
+	CMPQ    R13, $+3
+	JNE     size12
 	VMOVUPD c64_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
@@ -2912,127 +2895,131 @@ size14:
 	VPXOR   Y0, Y0, Y6
 	VPXOR   Y0, Y0, Y7
 	VPXOR   Y0, Y0, Y8
-	MOVQ    $+16, R12
+	MOVQ    $+16, R13
 
-loop17:
-	VMOVUPD     (DX), Y9
-	VMOVUPD     512(DX), Y10
-	VMOVUPD     1024(DX), Y11
-	VMOVUPD     (R9), Y12
+loop13:
+	VMOVUPD     (CX), Y9
+	VMOVUPD     512(CX), Y10
+	VMOVUPD     1024(CX), Y11
+	VMOVUPD     (R10), Y12
 	VFMADD231PD Y12, Y9, Y0
 	VFMADD231PD Y12, Y10, Y3
 	VFMADD231PD Y12, Y11, Y6
-	VMOVUPD     512(R9), Y12
+	VMOVUPD     512(R10), Y12
 	VFMADD231PD Y12, Y9, Y1
 	VFMADD231PD Y12, Y10, Y4
 	VFMADD231PD Y12, Y11, Y7
-	VMOVUPD     1024(R9), Y12
+	VMOVUPD     1024(R10), Y12
 	VFMADD231PD Y12, Y9, Y2
 	VFMADD231PD Y12, Y10, Y5
 	VFMADD231PD Y12, Y11, Y8
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop17
-	SUBQ        $+512, DX
-	ADDQ        $+1024, R9
-	MOVQ        R11, R12
-	VMOVUPD     Y0, (R12)
-	VMOVUPD     Y1, 32(R12)
-	VMOVUPD     Y2, 64(R12)
-	ADDQ        CX, R12
-	VMOVUPD     Y3, (R12)
-	VMOVUPD     Y4, 32(R12)
-	VMOVUPD     Y5, 64(R12)
-	ADDQ        CX, R12
-	VMOVUPD     Y6, (R12)
-	VMOVUPD     Y7, 32(R12)
-	VMOVUPD     Y8, 64(R12)
-	ADDQ        $+96, R11
-	SUBQ        $+3, R10
-	JNZ         block10
-	JMP         done11
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop13
+	SUBQ        $+512, CX
+	ADDQ        $+1024, R10
+	MOVQ        R12, R13
+	VMOVUPD     Y0, (R13)
+	VMOVUPD     Y1, 32(R13)
+	VMOVUPD     Y2, 64(R13)
+	ADDQ        R8, R13
+	VMOVUPD     Y3, (R13)
+	VMOVUPD     Y4, 32(R13)
+	VMOVUPD     Y5, 64(R13)
+	ADDQ        R8, R13
+	VMOVUPD     Y6, (R13)
+	VMOVUPD     Y7, 32(R13)
+	VMOVUPD     Y8, 64(R13)
+	ADDQ        $+96, R12
+	SUBQ        $+3, R11
+	JNZ         block6
+	JMP         done7
 
-size16:
-	CMPQ    R12, $+2
-	JNE     size18
+size12:
+	CMPQ    R13, $+2
+	JNE     size14
 	VMOVUPD c64_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
 	VPXOR   Y0, Y0, Y3
 	VPXOR   Y0, Y0, Y4
 	VPXOR   Y0, Y0, Y5
-	MOVQ    $+16, R12
+	MOVQ    $+16, R13
 
-loop19:
-	VMOVUPD     (DX), Y6
-	VMOVUPD     512(DX), Y7
-	VMOVUPD     1024(DX), Y8
-	VMOVUPD     (R9), Y9
+loop15:
+	VMOVUPD     (CX), Y6
+	VMOVUPD     512(CX), Y7
+	VMOVUPD     1024(CX), Y8
+	VMOVUPD     (R10), Y9
 	VFMADD231PD Y9, Y6, Y0
 	VFMADD231PD Y9, Y7, Y2
 	VFMADD231PD Y9, Y8, Y4
-	VMOVUPD     512(R9), Y9
+	VMOVUPD     512(R10), Y9
 	VFMADD231PD Y9, Y6, Y1
 	VFMADD231PD Y9, Y7, Y3
 	VFMADD231PD Y9, Y8, Y5
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop19
-	SUBQ        $+512, DX
-	ADDQ        $+512, R9
-	MOVQ        R11, R12
-	VMOVUPD     Y0, (R12)
-	VMOVUPD     Y1, 32(R12)
-	ADDQ        CX, R12
-	VMOVUPD     Y2, (R12)
-	VMOVUPD     Y3, 32(R12)
-	ADDQ        CX, R12
-	VMOVUPD     Y4, (R12)
-	VMOVUPD     Y5, 32(R12)
-	ADDQ        $+64, R11
-	SUBQ        $+2, R10
-	JNZ         block10
-	JMP         done11
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop15
+	SUBQ        $+512, CX
+	ADDQ        $+512, R10
+	MOVQ        R12, R13
+	VMOVUPD     Y0, (R13)
+	VMOVUPD     Y1, 32(R13)
+	ADDQ        R8, R13
+	VMOVUPD     Y2, (R13)
+	VMOVUPD     Y3, 32(R13)
+	ADDQ        R8, R13
+	VMOVUPD     Y4, (R13)
+	VMOVUPD     Y5, 32(R13)
+	ADDQ        $+64, R12
+	SUBQ        $+2, R11
+	JNZ         block6
+	JMP         done7
 
-size18:
+size14:
 	VMOVUPD c64_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
-	MOVQ    $+16, R12
+	MOVQ    $+16, R13
 
-loop21:
-	VMOVUPD     (DX), Y3
-	VMOVUPD     512(DX), Y4
-	VMOVUPD     1024(DX), Y5
-	VMOVUPD     (R9), Y6
+loop17:
+	VMOVUPD     (CX), Y3
+	VMOVUPD     512(CX), Y4
+	VMOVUPD     1024(CX), Y5
+	VMOVUPD     (R10), Y6
 	VFMADD231PD Y6, Y3, Y0
 	VFMADD231PD Y6, Y4, Y1
 	VFMADD231PD Y6, Y5, Y2
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop21
-	SUBQ        $+512, DX
-	ADDQ        $+0, R9
-	MOVQ        R11, R12
-	VMOVUPD     Y0, (R12)
-	ADDQ        CX, R12
-	VMOVUPD     Y1, (R12)
-	ADDQ        CX, R12
-	VMOVUPD     Y2, (R12)
-	ADDQ        $+32, R11
-	SUBQ        $+1, R10
-	JNZ         block10
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop17
+	SUBQ        $+512, CX
+	ADDQ        $+0, R10
+	MOVQ        R12, R13
+	VMOVUPD     Y0, (R13)
+	ADDQ        R8, R13
+	VMOVUPD     Y1, (R13)
+	ADDQ        R8, R13
+	VMOVUPD     Y2, (R13)
+	ADDQ        $+32, R12
+	SUBQ        $+1, R11
+	JNZ         block6
 
-done11:
-	ADDQ   $+1536, DX
-	MOVQ   R8, R9
-	IMUL3Q $+3, R9, R9
-	MOVQ   SI, R10
+done7:
+	ADDQ $+1536, CX
+	ADDQ R8, R9
+	ADDQ R8, R9
+	ADDQ R8, R9
+	MOVQ BX, R10
 
-fold22:
+fold18:
+	LEAQ       128(R10), R11
+	CMPQ       R11, R9
+	JHI        rest19
 	VMOVUPD    (R10), Y0
 	VMOVUPD    32(R10), Y1
 	VUNPCKLPD  Y1, Y0, Y2
@@ -3046,54 +3033,53 @@ fold22:
 	VPERM2F128 $0x20, Y3, Y2, Y0
 	VPERM2F128 $0x31, Y3, Y2, Y1
 	VADDPD     Y1, Y0, Y0
-	CMPQ       R9, $+4
-	JLT        tail23
 	VADDPD     (AX), Y0, Y0
 	VMOVUPD    Y0, (AX)
 	ADDQ       $+32, AX
-	ADDQ       $+128, R10
-	SUBQ       $+4, R9
-	JNZ        fold22
-	JMP        folded24
+	MOVQ       R11, R10
+	JMP        fold18
 
-tail23:
-	LEAQ       masks64<>+0(SB), R10
-	MOVQ       R9, R11
-	NEGQ       R11
-	VMOVUPD    32(R10)(R11*8), Y2
-	VMASKMOVPD (AX), Y2, Y1
-	VADDPD     Y1, Y0, Y0
-	VMASKMOVPD Y0, Y2, (AX)
-	LEAQ       (AX)(R9*8), AX
+rest19:
+	MOVQ BX, R11
 
-folded24:
-	SUBQ $+3, DI
-	JNZ  block5
-	JMP  done6
+move20:
+	CMPQ    R10, R9
+	JEQ     folded21
+	VMOVUPD (R10), Y0
+	VMOVUPD Y0, (R11)
+	ADDQ    $+32, R10
+	ADDQ    $+32, R11
+	JMP     move20
 
-size9:
-	CMPQ R9, $+2
-	JNE  size25
-	MOVQ BX, R9
-	MOVQ R8, R10
-	MOVQ SI, R11
+folded21:
+	MOVQ R11, R9
+	SUBQ $+3, SI
+	JNZ  block1
+	JMP  done2
 
-block26:
-	MOVQ R10, R12
-	CMPQ R10, $+4
-	JLE  small28
-	CMPQ R10, $+8
-	JGE  full29
-	INCQ R12
-	SHRQ $0x01, R12
-	JMP  small28
+size5:
+	CMPQ R10, $+2
+	JNE  size22
+	MOVQ DX, R10
+	MOVQ DI, R11
+	MOVQ R9, R12
 
-full29:
-	MOVQ $+4, R12
+block23:
+	MOVQ R11, R13
+	CMPQ R11, $+4
+	JLE  small25
+	CMPQ R11, $+8
+	JGE  full26
+	INCQ R13
+	SHRQ $0x01, R13
+	JMP  small25
 
-small28:
-	CMPQ    R12, $+4
-	JNE     size30
+full26:
+	MOVQ $+4, R13
+
+small25:
+	CMPQ    R13, $+4
+	JNE     size27
 	VMOVUPD c64_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
@@ -3102,153 +3088,156 @@ small28:
 	VPXOR   Y0, Y0, Y5
 	VPXOR   Y0, Y0, Y6
 	VPXOR   Y0, Y0, Y7
-	MOVQ    $+16, R12
+	MOVQ    $+16, R13
 
-loop31:
-	VMOVUPD     (DX), Y8
-	VMOVUPD     512(DX), Y9
-	VMOVUPD     (R9), Y10
+loop28:
+	VMOVUPD     (CX), Y8
+	VMOVUPD     512(CX), Y9
+	VMOVUPD     (R10), Y10
 	VFMADD231PD Y10, Y8, Y0
 	VFMADD231PD Y10, Y9, Y4
-	VMOVUPD     512(R9), Y10
+	VMOVUPD     512(R10), Y10
 	VFMADD231PD Y10, Y8, Y1
 	VFMADD231PD Y10, Y9, Y5
-	VMOVUPD     1024(R9), Y10
+	VMOVUPD     1024(R10), Y10
 	VFMADD231PD Y10, Y8, Y2
 	VFMADD231PD Y10, Y9, Y6
-	VMOVUPD     1536(R9), Y10
+	VMOVUPD     1536(R10), Y10
 	VFMADD231PD Y10, Y8, Y3
 	VFMADD231PD Y10, Y9, Y7
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop31
-	SUBQ        $+512, DX
-	ADDQ        $+1536, R9
-	MOVQ        R11, R12
-	VMOVUPD     Y0, (R12)
-	VMOVUPD     Y1, 32(R12)
-	VMOVUPD     Y2, 64(R12)
-	VMOVUPD     Y3, 96(R12)
-	ADDQ        CX, R12
-	VMOVUPD     Y4, (R12)
-	VMOVUPD     Y5, 32(R12)
-	VMOVUPD     Y6, 64(R12)
-	VMOVUPD     Y7, 96(R12)
-	ADDQ        $+128, R11
-	SUBQ        $+4, R10
-	JNZ         block26
-	JMP         done27
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop28
+	SUBQ        $+512, CX
+	ADDQ        $+1536, R10
+	MOVQ        R12, R13
+	VMOVUPD     Y0, (R13)
+	VMOVUPD     Y1, 32(R13)
+	VMOVUPD     Y2, 64(R13)
+	VMOVUPD     Y3, 96(R13)
+	ADDQ        R8, R13
+	VMOVUPD     Y4, (R13)
+	VMOVUPD     Y5, 32(R13)
+	VMOVUPD     Y6, 64(R13)
+	VMOVUPD     Y7, 96(R13)
+	ADDQ        $+128, R12
+	SUBQ        $+4, R11
+	JNZ         block23
+	JMP         done24
 
-size30:
-	CMPQ    R12, $+3
-	JNE     size32
+size27:
+	CMPQ    R13, $+3
+	JNE     size29
 	VMOVUPD c64_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
 	VPXOR   Y0, Y0, Y3
 	VPXOR   Y0, Y0, Y4
 	VPXOR   Y0, Y0, Y5
-	MOVQ    $+16, R12
+	MOVQ    $+16, R13
 
-loop33:
-	VMOVUPD     (DX), Y6
-	VMOVUPD     512(DX), Y7
-	VMOVUPD     (R9), Y8
+loop30:
+	VMOVUPD     (CX), Y6
+	VMOVUPD     512(CX), Y7
+	VMOVUPD     (R10), Y8
 	VFMADD231PD Y8, Y6, Y0
 	VFMADD231PD Y8, Y7, Y3
-	VMOVUPD     512(R9), Y8
+	VMOVUPD     512(R10), Y8
 	VFMADD231PD Y8, Y6, Y1
 	VFMADD231PD Y8, Y7, Y4
-	VMOVUPD     1024(R9), Y8
+	VMOVUPD     1024(R10), Y8
 	VFMADD231PD Y8, Y6, Y2
 	VFMADD231PD Y8, Y7, Y5
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop33
-	SUBQ        $+512, DX
-	ADDQ        $+1024, R9
-	MOVQ        R11, R12
-	VMOVUPD     Y0, (R12)
-	VMOVUPD     Y1, 32(R12)
-	VMOVUPD     Y2, 64(R12)
-	ADDQ        CX, R12
-	VMOVUPD     Y3, (R12)
-	VMOVUPD     Y4, 32(R12)
-	VMOVUPD     Y5, 64(R12)
-	ADDQ        $+96, R11
-	SUBQ        $+3, R10
-	JNZ         block26
-	JMP         done27
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop30
+	SUBQ        $+512, CX
+	ADDQ        $+1024, R10
+	MOVQ        R12, R13
+	VMOVUPD     Y0, (R13)
+	VMOVUPD     Y1, 32(R13)
+	VMOVUPD     Y2, 64(R13)
+	ADDQ        R8, R13
+	VMOVUPD     Y3, (R13)
+	VMOVUPD     Y4, 32(R13)
+	VMOVUPD     Y5, 64(R13)
+	ADDQ        $+96, R12
+	SUBQ        $+3, R11
+	JNZ         block23
+	JMP         done24
 
-size32:
-	CMPQ    R12, $+2
-	JNE     size34
+size29:
+	CMPQ    R13, $+2
+	JNE     size31
 	VMOVUPD c64_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
 	VPXOR   Y0, Y0, Y3
-	MOVQ    $+16, R12
+	MOVQ    $+16, R13
 
-loop35:
-	VMOVUPD     (DX), Y4
-	VMOVUPD     512(DX), Y5
-	VMOVUPD     (R9), Y6
+loop32:
+	VMOVUPD     (CX), Y4
+	VMOVUPD     512(CX), Y5
+	VMOVUPD     (R10), Y6
 	VFMADD231PD Y6, Y4, Y0
 	VFMADD231PD Y6, Y5, Y2
-	VMOVUPD     512(R9), Y6
+	VMOVUPD     512(R10), Y6
 	VFMADD231PD Y6, Y4, Y1
 	VFMADD231PD Y6, Y5, Y3
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop35
-	SUBQ        $+512, DX
-	ADDQ        $+512, R9
-	MOVQ        R11, R12
-	VMOVUPD     Y0, (R12)
-	VMOVUPD     Y1, 32(R12)
-	ADDQ        CX, R12
-	VMOVUPD     Y2, (R12)
-	VMOVUPD     Y3, 32(R12)
-	ADDQ        $+64, R11
-	SUBQ        $+2, R10
-	JNZ         block26
-	JMP         done27
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop32
+	SUBQ        $+512, CX
+	ADDQ        $+512, R10
+	MOVQ        R12, R13
+	VMOVUPD     Y0, (R13)
+	VMOVUPD     Y1, 32(R13)
+	ADDQ        R8, R13
+	VMOVUPD     Y2, (R13)
+	VMOVUPD     Y3, 32(R13)
+	ADDQ        $+64, R12
+	SUBQ        $+2, R11
+	JNZ         block23
+	JMP         done24
 
-size34:
+size31:
 	VMOVUPD c64_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
-	MOVQ    $+16, R12
+	MOVQ    $+16, R13
 
-loop37:
-	VMOVUPD     (DX), Y2
-	VMOVUPD     512(DX), Y3
-	VMOVUPD     (R9), Y4
+loop34:
+	VMOVUPD     (CX), Y2
+	VMOVUPD     512(CX), Y3
+	VMOVUPD     (R10), Y4
 	VFMADD231PD Y4, Y2, Y0
 	VFMADD231PD Y4, Y3, Y1
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop37
-	SUBQ        $+512, DX
-	ADDQ        $+0, R9
-	MOVQ        R11, R12
-	VMOVUPD     Y0, (R12)
-	ADDQ        CX, R12
-	VMOVUPD     Y1, (R12)
-	ADDQ        $+32, R11
-	SUBQ        $+1, R10
-	JNZ         block26
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop34
+	SUBQ        $+512, CX
+	ADDQ        $+0, R10
+	MOVQ        R12, R13
+	VMOVUPD     Y0, (R13)
+	ADDQ        R8, R13
+	VMOVUPD     Y1, (R13)
+	ADDQ        $+32, R12
+	SUBQ        $+1, R11
+	JNZ         block23
 
-done27:
-	ADDQ   $+1024, DX
-	MOVQ   R8, R9
-	IMUL3Q $+2, R9, R9
-	MOVQ   SI, R10
+done24:
+	ADDQ $+1024, CX
+	ADDQ R8, R9
+	ADDQ R8, R9
+	MOVQ BX, R10
 
-fold38:
+fold35:
+	LEAQ       128(R10), R11
+	CMPQ       R11, R9
+	JHI        rest36
 	VMOVUPD    (R10), Y0
 	VMOVUPD    32(R10), Y1
 	VUNPCKLPD  Y1, Y0, Y2
@@ -3262,168 +3251,170 @@ fold38:
 	VPERM2F128 $0x20, Y3, Y2, Y0
 	VPERM2F128 $0x31, Y3, Y2, Y1
 	VADDPD     Y1, Y0, Y0
-	CMPQ       R9, $+4
-	JLT        tail39
 	VADDPD     (AX), Y0, Y0
 	VMOVUPD    Y0, (AX)
 	ADDQ       $+32, AX
-	ADDQ       $+128, R10
-	SUBQ       $+4, R9
-	JNZ        fold38
-	JMP        folded40
+	MOVQ       R11, R10
+	JMP        fold35
 
-tail39:
-	LEAQ       masks64<>+0(SB), R10
-	MOVQ       R9, R11
-	NEGQ       R11
-	VMOVUPD    32(R10)(R11*8), Y2
-	VMASKMOVPD (AX), Y2, Y1
-	VADDPD     Y1, Y0, Y0
-	VMASKMOVPD Y0, Y2, (AX)
-	LEAQ       (AX)(R9*8), AX
+rest36:
+	MOVQ BX, R11
 
-folded40:
-	SUBQ $+2, DI
-	JNZ  block5
-	JMP  done6
+move37:
+	CMPQ    R10, R9
+	JEQ     folded38
+	VMOVUPD (R10), Y0
+	VMOVUPD Y0, (R11)
+	ADDQ    $+32, R10
+	ADDQ    $+32, R11
+	JMP     move37
 
-size25:
-	MOVQ BX, R9
-	MOVQ R8, R10
-	MOVQ SI, R11
+folded38:
+	MOVQ R11, R9
+	SUBQ $+2, SI
+	JNZ  block1
+	JMP  done2
 
-block42:
-	MOVQ R10, R12
-	CMPQ R10, $+4
-	JLE  small44
-	CMPQ R10, $+8
-	JGE  full45
-	INCQ R12
-	SHRQ $0x01, R12
-	JMP  small44
+size22:
+	MOVQ DX, R10
+	MOVQ DI, R11
+	MOVQ R9, R12
 
-full45:
-	MOVQ $+4, R12
+block40:
+	MOVQ R11, R13
+	CMPQ R11, $+4
+	JLE  small42
+	CMPQ R11, $+8
+	JGE  full43
+	INCQ R13
+	SHRQ $0x01, R13
+	JMP  small42
 
-small44:
-	CMPQ    R12, $+4
+full43:
+	MOVQ $+4, R13
+
+small42:
+	CMPQ    R13, $+4
+	JNE     size44
+	VMOVUPD c64_0<>+0(SB), Y0
+	VPXOR   Y0, Y0, Y1
+	VPXOR   Y0, Y0, Y2
+	VPXOR   Y0, Y0, Y3
+	MOVQ    $+16, R13
+
+loop45:
+	VMOVUPD     (CX), Y4
+	VMOVUPD     (R10), Y5
+	VFMADD231PD Y5, Y4, Y0
+	VMOVUPD     512(R10), Y5
+	VFMADD231PD Y5, Y4, Y1
+	VMOVUPD     1024(R10), Y5
+	VFMADD231PD Y5, Y4, Y2
+	VMOVUPD     1536(R10), Y5
+	VFMADD231PD Y5, Y4, Y3
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop45
+	SUBQ        $+512, CX
+	ADDQ        $+1536, R10
+	MOVQ        R12, R13
+	VMOVUPD     Y0, (R13)
+	VMOVUPD     Y1, 32(R13)
+	VMOVUPD     Y2, 64(R13)
+	VMOVUPD     Y3, 96(R13)
+	ADDQ        $+128, R12
+	SUBQ        $+4, R11
+	JNZ         block40
+	JMP         done41
+
+size44:
+	CMPQ    R13, $+3
 	JNE     size46
 	VMOVUPD c64_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
 	VPXOR   Y0, Y0, Y2
-	VPXOR   Y0, Y0, Y3
-	MOVQ    $+16, R12
+	MOVQ    $+16, R13
 
 loop47:
-	VMOVUPD     (DX), Y4
-	VMOVUPD     (R9), Y5
-	VFMADD231PD Y5, Y4, Y0
-	VMOVUPD     512(R9), Y5
-	VFMADD231PD Y5, Y4, Y1
-	VMOVUPD     1024(R9), Y5
-	VFMADD231PD Y5, Y4, Y2
-	VMOVUPD     1536(R9), Y5
-	VFMADD231PD Y5, Y4, Y3
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
+	VMOVUPD     (CX), Y3
+	VMOVUPD     (R10), Y4
+	VFMADD231PD Y4, Y3, Y0
+	VMOVUPD     512(R10), Y4
+	VFMADD231PD Y4, Y3, Y1
+	VMOVUPD     1024(R10), Y4
+	VFMADD231PD Y4, Y3, Y2
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
 	JNZ         loop47
-	SUBQ        $+512, DX
-	ADDQ        $+1536, R9
-	MOVQ        R11, R12
-	VMOVUPD     Y0, (R12)
-	VMOVUPD     Y1, 32(R12)
-	VMOVUPD     Y2, 64(R12)
-	VMOVUPD     Y3, 96(R12)
-	ADDQ        $+128, R11
-	SUBQ        $+4, R10
-	JNZ         block42
-	JMP         done43
+	SUBQ        $+512, CX
+	ADDQ        $+1024, R10
+	MOVQ        R12, R13
+	VMOVUPD     Y0, (R13)
+	VMOVUPD     Y1, 32(R13)
+	VMOVUPD     Y2, 64(R13)
+	ADDQ        $+96, R12
+	SUBQ        $+3, R11
+	JNZ         block40
+	JMP         done41
 
 size46:
-	CMPQ    R12, $+3
+	CMPQ    R13, $+2
 	JNE     size48
 	VMOVUPD c64_0<>+0(SB), Y0
 	VPXOR   Y0, Y0, Y1
-	VPXOR   Y0, Y0, Y2
-	MOVQ    $+16, R12
+	MOVQ    $+16, R13
 
 loop49:
-	VMOVUPD     (DX), Y3
-	VMOVUPD     (R9), Y4
-	VFMADD231PD Y4, Y3, Y0
-	VMOVUPD     512(R9), Y4
-	VFMADD231PD Y4, Y3, Y1
-	VMOVUPD     1024(R9), Y4
-	VFMADD231PD Y4, Y3, Y2
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
+	VMOVUPD     (CX), Y2
+	VMOVUPD     (R10), Y3
+	VFMADD231PD Y3, Y2, Y0
+	VMOVUPD     512(R10), Y3
+	VFMADD231PD Y3, Y2, Y1
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
 	JNZ         loop49
-	SUBQ        $+512, DX
-	ADDQ        $+1024, R9
-	MOVQ        R11, R12
-	VMOVUPD     Y0, (R12)
-	VMOVUPD     Y1, 32(R12)
-	VMOVUPD     Y2, 64(R12)
-	ADDQ        $+96, R11
-	SUBQ        $+3, R10
-	JNZ         block42
-	JMP         done43
+	SUBQ        $+512, CX
+	ADDQ        $+512, R10
+	MOVQ        R12, R13
+	VMOVUPD     Y0, (R13)
+	VMOVUPD     Y1, 32(R13)
+	ADDQ        $+64, R12
+	SUBQ        $+2, R11
+	JNZ         block40
+	JMP         done41
 
 size48:
-	CMPQ    R12, $+2
-	JNE     size50
 	VMOVUPD c64_0<>+0(SB), Y0
-	VPXOR   Y0, Y0, Y1
-	MOVQ    $+16, R12
+	MOVQ    $+16, R13
 
 loop51:
-	VMOVUPD     (DX), Y2
-	VMOVUPD     (R9), Y3
-	VFMADD231PD Y3, Y2, Y0
-	VMOVUPD     512(R9), Y3
-	VFMADD231PD Y3, Y2, Y1
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop51
-	SUBQ        $+512, DX
-	ADDQ        $+512, R9
-	MOVQ        R11, R12
-	VMOVUPD     Y0, (R12)
-	VMOVUPD     Y1, 32(R12)
-	ADDQ        $+64, R11
-	SUBQ        $+2, R10
-	JNZ         block42
-	JMP         done43
-
-size50:
-	VMOVUPD c64_0<>+0(SB), Y0
-	MOVQ    $+16, R12
-
-loop53:
-	VMOVUPD     (DX), Y1
-	VMOVUPD     (R9), Y2
+	VMOVUPD     (CX), Y1
+	VMOVUPD     (R10), Y2
 	VFMADD231PD Y2, Y1, Y0
-	ADDQ        $+32, DX
-	ADDQ        $+32, R9
-	DECQ        R12
-	JNZ         loop53
-	SUBQ        $+512, DX
-	ADDQ        $+0, R9
-	MOVQ        R11, R12
-	VMOVUPD     Y0, (R12)
-	ADDQ        $+32, R11
-	SUBQ        $+1, R10
-	JNZ         block42
+	ADDQ        $+32, CX
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         loop51
+	SUBQ        $+512, CX
+	ADDQ        $+0, R10
+	MOVQ        R12, R13
+	VMOVUPD     Y0, (R13)
+	ADDQ        $+32, R12
+	SUBQ        $+1, R11
+	JNZ         block40
 
-done43:
-	ADDQ $+512, DX
-	MOVQ R8, R9
-	MOVQ SI, R10
+done41:
+	ADDQ $+512, CX
+	ADDQ R8, R9
+	MOVQ BX, R10
 
-fold54:
+fold52:
+	LEAQ       128(R10), R11
+	CMPQ       R11, R9
+	JHI        rest53
 	VMOVUPD    (R10), Y0
 	VMOVUPD    32(R10), Y1
 	VUNPCKLPD  Y1, Y0, Y2
@@ -3437,31 +3428,120 @@ fold54:
 	VPERM2F128 $0x20, Y3, Y2, Y0
 	VPERM2F128 $0x31, Y3, Y2, Y1
 	VADDPD     Y1, Y0, Y0
-	CMPQ       R9, $+4
-	JLT        tail55
 	VADDPD     (AX), Y0, Y0
 	VMOVUPD    Y0, (AX)
 	ADDQ       $+32, AX
-	ADDQ       $+128, R10
-	SUBQ       $+4, R9
-	JNZ        fold54
-	JMP        folded56
+	MOVQ       R11, R10
+	JMP        fold52
 
-tail55:
-	LEAQ       masks64<>+0(SB), R10
-	MOVQ       R9, R11
-	NEGQ       R11
-	VMOVUPD    32(R10)(R11*8), Y2
+rest53:
+	MOVQ BX, R11
+
+move54:
+	CMPQ    R10, R9
+	JEQ     folded55
+	VMOVUPD (R10), Y0
+	VMOVUPD Y0, (R11)
+	ADDQ    $+32, R10
+	ADDQ    $+32, R11
+	JMP     move54
+
+folded55:
+	MOVQ R11, R9
+	SUBQ $+1, SI
+	JNZ  block1
+
+done2:
+	MOVQ dz+8(FP), CX
+	MOVQ no+32(FP), DX
+
+loop56:
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VADDPD  64(CX), Y0, Y0
+	VADDPD  96(CX), Y1, Y1
+	VADDPD  128(CX), Y0, Y0
+	VADDPD  160(CX), Y1, Y1
+	VADDPD  192(CX), Y0, Y0
+	VADDPD  224(CX), Y1, Y1
+	VADDPD  256(CX), Y0, Y0
+	VADDPD  288(CX), Y1, Y1
+	VADDPD  320(CX), Y0, Y0
+	VADDPD  352(CX), Y1, Y1
+	VADDPD  384(CX), Y0, Y0
+	VADDPD  416(CX), Y1, Y1
+	VADDPD  448(CX), Y0, Y0
+	VADDPD  480(CX), Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y0, (R9)
+	ADDQ    $+512, CX
+	ADDQ    $+32, R9
+	DECQ    DX
+	JNZ     loop56
+	MOVQ    BX, CX
+
+fold57:
+	LEAQ       128(CX), DX
+	CMPQ       DX, R9
+	JHI        rest58
+	VMOVUPD    (CX), Y0
+	VMOVUPD    32(CX), Y1
+	VUNPCKLPD  Y1, Y0, Y2
+	VUNPCKHPD  Y1, Y0, Y0
+	VADDPD     Y0, Y2, Y2
+	VMOVUPD    64(CX), Y0
+	VMOVUPD    96(CX), Y1
+	VUNPCKLPD  Y1, Y0, Y3
+	VUNPCKHPD  Y1, Y0, Y0
+	VADDPD     Y0, Y3, Y3
+	VPERM2F128 $0x20, Y3, Y2, Y0
+	VPERM2F128 $0x31, Y3, Y2, Y1
+	VADDPD     Y1, Y0, Y0
+	VADDPD     (AX), Y0, Y0
+	VMOVUPD    Y0, (AX)
+	ADDQ       $+32, AX
+	MOVQ       DX, CX
+	JMP        fold57
+
+rest58:
+	MOVQ BX, DX
+
+move59:
+	CMPQ    CX, R9
+	JEQ     folded60
+	VMOVUPD (CX), Y0
+	VMOVUPD Y0, (DX)
+	ADDQ    $+32, CX
+	ADDQ    $+32, DX
+	JMP     move59
+
+folded60:
+	MOVQ       DX, R9
+	SUBQ       BX, R9
+	JZ         done61
+	SHRQ       $0x05, R9
+	VMOVUPD    (BX), Y0
+	VMOVUPD    32(BX), Y1
+	VUNPCKLPD  Y1, Y0, Y2
+	VUNPCKHPD  Y1, Y0, Y0
+	VADDPD     Y0, Y2, Y2
+	VMOVUPD    64(BX), Y0
+	VMOVUPD    96(BX), Y1
+	VUNPCKLPD  Y1, Y0, Y3
+	VUNPCKHPD  Y1, Y0, Y0
+	VADDPD     Y0, Y3, Y3
+	VPERM2F128 $0x20, Y3, Y2, Y0
+	VPERM2F128 $0x31, Y3, Y2, Y1
+	VADDPD     Y1, Y0, Y0
+	LEAQ       masks64<>+0(SB), CX
+	MOVQ       R9, DX
+	NEGQ       DX
+	VMOVUPD    32(CX)(DX*8), Y2
 	VMASKMOVPD (AX), Y2, Y1
 	VADDPD     Y1, Y0, Y0
 	VMASKMOVPD Y0, Y2, (AX)
-	LEAQ       (AX)(R9*8), AX
 
-folded56:
-	SUBQ $+1, DI
-	JNZ  block5
-
-done6:
+done61:
 	VZEROUPPER
 	RET
 

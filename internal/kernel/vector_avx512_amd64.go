@@ -9,10 +9,10 @@ package kernel
 //go:noescape
 func denseF32AVX512(out *float32, w *float32, b *float32, in *float32, a *float32, no int, ni int, sj int, si int)
 
-// denseGradF32AVX512 adds dz·inᵀ to dw and the sums of dz to db; part is scratch.
+// denseGradF32AVX512 adds dz·inᵀ to the weights at dw and the sums of dz to the biases behind them; part is scratch.
 //
 //go:noescape
-func denseGradF32AVX512(dw *float32, db *float32, dz *float32, in *float32, part *float32, no int, ni int)
+func denseGradF32AVX512(dw *float32, dz *float32, in *float32, part *float32, no int, ni int)
 
 // eluF32AVX512 replaces n values z ≤ 0 by exp(z) − 1; n is a multiple of Lanes.
 //
@@ -59,10 +59,10 @@ func affineInverseGradF32AVX512(dScale *float32, d *float32, ds *float32, dt *fl
 //go:noescape
 func denseF64AVX512(out *float64, w *float64, b *float64, in *float64, a *float64, no int, ni int, sj int, si int)
 
-// denseGradF64AVX512 adds dz·inᵀ to dw and the sums of dz to db; part is scratch.
+// denseGradF64AVX512 adds dz·inᵀ to the weights at dw and the sums of dz to the biases behind them; part is scratch.
 //
 //go:noescape
-func denseGradF64AVX512(dw *float64, db *float64, dz *float64, in *float64, part *float64, no int, ni int)
+func denseGradF64AVX512(dw *float64, dz *float64, in *float64, part *float64, no int, ni int)
 
 // eluF64AVX512 replaces n values z ≤ 0 by exp(z) − 1; n is a multiple of Lanes.
 //

@@ -11,51 +11,31 @@ import (
 
 // denseGrad sums products over the rows of a tile. A block of outputs times
 // inputs is kept in registers, one vector of partial sums per weight, while
-// the rows stream by; the partial sums go to part, where they lie in the
-// order of the weights, and fold adds up many of them at a time.
+// the rows stream by. The partial sums are queued in part in the order of the
+// parameters, and fold adds up many of them at a time while they are in the
+// cache.
 //
 // Vectors are of 32 bytes in AVX-512 too: half as many partial sums have to be
 // added up, which costs more than the longer vectors save.
 func (e *emitter) denseGrad() {
 	e = e.narrow()
-	e.begin("denseGrad", "dw, db, dz, in, part *T, no, ni int",
-		"adds dz·inᵀ to dw and the sums of dz to db; part is scratch.")
-	dw, db, dz, in, part := e.arg("dw"), e.arg("db"), e.arg("dz"), e.arg("in"), e.arg("part")
+	e.begin("denseGrad", "dw, dz, in, part *T, no, ni int",
+		"adds dz·inᵀ to the weights at dw and the sums of dz to the biases behind them; part is scratch.")
+	dw, dz, in, part := e.arg("dw"), e.arg("dz"), e.arg("in"), e.arg("part")
 	no, ni := e.arg("no"), e.arg("ni")
 	maxJ, maxI := 3, 4
 	if e.evex() {
 		maxJ, maxI = 5, 5
 	}
-
-	// The bias first: no is used up below.
-	count, z, p := e.GP64(), e.GP64(), e.GP64()
-	e.MOVQ(no, count)
-	e.MOVQ(dz, z)
-	e.MOVQ(part, p)
-	e.countdown(count, func() {
-		a, b := e.vec(), e.vec()
-		e.load(at(z, 0), a)
-		e.load(at(z, e.width), b)
-		for v := 2 * e.width; v < e.row(); v += 2 * e.width {
-			e.op("VADDP", at(z, v), a, a)
-			e.op("VADDP", at(z, v+e.width), b, b)
-		}
-		e.op("VADDP", b, a, a)
-		e.store(a, at(p, 0))
-		e.ADDQ(imm(e.row()), z)
-		e.ADDQ(imm(e.width), p)
-	})
-	e.MOVQ(no, count)
-	e.fold(db, part, count)
-
-	stride := e.GP64() // bytes of partial sums per output
+	stride, end := e.GP64(), e.GP64() // bytes of partial sums per output; end of the queue
 	e.MOVQ(ni, stride)
 	e.IMUL3Q(imm(e.width), stride, stride)
+	e.MOVQ(part, end)
 	e.blocks(no, maxJ, func(sizeJ int) {
 		x, left, to := e.GP64(), e.GP64(), e.GP64()
 		e.MOVQ(in, x)
 		e.MOVQ(ni, left)
-		e.MOVQ(part, to)
+		e.MOVQ(end, to)
 		e.blocks(left, maxI, func(sizeI int) {
 			acc := e.vecs(sizeJ * sizeI)
 			e.zeros(acc...)
@@ -89,47 +69,70 @@ func (e *emitter) denseGrad() {
 			e.ADDQ(imm(sizeI*e.width), to)
 		})
 		e.ADDQ(imm(sizeJ*e.row()), dz)
-		// The partial sums of a block are summed while they are in the cache.
-		e.foldJ(dw, part, ni, sizeJ)
+		for range sizeJ {
+			e.ADDQ(stride, end)
+		}
+		e.fold(dw, part, end)
 	})
+
+	z, count := e.arg("dz"), e.arg("no")
+	e.countdown(count, func() {
+		a, b := e.vec(), e.vec()
+		e.load(at(z, 0), a)
+		e.load(at(z, e.width), b)
+		for v := 2 * e.width; v < e.row(); v += 2 * e.width {
+			e.op("VADDP", at(z, v), a, a)
+			e.op("VADDP", at(z, v+e.width), b, b)
+		}
+		e.op("VADDP", b, a, a)
+		e.store(a, at(end, 0))
+		e.ADDQ(imm(e.row()), z)
+		e.ADDQ(imm(e.width), end)
+	})
+	e.fold(dw, part, end)
+	rest, done := end, e.label("done")
+	e.SUBQ(part, rest)
+	e.jump("JZ", done)
+	e.SHRQ(operand.U8(5), rest) // the width of a vector
+	e.addHead(e.transposeAdd(part, 0, e.per()), dw, rest)
+	e.Label(done)
 	e.end()
 }
 
-// foldJ folds size·ni partial sums into dw and moves dw on.
-func (e *emitter) foldJ(dw, part, ni reg.Register, size int) {
-	n := e.GP64()
-	e.MOVQ(ni, n)
-	if size > 1 {
-		e.IMUL3Q(imm(size), n, n)
-	}
-	e.fold(dw, part, n)
-}
-
-// fold adds the sum of each of n vectors at from to the n values at to, and
-// moves to beyond them. n is destroyed.
-func (e *emitter) fold(to, from, n reg.Register) {
-	per := e.per()
-	p := e.GP64()
-	e.MOVQ(from, p)
-	top, tail, done := e.label("fold"), e.label("tail"), e.label("folded")
+// fold takes as many vectors from the queue as make a vector of their sums,
+// adds that to the values at to, which it moves on, and repeats. What is left
+// moves to the head of the queue.
+func (e *emitter) fold(to, head, end reg.Register) {
+	p, next := e.GP64(), e.GP64()
+	top, rest, move, done := e.label("fold"), e.label("rest"), e.label("move"), e.label("folded")
+	e.MOVQ(head, p)
 	e.Label(top)
-	sum := e.transposeAdd(p, 0, per)
-	e.CMPQ(n, imm(per))
-	e.jump("JLT", tail)
+	e.LEAQ(at(p, e.per()*e.width), next)
+	e.CMPQ(next, end)
+	e.jump("JHI", rest)
+	sum := e.transposeAdd(p, 0, e.per())
 	e.op("VADDP", at(to, 0), sum, sum)
 	e.store(sum, at(to, 0))
 	e.ADDQ(imm(e.width), to)
-	e.ADDQ(imm(per*e.width), p)
-	e.SUBQ(imm(per), n)
-	e.jump("JNZ", top)
-	e.JMP(operand.LabelRef(done))
-	e.Label(tail)
-	e.addHead(sum, to, n)
+	e.MOVQ(next, p)
+	e.JMP(operand.LabelRef(top))
+
+	e.Label(rest)
+	e.MOVQ(head, next)
+	e.Label(move)
+	e.CMPQ(p, end)
+	e.jump("JEQ", done)
+	v := e.vec()
+	e.load(at(p, 0), v)
+	e.store(v, at(next, 0))
+	e.ADDQ(imm(e.width), p)
+	e.ADDQ(imm(e.width), next)
+	e.JMP(operand.LabelRef(move))
 	e.Label(done)
+	e.MOVQ(next, end)
 }
 
-// addHead adds the first n values of the vector to those at to, and moves to
-// beyond them.
+// addHead adds the first n values of the vector to those at to.
 func (e *emitter) addHead(sum reg.VecVirtual, to, n reg.Register) {
 	old, mask := e.vec(), e.vec()
 	base, back := e.GP64(), e.GP64()
@@ -148,7 +151,6 @@ func (e *emitter) addHead(sum reg.VecVirtual, to, n reg.Register) {
 		e.op("VADDP", old, sum, sum)
 		e.op("VMASKMOVP", sum, mask, at(to, 0))
 	}
-	e.LEAQ(operand.Mem{Base: to, Index: n, Scale: uint8(e.size)}, to)
 }
 
 // transposeAdd returns the vector of the sums of n vectors, n a power of two,
