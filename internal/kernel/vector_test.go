@@ -353,6 +353,9 @@ func testAffineUpdate[T Float](t *testing.T, inverse bool) {
 
 // No call allocates once its scratch space is there.
 func TestLayerAllocates(t *testing.T) {
+	if raceDetector {
+		t.Skip("pools forget under the race detector")
+	}
 	forEachVariant(t, func(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(13, 1))
 		b, w := randomAffine[float32](rnd, 4, 3, []int{6})
