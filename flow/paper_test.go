@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/internal/kernel"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -32,6 +33,9 @@ func TestTrainingGap(t *testing.T) {
 		{8, 600, tensor.Float32, 1, 1.7, 1.8},
 	} {
 		t.Run(fmt.Sprintf("L=%d/%v/seed=%d", c.L, c.dt, c.seed), func(t *testing.T) {
+			if c.L*int(c.seed) > 4 && kernel.Variants()[0] == "plain" {
+				t.Skip("takes many minutes in plain Go")
+			}
 			start := time.Now()
 			pi := ising(t, c.L)
 			n := pi.Dim()
