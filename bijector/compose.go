@@ -2,6 +2,7 @@ package bijector
 
 import (
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 
@@ -39,7 +40,7 @@ func NewChain(bs ...Bijector) (*Chain, error) {
 func (c *Chain) Dim() int { return c.bs[0].Dim() }
 
 // Params returns the parameters of all elements, each once.
-func (c *Chain) Params() []*Param { return c.params }
+func (c *Chain) Params() []*Param { return slices.Clone(c.params) }
 
 // Forward applies the elements in order.
 func (c *Chain) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {

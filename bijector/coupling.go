@@ -34,7 +34,8 @@ type Coupling struct {
 
 // NewCoupling returns the coupling on rows of dim values that keeps the given
 // positions. It fails with ErrPartition if these are all positions or none,
-// or one occurs twice or is outside the row.
+// or one occurs twice or is outside the row, and with ErrSettings for a nil
+// conditioner.
 func NewCoupling(dim int, keep []int, c Conditioner) (*Coupling, error) {
 	if c == nil {
 		return nil, fmt.Errorf("bijector: %w: nil conditioner", ErrSettings)

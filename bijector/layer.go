@@ -20,8 +20,9 @@ type Layer struct {
 }
 
 // Disentangler returns the layer that applies the block to every tile and
-// passes all its outputs on. It fails with ErrTiles if a tile does not have
-// block.Dim() sites or a site occurs twice.
+// passes all its outputs on. It fails with ErrTiles if there are no tiles, a
+// tile does not have block.Dim() sites, or a site is negative or occurs twice,
+// and with ErrShape for a nil block.
 func Disentangler(block Bijector, tiles [][]int) (*Layer, error) {
 	if block == nil {
 		return nil, fmt.Errorf("bijector: %w: nil block", ErrShape)

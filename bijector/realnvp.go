@@ -54,9 +54,9 @@ type RealNVP struct {
 // ±1/√inputs, biases included, the last layers a tenth of that, and the scales
 // at one.
 //
-// It fails with ErrSettings for a nil source or non-positive numbers, and
-// with ErrPartition for a bipartition that keeps all positions or none, or
-// names one twice or outside the row.
+// It fails with ErrShape for a smaller dim, with ErrSettings for a nil source
+// or non-positive numbers, and with ErrPartition for a bipartition that keeps
+// all positions or none, or names one twice or outside the row.
 func NewRealNVP(dim int, s *RealNVPSettings) (*RealNVP, error) {
 	if s == nil || s.Src == nil {
 		return nil, fmt.Errorf("bijector: %w: RealNVP needs a source of randomness", ErrSettings)

@@ -54,6 +54,9 @@ func Rows(x *gorgonia.Node, dim int) (int, error) {
 	if !x.IsMatrix() || s[1] != dim {
 		return 0, fmt.Errorf("%w: node of shape %v, want (rows, %d)", ErrShape, s, dim)
 	}
+	if s[0] < 1 {
+		return 0, fmt.Errorf("%w: node without rows, want (rows, %d)", ErrShape, dim)
+	}
 	if dt := x.Dtype(); dt != tensor.Float64 && dt != tensor.Float32 {
 		return 0, fmt.Errorf("%w: node of type %v, want float64 or float32", ErrShape, dt)
 	}

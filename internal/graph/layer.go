@@ -52,11 +52,17 @@ func (l *Layer) Apply(state, w *gorgonia.Node, inverse bool) (*gorgonia.Node, er
 	}, state, w)
 }
 
-// grad is one operation that returns the gradient of the state and, if that
-// is used, leaves the gradient of the parameters for a second one to hand out.
+// grad is one operation that returns the gradient of the state and leaves the
+// gradient of the parameters for a second one to hand out; if nobody uses that
+// one, it is not computed.
 func (l *Layer) grad(state, w, dOut *gorgonia.Node, rows int, inverse bool) (gorgonia.Nodes, error) {
 	var dw64 []float64
 	var dw32 []float32
+	if w.Dtype() == tensor.Float64 {
+		dw64 = make([]float64, l.f64.Params())
+	} else {
+		dw32 = make([]float32, l.f32.Params())
+	}
 	dState, err := Apply(Spec{
 		Name: "gradient of layer", Shape: state.Shape(),
 		Run: Generic(
@@ -74,13 +80,7 @@ func (l *Layer) grad(state, w, dOut *gorgonia.Node, rows int, inverse bool) (gor
 	}
 	dW, err := Apply(Spec{
 		Name: "gradient of layer parameters", Shape: w.Shape(), Dtype: w.Dtype(),
-		Used: func() {
-			if w.Dtype() == tensor.Float64 {
-				dw64 = make([]float64, l.f64.Params())
-			} else {
-				dw32 = make([]float32, l.f32.Params())
-			}
-		},
+		Unused: func() { dw64, dw32 = nil, nil },
 		Run: Generic(
 			func(out []float64, _ [][]float64) error { copy(out, dw64); return nil },
 			func(out []float32, _ [][]float32) error { copy(out, dw32); return nil }),

@@ -30,8 +30,9 @@ type Spec struct {
 	// Fixed names inputs that are not to be differentiated.
 	Fixed []int
 
-	// Used is told by Prune that a result of the operation is wanted.
-	Used func()
+	// Unused, if not nil, is called when a program leaves the operation out.
+	// Whoever runs the graph by other means never calls it.
+	Unused func()
 }
 
 // Apply adds the operation to the graph of its inputs and returns its result.

@@ -88,23 +88,6 @@ func (p *Program) machine(rows int) (*machine, error) {
 	return m, nil
 }
 
-// machine is a program compiled for one number of rows.
-type machine struct {
-	rows int
-
-	mu  sync.Mutex
-	vm  gorgonia.VM
-	in  []any // data of the bound inputs
-	out []*result
-}
-
-// result is where an output of the graph is caught before the machine may
-// overwrite it.
-type result struct {
-	size int
-	dst  []float64 // for the run under way, or nil
-}
-
 // compile builds the program for a number of rows. Every attempt hashes
 // otherwise.
 func (p *Program) compile(rows, attempt int) (m *machine, err error) {
@@ -113,11 +96,11 @@ func (p *Program) compile(rows, attempt int) (m *machine, err error) {
 	defer recovered(&err)
 
 	g := gorgonia.NewGraph()
-	m = &machine{rows: rows}
 	var in, roots gorgonia.Nodes
+	var data []any
 	for i, cols := range p.cols {
 		v := tensor.New(tensor.Of(p.dtype), tensor.WithShape(rows, cols))
-		m.in = append(m.in, flat(v))
+		data = append(data, flat(v))
 		in = append(in, gorgonia.NewMatrix(g, p.dtype, gorgonia.WithShape(rows, cols),
 			gorgonia.WithName(fmt.Sprintf("input %d/%d", i, attempt)), gorgonia.WithValue(v)))
 	}
@@ -125,9 +108,10 @@ func (p *Program) compile(rows, attempt int) (m *machine, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var results []*result
 	for _, n := range out {
 		r := &result{size: max(1, n.Shape().TotalSize())}
-		m.out = append(m.out, r)
+		results = append(results, r)
 		c, err := Apply(Spec{Name: "result", Run: func(_ any, in []any) error {
 			if r.dst != nil {
 				convert(r.dst, in[0])
@@ -142,26 +126,10 @@ func (p *Program) compile(rows, attempt int) (m *machine, err error) {
 	if err := distinct(g); err != nil {
 		return nil, err
 	}
-	used := g.ExactSubgraphRoots(roots...).AllNodes()
-	for _, n := range used {
-		if o, ok := n.Op().(*op); ok && o.spec.Used != nil {
-			o.spec.Used()
-		}
-	}
-	var inputs gorgonia.Nodes
-	for _, n := range used {
-		if n.IsVar() && n.Op() == nil {
-			inputs = append(inputs, n)
-		}
-	}
-	if len(inputs) == 0 {
-		return nil, errors.New("the results depend on no input")
-	}
-	prog, locs, err := gorgonia.CompileFunction(g, inputs, roots)
-	if err != nil {
+	if m, err = newMachine(rows, g, roots); err != nil {
 		return nil, err
 	}
-	m.vm = gorgonia.NewTapeMachine(g, gorgonia.WithPrecompiled(prog, locs))
+	m.in, m.out = data, results
 	return m, nil
 }
 
@@ -181,48 +149,6 @@ func distinct(g *gorgonia.ExprGraph) error {
 		seen[h] = n
 	}
 	return nil
-}
-
-func (m *machine) run(in, out [][]float64) (err error) {
-	if len(out) != len(m.out) {
-		return fmt.Errorf("%w: %d results, want %d", ErrShape, len(out), len(m.out))
-	}
-	for i, r := range m.out {
-		if out[i] != nil && len(out[i]) != r.size {
-			return fmt.Errorf("%w: result %d takes %d values, want %d", ErrShape, i, len(out[i]), r.size)
-		}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	defer recovered(&err)
-	for i, x := range in {
-		convert(m.in[i], x)
-	}
-	for i, r := range m.out {
-		r.dst = out[i]
-	}
-	// Not Reset after the run: a machine that has stopped half-way must start
-	// at the beginning too.
-	m.vm.Reset()
-	err = m.vm.RunAll()
-	for _, r := range m.out {
-		r.dst = nil
-	}
-	return unbury(err)
-}
-
-// unbury returns the error of one of our operations as it was, without the
-// machine's wrapping, which also hides it from errors.Is.
-func unbury(err error) error {
-	inner := err
-	if c, ok := err.(interface{ Err() error }); ok {
-		inner = c.Err()
-	}
-	var f *fault
-	if errors.As(inner, &f) {
-		return f.error
-	}
-	return err
 }
 
 // Grad returns the gradients of a scalar cost with respect to input nodes. It

@@ -45,9 +45,10 @@ func PerRow(name string, x *gorgonia.Node, dim int, newFunc func() RowsFunc) (*g
 			return nil
 		},
 		Diff: func(in gorgonia.Nodes, out, dOut *gorgonia.Node) (gorgonia.Nodes, error) {
+			wanted = true
 			// Taking out as an input makes this run after f has left grad.
 			d, err := Apply(Spec{
-				Name: "gradient of " + name, Shape: in[0].Shape(), Used: func() { wanted = true },
+				Name: "gradient of " + name, Shape: in[0].Shape(), Unused: func() { wanted = false },
 				Run: func(dx any, in []any) error {
 					if d, ok := dx.([]float64); ok {
 						scaleRows(d, in[0].([]float64), grad, dim)

@@ -1,0 +1,145 @@
+package graph
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"gorgonia.org/gorgonia"
+)
+
+// machine is a program compiled for one number of rows: the operations its
+// results need, in an order in which they can run.
+//
+// It does the work of Gorgonia's tape machine, but on the caller's goroutine,
+// where the panic of a built-in operation can be recovered, without allocating,
+// and without overwriting an input in place, which is where the tape machine
+// goes wrong silently.
+type machine struct {
+	rows int
+
+	mu    sync.Mutex
+	in    []any // data of the bound inputs
+	out   []*result
+	steps []step
+}
+
+// result is where an output of the graph is caught.
+type result struct {
+	size int
+	dst  []float64 // for the run under way, or nil
+}
+
+// step is one node: a value that is given, or an operation on those of
+// earlier steps.
+type step struct {
+	node  *gorgonia.Node
+	op    gorgonia.Op // nil: given
+	args  []int
+	in    []gorgonia.Value
+	value gorgonia.Value
+}
+
+// newMachine orders the nodes that the roots depend on, and tells our
+// operations that are not among them.
+func newMachine(rows int, g *gorgonia.ExprGraph, roots gorgonia.Nodes) (*machine, error) {
+	sub := g.ExactSubgraphRoots(roots...)
+	sorted, err := gorgonia.Sort(sub) // results first
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{rows: rows}
+	at := make(map[*gorgonia.Node]int, len(sorted))
+	for i := len(sorted) - 1; i >= 0; i-- {
+		n := sorted[i]
+		s := step{node: n}
+		if from := sub.From(n.ID()); n.Op() != nil && from.Len() > 0 {
+			s.op = n.Op()
+			for from.Next() {
+				k, ok := at[from.Node().(*gorgonia.Node)]
+				if !ok {
+					return nil, fmt.Errorf("node %v is used before it is computed", from.Node())
+				}
+				s.args = append(s.args, k)
+			}
+			s.in = make([]gorgonia.Value, len(s.args))
+		} else if s.value = n.Value(); s.value == nil {
+			return nil, fmt.Errorf("input %v has no value", n)
+		}
+		at[n] = len(m.steps)
+		m.steps = append(m.steps, s)
+	}
+	for _, n := range g.AllNodes() {
+		if _, used := at[n]; used {
+			continue
+		}
+		if o, ok := n.Op().(*op); ok && o.spec.Unused != nil {
+			o.spec.Unused()
+		}
+	}
+	return m, nil
+}
+
+func (m *machine) run(in, out [][]float64) (err error) {
+	if len(out) != len(m.out) {
+		return fmt.Errorf("%w: %d results, want %d", ErrShape, len(out), len(m.out))
+	}
+	for i, r := range m.out {
+		if out[i] != nil && len(out[i]) != r.size {
+			return fmt.Errorf("%w: result %d takes %d values, want %d", ErrShape, i, len(out[i]), r.size)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	defer recovered(&err)
+	for i, x := range in {
+		convert(m.in[i], x)
+	}
+	for i, r := range m.out {
+		r.dst = out[i]
+	}
+	defer func() {
+		for _, r := range m.out {
+			r.dst = nil
+		}
+	}()
+	for i := range m.steps {
+		s := &m.steps[i]
+		if s.op == nil {
+			continue
+		}
+		for k, a := range s.args {
+			s.in[k] = m.steps[a].value
+		}
+		if err := s.do(); err != nil {
+			return unbury(err)
+		}
+	}
+	return nil
+}
+
+// do computes the value of the step. Sums of gradients, which Gorgonia adds
+// while differentiating, go where they went in the last run; other built-in
+// operations make a new value.
+func (s *step) do() (err error) {
+	if s.value != nil {
+		if _, ours := s.op.(*op); !ours && s.op.String() == "+ false" {
+			if d, ok := s.op.(gorgonia.UsePreallocDoer); ok {
+				s.value, err = d.UsePreallocDo(s.value, s.in...)
+				return err
+			}
+		}
+	}
+	s.value, err = s.op.Do(s.in...)
+	return err
+}
+
+// unbury returns the error of one of our operations as it was, should it have
+// been wrapped.
+func unbury(err error) error {
+	var f *fault
+	if errors.As(err, &f) {
+		return f.error
+	}
+	return err
+}
