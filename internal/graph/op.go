@@ -72,6 +72,14 @@ type op struct {
 	out  gorgonia.Value // owned, rewritten at each run
 	data any
 	args []any
+	from []source // of args
+}
+
+// source is where the elements of an argument were in the last run: at the
+// next one they are most often there again.
+type source struct {
+	value gorgonia.Value
+	at    uintptr
 }
 
 func (o *op) Arity() int           { return o.arity }
@@ -115,10 +123,16 @@ func (o *op) Do(in ...gorgonia.Value) (v gorgonia.Value, err error) {
 			d := tensor.New(tensor.Of(o.spec.Dtype), tensor.WithShape(o.spec.Shape...))
 			o.out, o.data = d, d.Data()
 		}
-		o.args = make([]any, len(in))
+		o.args, o.from = make([]any, len(in)), make([]source, len(in))
 	}
 	for i, x := range in {
-		o.args[i] = flat(x)
+		if d, ok := x.(*tensor.Dense); ok && !d.IsMaterializable() {
+			if s := (source{x, d.Uintptr()}); s != o.from[i] {
+				o.args[i], o.from[i] = flat(x), s
+			}
+		} else {
+			o.args[i], o.from[i] = flat(x), source{}
+		}
 	}
 	if err := o.spec.Run(o.data, o.args); err != nil {
 		return nil, err
