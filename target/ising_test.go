@@ -79,7 +79,8 @@ func TestIsingAgainstDense(t *testing.T) {
 						want += lnCosh(v)
 						terms += math.Abs(v) * (1 + math.Abs(y.AtVec(i)))
 					}
-					if !(math.Abs(logp[r]-want) <= 1e-13*terms) {
+					// Logarithms of numbers of order one are only as good as these.
+					if !(math.Abs(logp[r]-want) <= 1e-13*terms+1e-16*float64(n)) {
 						t.Errorf("%v T=%g alpha=%g row %d: ln π = %v, want %v", shape, T, m.Alpha(), r, logp[r], want)
 					}
 					// The condition number of K+αI multiplies the rounding of y.
