@@ -3,11 +3,11 @@ package kernel
 // dense sets out = W·in + b for a tile of inputs: W is (no, ni) row-major,
 // in is ni values and out is no values of Lanes rows. b may be nil.
 func dense[T Float](out, w, b, in []T, no, ni int) {
-	w, in, out = w[:no*ni], in[:ni*Lanes], out[:no*Lanes]
 	if b != nil {
 		b = b[:no]
 	}
 	if v := inUse[T](); v != nil {
+		w, in, out = w[:no*ni], in[:ni*Lanes], out[:no*Lanes]
 		v.dense(&out[0], &w[0], first(b), &in[0], nil, no, ni, ni, 1)
 		return
 	}
@@ -46,6 +46,7 @@ func denseGrad[T Float](dw, dz, in, scratch []T, no, ni int) {
 // densePlain keeps two outputs times four rows in registers while the inputs
 // stream by: six loads serve sixteen operations.
 func densePlain[T Float](out, w, b, in []T, no, ni int) {
+	w, in, out = w[:no*ni], in[:ni*Lanes], out[:no*Lanes]
 	j := 0
 	for ; j+1 < no; j += 2 {
 		w0, w1 := w[j*ni:(j+1)*ni], w[(j+1)*ni:(j+2)*ni]
