@@ -106,7 +106,7 @@ func (e *emitter) affineGrad(inverse bool) {
 			e.store(h, at(d, 0))
 		}
 	})
-	// The sum over the vector, the same for every variant of row order.
+	// The sum over the vector: halves are added until one value is left.
 	for w := e.width; w > 16; w /= 2 {
 		h := e.vec()
 		switch w {
