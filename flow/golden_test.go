@@ -18,6 +18,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/kernel"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -219,6 +220,18 @@ func (d deviations) add(what string, got, want []float64) {
 // Flows with the authors' weights give the numbers of the authors' code, all
 // of them, on each of two runs.
 func TestGolden(t *testing.T) {
+	variants := kernel.Variants()
+	before := kernel.Variant()
+	defer kernel.UseVariant(before)
+	for _, v := range variants {
+		if err := kernel.UseVariant(v); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(v, testGolden)
+	}
+}
+
+func testGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/golden/*.json")
 	if err != nil || len(files) != 3 {
 		t.Fatalf("files %v, error %v", files, err)

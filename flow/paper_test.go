@@ -33,7 +33,7 @@ func TestTrainingGap(t *testing.T) {
 		{8, 600, tensor.Float32, 1, 1.7, 1.8},
 	} {
 		t.Run(fmt.Sprintf("L=%d/%v/seed=%d", c.L, c.dt, c.seed), func(t *testing.T) {
-			if c.L*int(c.seed) > 4 && kernel.Variants()[0] == "plain" {
+			if c.L*int(c.seed) > 4 && kernel.Variant() == "plain" {
 				t.Skip("takes many minutes in plain Go")
 			}
 			start := time.Now()

@@ -48,6 +48,9 @@ func Variants() []string {
 	return names
 }
 
+// Variant names the variant in use.
+func Variant() string { return current.name }
+
 // UseVariant makes all kernels run in the named variant, "" for the one used by
 // itself. It is for tests, and must not be called while anything runs: a
 // TestMain may pass on the environment variable NEURALRG_KERNEL.

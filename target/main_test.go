@@ -1,0 +1,9 @@
+package target
+
+import (
+	"testing"
+
+	"github.com/neuralrg/neuralrg/internal/kernel/kerneltest"
+)
+
+func TestMain(m *testing.M) { kerneltest.Main(m) }
