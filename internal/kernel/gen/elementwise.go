@@ -61,9 +61,9 @@ var (
 // expConstants is what the exponentials need. The first few are held in
 // registers, as many as the code has to spare; the others are read from memory.
 type expConstants struct {
-	log2e, magic, ln2, ln2Lo, bias, one, half operand.Op
-	series                                    []operand.Op
-	shift                                     operand.Op // to the exponent
+	log2e, magic, ln2, bias, one, half operand.Op
+	series                             []operand.Op
+	shift                              operand.Op // to the exponent
 }
 
 // hold returns the constants, with at most the given number in registers.
