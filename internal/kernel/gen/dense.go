@@ -40,15 +40,15 @@ func (e *emitter) dense() {
 	e.blocks(no, 6, func(size int) {
 		e.repeat(e.row()/step, func() {
 			acc := make([][]reg.VecVirtual, size)
-			at4 := e.GP64()
-			e.MOVQ(b, at4)
+			bp := e.GP64()
+			e.MOVQ(b, bp)
 			for j := range acc {
 				acc[j] = e.vecs(vectors)
-				e.broadcast(at(at4, 0), acc[j][0])
+				e.broadcast(at(bp, 0), acc[j][0])
 				for _, v := range acc[j][1:] {
 					e.op("VMOVAP", acc[j][0], v)
 				}
-				e.ADDQ(sb, at4)
+				e.ADDQ(sb, bp)
 			}
 			// Every third output has a base of its own, the others are one
 			// or two strides from it.

@@ -58,16 +58,16 @@ var (
 	}
 )
 
-// expConstants is what the exponentials need. The first few are held in
-// registers, as many as the code has to spare; the others are read from memory.
+// expConstants is what the exponentials need. Those in the order of the fields
+// are held in registers as far as the code has registers to spare; the others
+// are read from memory.
 type expConstants struct {
-	log2e, magic, ln2, bias, one, half operand.Op
-	series                             []operand.Op
-	shift                              operand.Op // to the exponent
+	one, magic, ln2, log2e, bias operand.Op
+	series                       []operand.Op
+	half, shift                  operand.Op // shift moves an integer to the exponent
 }
 
-// hold returns the constants, with at most the given number in registers.
-// Those that an instruction cannot take from memory come first.
+// expConstants returns the constants, at most budget of them in registers.
 func (e *emitter) expConstants(budget int) *expConstants {
 	hold := func(m operand.Mem) operand.Op {
 		if budget--; budget < 0 {
@@ -75,26 +75,24 @@ func (e *emitter) expConstants(budget int) *expConstants {
 		}
 		return e.held(m)
 	}
-	k := &expConstants{}
-	if e.size == 4 {
-		k.shift = operand.U8(23)
-		k.one, k.magic = hold(e.number(1)), hold(e.number(1.5*(1<<23)))
-		k.ln2 = hold(e.number(math.Ln2))
-		k.log2e, k.bias = hold(e.number(math.Log2E)), hold(e.bits(127<<23))
-		for _, v := range series32 {
-			k.series = append(k.series, hold(e.number(v)))
-		}
-	} else {
-		k.shift = operand.U8(52)
-		k.one, k.magic = hold(e.number(1)), hold(e.number(1.5*(1<<52)))
-		k.ln2 = hold(e.number(math.Ln2))
-		k.log2e, k.bias = hold(e.number(math.Log2E)), hold(e.bits(1023<<52))
-		for _, v := range series64 {
-			k.series = append(k.series, hold(e.number(v)))
-		}
+	// Adding 1.5·2^fraction leaves the nearest integer in the low bits.
+	fraction, bias, series := 23, uint64(127), series32
+	if e.size == 8 {
+		fraction, bias, series = 52, 1023, series64
 	}
-	k.half = e.number(0.5)
-	return k
+	c := &expConstants{
+		one:   hold(e.number(1)),
+		magic: hold(e.number(1.5 * math.Ldexp(1, fraction))),
+		ln2:   hold(e.number(math.Ln2)),
+		log2e: hold(e.number(math.Log2E)),
+		bias:  hold(e.bits(bias << fraction)),
+		half:  e.number(0.5),
+		shift: imm8(fraction),
+	}
+	for _, v := range series {
+		c.series = append(c.series, hold(e.number(v)))
+	}
+	return c
 }
 
 // least is an argument where expm1 has rounded to −1 already and 2^k is still
