@@ -253,20 +253,25 @@ func testLayerGradient(t *testing.T) {
 func TestLayerReproducible(t *testing.T) { forEachVariant(t, testLayerReproducible) }
 
 func testLayerReproducible(t *testing.T) {
+	t.Run("float32", layerReproducible[float32])
+	t.Run("float64", layerReproducible[float64])
+}
+
+func layerReproducible[T Float](t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	rnd := rand.New(rand.NewPCG(5, 1))
-	b, w := randomAffine[float64](rnd, 4, 3, []int{6})
+	b, w := randomAffine[T](rnd, 4, 3, []int{6, 33})
 	l := NewLayer(b, 10, randomTiles(rnd, 10, 4, 2))
 	const rows = 300
-	in := normal[float64](rnd, l.StateLen(rows))
-	dout := normal[float64](rnd, len(in))
-	var first, firstW []float64
+	in := normal[T](rnd, l.StateLen(rows))
+	dout := normal[T](rnd, len(in))
+	var first, firstW []T
 	for _, procs := range []int{1, 2, 5} {
 		runtime.GOMAXPROCS(procs)
-		out, din, dw := make([]float64, len(in)), make([]float64, len(in)), make([]float64, len(w))
+		out, din, dw := make([]T, len(in)), make([]T, len(in)), make([]T, len(w))
 		l.Run(out, in, w, rows, false)
 		l.Grad(din, dw, in, w, dout, rows, false)
-		all := append(append([]float64(nil), out...), din...)
+		all := append(append([]T(nil), out...), din...)
 		if first == nil {
 			first, firstW = all, dw
 		}
@@ -274,8 +279,8 @@ func testLayerReproducible(t *testing.T) {
 			t.Errorf("GOMAXPROCS=%d changes the result", procs)
 		}
 		for _, r := range []int{0, 63, 64, 299} {
-			one := append(append([]float64(nil), in[r*10:(r+1)*10]...), in[rows*10+r])
-			got := make([]float64, 11)
+			one := append(append([]T(nil), in[r*10:(r+1)*10]...), in[rows*10+r])
+			got := make([]T, 11)
 			l.Run(got, one, w, 1, false)
 			if maxDiff(got[:10], out[r*10:(r+1)*10]) != 0 || got[10] != out[rows*10+r] {
 				t.Errorf("row %d alone differs from the batch", r)
