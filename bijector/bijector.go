@@ -38,7 +38,7 @@ var (
 	// ErrPartition reports a bipartition or permutation that is none.
 	ErrPartition = errors.New("invalid partition")
 	// ErrSettings reports a setting outside its range.
-	ErrSettings = errors.New("invalid setting")
+	ErrSettings = graph.ErrSettings
 )
 
 // Bijector builds the nodes of an invertible differentiable map x = g(z) on

@@ -2,6 +2,7 @@ package bijector
 
 import (
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -17,7 +18,7 @@ import (
 // changed while a graph that uses it runs.
 type Param struct {
 	name  string
-	value *tensor.Dense
+	shape []int
 	data  []float64
 }
 
@@ -32,15 +33,18 @@ func NewParam(name string, values []float64, shape ...int) (*Param, error) {
 	if len(shape) == 0 || n == 0 || n != len(values) {
 		return nil, fmt.Errorf("bijector: %w: parameter %q has %d values for shape %v", ErrShape, name, len(values), shape)
 	}
-	return &Param{name, tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values)), values}, nil
+	return &Param{name, slices.Clone(shape), values}, nil
 }
 
 // Name returns the name given at construction.
 func (p *Param) Name() string { return p.name }
 
 // Value returns the parameter's values, float64; writing to them changes the
-// parameter.
-func (p *Param) Value() *tensor.Dense { return p.value }
+// parameter. Each call returns a tensor of its own over the same values, since
+// Gorgonia transposes tensors in place.
+func (p *Param) Value() *tensor.Dense {
+	return tensor.New(tensor.WithShape(p.shape...), tensor.WithBacking(p.data))
+}
 
 // Node returns the parameter as a node of x's graph in x's precision, the
 // same node at every call. It is for the Forward and Inverse methods of a
@@ -52,8 +56,7 @@ func (p *Param) Node(x *gorgonia.Node) *gorgonia.Node {
 	if found := x.Graph().ByName(key); len(found) > 0 {
 		in = found[0]
 	} else {
-		// A header of its own: Gorgonia transposes headers in place.
-		v := tensor.New(tensor.WithShape(p.value.Shape()...), tensor.WithBacking(p.data))
+		v := p.Value()
 		in = gorgonia.NewTensor(x.Graph(), tensor.Float64, v.Dims(),
 			gorgonia.WithName(key), gorgonia.WithShape(v.Shape()...), gorgonia.WithValue(v))
 	}

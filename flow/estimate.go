@@ -13,7 +13,7 @@ import (
 )
 
 // Estimate is what samples x ∼ q of a model say about a target π, from their
-// ln(q/π).
+// ln(q/π). Fields are NaN where there are too few samples.
 type Estimate struct {
 	Samples int
 	// Loss is the mean of ln(q/π), in nats, an upper bound of −ln Z (eq. 4),
@@ -22,11 +22,14 @@ type Estimate struct {
 	// Variance is the variance of ln(q/π): zero if and only if q = π/Z.
 	Variance float64
 	// ESS is the effective sample size of the weights π/q as a fraction of
-	// Samples, (Σw)²/(n Σw²).
+	// Samples, (Σw)²/(n Σw²). The weights of a poor model have heavy tails: a
+	// single one may carry most of the sum, and a region that q hardly ever
+	// proposes does not show, so that a small ESS is uncertain and optimistic.
 	ESS float64
-	// LogZ is ln⟨π/q⟩, which tends to ln Z with the number of samples; it
-	// means little where ESS·Samples is small.
-	LogZ float64
+	// LogZ is ln⟨π/q⟩, which tends to ln Z with the number of samples, and
+	// LogZErr its standard error; both are as uncertain as ESS where that is
+	// small.
+	LogZ, LogZErr float64
 }
 
 // moments accumulates ln(q/π).
@@ -69,13 +72,14 @@ func logAddExp(a, b float64) float64 {
 func (s *moments) estimate() Estimate {
 	if s.n == 0 {
 		nan := math.NaN()
-		return Estimate{0, nan, nan, nan, nan, nan}
+		return Estimate{0, nan, nan, nan, nan, nan, nan}
 	}
 	n := float64(s.n)
 	v := s.m2 / (n - 1)
+	ess := math.Exp(2*s.lw-s.lw2) / n
 	return Estimate{
 		Samples: s.n, Loss: s.mean, Variance: v, StdErr: math.Sqrt(v / n),
-		ESS: math.Exp(2*s.lw-s.lw2) / n, LogZ: s.lw - math.Log(n),
+		ESS: ess, LogZ: s.lw - math.Log(n), LogZErr: math.Sqrt(max(0, 1/ess-1) / n),
 	}
 }
 
@@ -88,7 +92,8 @@ type EvaluateSettings struct {
 
 // Evaluate estimates loss, effective sample size and ln Z from fresh samples
 // of m. It fails with ErrSettings for a nil source or negative numbers, with
-// ErrShape if the dimensions differ, with ErrNotFinite, naming the sample, if
+// ErrShape if the dimensions differ, with ErrSymmetry if m is symmetrised and t
+// is not symmetric, with ErrNotFinite, naming the sample, if
 // ln q or ln π is NaN or infinite, and with the context's error.
 func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettings) (*Estimate, error) {
 	if ctx == nil || s == nil || s.Src == nil {
@@ -151,7 +156,7 @@ func (m *Model) distill(z *gorgonia.Node, t target.Density) (logq, logpi *gorgon
 	if err != nil {
 		return nil, nil, err
 	}
-	logpi, err = t.LogProb(x)
+	logpi, err = graph.LogProb(t, x)
 	return logq, logpi, err
 }
 
@@ -162,5 +167,5 @@ func match(m *Model, t target.Density) error {
 	if m.Dim() != t.Dim() {
 		return fmt.Errorf("flow: %w: model of dimension %d, target of dimension %d", ErrShape, m.Dim(), t.Dim())
 	}
-	return nil
+	return checkSymmetry(m, t)
 }

@@ -31,7 +31,9 @@ func direct(v []float64) Estimate {
 		w2 += math.Exp(-2 * x)
 	}
 	mean, variance := stat.MeanVariance(v, nil)
-	return Estimate{len(v), mean, math.Sqrt(variance / n), variance, w * w / (n * w2), math.Log(w / n)}
+	// The relative error of a mean of weights is that of its logarithm.
+	relative := math.Sqrt(w2/n-w*w/(n*n)) / (w / n)
+	return Estimate{len(v), mean, math.Sqrt(variance / n), variance, w * w / (n * w2), math.Log(w / n), relative / math.Sqrt(n)}
 }
 
 func wantEstimate(t testing.TB, what string, got, want Estimate, tol float64) {

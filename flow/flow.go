@@ -19,6 +19,13 @@
 //
 // Configurations are rows: nodes and matrices are (rows, Dim), and per-row
 // quantities (rows). Logarithms are natural.
+//
+// The same source gives the same bits, whatever GOMAXPROCS is, on processors
+// that use the same vector instructions (AVX-512, AVX2, or none); between
+// these, results differ by rounding.
+//
+// Settings errors of all packages but hmc wrap one ErrSettings, and shape
+// errors one ErrShape.
 package flow
 
 import (
@@ -36,7 +43,7 @@ var (
 	// ErrSymmetry reports a signed permutation that is none.
 	ErrSymmetry = errors.New("invalid symmetry")
 	// ErrSettings reports a setting outside its range.
-	ErrSettings = errors.New("invalid setting")
+	ErrSettings = graph.ErrSettings
 	// ErrNotFinite reports a loss or gradient that is NaN or infinite.
 	ErrNotFinite = errors.New("not finite")
 )

@@ -192,3 +192,12 @@ func gaussianFunc(sigma float64) func(grad, x []float64) float64 {
 func gaussianLogZ(dim int, sigma float64) float64 {
 	return float64(dim) / 2 * math.Log(2*math.Pi*sigma*sigma)
 }
+
+// power is base^exponent.
+func power(base, exponent int) int {
+	p := 1
+	for range exponent {
+		p *= base
+	}
+	return p
+}

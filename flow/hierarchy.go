@@ -91,7 +91,7 @@ func (h *Hierarchy) Levels() int { return h.levels }
 
 // Level returns the level of the latent variable z_site: 0 if the first
 // decimator leaves it behind, and so on to Levels()−1, the top, for those that
-// no decimator does.
+// no decimator does. It panics for a site off the lattice.
 func (h *Hierarchy) Level(site int) int { return h.level[site] }
 
 // Latents returns the sites of the latent variables of a level.

@@ -19,31 +19,41 @@ type latent struct {
 //
 //	−U(z) = ln p(z) + ln π(g(z)) − ln q(g(z)),
 //
-// up to a constant. If q = π/Z it is the prior. For a symmetrised model t must
-// have the symmetry. Configurations x = g(z) of samples z, Model.Decode, have
-// density π/Z, up to that symmetry.
+// up to a constant. If q = π/Z it is the prior. Configurations x = g(z) of its
+// samples z, by Model.Decode, are samples of π/Z.
 //
-// Its LogProb fails with ErrShape if the dimensions of m and t differ.
+// For a symmetrised model t must have the symmetry, and x must be taken
+// through Model.RandomImages before anything is measured that lacks it.
+//
+// Its LogProb fails with ErrShape if m or t is nil or their dimensions differ.
 func Latent(m *Model, t target.Density) target.Density { return &latent{m, t} }
 
-func (l *latent) Dim() int { return l.m.Dim() }
+func (l *latent) Dim() int {
+	if l.m == nil {
+		return 0
+	}
+	return l.m.Dim()
+}
 
 func (l *latent) LogProb(z *gorgonia.Node) (*gorgonia.Node, error) {
+	if l.m == nil || l.t == nil {
+		return nil, fmt.Errorf("flow: Latent: %w: nil model or target", ErrShape)
+	}
 	if l.t.Dim() != l.m.Dim() {
 		return nil, fmt.Errorf("flow: Latent: %w: model of dimension %d, target of dimension %d", ErrShape, l.m.Dim(), l.t.Dim())
 	}
-	if len(l.m.group) < 2 { // then ln p − ln q is the log-determinant
-		x, logDet, err := l.m.b.Forward(z)
+	if l.m.group == nil { // then ln p − ln q is the log-determinant
+		x, logDet, err := l.m.chain.Forward(z)
 		if err != nil {
 			return nil, err
 		}
-		logpi, err := l.t.LogProb(x)
+		logpi, err := graph.LogProb(l.t, x)
 		if err != nil {
 			return nil, err
 		}
 		return graph.Combine(0, []float64{1, 1}, logpi, logDet)
 	}
-	logp, err := l.m.prior.LogProb(z)
+	logp, err := graph.LogProb(l.m.prior, z)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +61,7 @@ func (l *latent) LogProb(z *gorgonia.Node) (*gorgonia.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	logpi, err := l.t.LogProb(x)
+	logpi, err := graph.LogProb(l.t, x)
 	if err != nil {
 		return nil, err
 	}

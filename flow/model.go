@@ -20,7 +20,8 @@ import (
 type Model struct {
 	prior target.Prior
 	b     bijector.Bijector
-	group []Symmetry // nil, or the whole group with the identity first
+	chain *bijector.Chain // b alone, which checks what it returns
+	group []Symmetry      // nil, or the whole group with the identity first
 	dtype tensor.Dtype
 
 	sample, density, encode, decode *graph.Program
@@ -35,11 +36,15 @@ func New(p target.Prior, b bijector.Bijector) (*Model, error) {
 	if p.Dim() != b.Dim() || b.Dim() < 1 {
 		return nil, fmt.Errorf("flow: %w: prior of dimension %d, bijector of dimension %d", ErrShape, p.Dim(), b.Dim())
 	}
-	return newModel(p, b, nil, tensor.Float64), nil
+	return newModel(p, b, nil, tensor.Float64)
 }
 
-func newModel(p target.Prior, b bijector.Bijector, group []Symmetry, dt tensor.Dtype) *Model {
-	m := &Model{prior: p, b: b, group: group, dtype: dt}
+func newModel(p target.Prior, b bijector.Bijector, group []Symmetry, dt tensor.Dtype) (*Model, error) {
+	chain, err := bijector.NewChain(b)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{prior: p, b: b, chain: chain, group: group, dtype: dt}
 	program := func(build graph.Builder) *graph.Program {
 		return graph.NewProgram(dt, []int{p.Dim()}, build)
 	}
@@ -52,14 +57,14 @@ func newModel(p target.Prior, b bijector.Bijector, group []Symmetry, dt tensor.D
 		return []*gorgonia.Node{logq}, err
 	})
 	m.encode = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		z, d, err := b.Inverse(in[0])
+		z, d, err := chain.Inverse(in[0])
 		return []*gorgonia.Node{z, d}, err
 	})
 	m.decode = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		x, d, err := b.Forward(in[0])
+		x, d, err := chain.Forward(in[0])
 		return []*gorgonia.Node{x, d}, err
 	})
-	return m
+	return m, nil
 }
 
 // Convert returns the same model with its arithmetic in float32 or float64.
@@ -69,7 +74,7 @@ func (m *Model) Convert(dt tensor.Dtype) (*Model, error) {
 	if dt != tensor.Float64 && dt != tensor.Float32 {
 		return nil, fmt.Errorf("flow: %w: type %v, want float64 or float32", ErrSettings, dt)
 	}
-	return newModel(m.prior, m.b, m.group, dt), nil
+	return newModel(m.prior, m.b, m.group, dt)
 }
 
 // Dtype returns the precision of the model's arithmetic.
@@ -100,11 +105,11 @@ func (m *Model) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 // generate maps z to x = g(z) and ln q(x), which without symmetrisation takes
 // no inverse pass.
 func (m *Model) generate(z *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
-	logp, err := m.prior.LogProb(z)
+	logp, err := graph.LogProb(m.prior, z)
 	if err != nil {
 		return nil, nil, err
 	}
-	x, logDet, err := m.b.Forward(z)
+	x, logDet, err := m.chain.Forward(z)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -117,11 +122,11 @@ func (m *Model) generate(z *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
 
 // inferred is the bijector's ln q(x), by an inverse pass.
 func (m *Model) inferred(x *gorgonia.Node) (*gorgonia.Node, error) {
-	z, logDet, err := m.b.Inverse(x)
+	z, logDet, err := m.chain.Inverse(x)
 	if err != nil {
 		return nil, err
 	}
-	logp, err := m.prior.LogProb(z)
+	logp, err := graph.LogProb(m.prior, z)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +136,7 @@ func (m *Model) inferred(x *gorgonia.Node) (*gorgonia.Node, error) {
 // average turns the bijector's ln q(x) into the model's: the logarithm of the
 // mean of q(ηx) over the group.
 func (m *Model) average(logq, x *gorgonia.Node) (*gorgonia.Node, error) {
-	if len(m.group) < 2 {
+	if m.group == nil {
 		return logq, nil
 	}
 	for _, g := range m.group[1:] {
@@ -150,9 +155,9 @@ func (m *Model) average(logq, x *gorgonia.Node) (*gorgonia.Node, error) {
 	return graph.Combine(-math.Log(float64(len(m.group))), []float64{1}, logq)
 }
 
-// Sample fills x, (rows, Dim), with draws and logq, (rows), with their ln q. It
-// fails with ErrShape if the extents do not fit and with ErrSettings for a nil
-// source.
+// Sample fills x, (rows, Dim), with draws and logq, (rows) or nil, with their
+// ln q. It fails with ErrShape if the extents do not fit and with ErrSettings
+// for a nil source.
 func (m *Model) Sample(x *mat.Dense, logq []float64, src rand.Source) error {
 	rows, err := m.rows("Sample", logq, x)
 	if err != nil {
@@ -168,17 +173,40 @@ func (m *Model) Sample(x *mat.Dense, logq []float64, src rand.Source) error {
 	if err := m.sample.Run(rows, [][]float64{z}, [][]float64{out, logq}); err != nil {
 		return fmt.Errorf("flow: Sample: %w", err)
 	}
-	if len(m.group) > 1 {
-		// q_sym is the density of ηg(z) with a random η of the group.
-		n := m.Dim()
-		for r := range rows {
-			y := out[r*n : (r+1)*n]
-			copy(z[:n], y)
-			m.group[rnd.IntN(len(m.group))].apply(y, z[:n])
-		}
-	}
 	graph.Restore(x, out)
+	m.randomImages(x, rnd)
 	return nil
+}
+
+// RandomImages replaces every row of x, (rows, Dim), by its image under a
+// random element of the symmetry group. It turns configurations g(z) of
+// latent samples (Decode) of a symmetrised model into samples of the target,
+// and leaves those of other models alone. It fails with ErrShape if the
+// extents do not fit and with ErrSettings for a nil source.
+func (m *Model) RandomImages(x *mat.Dense, src rand.Source) error {
+	if _, err := m.rows("RandomImages", nil, x); err != nil {
+		return err
+	}
+	if src == nil {
+		return fmt.Errorf("flow: RandomImages: %w: nil source", ErrSettings)
+	}
+	m.randomImages(x, rand.New(src))
+	return nil
+}
+
+// randomImages makes q_sym, the density of ηg(z) with a random η of the group,
+// of the density of g(z).
+func (m *Model) randomImages(x *mat.Dense, rnd *rand.Rand) {
+	if m.group == nil {
+		return
+	}
+	rows, n := x.Dims()
+	copied := make([]float64, n)
+	for r := range rows {
+		y := x.RawRowView(r)
+		copy(copied, y)
+		m.group[rnd.IntN(len(m.group))].apply(y, copied)
+	}
 }
 
 // draw fills z with rows drawn from the prior.
@@ -203,28 +231,31 @@ func (m *Model) LogProbs(logq []float64, x *mat.Dense) error {
 }
 
 // Encode stores z = g⁻¹(x), the latent variables of every row of x, in z, both
-// (rows, Dim), and ln |det ∂z/∂x| in logDet, (rows) or nil. It fails with
-// ErrShape if the extents do not fit.
+// (rows, Dim), and ln |det ∂z/∂x| in logDet, (rows) or nil. It is the map of the
+// bijector alone, without symmetrisation. It fails with ErrShape if the extents
+// do not fit.
 func (m *Model) Encode(z *mat.Dense, logDet []float64, x *mat.Dense) error {
 	return m.transform("Encode", m.encode, z, logDet, x)
 }
 
 // Decode stores x = g(z), the configurations of every row of z, in x, both
-// (rows, Dim), and ln |det ∂x/∂z| in logDet, (rows) or nil. It fails with
-// ErrShape if the extents do not fit.
+// (rows, Dim), and ln |det ∂x/∂z| in logDet, (rows) or nil. It is the map of the
+// bijector alone; RandomImages adds the symmetry. It fails with ErrShape if the
+// extents do not fit.
 func (m *Model) Decode(x *mat.Dense, logDet []float64, z *mat.Dense) error {
 	return m.transform("Decode", m.decode, x, logDet, z)
 }
 
 func (m *Model) transform(name string, p *graph.Program, dst *mat.Dense, logDet []float64, src *mat.Dense) error {
-	rows, cols := src.Dims()
-	if logDet != nil {
-		if _, err := m.rows(name, logDet, src); err != nil {
-			return err
-		}
+	rows, err := m.rows(name, logDet, src)
+	if err != nil {
+		return err
 	}
-	if r, c := dst.Dims(); r != rows || c != cols || cols != m.Dim() {
-		return fmt.Errorf("flow: %s: %w: from (%d, %d) to (%d, %d), want (rows, %d)", name, ErrShape, rows, cols, r, c, m.Dim())
+	if _, err := m.rows(name, nil, dst); err != nil {
+		return err
+	}
+	if r, _ := dst.Dims(); r != rows {
+		return fmt.Errorf("flow: %s: %w: from %d rows to %d", name, ErrShape, rows, r)
 	}
 	out := graph.Contiguous(dst)
 	if err := p.Run(rows, [][]float64{graph.Contiguous(src)}, [][]float64{out, logDet}); err != nil {
@@ -234,10 +265,18 @@ func (m *Model) transform(name string, p *graph.Program, dst *mat.Dense, logDet 
 	return nil
 }
 
+// rows checks a matrix of configurations and a quantity per row, nil if there
+// is none.
 func (m *Model) rows(name string, perRow []float64, x *mat.Dense) (int, error) {
+	if x == nil {
+		return 0, fmt.Errorf("flow: %s: %w: nil matrix, want (rows, %d)", name, ErrShape, m.Dim())
+	}
 	rows, cols := x.Dims()
-	if cols != m.Dim() || rows == 0 || len(perRow) != rows {
-		return 0, fmt.Errorf("flow: %s: %w: matrix (%d, %d) with %d values per row quantity, want (rows, %d) and rows", name, ErrShape, rows, cols, len(perRow), m.Dim())
+	if cols != m.Dim() || rows == 0 {
+		return 0, fmt.Errorf("flow: %s: %w: matrix (%d, %d), want (rows, %d)", name, ErrShape, rows, cols, m.Dim())
+	}
+	if perRow != nil && len(perRow) != rows {
+		return 0, fmt.Errorf("flow: %s: %w: %d numbers for %d rows", name, ErrShape, len(perRow), rows)
 	}
 	return rows, nil
 }

@@ -374,7 +374,10 @@ func TestModelErrors(t *testing.T) {
 		}{
 			{"Sample: columns", m.Sample(wide, three, src), ErrShape},
 			{"Sample: ln q", m.Sample(x, two, src), ErrShape},
-			{"Sample: nil ln q", m.Sample(x, nil, src), ErrShape},
+			{"Sample: nil matrix", m.Sample(nil, three, src), ErrShape},
+			{"Encode: nil matrix", m.Encode(nil, three, x), ErrShape},
+			{"Decode: nil matrix", m.Decode(x, three, nil), ErrShape},
+			{"LogProbs: nil matrix", m.LogProbs(three, nil), ErrShape},
 			{"Sample: no rows", m.Sample(empty, nil, src), ErrShape},
 			{"Sample: nil source", m.Sample(x, three, nil), ErrSettings},
 			{"LogProbs: columns", m.LogProbs(three, wide), ErrShape},

@@ -35,7 +35,7 @@ type BlockFunc func() (bijector.Bijector, error)
 // of Size^Depth, and with the errors of block, naming the layer.
 func NewMERA(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
 	return network(shape, block, s, func(b *builder, scale, size, repeat int) {
-		for r := range repeat {
+		for r := 0; r < repeat && b.err == nil; r++ {
 			b.disentangle(size, scale, scale)
 			if r < repeat-1 {
 				b.disentangle(size, scale, 0)
@@ -67,7 +67,7 @@ func NewTEBD(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 		depth = 1
 	}
 	b := &builder{shape: shape, block: block}
-	for range depth * repeat {
+	for i := 0; i < depth*repeat && b.err == nil; i++ {
 		b.disentangle(size, 1, 0)
 		b.disentangle(size, 1, 1)
 	}
@@ -81,7 +81,7 @@ func network(shape []int, block BlockFunc, s *NetworkSettings, layers func(b *bu
 	}
 	b := &builder{shape: shape, block: block}
 	scale := 1
-	for range depth {
+	for i := 0; i < depth && b.err == nil; i++ {
 		layers(b, scale, size, repeat)
 		scale *= size
 	}
@@ -104,7 +104,7 @@ func (s *NetworkSettings) defaults(shape []int) (size, depth, repeat int, err er
 	}
 	if depth == 0 {
 		depth = 1 // where none is possible, Tiles says why
-		for divides(shape, power(size, depth+1)) {
+		for scale := size; divides(shape, scale) && divides(shape, scale*size); scale *= size {
 			depth++
 		}
 	}
@@ -113,19 +113,11 @@ func (s *NetworkSettings) defaults(shape []int) (size, depth, repeat int, err er
 
 func divides(shape []int, n int) bool {
 	for _, extent := range shape {
-		if extent%n != 0 || extent == 0 {
+		if n < 1 || extent < n || extent%n != 0 {
 			return false
 		}
 	}
 	return len(shape) > 0
-}
-
-func power(base, exponent int) int {
-	p := 1
-	for range exponent {
-		p *= base
-	}
-	return p
 }
 
 // builder collects layers until the first error.

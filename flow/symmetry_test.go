@@ -1,13 +1,16 @@
 package flow
 
 import (
-	"fmt"
+	"context"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
+
+	"github.com/neuralrg/neuralrg/target"
 )
 
 // translation moves an L×L lattice by (down, right).
@@ -264,10 +267,71 @@ func TestSymmetryErrors(t *testing.T) {
 	}
 	_, err := Symmetrize(nil, Inversion(4))
 	wantError(t, "nil model", err, ErrSettings)
-	for k, s := range []*Model{symmetrize(t, m, Inversion(4)), symmetrize(t, m)} {
-		_, err := Symmetrize(s, Inversion(4))
-		wantError(t, fmt.Sprintf("symmetrised twice (%d)", k), err, ErrSymmetry, "already")
+	_, err = Symmetrize(symmetrize(t, m, Inversion(4)), Inversion(4))
+	wantError(t, "symmetrised twice", err, ErrSymmetry, "already")
+	if _, err := Symmetrize(symmetrize(t, m), Inversion(4)); err != nil { // nothing was done to it before
+		t.Error(err)
 	}
+}
+
+// off is a Gaussian around (2, 2, 2, 2), which no inversion leaves alone.
+func off(grad, x []float64) float64 {
+	s := 0.0
+	for i, v := range x {
+		s -= 0.5 * (v - 2) * (v - 2)
+		if grad != nil {
+			grad[i] = 2 - v
+		}
+	}
+	return s
+}
+
+// A target without the symmetry of the model is refused: the loss would be no
+// bound.
+func TestTargetWithoutSymmetry(t *testing.T) {
+	m := symmetrize(t, pairOfFour(t), Inversion(4))
+	d := target.Func(4, off)
+	src := rand.NewPCG(1, 1)
+	_, err := NewTrainer(m, d, &Settings{Src: src})
+	wantError(t, "NewTrainer", err, ErrSymmetry, "image under element 1")
+	_, err = Evaluate(context.Background(), m, d, &EvaluateSettings{Src: src})
+	wantError(t, "Evaluate", err, ErrSymmetry, "image under element 1")
+	if _, err := NewTrainer(pairOfFour(t), d, &Settings{Src: src}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Configurations decoded from latent samples of a symmetrised model lie on one
+// side; their random images are the samples of the target.
+func TestRandomImages(t *testing.T) {
+	m := symmetrize(t, pairOfFour(t), Inversion(4))
+	const rows = 4000
+	x := mat.NewDense(rows, 4, nil)
+	x.Apply(func(i, j int, _ float64) float64 { return 1 + float64(j) }, x)
+	if err := m.RandomImages(x, rand.NewPCG(3, 3)); err != nil {
+		t.Fatal(err)
+	}
+	up := 0
+	for r := range rows {
+		sign := x.At(r, 0)
+		for j := range 4 {
+			if x.At(r, j) != sign*(1+float64(j)) {
+				t.Fatalf("row %d is %v", r, x.RawRowView(r))
+			}
+		}
+		if sign > 0 {
+			up++
+		}
+	}
+	if math.Abs(float64(up)-rows/2) > 4*math.Sqrt(rows/4) {
+		t.Errorf("%d of %d rows kept their sign", up, rows)
+	}
+	before := mat.DenseCopyOf(x)
+	if err := pairOfFour(t).RandomImages(x, rand.NewPCG(3, 3)); err != nil || !mat.Equal(x, before) {
+		t.Errorf("a model without symmetry: %v", err)
+	}
+	wantError(t, "nil source", m.RandomImages(x, nil), ErrSettings)
+	wantError(t, "nil matrix", m.RandomImages(nil, rand.NewPCG(3, 3)), ErrShape)
 }
 
 // A generator may be changed after Symmetrize.

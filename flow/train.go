@@ -29,8 +29,8 @@ type Report struct {
 	Running  Estimate // from the batches of the last Settings.Window steps
 }
 
-// Recorder is told of every training step as it ends. An error stops
-// training.
+// Recorder is told of every training step as it ends; it may use the model. An
+// error stops training.
 type Recorder interface {
 	Record(r *Report) error
 }
@@ -64,8 +64,9 @@ type Trainer struct {
 }
 
 // NewTrainer returns a trainer of m on the density t. It fails with
-// ErrSettings for a nil source or a setting out of range, and with ErrShape
-// if the dimensions differ. Settings.Steps is not used.
+// ErrSettings for a nil source or a setting out of range, with ErrShape if the
+// dimensions differ, and with ErrSymmetry if m is symmetrised and t is not
+// symmetric. Settings.Steps is for Train alone.
 func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	if err := match(m, t); err != nil {
 		return nil, err
@@ -197,6 +198,9 @@ func (tr *Trainer) Result() *Result { return &Result{tr.step, tr.running()} }
 func (tr *Trainer) Run(ctx context.Context, steps int) error {
 	if ctx == nil {
 		return fmt.Errorf("flow: %w: nil context", ErrSettings)
+	}
+	if steps < 0 {
+		return fmt.Errorf("flow: %w: %d steps", ErrSettings, steps)
 	}
 	for range steps {
 		if err := ctx.Err(); err != nil {

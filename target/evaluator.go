@@ -19,16 +19,19 @@ type Evaluator struct {
 	value, grad *graph.Program
 }
 
-// NewEvaluator returns an evaluator of d.
+// NewEvaluator returns an evaluator of d. One of nil has Dim 0 and fails.
 func NewEvaluator(d Density) *Evaluator {
 	e := &Evaluator{d: d}
+	if d == nil {
+		return e
+	}
 	cols := []int{d.Dim()}
 	e.value = graph.NewProgram(tensor.Float64, cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		p, err := logProb(d, in[0])
+		p, err := graph.LogProb(d, in[0])
 		return []*gorgonia.Node{p}, err
 	})
 	e.grad = graph.NewProgram(tensor.Float64, cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		p, err := logProb(d, in[0])
+		p, err := graph.LogProb(d, in[0])
 		if err != nil {
 			return nil, err
 		}
@@ -46,19 +49,13 @@ func NewEvaluator(d Density) *Evaluator {
 	return e
 }
 
-func logProb(d Density, x *gorgonia.Node) (*gorgonia.Node, error) {
-	p, err := d.LogProb(x)
-	if err != nil {
-		return nil, err
-	}
-	if rows := x.Shape()[0]; p == nil || !p.IsVector() || p.Shape()[0] != rows {
-		return nil, fmt.Errorf("target: %T: %w: log-density must be a (%d) vector", d, ErrShape, rows)
-	}
-	return p, nil
-}
-
 // Dim returns the number of values per row.
-func (e *Evaluator) Dim() int { return e.d.Dim() }
+func (e *Evaluator) Dim() int {
+	if e.d == nil {
+		return 0
+	}
+	return e.d.Dim()
+}
 
 // LogProb stores ln π of every row of x, (rows, Dim), in logp, (rows). It
 // fails with ErrShape if the extents do not fit, and with the density's own
@@ -79,6 +76,9 @@ func (e *Evaluator) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
 	if err != nil {
 		return err
 	}
+	if grad == nil {
+		return fmt.Errorf("target: %w: nil gradient, want (%d, %d)", ErrShape, rows, e.Dim())
+	}
 	if r, c := grad.Dims(); r != rows || c != e.Dim() {
 		return fmt.Errorf("target: %w: gradient is (%d, %d), want (%d, %d)", ErrShape, r, c, rows, e.Dim())
 	}
@@ -91,9 +91,15 @@ func (e *Evaluator) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
 }
 
 func (e *Evaluator) rows(logp []float64, x *mat.Dense) (int, error) {
+	if e.d == nil || x == nil {
+		return 0, fmt.Errorf("target: Evaluator: %w: nil density or matrix", ErrShape)
+	}
 	rows, cols := x.Dims()
-	if cols != e.Dim() || rows == 0 || len(logp) != rows {
-		return 0, fmt.Errorf("target: %w: x is (%d, %d) with room for %d log-densities, want (rows, %d) and rows", ErrShape, rows, cols, len(logp), e.Dim())
+	if cols != e.Dim() || rows == 0 {
+		return 0, fmt.Errorf("target: Evaluator: %w: x is (%d, %d), want (rows, %d)", ErrShape, rows, cols, e.Dim())
+	}
+	if len(logp) != rows {
+		return 0, fmt.Errorf("target: Evaluator: %w: room for %d log-densities of %d rows", ErrShape, len(logp), rows)
 	}
 	return rows, nil
 }

@@ -51,9 +51,9 @@ func TestEvaluatorShapes(t *testing.T) {
 			grad, x *mat.Dense
 			text    string
 		}{
-			{4, dense(4, 9), dense(4, 8), "x is (4, 8) with room for 4 log-densities, want (rows, 9)"},
+			{4, dense(4, 9), dense(4, 8), "x is (4, 8), want (rows, 9)"},
 			{4, dense(4, 9), dense(9, 4), "x is (9, 4)"},
-			{3, dense(4, 9), dense(4, 9), "x is (4, 9) with room for 3 log-densities"},
+			{3, dense(4, 9), dense(4, 9), "room for 3 log-densities of 4 rows"},
 			{5, dense(4, 9), dense(4, 9), "room for 5"},
 			{0, dense(4, 9), dense(4, 9), "room for 0"},
 			{0, dense(4, 9), &mat.Dense{}, "x is (0, 0)"},

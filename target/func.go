@@ -44,10 +44,19 @@ func (f *function) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 						g[i] = math.NaN() // shows what logp forgets to set
 					}
 				}
-				val[r] = f.logp(g, x[r*f.dim:(r+1)*f.dim:(r+1)*f.dim])
+				if err := f.row(&val[r], g, x[r*f.dim:(r+1)*f.dim:(r+1)*f.dim]); err != nil {
+					return fmt.Errorf("row %d: %w", r, err)
+				}
 			}
 			return nil
 		}
+	})
+}
+
+func (f *function) row(val *float64, grad, x []float64) error {
+	return graph.Guard(func() error {
+		*val = f.logp(grad, x)
+		return nil
 	})
 }
 

@@ -259,7 +259,7 @@ func TestFuncFaults(t *testing.T) {
 				clear(logp)
 				continue
 			}
-			if err == nil || !strings.Contains(err.Error(), "target: Func: panic: ") || !strings.Contains(err.Error(), c.text) {
+			if err == nil || !strings.Contains(err.Error(), "target: Func: row 0: panic: ") || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("%s, %s: error %v, want one with %q", name, c.mode, err, c.text)
 			}
 		}

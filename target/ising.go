@@ -168,7 +168,12 @@ func (m *Ising) ExactStructureFactor() (m2 float64, ok bool) {
 // length N: its expectation over the spins given x,
 //
 //	[(Σ tanh x_i)² − Σ tanh² x_i + N]/N².
+//
+// It panics if x has another length.
 func (m *Ising) StructureFactor(x []float64) float64 {
+	if len(x) != m.Dim() {
+		panic(fmt.Sprintf("target: structure factor of %d values on %d sites", len(x), m.Dim()))
+	}
 	var sum, squares float64
 	for _, v := range x {
 		t := math.Tanh(v)
@@ -183,6 +188,9 @@ func (m *Ising) StructureFactor(x []float64) float64 {
 // shape. It fails with ErrShape if the extents do not fit and with
 // ErrSettings for a nil source.
 func (m *Ising) Spins(dst, x *mat.Dense, src rand.Source) error {
+	if dst == nil || x == nil {
+		return fmt.Errorf("target: Ising: %w: nil matrix", ErrShape)
+	}
 	rows, cols := x.Dims()
 	if r, c := dst.Dims(); cols != m.Dim() || r != rows || c != cols {
 		return fmt.Errorf("target: Ising: %w: spins (%d, %d) of configurations (%d, %d), want (rows, %d)", ErrShape, r, c, rows, cols, m.Dim())

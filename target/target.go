@@ -24,7 +24,7 @@ var (
 	// fit.
 	ErrShape = graph.ErrShape
 	// ErrSettings reports a physical parameter outside its range.
-	ErrSettings = errors.New("invalid setting")
+	ErrSettings = graph.ErrSettings
 	// ErrGradient reports a gradient that differs from finite differences.
 	ErrGradient = errors.New("wrong gradient")
 )

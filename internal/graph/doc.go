@@ -1,8 +1,8 @@
 // Package graph is the one room that knows Gorgonia. It makes custom
 // operations that survive Gorgonia's merging and buffer reuse (Apply), the
-// few operations a flow needs (ops.go, rows.go, tiles.go), parameters whose
-// values live outside any graph (Param), and programs that compile a graph
-// per number of rows and run it on plain slices (Program).
+// few operations a flow needs (ops.go, rows.go, tiles.go, layer.go), and
+// programs that compile a graph per number of rows and run it on plain slices
+// (Program).
 //
 // Rules that keep it correct, each of which fails silently when broken:
 // every operation has an identity of its own, so that no two are merged; an
@@ -23,8 +23,13 @@ import (
 	_ "go4.org/unsafe/assume-no-moving-gc"
 )
 
-// ErrShape reports a node or slice whose shape is not the expected one.
-var ErrShape = errors.New("wrong shape")
+// Sentinels that the public packages share.
+var (
+	// ErrShape reports a node or slice whose shape is not the expected one.
+	ErrShape = errors.New("wrong shape")
+	// ErrSettings reports a setting outside its range.
+	ErrSettings = errors.New("invalid setting")
+)
 
 // Guard calls f and turns a panic into an error. Gorgonia panics on much
 // misuse while a graph is being built.
@@ -61,4 +66,37 @@ func Rows(x *gorgonia.Node, dim int) (int, error) {
 		return 0, fmt.Errorf("%w: node of type %v, want float64 or float32", ErrShape, dt)
 	}
 	return s[0], nil
+}
+
+// Vector checks that v, the result of what, is a (rows) vector of x's
+// precision, x being a (rows, dim) matrix.
+func Vector(what string, v, x *gorgonia.Node) error {
+	rows := x.Shape()[0]
+	if v == nil {
+		return fmt.Errorf("%s: %w: nil node, want a (%d) vector", what, ErrShape, rows)
+	}
+	if s := v.Shape(); len(s) != 1 || s[0] != rows || !v.IsVector() {
+		return fmt.Errorf("%s: %w: node of shape %v, want a (%d) vector", what, ErrShape, s, rows)
+	}
+	if v.Dtype() != x.Dtype() {
+		return fmt.Errorf("%s: %w: node of type %v, want %v", what, ErrShape, v.Dtype(), x.Dtype())
+	}
+	return nil
+}
+
+// LogProber is a log-density.
+type LogProber interface {
+	Dim() int
+	LogProb(x *gorgonia.Node) (*gorgonia.Node, error)
+}
+
+// LogProb is d.LogProb(x) with its argument and its result checked.
+func LogProb(d LogProber, x *gorgonia.Node) (p *gorgonia.Node, err error) {
+	if _, err := Rows(x, d.Dim()); err != nil {
+		return nil, fmt.Errorf("%T: %w", d, err)
+	}
+	if err := Guard(func() error { p, err = d.LogProb(x); return err }); err != nil {
+		return nil, err
+	}
+	return p, Vector(fmt.Sprintf("log-density of %T", d), p, x)
 }

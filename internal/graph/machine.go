@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 )
 
 // machine is a program compiled for one number of rows: the operations its
@@ -65,6 +66,8 @@ func newMachine(rows int, g *gorgonia.ExprGraph, roots gorgonia.Nodes) (*machine
 			s.in = make([]gorgonia.Value, len(s.args))
 		} else if s.value = n.Value(); s.value == nil {
 			return nil, fmt.Errorf("input %v has no value", n)
+		} else {
+			s.value = reheaded(s.value)
 		}
 		at[n] = len(m.steps)
 		m.steps = append(m.steps, s)
@@ -78,6 +81,17 @@ func newMachine(rows int, g *gorgonia.ExprGraph, roots gorgonia.Nodes) (*machine
 		}
 	}
 	return m, nil
+}
+
+// reheaded returns the same elements under a header of their own: built-in
+// operations transpose headers in place while they run, and a user may have
+// put one tensor into several graphs.
+func reheaded(v gorgonia.Value) gorgonia.Value {
+	d, ok := v.(*tensor.Dense)
+	if !ok || d.IsScalar() || d.IsMaterializable() {
+		return v
+	}
+	return tensor.New(tensor.Of(d.Dtype()), tensor.WithShape(d.Shape().Clone()...), tensor.WithBacking(d.Data()))
 }
 
 func (m *machine) run(in, out [][]float64) (err error) {
