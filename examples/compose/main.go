@@ -41,6 +41,11 @@ func logp(grad, phi []float64) float64 {
 // tile, an orthogonal map that is its own inverse.
 type haar struct{ matrix *bijector.Param }
 
+func newHaar() haar {
+	const a = 0.5
+	return haar{must(bijector.NewParam("haar", []float64{a, a, a, a, a, -a, a, -a, a, a, -a, -a, a, -a, -a, a}, 4, 4))}
+}
+
 func (h haar) Dim() int                  { return 4 }
 func (h haar) Params() []*bijector.Param { return nil } // nothing to train
 
@@ -63,13 +68,7 @@ func main() {
 	realNVP := func() bijector.Bijector {
 		return must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Src: src}))
 	}
-	wavelet := haar{must(bijector.NewParam("haar", []float64{
-		0.5, 0.5, 0.5, 0.5,
-		0.5, -0.5, 0.5, -0.5,
-		0.5, 0.5, -0.5, -0.5,
-		0.5, -0.5, -0.5, 0.5,
-	}, 4, 4))}
-
+	wavelet := newHaar()
 	shape := []int{l, l}
 	var layers []*bijector.Layer // fine to coarse
 	for step := 1; step < l; step *= 2 {

@@ -27,17 +27,6 @@ var (
 	red   = color.RGBA{0xc0, 0x10, 0x10, 0xff}
 )
 
-// figures saves the three figures of a run. An m2 of NaN is not known.
-func figures(m *flow.Model, h *history, traces []*trace, exact, m2 float64, o *options, src rand.Source) error {
-	if err := lossFigure(h, exact, o); err != nil {
-		return err
-	}
-	if err := m2Figure(traces, m2, o); err != nil {
-		return err
-	}
-	return sheetFigure(m, o, src)
-}
-
 func newPlot() *plot.Plot {
 	p := plot.New()
 	p.Title.Padding = vg.Points(6)

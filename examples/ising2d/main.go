@@ -7,8 +7,8 @@
 //	go run ./examples/ising2d -L 16 -steps 5000 -out out
 //
 // It prints the loss beside its exact lower bound −ln Z and ⟨m²⟩ beside its
-// exact value, and saves figures. Ctrl-C ends training early; what there is is
-// still sampled and saved.
+// exact value, and saves figures. Ctrl-C ends the phase under way (training,
+// evaluation, either sampler) and goes on with what there is.
 package main
 
 import (
@@ -20,7 +20,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"time"
@@ -107,16 +106,21 @@ func parse(args []string) (*options, error) {
 			return nil, fmt.Errorf("-%s %d: want a positive number", name, v)
 		}
 	}
+	if !(o.lr > 0) {
+		return nil, fmt.Errorf("-lr %g: want a positive learning rate", o.lr)
+	}
 	if o.chains < 2 {
 		return nil, fmt.Errorf("-chains %d: want two or more, whose spread gives the error", o.chains)
 	}
 	o.hidden = []int{}
-	for _, s := range strings.FieldsFunc(*hidden, func(r rune) bool { return r == ',' }) {
-		h, err := strconv.Atoi(s)
-		if err != nil {
-			return nil, fmt.Errorf("-hidden %s: want numbers separated by commas", *hidden)
+	if *hidden != "" { // else linear networks
+		for _, s := range strings.Split(*hidden, ",") {
+			h, err := strconv.Atoi(s)
+			if err != nil || h <= 0 {
+				return nil, fmt.Errorf("-hidden %s: want positive numbers separated by commas", *hidden)
+			}
+			o.hidden = append(o.hidden, h)
 		}
-		o.hidden = append(o.hidden, h)
 	}
 	switch *dtype {
 	case "f64":
@@ -139,14 +143,25 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
+	interrupts := newInterrupts()
+	defer interrupts.stop()
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
 		return err
+	}
+	var report *os.File // opened now: a bad path must not cost the run
+	if o.json != "" {
+		if report, err = os.Create(o.json); err != nil {
+			return err
+		}
 	}
 	exact := -ising.LogZ()
 	fmt.Printf("Ising model on a %d×%d torus at T = %.6g, %d parameters, exact bound −ln Z = %.6f\n", o.L, o.L, o.T, countParams(model), exact)
 
-	history, err := train(model, ising, o, src)
+	history, err := train(interrupts, model, ising, o, src)
 	if err != nil {
+		return err
+	}
+	if err := lossFigure(history, exact, o); err != nil {
 		return err
 	}
 	// From here on everything is float64.
@@ -154,7 +169,12 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	e, err := flow.Evaluate(context.Background(), model, ising, &flow.EvaluateSettings{Src: src})
+	ctx, done := interrupts.phase()
+	e, err := flow.Evaluate(ctx, model, ising, &flow.EvaluateSettings{Src: src})
+	done()
+	if errors.Is(err, context.Canceled) {
+		e, err = &history.last, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -162,38 +182,39 @@ func run(o *options) error {
 		Loss: e.Loss, LossErr: e.StdErr, Exact: exact, Gap: e.Loss - exact, ESS: e.ESS,
 		Steps: len(history.loss), Params: countParams(model), SecondsPerStep: history.seconds,
 	}
-	fmt.Printf("loss         %.4f ± %.4f (%d fresh samples)\n", s.Loss, s.LossErr, e.Samples)
+	fmt.Printf("loss         %.4f ± %.4f (%d samples)\n", s.Loss, s.LossErr, e.Samples)
 	fmt.Printf("exact −ln Z  %.4f\n", s.Exact)
 	fmt.Printf("gap          %.4f ± %.4f nats\n", s.Gap, s.LossErr)
 	fmt.Printf("ESS          %.3f\n", s.ESS)
 
 	m2, known := exactM2(ising, o)
-	traces, err := sample(model, ising, o, src)
+	traces, err := sample(interrupts, model, ising, o, src)
 	if err != nil {
 		return err
 	}
 	s.Latent, s.Physical = traces[0].result, traces[1].result
 	for _, t := range traces {
-		fmt.Printf("⟨m²⟩ %-8s %.4f ± %.4f, acceptance %.2f\n", t.name, t.result.M2, t.result.M2Err, t.result.Accept)
+		fmt.Printf("⟨m²⟩ %-8s %.4f ± %.4f, acceptance %.2f%s\n", t.name, t.result.M2, t.result.M2Err, t.result.Accept, t.warning())
 	}
 	if known {
 		fmt.Printf("⟨m²⟩ exact    %.4f\n", m2)
 	} else {
 		m2 = math.NaN()
 	}
-	if err := figures(model, history, traces, exact, m2, o, src); err != nil {
+	if err := m2Figure(traces, m2, o); err != nil {
+		return err
+	}
+	if err := sheetFigure(model, o, src); err != nil {
 		return err
 	}
 	s.PeakMB = peakMB()
 	fmt.Printf("%.3f s per training step, peak memory %.0f MB, figures in %s\n", s.SecondsPerStep, s.PeakMB, o.out)
-	if o.json == "" {
+	if report == nil {
 		return nil
 	}
-	data, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(o.json, append(data, '\n'), 0o666)
+	w := json.NewEncoder(report)
+	w.SetIndent("", "  ")
+	return errors.Join(w.Encode(s), report.Close())
 }
 
 // newModel is the paper's: Real NVP blocks in a MERA-like hierarchy.
@@ -236,13 +257,14 @@ func exactM2(ising *target.Ising, o *options) (float64, bool) {
 
 // history is the course of training.
 type history struct {
-	loss, err []float64 // running mean and its standard error, step by step
-	seconds   float64   // per step
+	loss, err []float64     // running mean and its standard error, step by step
+	last      flow.Estimate // the running estimate at the end
+	seconds   float64       // per step
 }
 
-func train(m *flow.Model, t target.Density, o *options, src rand.Source) (*history, error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+func train(i *interrupts, m *flow.Model, t target.Density, o *options, src rand.Source) (*history, error) {
+	ctx, done := i.phase()
+	defer done()
 	h := &history{}
 	bar := newProgress("training", o.steps)
 	start := time.Now()
@@ -250,6 +272,7 @@ func train(m *flow.Model, t target.Density, o *options, src rand.Source) (*histo
 		Steps: o.steps, Batch: o.batch, LearnRate: o.lr, Window: 20, Src: src,
 		Recorder: recorder(func(r *flow.Report) error {
 			h.loss, h.err = append(h.loss, r.Running.Loss), append(h.err, r.Running.StdErr)
+			h.last = r.Running
 			bar.step(fmt.Sprintf("loss %.4f ± %.4f", r.Running.Loss, r.Running.StdErr))
 			return nil
 		}),

@@ -21,6 +21,9 @@ func TestBadFlags(t *testing.T) {
 		{"-sweeps 0", "-sweeps 0"},
 		{"-chains 1", "-chains 1"},
 		{"-hidden 10,x", "-hidden 10,x"},
+		{"-hidden 10,,10", "-hidden 10,,10"},
+		{"-hidden 10,0", "-hidden 10,0"},
+		{"-lr 0", "-lr 0"},
 		{"-dtype f16", "-dtype f16"},
 		{"here", `"here"`},
 	} {
@@ -32,8 +35,6 @@ func TestBadFlags(t *testing.T) {
 		{"-L 5", "extent 5"},
 		{"-T 0", "temperature 0"},
 		{"-T -1", "temperature -1"},
-		{"-hidden 10,0", "hidden layer 1"},
-		{"-lr -1", "learning rate -1"},
 	} {
 		o, err := parse(append(strings.Fields(c.args), "-out", t.TempDir()))
 		if err != nil {
@@ -66,7 +67,11 @@ func TestInterrupt(t *testing.T) {
 	}
 	dir := t.TempDir()
 	go func() {
-		time.Sleep(2 * time.Second) // training has begun
+		// The handler is there before the directory is.
+		for _, err := os.Stat(filepath.Join(dir, "figures")); err != nil; _, err = os.Stat(filepath.Join(dir, "figures")) {
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
 		p, err := os.FindProcess(os.Getpid())
 		if err == nil {
 			err = p.Signal(os.Interrupt)

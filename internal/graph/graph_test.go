@@ -332,3 +332,65 @@ func TestProgramRetriesHashes(t *testing.T) {
 		t.Errorf("hopeless: %v", err)
 	}
 }
+
+// Programs may be built at the same time, also in a process that has built
+// none, and one within another.
+func TestBuildsConcurrently(t *testing.T) {
+	inner := NewProgram(tensor.Float64, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		y, err := gorgonia.Square(in[0])
+		return []*gorgonia.Node{y}, err
+	})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			p := NewProgram(tensor.Float64, []int{3}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+				if err := inner.Run(2, [][]float64{{1, 2}}, [][]float64{nil}); err != nil {
+					return nil, err
+				}
+				e := gorgonia.Must(gorgonia.Exp(in[0]))
+				y := gorgonia.Must(gorgonia.Mul(in[0], gorgonia.Must(gorgonia.Transpose(e))))
+				cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
+				d, err := Grad(cost, in[0])
+				return append(d, cost), err
+			})
+			for rows := 1; rows < 4; rows++ {
+				if err := p.Run(rows, [][]float64{make([]float64, 3*rows)}, [][]float64{nil, nil}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// One tensor of a user's may sit in graphs that run at the same time.
+func TestSharedTensor(t *testing.T) {
+	w := tensor.New(tensor.WithShape(3, 2), tensor.WithBacking([]float64{1, 2, 3, 4, 5, 6}))
+	p := NewProgram(tensor.Float64, []int{3}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		y := gorgonia.Must(gorgonia.Mul(in[0], gorgonia.NewConstant(w)))
+		cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
+		return Grad(cost, in[0])
+	})
+	x := []float64{1, -1, 2}
+	want := make([]float64, 3)
+	for i := range 3 {
+		for k := range 2 {
+			y := x[0]*float64(k+1) + x[1]*float64(k+3) + x[2]*float64(k+5)
+			want[i] += 2 * y * float64(2*i+k+1)
+		}
+	}
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for range 50 {
+				rows := g + 1
+				d := make([]float64, 3*rows)
+				if err := p.Run(rows, [][]float64{slices.Repeat(x, rows)}, [][]float64{d}); err != nil || !slices.Equal(d, slices.Repeat(want, rows)) {
+					t.Errorf("%v (%v), want rows of %v", d, err, want)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

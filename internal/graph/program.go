@@ -29,8 +29,23 @@ type Program struct {
 // maxCompiled is the number of row counts a program remembers.
 const maxCompiled = 8
 
-// building serialises the building of graphs, which races inside Gorgonia.
-var building sync.Mutex
+// prime builds a first graph: building several at once races inside Gorgonia
+// until one has been built. A lock around all building would deadlock where a
+// density evaluates another one while its graph is built.
+var prime = sync.OnceValue(func() error {
+	return Guard(func() error {
+		g := gorgonia.NewGraph()
+		x := gorgonia.NewMatrix(g, tensor.Float64, gorgonia.WithShape(2, 2), gorgonia.WithName("x"))
+		y := gorgonia.Must(gorgonia.Mul(x, gorgonia.Must(gorgonia.Exp(x))))
+		z := gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Sum(y, 1)), gorgonia.Must(gorgonia.Sum(x, 1))))
+		d, err := gorgonia.Grad(gorgonia.Must(gorgonia.Sum(z)), x)
+		if err != nil {
+			return err
+		}
+		_, err = gorgonia.Sort(g.ExactSubgraphRoots(d...))
+		return err
+	})
+})
 
 // NewProgram returns a program in the given precision, whose inputs have the
 // given numbers of columns. Nothing is built before the first run.
@@ -91,9 +106,10 @@ func (p *Program) machine(rows int) (*machine, error) {
 // compile builds the program for a number of rows. Every attempt hashes
 // otherwise.
 func (p *Program) compile(rows, attempt int) (m *machine, err error) {
-	building.Lock()
-	defer building.Unlock()
 	defer recovered(&err)
+	if err := prime(); err != nil {
+		return nil, err
+	}
 
 	g := gorgonia.NewGraph()
 	var in, roots gorgonia.Nodes

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+)
+
+// interrupts makes every Ctrl-C end the phase of the program that is under
+// way, and no more.
+type interrupts struct{ signals chan os.Signal }
+
+func newInterrupts() *interrupts {
+	i := &interrupts{make(chan os.Signal, 1)}
+	signal.Notify(i.signals, os.Interrupt)
+	return i
+}
+
+// phase returns the context of a phase; done ends it.
+func (i *interrupts) phase() (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-i.signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+func (i *interrupts) stop() { signal.Stop(i.signals) }
