@@ -42,7 +42,8 @@ var (
 )
 
 // Bijector builds the nodes of an invertible differentiable map x = g(z) on
-// rows of Dim values. Implementations must treat every row alike and must be
+// rows of Dim values. Some of Gorgonia's operations are silently wrong: see
+// docs/nodes.md before writing one, and bijectortest.Check after. Implementations must treat every row alike and must be
 // safe for concurrent use as long as parameters are not changed.
 type Bijector interface {
 	// Dim returns the number of values per row.

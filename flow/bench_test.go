@@ -3,11 +3,13 @@ package flow_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/tensor"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -15,35 +17,44 @@ import (
 // benchBatch is the number of rows that an operation of a benchmark handles.
 const benchBatch = 512
 
-// benchmark runs f for the paper's network with blocks of ten couplings and
-// hidden layers of 10, 10, 10 units.
+// benchmark runs f for the paper's network with blocks of ten couplings, on
+// lattices and with hidden layers of several sizes.
 func benchmark(b *testing.B, precisions []tensor.Dtype, f func(b *testing.B, m *flow.Model, pi *target.Ising)) {
-	for _, L := range []int{4, 8, 16} {
-		shape := []int{L, L}
-		pi := must(target.NewIsing(shape, target.CriticalTemperature()))
-		for _, dt := range precisions {
-			for _, symmetrised := range []bool{false, true} {
-				name := "plain"
-				if symmetrised {
-					name = "symmetrised"
-				}
-				b.Run(fmt.Sprintf("L=%d/hidden=10-10-10/%v/%s", L, dt, name), func(b *testing.B) {
-					h := must(flow.NewMERA(shape, realNVP(rand.NewPCG(1, 2)), nil))
-					m := must(must(flow.New(target.NewNormal(L*L), h)).Convert(dt))
+	for _, L := range []int{4, 8, 16, 32, 64} {
+		for _, hidden := range [][]int{{10, 10, 10}, {64, 64}} {
+			for _, dt := range precisions {
+				for _, symmetrised := range []bool{false, true} {
+					name := "plain"
 					if symmetrised {
-						m = must(flow.Symmetrize(m, flow.Inversion(L*L)))
+						name = "symmetrised"
 					}
-					b.ReportAllocs()
-					f(b, m, pi)
-				})
+					layers := strings.ReplaceAll(strings.Trim(fmt.Sprint(hidden), "[]"), " ", "-")
+					b.Run(fmt.Sprintf("L=%d/hidden=%s/%v/%s", L, layers, dt, name), func(b *testing.B) {
+						m := must(benchModel(L, hidden).Convert(dt))
+						if symmetrised {
+							m = must(flow.Symmetrize(m, flow.Inversion(m.Dim())))
+						}
+						b.ReportAllocs()
+						f(b, m, must(target.NewIsing([]int{L, L}, target.CriticalTemperature())))
+					})
+				}
 			}
 		}
 	}
 }
 
+func benchModel(L int, hidden []int) *flow.Model {
+	src := rand.NewPCG(1, 2)
+	h := must(flow.NewMERA([]int{L, L}, func() (bijector.Bijector, error) {
+		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 10, Hidden: hidden, Src: src})
+	}, nil))
+	return must(flow.New(target.NewNormal(h.Dim()), h))
+}
+
 var both = []tensor.Dtype{tensor.Float64, tensor.Float32}
 
 // repeat calls step once to compile, then as often as the benchmark wants.
+// Nothing but the steps is timed.
 func repeat(b *testing.B, step func() error) {
 	if err := step(); err != nil {
 		b.Fatal(err)
@@ -77,7 +88,8 @@ func BenchmarkLogProb(b *testing.B) {
 }
 
 // BenchmarkLeapfrog is the cost of a leapfrog step of as many chains: one
-// evaluation of the latent energy with its gradient.
+// evaluation of the latent energy with its gradient. An Evaluator computes in
+// float64 whatever the model does, so there is no other precision here.
 func BenchmarkLeapfrog(b *testing.B) {
 	benchmark(b, both[:1], func(b *testing.B, m *flow.Model, pi *target.Ising) {
 		e := target.NewEvaluator(flow.Latent(m, pi))

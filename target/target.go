@@ -30,6 +30,8 @@ var (
 )
 
 // Density is a log-density on rows of Dim values, possibly not normalised.
+// Some of Gorgonia's operations are silently wrong: see docs/nodes.md before
+// writing one, and CheckGrad after.
 // Implementations must treat every row alike and be safe for concurrent use.
 type Density interface {
 	// Dim returns the number of values per row.

@@ -175,7 +175,7 @@ def main():
         adam.step()
         seconds.append(time.perf_counter() - start)
     print(
-        f"torch {torch.__version__}, {a.threads} threads: {statistics.median(seconds[2:]):.4f} s per step "
+        f"torch {torch.__version__}, {a.threads} thread{'s' * (a.threads > 1)}: {statistics.median(seconds[2:]):.4f} s per step "
         f"(median of {a.steps}), peak {peak_mib():.0f} MiB, loss {loss.item():.4f}"
     )
 
