@@ -18,7 +18,7 @@ import (
 func Main(m *testing.M) {
 	name := os.Getenv("NEURALRG_KERNEL")
 	if name != "" && !slices.Contains(kernel.Variants(), name) {
-		fmt.Printf("no variant %q here, only %q\n", name, kernel.Variants())
+		fmt.Fprintf(os.Stdout, "no variant %q here, only %q\n", name, kernel.Variants())
 		os.Exit(0)
 	}
 	if name != "" {
