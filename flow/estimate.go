@@ -55,17 +55,7 @@ func (s *moments) merge(t moments) {
 	s.m2 += t.m2 + d*d*float64(s.n)*float64(t.n)/n
 	s.mean += d * float64(t.n) / n
 	s.n += t.n
-	s.lw, s.lw2 = logAddExp(s.lw, t.lw), logAddExp(s.lw2, t.lw2)
-}
-
-func logAddExp(a, b float64) float64 {
-	if a < b {
-		a, b = b, a
-	}
-	if math.IsInf(b, -1) {
-		return a
-	}
-	return a + math.Log1p(math.Exp(b-a))
+	s.lw, s.lw2 = graph.LogAddExpOf(s.lw, t.lw), graph.LogAddExpOf(s.lw2, t.lw2)
 }
 
 // estimate is NaN where there are too few samples.

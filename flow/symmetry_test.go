@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -177,7 +178,7 @@ func TestSymmetrizedDensity(t *testing.T) {
 				}
 				wantClose(t, "ln q of images", logProbs(t, m, images), logq, 1e-10)
 				for r, v := range logProbs(t, plain, images) {
-					sum[r] = logAddExp(sum[r], v)
+					sum[r] = graph.LogAddExpOf(sum[r], v)
 					if math.Abs(v-logProbs(t, plain, x)[r]) > 0.1 {
 						differ++
 					}

@@ -74,32 +74,6 @@ func waveCosine(k, n int) float64 {
 // logDet returns ln det(K+αI).
 func (c *circulant) logDet() float64 { return c.lnDet }
 
-// multiplyRows sets each of the rows of dst (rows×N, row-major) to (K+αI) times that
-// of x, by summing over neighbours. dst and x must not overlap.
-func (c *circulant) multiplyRows(dst, x []float64, rows int) {
-	c.checkRows(dst, x, rows)
-	for i, v := range x {
-		dst[i] = c.alpha * v
-	}
-	// Row-major rows one after another look like one lattice with a further axis
-	// that has no bonds, so blocks need not be told apart by row.
-	stride := c.size
-	for _, n := range c.shape {
-		block := stride
-		stride /= n
-		for start := 0; start < len(x); start += block {
-			prev := start + block - stride
-			for here := start; here < start+block; here += stride {
-				for s := range stride {
-					dst[here+s] += c.bond * x[prev+s]
-					dst[prev+s] += c.bond * x[here+s]
-				}
-				prev = here
-			}
-		}
-	}
-}
-
 // solveRows sets each of the rows of dst (rows×N, row-major) to (K+αI)⁻¹ times that
 // of x. dst and x may be the same slice. It does not allocate.
 //

@@ -96,18 +96,20 @@ func LogAddExp(a, b *gorgonia.Node) (*gorgonia.Node, error) {
 
 func logAddExp[T kernel.Float](out []T, in [][]T) error {
 	for i, a := range in[0] {
-		hi, lo := float64(a), float64(in[1][i])
-		if lo > hi {
-			hi, lo = lo, hi
-		}
-		if hi != lo { // equal infinities included
-			hi += math.Log1p(math.Exp(lo - hi))
-		} else {
-			hi += math.Ln2
-		}
-		out[i] = T(hi)
+		out[i] = T(LogAddExpOf(float64(a), float64(in[1][i])))
 	}
 	return nil
+}
+
+// LogAddExpOf returns ln(exp a + exp b).
+func LogAddExpOf(a, b float64) float64 {
+	if a < b {
+		a, b = b, a
+	}
+	if a == b { // equal infinities included
+		return a + math.Ln2
+	}
+	return a + math.Log1p(math.Exp(b-a))
 }
 
 func softmax[T kernel.Float](out []T, in [][]T) error {

@@ -74,12 +74,6 @@ func (p *Program) Run(rows int, in, out [][]float64) error {
 	return m.run(in, out)
 }
 
-// Compile builds the program for a number of rows ahead of its first run.
-func (p *Program) Compile(rows int) error {
-	_, err := p.machine(rows)
-	return err
-}
-
 func (p *Program) machine(rows int) (*machine, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
