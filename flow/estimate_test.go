@@ -41,9 +41,9 @@ func wantEstimate(t testing.TB, what string, got, want Estimate, tol float64) {
 	if got.Samples != want.Samples {
 		t.Errorf("%s: %d samples, want %d", what, got.Samples, want.Samples)
 	}
-	wantClose(t, what+": loss, error, variance, ESS, ln Z",
-		[]float64{got.Loss, got.StdErr, got.Variance, got.ESS, got.LogZ},
-		[]float64{want.Loss, want.StdErr, want.Variance, want.ESS, want.LogZ}, tol)
+	wantClose(t, what+": loss, error, variance, ESS, ln Z, its error",
+		[]float64{got.Loss, got.StdErr, got.Variance, got.ESS, got.LogZ, got.LogZErr},
+		[]float64{want.Loss, want.StdErr, want.Variance, want.ESS, want.LogZ, want.LogZErr}, tol)
 }
 
 // However samples are split and in whatever order the parts are merged, the
