@@ -14,43 +14,74 @@ const maxChunks = 16
 // must not depend on the number of processors: sums are taken chunk by chunk.
 func chunks(units int) int { return min(units, maxChunks) }
 
-// inChunks calls f for every chunk with the range of units it covers, on as
-// many goroutines as there are processors.
-func inChunks(units int, f func(chunk, from, to int)) {
+// job is work on units that can be done in any order.
+type job interface {
+	do(chunk, from, to int) // units from ≤ u < to
+}
+
+// inChunks does every chunk of a job with the range of units it covers, on as
+// many goroutines as there are processors. It does not allocate.
+func inChunks(units int, j job) {
 	n := chunks(units)
-	run := func(c int) { f(c, c*units/n, (c+1)*units/n) }
 	workers := min(n, runtime.GOMAXPROCS(0))
 	if workers <= 1 {
 		for c := range n {
-			run(c)
+			j.do(c, c*units/n, (c+1)*units/n)
 		}
 		return
 	}
-	var next atomic.Int64
-	var fault atomic.Value
-	work := func() {
-		defer func() {
-			if p := recover(); p != nil {
-				fault.CompareAndSwap(nil, &p)
-			}
-		}()
-		for c := int(next.Add(1)) - 1; c < n; c = int(next.Add(1)) - 1 {
-			run(c)
-		}
-	}
-	var wg sync.WaitGroup
+	g := gangs.Get().(*gang)
+	g.job, g.units, g.chunks = j, units, n
+	g.next.Store(0)
+	g.wg.Add(workers - 1)
+	help := g.help // go g.help() would allocate
 	for range workers - 1 {
-		wg.Go(work)
+		go help()
 	}
-	work()
-	wg.Wait()
-	if p := fault.Load(); p != nil {
-		panic(*p.(*any)) // on the caller's goroutine, where it can be recovered
+	g.work()
+	g.wg.Wait()
+	fault := g.fault.Swap(nil)
+	g.job = nil
+	gangs.Put(g)
+	if fault != nil {
+		panic(*fault) // on the caller's goroutine, where it can be recovered
+	}
+}
+
+// gang is the goroutines at work on one job.
+type gang struct {
+	job           job
+	units, chunks int
+	next          atomic.Int64 // chunk to be done
+	wg            sync.WaitGroup
+	fault         atomic.Pointer[any] // first panic
+	help          func()              // work, as another goroutine runs it
+}
+
+var gangs = sync.Pool{New: func() any {
+	g := &gang{}
+	g.help = func() {
+		defer g.wg.Done()
+		g.work()
+	}
+	return g
+}}
+
+func (g *gang) work() {
+	defer func() {
+		if p := recover(); p != nil {
+			g.fault.CompareAndSwap(nil, &p)
+		}
+	}()
+	for c := int(g.next.Add(1)) - 1; c < g.chunks; c = int(g.next.Add(1)) - 1 {
+		g.job.do(c, c*g.units/g.chunks, (c+1)*g.units/g.chunks)
 	}
 }
 
 // Rows calls f for every chunk of a batch of rows with the range it covers,
 // on as many goroutines as there are processors.
-func Rows(rows int, f func(from, to int)) {
-	inChunks(rows, func(_, from, to int) { f(from, to) })
-}
+func Rows(rows int, f func(from, to int)) { inChunks(rows, rowsJob(f)) }
+
+type rowsJob func(from, to int)
+
+func (f rowsJob) do(_, from, to int) { f(from, to) }

@@ -15,7 +15,7 @@ type Layer[T Float] struct {
 	tiles int
 
 	scratch sync.Pool // *scratch[T], one per goroutine at work
-	buffers sync.Pool // *[]T, one per call under way
+	calls   sync.Pool // *call[T], one per call under way
 }
 
 // NewLayer returns the layer on rows of n values. Each tile names tr.Dim()
@@ -33,7 +33,7 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int) *Layer[T] {
 			rest: make([]T, max(run, grad)),
 		}
 	}
-	l.buffers.New = func() any { return new([]T) }
+	l.calls.New = func() any { return &call[T]{l: l} }
 	return l
 }
 
@@ -50,31 +50,61 @@ func (l *Layer[T]) StateLen(rows int) int { return rows * (l.n + 1) }
 // Params is the number of parameters.
 func (l *Layer[T]) Params() int { return l.tr.Params() }
 
+// call is one call of Run or Grad: its arguments and what its chunks leave.
+type call[T Float] struct {
+	l       *Layer[T]
+	rows    int
+	inverse bool
+	w, in   []T
+	out     []T // of Run
+	din     []T // of Grad; nil in Run
+	dw      []T
+	dout    []T
+	partial []T // of each tile and row: log-determinants; of each chunk: dw
+}
+
+// end returns the call, without its arguments, to the pool.
+func (c *call[T]) end() {
+	*c = call[T]{l: c.l, partial: c.partial}
+	c.l.calls.Put(c)
+}
+
+func (c *call[T]) do(chunk, from, to int) {
+	s := c.l.scratch.Get().(*scratch[T])
+	defer c.l.scratch.Put(s)
+	if c.din == nil {
+		c.run(s, from, to)
+	} else {
+		c.grad(s, chunk, from, to)
+	}
+}
+
 // Run sets out to the image of the state in.
 func (l *Layer[T]) Run(out, in, w []T, rows int, inverse bool) {
 	copy(out, in)
-	buf := l.buffers.Get().(*[]T)
-	defer l.buffers.Put(buf)
-	logDets := grow(buf, l.tiles*rows)
-
-	inChunks(l.units(rows), func(_, from, to int) {
-		s := l.scratch.Get().(*scratch[T])
-		defer l.scratch.Put(s)
-		for u := from; u < to; u++ {
-			l.seat(s, u, rows)
-			l.gather(s.x, in, s)
-			clear(s.logDet)
-			l.tr.Run(s.x, s.logDet, w, inverse, s.rest)
-			l.scatter(out, s.x, s)
-			for k := range s.len {
-				logDets[s.tile[k]*rows+s.row[k]] = s.logDet[k]
-			}
-		}
-	})
+	c := l.calls.Get().(*call[T])
+	defer c.end()
+	c.rows, c.inverse, c.w, c.in, c.out = rows, inverse, w, in, out
+	logDets := grow(&c.partial, l.tiles*rows)
+	inChunks(l.units(rows), c)
 	sum := out[rows*l.n:]
 	for k := range l.tiles {
 		for r, v := range logDets[k*rows : (k+1)*rows] {
 			sum[r] += v
+		}
+	}
+}
+
+func (c *call[T]) run(s *scratch[T], from, to int) {
+	l := c.l
+	for u := from; u < to; u++ {
+		l.seat(s, u, c.rows)
+		l.gather(s.x, c.in, s)
+		clear(s.logDet)
+		l.tr.Run(s.x, s.logDet, c.w, c.inverse, s.rest)
+		l.scatter(c.out, s.x, s)
+		for k := range s.len {
+			c.partial[s.tile[k]*c.rows+s.row[k]] = s.logDet[k]
 		}
 	}
 }
@@ -85,39 +115,40 @@ func (l *Layer[T]) Run(out, in, w []T, rows int, inverse bool) {
 func (l *Layer[T]) Grad(din, dw, in, w, dout []T, rows int, inverse bool) {
 	copy(din, dout)
 	units := l.units(rows)
-	buf := l.buffers.Get().(*[]T)
-	defer l.buffers.Put(buf)
-	parts := grow(buf, chunks(units)*len(dw))
+	c := l.calls.Get().(*call[T])
+	defer c.end()
+	c.rows, c.inverse, c.w, c.in, c.din, c.dw, c.dout = rows, inverse, w, in, din, dw, dout
+	parts := grow(&c.partial, chunks(units)*len(dw))
 	clear(parts)
-	dLogDet := dout[rows*l.n:]
-
-	inChunks(units, func(chunk, from, to int) {
-		s := l.scratch.Get().(*scratch[T])
-		defer l.scratch.Put(s)
-		var part []T
-		if dw != nil {
-			part = parts[chunk*len(dw) : (chunk+1)*len(dw)]
-		}
-		for u := from; u < to; u++ {
-			l.seat(s, u, rows)
-			l.gather(s.x, in, s)
-			l.gather(s.dx, dout, s)
-			clear(s.logDet)
-			for k := range s.len {
-				s.logDet[k] = dLogDet[s.row[k]]
-			}
-			l.tr.Grad(part, s.dx, s.x, s.logDet, w, inverse, s.rest)
-			l.scatter(din, s.dx, s)
-		}
-	})
+	inChunks(units, c)
 	if dw == nil {
 		return
 	}
 	clear(dw)
-	for c := range chunks(units) {
-		for i, v := range parts[c*len(dw) : (c+1)*len(dw)] {
+	for k := range chunks(units) {
+		for i, v := range parts[k*len(dw) : (k+1)*len(dw)] {
 			dw[i] += v
 		}
+	}
+}
+
+func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
+	l := c.l
+	var part []T
+	if c.dw != nil {
+		part = c.partial[chunk*len(c.dw) : (chunk+1)*len(c.dw)]
+	}
+	dLogDet := c.dout[c.rows*l.n:]
+	for u := from; u < to; u++ {
+		l.seat(s, u, c.rows)
+		l.gather(s.x, c.in, s)
+		l.gather(s.dx, c.dout, s)
+		clear(s.logDet)
+		for k := range s.len {
+			s.logDet[k] = dLogDet[s.row[k]]
+		}
+		l.tr.Grad(part, s.dx, s.x, s.logDet, c.w, c.inverse, s.rest)
+		l.scatter(c.din, s.dx, s)
 	}
 }
 
