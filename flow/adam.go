@@ -20,10 +20,11 @@ func newAdam(rate float64, params [][]float64) *adam {
 	return a
 }
 
-func (a *adam) update(params, grads [][]float64) {
+// update makes a step at factor times the learning rate.
+func (a *adam) update(params, grads [][]float64, factor float64) {
 	a.step++
 	t := float64(a.step)
-	rate := a.rate / (1 - math.Pow(a.beta1, t))
+	rate := factor * a.rate / (1 - math.Pow(a.beta1, t))
 	norm := 1 / (1 - math.Pow(a.beta2, t))
 	for k, p := range params {
 		m, v, g := a.m[k], a.v[k], grads[k]

@@ -17,6 +17,7 @@ type Settings struct {
 	Steps     int         // of Train; required there
 	Batch     int         // samples per step, 512 by default
 	LearnRate float64     // of Adam, 1e-3 by default
+	Schedule  Schedule    // of the learning rate, constant by default
 	Window    int         // steps over which Result averages, 100 by default
 	Recorder  Recorder    // is told of every step, if not nil
 	Src       rand.Source // draws latent variables; required
@@ -153,6 +154,12 @@ func lossProgram(m *Model, t target.Density) *graph.Program {
 // step; the parameters are then those of the last good step.
 func (tr *Trainer) Step() (*Report, error) {
 	step := tr.step + 1
+	factor := 1.0
+	if tr.s.Schedule != nil {
+		if factor = tr.s.Schedule(step); !(factor >= 0) || math.IsInf(factor, 1) {
+			return nil, fmt.Errorf("flow: step %d: %w: the schedule's factor of the learning rate is %g", step, ErrSettings, factor)
+		}
+	}
 	tr.m.draw(tr.z, tr.rnd)
 	if err := tr.program.Run(tr.s.Batch, [][]float64{tr.z}, tr.out); err != nil {
 		return nil, fmt.Errorf("flow: step %d: %w", step, err)
@@ -166,7 +173,7 @@ func (tr *Trainer) Step() (*Report, error) {
 			return nil, fmt.Errorf("flow: step %d: gradient component %d: %w: %g", step, i, ErrNotFinite, g)
 		}
 	}
-	tr.adam.update(tr.params, tr.grads)
+	tr.adam.update(tr.params, tr.grads, factor)
 	tr.step = step
 	if len(tr.window) < tr.s.Window {
 		tr.window = append(tr.window, batch)
