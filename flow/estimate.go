@@ -103,7 +103,7 @@ func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettin
 		return nil, err
 	}
 	p := graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		logq, logpi, err := m.distill(in[0], t)
+		_, logq, logpi, err := m.distill(in[0], t)
 		return []*gorgonia.Node{logq, logpi}, err
 	})
 	rnd := rand.New(s.Src)
@@ -140,14 +140,14 @@ func (s *moments) addRows(logq, logpi []float64) error {
 	return nil
 }
 
-// distill maps z to ln q and ln π of x = g(z).
-func (m *Model) distill(z *gorgonia.Node, t target.Density) (logq, logpi *gorgonia.Node, err error) {
-	x, logq, err := m.generate(z)
+// distill maps z to x = g(z), ln q and ln π.
+func (m *Model) distill(z *gorgonia.Node, t target.Density) (x, logq, logpi *gorgonia.Node, err error) {
+	x, logq, err = m.generate(z)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	logpi, err = graph.LogProb(t, x)
-	return logq, logpi, err
+	return x, logq, logpi, err
 }
 
 func match(m *Model, t target.Density) error {

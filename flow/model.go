@@ -24,7 +24,7 @@ type Model struct {
 	group []Symmetry      // nil, or the whole group with the identity first
 	dtype tensor.Dtype
 
-	sample, density, encode, decode *graph.Program
+	sample, density, encode, decode, infer *graph.Program
 }
 
 // New returns the model of x = b.Forward(z), z drawn from p, in float64. It
@@ -59,6 +59,10 @@ func newModel(p target.Prior, b bijector.Bijector, group []Symmetry, dt tensor.D
 	m.encode = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		z, d, err := chain.Inverse(in[0])
 		return []*gorgonia.Node{z, d}, err
+	})
+	m.infer = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		z, logq, err := m.inferred(in[0])
+		return []*gorgonia.Node{z, logq}, err
 	})
 	m.decode = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		x, d, err := chain.Forward(in[0])
@@ -95,7 +99,7 @@ func (m *Model) Params() []*bijector.Param { return m.b.Params() }
 // LogProb maps x, (rows, Dim), to ln q(x), (rows): eq. 1, or D.1 for a
 // symmetrised model.
 func (m *Model) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
-	logq, err := m.inferred(x)
+	_, logq, err := m.inferred(x)
 	if err != nil {
 		return nil, err
 	}
@@ -120,17 +124,18 @@ func (m *Model) generate(z *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
 	return x, logq, err
 }
 
-// inferred is the bijector's ln q(x), by an inverse pass.
-func (m *Model) inferred(x *gorgonia.Node) (*gorgonia.Node, error) {
+// inferred is z = g⁻¹(x) and the bijector's ln q(x), by an inverse pass.
+func (m *Model) inferred(x *gorgonia.Node) (z, logq *gorgonia.Node, err error) {
 	z, logDet, err := m.chain.Inverse(x)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	logp, err := graph.LogProb(m.prior, z)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return graph.Combine(0, []float64{1, 1}, logp, logDet)
+	logq, err = graph.Combine(0, []float64{1, 1}, logp, logDet)
+	return z, logq, err
 }
 
 // average turns the bijector's ln q(x) into the model's: the logarithm of the
@@ -144,7 +149,7 @@ func (m *Model) average(logq, x *gorgonia.Node) (*gorgonia.Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		other, err := m.inferred(y)
+		_, other, err := m.inferred(y)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ var (
 	ErrShape     = errors.New("wrong shape")
 	ErrNotFinite = errors.New("not finite")
 	ErrSettings  = errors.New("bad argument or setting")
+	ErrWindow    = errors.New("series too short")
 )
 
 // Settings are the parameters of a sampler. A zero field means its default; Src

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/plot"
@@ -96,43 +97,111 @@ func lossFigure(h *history, exact float64, o *options) error {
 	return save(p, filepath.Join(o.out, "loss.png"))
 }
 
-// m2Figure is ⟨m²⟩ of both samplers against sweeps.
-func m2Figure(traces []*trace, m2 float64, o *options) error {
+// errorFigure is the relative error of the free energy, Fig. 3(a).
+func errorFigure(h *history, exact float64, o *options) error {
 	p := newPlot()
-	p.Title.Text = fmt.Sprintf("Hybrid Monte Carlo from a cold start, %d chains, %d leapfrog steps a sweep", o.chains, leapfrog)
-	p.X.Label.Text = "sweep"
+	p.Title.Text = fmt.Sprintf("Variational free energy of the %d×%d Ising model, T = %.4f", o.L, o.L, o.T)
+	p.X.Label.Text = "training step"
+	p.Y.Label.Text = "relative error (loss + ln Z) / ln Z"
+	var mean, low, high plotter.XYs
+	for k, v := range h.loss {
+		x, y, e := float64(k+1), (v-exact)/math.Abs(exact), h.err[k]/math.Abs(exact)
+		if !(y-e > 0) { // no place on a logarithmic axis
+			continue
+		}
+		mean = append(mean, plotter.XY{X: x, Y: y})
+		low = append(low, plotter.XY{X: x, Y: y - e})
+		high = append(high, plotter.XY{X: x, Y: y + e})
+	}
+	if len(mean) == 0 {
+		return nil
+	}
+	slices.Reverse(high)
+	band, err := plotter.NewPolygon(append(low, high...))
+	if err != nil {
+		return err
+	}
+	band.Color, band.LineStyle.Width = pale, 0
+	line, err := plotter.NewLine(mean)
+	if err != nil {
+		return err
+	}
+	line.Color, line.Width = blue, vg.Points(1.2)
+	p.Add(plotter.NewGrid(), band, line)
+	p.Legend.Add("mean of 20 steps ± standard error", line)
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, decades{}
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades{}
+	return save(p, filepath.Join(o.out, "free_energy.png"))
+}
+
+// decades marks 1, 2 and 5 times the powers of ten.
+type decades struct{}
+
+func (decades) Ticks(low, high float64) []plot.Tick {
+	var ticks []plot.Tick
+	for e := math.Floor(math.Log10(low)); e <= math.Log10(high); e++ {
+		for m := 1; m < 10; m++ {
+			v := float64(m) * math.Pow(10, e)
+			if v < low*0.999 || v > high*1.001 {
+				continue
+			}
+			t := plot.Tick{Value: v}
+			if m == 1 || m == 2 || m == 5 {
+				t.Label = strconv.FormatFloat(v, 'g', 3, 64)
+			}
+			ticks = append(ticks, t)
+		}
+	}
+	return ticks
+}
+
+// m2Figure is ⟨m²⟩ of both samplers against the leapfrog steps of each chain,
+// Fig. 3(b).
+func m2Figure(samplers []*walkers, m2 float64, o *options) error {
+	p := newPlot()
+	p.Title.Text = fmt.Sprintf("Hybrid Monte Carlo from a cold start on %d×%d sites, T = %.4f, %d chains", o.L, o.L, o.T, o.chains)
+	p.X.Label.Text = "leapfrog steps"
 	p.Y.Label.Text = "structure factor, mean of m²" // the font has no angle brackets
 	p.Add(plotter.NewGrid())
-	sweeps := 0
-	for i, t := range traces {
+	sweeps, low, high := 0, math.Inf(1), math.Inf(-1)
+	leapfrog := float64(o.leapfrog)
+	for i, w := range samplers {
 		c := []color.RGBA{blue, brown}[i]
 		points := errorPoints{}
-		every := max(1, len(t.m2)/60)
-		for k := i * every / 2; k < len(t.m2); k += every {
-			points.XYs = append(points.XYs, plotter.XY{X: float64(k + 1), Y: t.m2[k]})
-			points.YErrors = append(points.YErrors, struct{ Low, High float64 }{t.err[k], t.err[k]})
+		every := max(1, len(w.m2)/60)
+		for k := i * every / 2; k < len(w.m2); k += every {
+			points.XYs = append(points.XYs, plotter.XY{X: float64(k+1) * leapfrog, Y: w.m2[k]})
+			points.YErrors = append(points.YErrors, struct{ Low, High float64 }{w.err[k], w.err[k]})
+			low, high = min(low, w.m2[k]-w.err[k]), max(high, w.m2[k]+w.err[k])
 		}
-		sweeps = max(sweeps, len(t.m2))
+		sweeps = max(sweeps, len(w.m2))
 		dots, err := plotter.NewScatter(points)
 		if err != nil {
 			return err
 		}
 		dots.Color, dots.Radius, dots.Shape = c, vg.Points(1.8), draw.CircleGlyph{}
-		p.Add(dots)
-		p.Legend.Add(t.name+" space", dots)
-		if o.chains > 1 { // one chain has no error
-			bars, err := plotter.NewYErrorBars(points)
-			if err != nil {
-				return err
-			}
-			bars.Color, bars.CapWidth = c, vg.Points(2)
-			p.Add(bars)
+		bars, err := plotter.NewYErrorBars(points)
+		if err != nil {
+			return err
 		}
+		bars.Color, bars.CapWidth = c, vg.Points(2)
+		p.Add(dots, bars)
+		p.Legend.Add(w.name+" space", dots)
 	}
 	if !math.IsNaN(m2) {
-		line := horizontal(m2, 1, float64(sweeps))
+		line := horizontal(m2, leapfrog, float64(sweeps)*leapfrog)
 		p.Add(line)
 		p.Legend.Add(fmt.Sprintf("exact %.4f", m2), line)
+	}
+	if final := samplers[0].final; final > 0 {
+		x := (float64(final) + 0.5) * leapfrog
+		end, err := plotter.NewLine(plotter.XYs{{X: x, Y: low}, {X: x, Y: high}})
+		if err != nil {
+			return err
+		}
+		end.Color, end.Dashes = color.Gray{0x80}, []vg.Length{vg.Points(2), vg.Points(2)}
+		p.Add(end)
+		p.Legend.Add("end of training", end)
 	}
 	return save(p, filepath.Join(o.out, "m2.png"))
 }

@@ -4,7 +4,10 @@
 // latent space of the flow and, for comparison, in physical space.
 //
 //	go run ./examples/ising2d
-//	go run ./examples/ising2d -L 16 -steps 5000 -out out
+//	go run ./examples/ising2d -paper
+//
+// The latter is Fig. 3 of Li and Wang, Phys. Rev. Lett. 121, 260601 (2018):
+// the 16×16 lattice, with hybrid Monte Carlo running alongside training too.
 //
 // It prints the loss beside its exact lower bound −ln Z and ⟨m²⟩ beside its
 // exact value, and saves figures. Ctrl-C ends the phase under way (training,
@@ -27,6 +30,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/examples/internal/params"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -40,12 +44,18 @@ type options struct {
 	couplings int
 	hidden    []int
 	lr        float64
+	cosine    bool
 	symmetric bool
 	dtype     tensor.Dtype
 	seed      uint64
+	every     int
+	between   int
 	chains    int
 	sweeps    int
+	stepSize  float64
+	leapfrog  int
 	out       string
+	params    string
 	json      string
 }
 
@@ -81,6 +91,7 @@ func main() {
 func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("ising2d", flag.ContinueOnError)
+	paper := f.Bool("paper", false, "the run of the paper's Fig. 3: -L 16 -steps 5000 -lr 5e-3 -cosine -every 100 -chains 512 -sweeps 300, unless given")
 	f.IntVar(&o.L, "L", 4, "linear size of the lattice, even")
 	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature")
 	f.IntVar(&o.steps, "steps", 600, "training steps")
@@ -88,26 +99,48 @@ func parse(args []string) (*options, error) {
 	f.IntVar(&o.couplings, "couplings", 10, "affine couplings per block")
 	hidden := f.String("hidden", "10,10,10", "units of the hidden layers")
 	f.Float64Var(&o.lr, "lr", 1e-3, "learning rate")
+	f.BoolVar(&o.cosine, "cosine", false, "let the learning rate rise for 50 steps and then fall to zero")
 	f.BoolVar(&o.symmetric, "symmetric", true, "symmetrise over x → −x")
 	dtype := f.String("dtype", "f32", "precision of training, f64 or f32")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
+	f.IntVar(&o.every, "every", 0, "training steps between two runs of hybrid Monte Carlo alongside, 0 for none")
+	f.IntVar(&o.between, "between", 4, "sweeps of each such run")
 	f.IntVar(&o.chains, "chains", 128, "hybrid Monte Carlo chains")
-	f.IntVar(&o.sweeps, "sweeps", 120, "hybrid Monte Carlo sweeps of ten leapfrog steps")
+	f.IntVar(&o.sweeps, "sweeps", 120, "hybrid Monte Carlo sweeps after training")
+	f.Float64Var(&o.stepSize, "stepsize", 0.2, "hybrid Monte Carlo step size")
+	f.IntVar(&o.leapfrog, "leapfrog", 10, "leapfrog steps per sweep")
 	f.StringVar(&o.out, "out", "out", "directory for the figures")
+	f.StringVar(&o.params, "params", "", "file for the trained parameters, which examples/collective reads")
 	f.StringVar(&o.json, "json", "", "file for the results")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
+	if *paper {
+		given := map[string]bool{}
+		f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		for name, v := range map[string]string{"L": "16", "steps": "5000", "lr": "5e-3", "cosine": "true", "every": "100", "chains": "512", "sweeps": "300"} {
+			if !given[name] {
+				f.Set(name, v)
+			}
+		}
+	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
-	for name, v := range map[string]int{"steps": o.steps, "batch": o.batch, "couplings": o.couplings, "chains": o.chains, "sweeps": o.sweeps} {
+	for name, v := range map[string]int{"steps": o.steps, "batch": o.batch, "couplings": o.couplings, "chains": o.chains, "sweeps": o.sweeps,
+		"between": o.between, "leapfrog": o.leapfrog} {
 		if v <= 0 {
 			return nil, fmt.Errorf("-%s %d: want a positive number", name, v)
 		}
 	}
 	if !(o.lr > 0) {
 		return nil, fmt.Errorf("-lr %g: want a positive learning rate", o.lr)
+	}
+	if o.every < 0 {
+		return nil, fmt.Errorf("-every %d: want a positive number, or 0 for no sampling alongside", o.every)
+	}
+	if !(o.stepSize > 0) {
+		return nil, fmt.Errorf("-stepsize %g: want a positive step size", o.stepSize)
 	}
 	if o.chains < 2 {
 		return nil, fmt.Errorf("-chains %d: want two or more, whose spread gives the error", o.chains)
@@ -157,20 +190,26 @@ func run(o *options) error {
 	exact := -ising.LogZ()
 	fmt.Printf("Ising model on a %d×%d torus at T = %.6g, %d parameters, exact bound −ln Z = %.6f\n", o.L, o.L, o.T, countParams(model), exact)
 
-	history, err := train(interrupts, model, ising, o, src)
+	// Sampling and evaluation are in float64.
+	model64, err := model.Convert(tensor.Float64)
 	if err != nil {
 		return err
 	}
-	if err := lossFigure(history, exact, o); err != nil {
+	samplers := newWalkers(model64, ising, o, src)
+	history, err := train(interrupts, model, ising, samplers, o, src)
+	if err != nil {
 		return err
 	}
-	// From here on everything is float64.
-	model, err = model.Convert(tensor.Float64)
-	if err != nil {
+	if o.params != "" {
+		if err := params.Save(o.params, model); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(lossFigure(history, exact, o), errorFigure(history, exact, o)); err != nil {
 		return err
 	}
 	ctx, done := interrupts.phase()
-	e, err := flow.Evaluate(ctx, model, ising, &flow.EvaluateSettings{Src: src})
+	e, err := flow.Evaluate(ctx, model64, ising, &flow.EvaluateSettings{Src: src})
 	done()
 	if errors.Is(err, context.Canceled) {
 		e, err = &history.last, nil
@@ -188,23 +227,24 @@ func run(o *options) error {
 	fmt.Printf("ESS          %.3f\n", s.ESS)
 
 	m2, known := exactM2(ising, o)
-	traces, err := sample(interrupts, model, ising, o, src)
-	if err != nil {
-		return err
-	}
-	s.Latent, s.Physical = traces[0].result, traces[1].result
-	for _, t := range traces {
-		fmt.Printf("⟨m²⟩ %-8s %.4f ± %.4f, acceptance %.2f%s\n", t.name, t.result.M2, t.result.M2Err, t.result.Accept, t.warning())
+	for k, w := range samplers {
+		if err := w.follow(interrupts); err != nil {
+			return err
+		}
+		r, drift := w.result()
+		fmt.Printf("⟨m²⟩ %-8s %.4f ± %.4f, acceptance %.2f%s\n", w.name, r.M2, r.M2Err, r.Accept, warning(r, drift))
+		fmt.Printf("  autocorrelation time of m²: %.0f ± %.0f leapfrog steps, %.3g s\n", r.Tau, r.TauErr, r.TauSeconds)
+		*[]*sampling{&s.Latent, &s.Physical}[k] = r
 	}
 	if known {
 		fmt.Printf("⟨m²⟩ exact    %.4f\n", m2)
 	} else {
 		m2 = math.NaN()
 	}
-	if err := m2Figure(traces, m2, o); err != nil {
+	if err := m2Figure(samplers, m2, o); err != nil {
 		return err
 	}
-	if err := sheetFigure(model, o, src); err != nil {
+	if err := sheetFigure(model64, o, src); err != nil {
 		return err
 	}
 	s.PeakMB = peakMB()
@@ -262,18 +302,31 @@ type history struct {
 	seconds   float64       // per step
 }
 
-func train(i *interrupts, m *flow.Model, t target.Density, o *options, src rand.Source) (*history, error) {
+// train trains the model; every o.every steps the samplers, if any, take part.
+func train(i *interrupts, m *flow.Model, t target.Density, samplers []*walkers, o *options, src rand.Source) (*history, error) {
 	ctx, done := i.phase()
 	defer done()
 	h := &history{}
 	bar := newProgress("training", o.steps)
 	start := time.Now()
+	var schedule flow.Schedule
+	if o.cosine {
+		schedule = flow.Cosine(o.steps, min(50, o.steps/10))
+	}
 	_, err := flow.Train(ctx, m, t, &flow.Settings{
-		Steps: o.steps, Batch: o.batch, LearnRate: o.lr, Window: 20, Src: src,
+		Steps: o.steps, Batch: o.batch, LearnRate: o.lr, Schedule: schedule, Window: 20, Src: src,
 		Recorder: recorder(func(r *flow.Report) error {
 			h.loss, h.err = append(h.loss, r.Running.Loss), append(h.err, r.Running.StdErr)
 			h.last = r.Running
 			bar.step(fmt.Sprintf("loss %.4f ± %.4f", r.Running.Loss, r.Running.StdErr))
+			if o.every == 0 || r.Step%o.every != 0 {
+				return nil
+			}
+			for _, w := range samplers {
+				if err := w.run(ctx, o.between, nil); err != nil {
+					return err
+				}
+			}
 			return nil
 		}),
 	})
@@ -282,7 +335,11 @@ func train(i *interrupts, m *flow.Model, t target.Density, o *options, src rand.
 		fmt.Printf("training stopped after %d steps\n", len(h.loss))
 		err = nil
 	}
-	h.seconds = time.Since(start).Seconds() / float64(len(h.loss))
+	h.seconds = time.Since(start).Seconds()
+	for _, w := range samplers {
+		h.seconds -= w.seconds
+	}
+	h.seconds /= float64(len(h.loss))
 	return h, err
 }
 

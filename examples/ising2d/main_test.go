@@ -24,6 +24,10 @@ func TestBadFlags(t *testing.T) {
 		{"-hidden 10,,10", "-hidden 10,,10"},
 		{"-hidden 10,0", "-hidden 10,0"},
 		{"-lr 0", "-lr 0"},
+		{"-every -1", "-every -1"},
+		{"-between 0", "-between 0"},
+		{"-leapfrog 0", "-leapfrog 0"},
+		{"-stepsize 0", "-stepsize 0"},
 		{"-dtype f16", "-dtype f16"},
 		{"here", `"here"`},
 	} {
@@ -57,6 +61,22 @@ func TestRun(t *testing.T) {
 		if gap := s["gap"].(float64); !(gap > 0 && gap < 30) {
 			t.Errorf("%s: gap %v", dtype, gap)
 		}
+	}
+}
+
+// Sampling alongside training adds to the sweeps.
+func TestAlongside(t *testing.T) {
+	runFor(t, t.TempDir(), "-steps", "20", "-every", "10", "-between", "2")
+}
+
+// The preset gives way to what is given.
+func TestPaper(t *testing.T) {
+	o, err := parse(strings.Fields("-paper -steps 7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.L != 16 || o.steps != 7 || o.batch != 512 || o.every != 100 {
+		t.Errorf("L %d, steps %d, batch %d, every %d", o.L, o.steps, o.batch, o.every)
 	}
 }
 
@@ -97,7 +117,7 @@ func runFor(t *testing.T, dir string, args ...string) map[string]any {
 	if err := run(o); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"loss.png", "m2.png", "configurations.png"} {
+	for _, name := range []string{"loss.png", "free_energy.png", "m2.png", "configurations.png"} {
 		if info, err := os.Stat(filepath.Join(dir, "figures", name)); err != nil || info.Size() < 5000 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -116,7 +136,7 @@ func runFor(t *testing.T, dir string, args ...string) map[string]any {
 	}
 	for _, name := range []string{"latent", "physical"} {
 		inner := s[name].(map[string]any)
-		if keys := slices.Sorted(maps.Keys(inner)); !slices.Equal(keys, []string{"accept", "m2", "m2_err"}) {
+		if keys := slices.Sorted(maps.Keys(inner)); !slices.Equal(keys, []string{"accept", "m2", "m2_err", "tau_leapfrogs", "tau_leapfrogs_err", "tau_seconds"}) {
 			t.Errorf("%s: keys %v", name, keys)
 		}
 		if m2 := inner["m2"].(float64); !(m2 > 0.3 && m2 <= 1) {

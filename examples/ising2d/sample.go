@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -15,16 +16,15 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-const (
-	stepSize = 0.2
-	leapfrog = 10
-)
-
-// sampling is the result of one sampler.
+// sampling is the result of one sampler. Times are integrated
+// autocorrelation times of m², of all chains together.
 type sampling struct {
-	M2     number `json:"m2"`
-	M2Err  number `json:"m2_err"`
-	Accept number `json:"accept"`
+	M2         number `json:"m2"`
+	M2Err      number `json:"m2_err"`
+	Accept     number `json:"accept"`
+	Tau        number `json:"tau_leapfrogs"`
+	TauErr     number `json:"tau_leapfrogs_err"`
+	TauSeconds number `json:"tau_seconds"`
 }
 
 // number is null in JSON where it is NaN.
@@ -37,89 +37,121 @@ func (n number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(n))
 }
 
-// trace is the course of one sampler.
-type trace struct {
-	name    string
-	m2, err []float64   // mean over the chains and its standard error, sweep by sweep
-	chains  [][]float64 // of each chain, sweep by sweep
-	result  sampling
-	drift   float64 // between the halves of the sweeps that count, in standard errors
+// walkers are chains of hybrid Monte Carlo in one space, and the course of
+// ⟨m²⟩ that they measured. What lasts from one run to the next are their
+// configurations: in between, the flow may change.
+type walkers struct {
+	name     string
+	ising    *target.Ising
+	density  *target.Evaluator
+	o        *options
+	src      rand.Source
+	x        *mat.Dense                  // configurations, a row per chain
+	state    func(z, x *mat.Dense) error // of the sampler, for configurations
+	image    func(x, z *mat.Dense) error // the configurations of a state
+	m2, err  []float64                   // mean over the chains and its standard error, sweep by sweep
+	chains   [][]float64                 // of each chain, sweep by sweep
+	final    int                         // sweeps before the model was final
+	accepted float64                     // sum over sweeps of the fraction that was accepted
+	seconds  float64
 }
 
-// sample runs hybrid Monte Carlo in latent and in physical space, from the
-// same cold start and for the same number of leapfrog steps.
-func sample(i *interrupts, m *flow.Model, ising *target.Ising, o *options, src rand.Source) ([]*trace, error) {
+// newWalkers returns the chains in latent and in physical space, which start
+// at the same cold configuration.
+func newWalkers(m *flow.Model, ising *target.Ising, o *options, src rand.Source) []*walkers {
+	cold := mat.NewDense(o.chains, m.Dim(), nil)
 	// Spins all up, and x at its mean given them: (K+αI)s.
-	n := m.Dim()
-	cold, z := mat.NewDense(o.chains, n, nil), mat.NewDense(o.chains, n, nil)
-	for i := range o.chains {
-		for j := range n {
-			cold.Set(i, j, 4/o.T+ising.Alpha())
-		}
-	}
-	if err := m.Encode(z, nil, cold); err != nil {
-		return nil, err
-	}
-	x := mat.NewDense(o.chains, n, nil)
-	latent, err := follow(i, "latent", flow.Latent(m, ising), z, ising, o, src, func(z *mat.Dense) (*mat.Dense, error) {
-		return x, m.Decode(x, nil, z)
-	})
-	if err != nil {
-		return nil, err
-	}
-	physical, err := follow(i, "physical", ising, cold, ising, o, src, func(x *mat.Dense) (*mat.Dense, error) {
-		return x, nil
-	})
-	return []*trace{latent, physical}, err
+	cold.Apply(func(_, _ int, _ float64) float64 { return 4/o.T + ising.Alpha() }, cold)
+	return []*walkers{{
+		name: "latent", density: target.NewEvaluator(flow.Latent(m, ising)), x: mat.DenseCopyOf(cold),
+		// The posterior of z given x: with it every run leaves π invariant,
+		// whatever the flow is.
+		state: func(z, x *mat.Dense) error { return m.Posterior(z, nil, x, src) },
+		image: func(x, z *mat.Dense) error { return m.Decode(x, nil, z) },
+		ising: ising, o: o, src: src,
+	}, {
+		name: "physical", density: target.NewEvaluator(ising), x: cold,
+		state: func(z, x *mat.Dense) error { z.Copy(x); return nil },
+		image: func(x, z *mat.Dense) error { x.Copy(z); return nil },
+		ising: ising, o: o, src: src,
+	}}
 }
 
-// follow runs one sampler and measures ⟨m²⟩ of the configurations that its
-// states stand for.
-func follow(i *interrupts, name string, d target.Density, start *mat.Dense, ising *target.Ising, o *options, src rand.Source,
-	configurations func(state *mat.Dense) (*mat.Dense, error)) (*trace, error) {
-	s, err := hmc.New(target.NewEvaluator(d), start, &hmc.Settings{StepSize: stepSize, Leapfrog: leapfrog, Src: src})
-	if err != nil {
-		return nil, err
+// run makes sweeps and measures after each.
+func (w *walkers) run(ctx context.Context, sweeps int, visit func(accept float64)) error {
+	start := time.Now()
+	z := mat.DenseCopyOf(w.x)
+	if err := w.state(z, w.x); err != nil {
+		return err
 	}
-	t := &trace{name: name}
-	ctx, done := i.phase()
-	defer done()
-	bar := newProgress(name+" HMC", o.sweeps)
-	err = s.Run(ctx, o.sweeps, func(int) error {
-		x, err := configurations(s.X())
-		if err != nil {
+	s, err := hmc.New(w.density, z, &hmc.Settings{StepSize: w.o.stepSize, Leapfrog: w.o.leapfrog, Src: w.src})
+	if err != nil {
+		return err
+	}
+	err = s.Run(ctx, sweeps, func(int) error {
+		if err := w.image(w.x, s.X()); err != nil {
 			return err
 		}
-		m2 := make([]float64, o.chains)
+		m2 := make([]float64, w.o.chains)
 		for i := range m2 {
-			m2[i] = ising.StructureFactor(x.RawRowView(i))
+			m2[i] = w.ising.StructureFactor(w.x.RawRowView(i))
 		}
 		mean, stdErr := hmc.MeanStdErr(m2)
-		t.m2, t.err, t.chains = append(t.m2, mean), append(t.err, stdErr), append(t.chains, m2)
-		bar.step(fmt.Sprintf("acceptance %.2f", s.AcceptRate()))
+		w.m2, w.err, w.chains = append(w.m2, mean), append(w.err, stdErr), append(w.chains, m2)
+		if visit != nil {
+			visit(s.AcceptRate())
+		}
 		return nil
 	})
-	bar.done()
-	if err != nil && !errors.Is(err, context.Canceled) {
-		return nil, err
+	w.seconds += time.Since(start).Seconds()
+	if s.Sweeps() > 0 {
+		w.accepted += s.AcceptRate() * float64(s.Sweeps())
 	}
-	t.result.Accept = number(s.AcceptRate())
-	t.measure()
-	return t, nil
+	return err
 }
 
-// measure takes the mean over the sweeps but the first quarter. Chains are
-// independent: their means tell the error, provided that they have forgotten
-// where they started, which the drift between the halves of these sweeps puts
-// to the test.
-func (t *trace) measure() {
-	from := len(t.chains) / 4
-	mean, stdErr := chainMean(t.chains[from:])
-	t.result.M2, t.result.M2Err = number(mean), number(stdErr)
-	middle := (from + len(t.chains)) / 2
-	early, earlyErr := chainMean(t.chains[from:middle])
-	late, lateErr := chainMean(t.chains[middle:])
-	t.drift = (late - early) / math.Hypot(earlyErr, lateErr)
+// follow makes the sweeps after training, with a progress bar.
+func (w *walkers) follow(i *interrupts) error {
+	ctx, done := i.phase()
+	defer done()
+	bar := newProgress(w.name+" HMC", w.o.sweeps)
+	w.final = len(w.m2)
+	err := w.run(ctx, w.o.sweeps, func(accept float64) { bar.step(fmt.Sprintf("acceptance %.2f", accept)) })
+	bar.done()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return err
+}
+
+// result takes the mean over the sweeps but those made during training and
+// the first quarter of the others. Chains are independent: their means tell
+// the error, provided that they have forgotten where they started, which the
+// drift between the halves of these sweeps, in standard errors, puts to the
+// test.
+func (w *walkers) result() (r sampling, drift float64) {
+	r.Accept = number(w.accepted / float64(len(w.m2)))
+	from := w.final + (len(w.chains)-w.final)/4
+	mean, stdErr := chainMean(w.chains[from:])
+	r.M2, r.M2Err = number(mean), number(stdErr)
+	middle := (from + len(w.chains)) / 2
+	early, earlyErr := chainMean(w.chains[from:middle])
+	late, lateErr := chainMean(w.chains[middle:])
+
+	tau, tauErr := math.NaN(), math.NaN()
+	if len(w.chains)-from > 1 {
+		series := mat.NewDense(len(w.chains)-from, w.o.chains, nil)
+		for k, m2 := range w.chains[from:] {
+			series.SetRow(k, m2)
+		}
+		if t, e, err := hmc.AutocorrTime(series); err == nil {
+			tau, tauErr = t, e
+		}
+	}
+	leapfrogs := float64(w.o.leapfrog)
+	r.Tau, r.TauErr = number(tau*leapfrogs), number(tauErr*leapfrogs)
+	r.TauSeconds = number(tau * w.seconds / float64(len(w.m2)))
+	return r, (late - early) / math.Hypot(earlyErr, lateErr)
 }
 
 // chainMean is the mean over sweeps and chains, NaN without sweeps.
@@ -137,14 +169,14 @@ func chainMean(sweeps [][]float64) (mean, stdErr float64) {
 }
 
 // warning says why a result is not to be trusted.
-func (t *trace) warning() string {
+func warning(r sampling, drift float64) string {
 	switch {
-	case !(t.result.Accept > 0):
+	case !(r.Accept > 0):
 		return " (nothing accepted: not sampled)"
-	case math.IsNaN(t.drift):
+	case math.IsNaN(drift):
 		return " (too little to tell whether it is equilibrated)"
-	case math.Abs(t.drift) > 3:
-		return fmt.Sprintf(" (drifts by %.1f standard errors: not equilibrated)", t.drift)
+	case math.Abs(drift) > 3:
+		return fmt.Sprintf(" (drifts by %.1f standard errors: not equilibrated)", drift)
 	}
 	return ""
 }
