@@ -13,7 +13,8 @@
 // log-determinants are (rows) vectors in nats. A graph may be float64 or
 // float32; parameters follow.
 //
-// RealNVP is the block of the paper. Chain, Invert and Permutation compose.
+// RealNVP is the block of the paper, Orthogonal and Linear are its linear
+// limits. Chain, Invert and Permutation compose.
 // Disentangler and Decimator place a block on the tiles of a lattice, with
 // shared weights; package flow stacks them into hierarchies. Package
 // bijectortest checks any Bijector, a user's own included.

@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
 // Layer is one block placed on tiles of sites, all tiles sharing its
@@ -88,21 +89,52 @@ func (l *Layer) On(n int) (Bijector, error) {
 			}
 		}
 	}
-	if b, ok := l.block.(*RealNVP); ok {
-		return &fusedLayer{b, n, b.layer(n, l.tiles)}, nil
+	if b, ok := l.block.(fusable); ok {
+		return b.on(n, l.tiles), nil
 	}
 	return &nodeLayer{l.block, n, l.tiles}, nil
 }
 
-// fusedLayer is a Real NVP block on tiles as one operation.
+// fusable bijectors can run on tiles as one operation.
+type fusable interface {
+	on(n int, tiles [][]int) *fusedLayer
+}
+
+// fused is a transform with its parameters.
+type fused struct {
+	weights *Param
+	f64     kernel.Transform[float64]
+	f32     kernel.Transform[float32]
+}
+
+// on is the transform on tiles of a row of n values.
+func (f *fused) on(n int, tiles [][]int) *fusedLayer {
+	return &fusedLayer{f.weights, n, graph.NewLayer(f.f64, f.f32, n, tiles)}
+}
+
+// alone is the transform on whole rows.
+func (f *fused) alone() *fusedLayer {
+	return f.on(f.f64.Dim(), [][]int{identity(f.f64.Dim())})
+}
+
+// identity returns 0 … n−1.
+func identity(n int) []int {
+	row := make([]int, n)
+	for i := range row {
+		row[i] = i
+	}
+	return row
+}
+
+// fusedLayer is a transform on tiles as one operation.
 type fusedLayer struct {
-	block *RealNVP
-	n     int
-	op    *graph.Layer
+	weights *Param
+	n       int
+	op      *graph.Layer
 }
 
 func (l *fusedLayer) Dim() int         { return l.n }
-func (l *fusedLayer) Params() []*Param { return l.block.Params() }
+func (l *fusedLayer) Params() []*Param { return []*Param{l.weights} }
 
 func (l *fusedLayer) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
 	return run([]Bijector{l}, z, false)
@@ -113,7 +145,7 @@ func (l *fusedLayer) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err er
 }
 
 func (l *fusedLayer) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
-	return l.op.Apply(s, l.block.weights.Node(s), inverse)
+	return l.op.Apply(s, l.weights.Node(s), inverse)
 }
 
 // nodeLayer is any block on tiles, built from nodes.

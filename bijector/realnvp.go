@@ -9,7 +9,6 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
 
-	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
@@ -43,10 +42,8 @@ type RealNVP struct {
 	dim       int
 	couplings []kernel.Coupling
 	at        []int // offset of each coupling's parameters
-	weights   *Param
-	f64       *kernel.Affine[float64]
-	f32       *kernel.Affine[float32]
-	self      *graph.Layer
+	fused
+	self *fusedLayer
 }
 
 // NewRealNVP returns a block on rows of dim ≥ 2 values, with weights drawn so
@@ -106,11 +103,7 @@ func NewRealNVP(dim int, s *RealNVPSettings) (*RealNVP, error) {
 		return nil, err
 	}
 	b.draw(rnd)
-	row := make([]int, dim)
-	for i := range row {
-		row[i] = i
-	}
-	b.self = b.layer(dim, [][]int{row})
+	b.self = b.alone()
 	return b, nil
 }
 
@@ -229,19 +222,14 @@ func (b *RealNVP) Params() []*Param { return []*Param{b.weights} }
 
 // Forward maps z to x, eq. B.1.
 func (b *RealNVP) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
-	return run([]Bijector{b}, z, false)
+	return b.self.Forward(z)
 }
 
 // Inverse maps x to z.
 func (b *RealNVP) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
-	return run([]Bijector{b}, x, true)
+	return b.self.Inverse(x)
 }
 
 func (b *RealNVP) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
-	return b.self.Apply(s, b.weights.Node(s), inverse)
-}
-
-// layer is the block on tiles of a row of n values.
-func (b *RealNVP) layer(n int, tiles [][]int) *graph.Layer {
-	return graph.NewLayer(b.f64, b.f32, n, tiles)
+	return b.self.state(s, inverse)
 }

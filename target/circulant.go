@@ -1,6 +1,7 @@
 package target
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -28,9 +29,22 @@ type circulant struct {
 	lnDet  float64
 }
 
+// checkLattice checks that shape is a chain or a square lattice.
+func checkLattice(shape []int) error {
+	if len(shape) < 1 || len(shape) > 2 {
+		return fmt.Errorf("%w: lattice %v, want one or two extents", ErrShape, shape)
+	}
+	for _, n := range shape {
+		if n < 2 {
+			return fmt.Errorf("%w: lattice %v, want extents of 2 or more", ErrShape, shape)
+		}
+	}
+	return nil
+}
+
 // newCirculant returns K+αI for a lattice of the given extents, each at least 2, at
-// temperature T > 0. The inverse and logDet are meaningful where K+αI is positive
-// definite, α > −couplingMin(shape, T).
+// temperature T ≠ 0. The inverse and logDet are meaningful where K+αI is positive
+// definite: for T > 0 where α > −couplingMin(shape, T).
 func newCirculant(shape []int, T, alpha float64) *circulant {
 	c := &circulant{shape: slices.Clone(shape), size: 1, bond: 1 / T, alpha: alpha}
 	for _, n := range shape {

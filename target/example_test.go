@@ -111,3 +111,16 @@ func ExampleNewNormal() {
 	// Output:
 	// at the origin -2.7568, at a draw less: true
 }
+
+// The correlations of a free field fall off with its mass.
+func ExampleNewFreeField() {
+	field, err := target.NewFreeField([]int{8, 8}, 1.25)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("ln Z = %.6f\n", field.LogZ())
+	fmt.Printf("correlation with the first row: %.4f\n", field.Correlator()[:8])
+	// Output:
+	// ln Z = 8.608334
+	// correlation with the first row: [0.2340 0.0571 0.0152 0.0047 0.0025 0.0047 0.0152 0.0571]
+}

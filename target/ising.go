@@ -69,13 +69,8 @@ func NewIsingOffset(shape []int, T, alpha float64) (*Ising, error) {
 }
 
 func checkIsing(shape []int, T float64) error {
-	if len(shape) < 1 || len(shape) > 2 {
-		return fmt.Errorf("target: Ising: %w: lattice %v, want one or two extents", ErrShape, shape)
-	}
-	for _, n := range shape {
-		if n < 2 {
-			return fmt.Errorf("target: Ising: %w: lattice %v, want extents of 2 or more", ErrShape, shape)
-		}
+	if err := checkLattice(shape); err != nil {
+		return fmt.Errorf("target: Ising: %w", err)
 	}
 	if !(T > 0) || math.IsInf(T, 1) {
 		return fmt.Errorf("target: Ising: %w: temperature %g, want a positive one", ErrSettings, T)

@@ -5,8 +5,8 @@
 // (rows, Dim) gives a node (rows), in nats. Func makes one of a plain Go
 // function with its gradient, which is how an existing physics code plugs in;
 // Ising is the continuous dual of the Ising model of Li and Wang (PRL 121,
-// 260601 (2018), eq. 7) with its exact partition function. Evaluator runs any
-// density on plain slices.
+// 260601 (2018), eq. 7) with its exact partition function, and FreeField a
+// Gaussian to compare with. Evaluator runs any density on plain slices.
 package target
 
 import (

@@ -1,0 +1,131 @@
+package bijector
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"gonum.org/v1/gonum/mat"
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/kernel"
+)
+
+// Orthogonal is the map x = Q·z with an orthogonal matrix Q, of log-determinant
+// zero: a product of plane rotations (Givens), one for every pair of
+// positions, whose angles are its parameter,
+//
+//	Q = G_01 G_02 … G_12 … D,
+//
+// where D is the identity or reflects the last position. Training changes the
+// angles, not D, so that det Q = ±1 keeps its sign. An Orthogonal is safe for
+// concurrent use as long as its parameters are not changed.
+type Orthogonal struct {
+	fused
+	self *fusedLayer
+}
+
+// NewOrthogonal returns a map on rows of dim ≥ 2 values near the identity: its
+// angles are drawn normal with standard deviation 0.1, in radians, D is the
+// identity. It fails with ErrShape for a smaller dim and with ErrSettings for a
+// nil source.
+func NewOrthogonal(dim int, src rand.Source) (*Orthogonal, error) {
+	if src == nil {
+		return nil, fmt.Errorf("bijector: %w: Orthogonal needs a source of randomness", ErrSettings)
+	}
+	if dim < 2 {
+		return nil, fmt.Errorf("bijector: %w: Orthogonal of dimension %d, want 2 or more", ErrShape, dim)
+	}
+	rnd := rand.New(src)
+	angles := make([]float64, dim*(dim-1)/2)
+	for i := range angles {
+		angles[i] = 0.1 * rnd.NormFloat64()
+	}
+	return newOrthogonal(dim, angles, false)
+}
+
+// OrthogonalFrom returns the map of a given orthogonal matrix, of either sign
+// of the determinant. It fails with ErrShape unless q is square of dimension 2
+// or more, and with ErrSettings if an element of QᵀQ is further than 1e-8 from
+// that of the identity.
+func OrthogonalFrom(q mat.Matrix) (*Orthogonal, error) {
+	dim, err := square(q)
+	if err != nil || dim < 2 {
+		return nil, fmt.Errorf("bijector: Orthogonal: %w: matrix must be square of dimension 2 or more", ErrShape)
+	}
+	a := mat.DenseCopyOf(q)
+	var qtq mat.Dense
+	qtq.Mul(a.T(), a)
+	for i := range dim {
+		qtq.Set(i, i, qtq.At(i, i)-1)
+	}
+	for i, v := range qtq.RawMatrix().Data {
+		if !(math.Abs(v) <= 1e-8) {
+			return nil, fmt.Errorf("bijector: Orthogonal: %w: matrix is not orthogonal: QᵀQ is off by %.2g at (%d, %d)",
+				ErrSettings, v, i/dim, i%dim)
+		}
+	}
+	// Rotations clear the matrix below its diagonal, column by column; an
+	// orthogonal triangular matrix with a positive diagonal, which the last
+	// element need not have, is the identity.
+	var angles []float64
+	for j := range dim {
+		for i := j + 1; i < dim; i++ {
+			angle := math.Atan2(a.At(i, j), a.At(j, j))
+			s, c := math.Sincos(angle)
+			for k := range dim {
+				u, v := a.At(j, k), a.At(i, k)
+				a.Set(j, k, c*u+s*v)
+				a.Set(i, k, c*v-s*u)
+			}
+			angles = append(angles, angle)
+		}
+	}
+	return newOrthogonal(dim, angles, a.At(dim-1, dim-1) < 0)
+}
+
+// square returns the dimension of a square matrix.
+func square(m mat.Matrix) (dim int, err error) {
+	if m == nil {
+		return 0, fmt.Errorf("%w: nil matrix", ErrShape)
+	}
+	r, c := m.Dims()
+	if r != c || r < 1 {
+		return 0, fmt.Errorf("%w: matrix is (%d, %d)", ErrShape, r, c)
+	}
+	return r, nil
+}
+
+func newOrthogonal(dim int, angles []float64, flip bool) (*Orthogonal, error) {
+	w, err := NewParam("orthogonal", angles, len(angles))
+	if err != nil {
+		return nil, err
+	}
+	b := &Orthogonal{fused: fused{w, kernel.NewRotations[float64](dim, flip), kernel.NewRotations[float32](dim, flip)}}
+	b.self = b.alone()
+	return b, nil
+}
+
+// Dim returns the number of values per row.
+func (b *Orthogonal) Dim() int { return b.f64.Dim() }
+
+// Params returns the one parameter, the angles of the pairs of positions
+// (0, 1), (0, 2), …, (1, 2), … in radians, a vector.
+func (b *Orthogonal) Params() []*Param { return []*Param{b.weights} }
+
+// Matrix returns Q as it is now; it is a copy.
+func (b *Orthogonal) Matrix() *mat.Dense { return matrixOf(&b.fused) }
+
+// Forward maps z to Q·z.
+func (b *Orthogonal) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return b.self.Forward(z)
+}
+
+// Inverse maps x to Qᵀ·x.
+func (b *Orthogonal) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return b.self.Inverse(x)
+}
+
+func (b *Orthogonal) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+	return b.self.state(s, inverse)
+}

@@ -1,0 +1,54 @@
+package flow_test
+
+import (
+	"fmt"
+	"log"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/flow"
+)
+
+// How far correlations can reach on a ring of 64 sites: in proportion to the
+// depth without decimation, exponentially with it (paper, Fig. 2(a)). Both
+// networks have two layers per unit of depth.
+func ExampleHierarchy_Cone() {
+	src := rand.NewPCG(1, 2)
+	block := func() (bijector.Bijector, error) { return bijector.NewLinear(2, src) }
+	fmt.Println("depth TEBD MERA")
+	for depth := 1; depth <= 5; depth++ {
+		s := &flow.NetworkSettings{Depth: depth}
+		tebd, err := flow.NewTEBD([]int{64}, block, s)
+		if err != nil {
+			log.Fatal(err)
+		}
+		mera, err := flow.NewMERA([]int{64}, block, s)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%5d %4d %4d\n", depth, reach(tebd), reach(mera))
+	}
+	// Output:
+	// depth TEBD MERA
+	//     1    3    3
+	//     2    7    9
+	//     3   11   21
+	//     4   15   32
+	//     5   19   32
+}
+
+// reach is the largest distance on a ring of two sites whose cones overlap.
+func reach(h *flow.Hierarchy) int {
+	n := h.Dim()
+	far := 0
+	for i := range n {
+		cone := h.Cone(i)
+		for j := range i {
+			if slices.ContainsFunc(h.Cone(j), func(z int) bool { return slices.Contains(cone, z) }) {
+				far = max(far, min(i-j, n-i+j))
+			}
+		}
+	}
+	return far
+}
