@@ -1,0 +1,292 @@
+// Command scan trains networks of every depth at a range of temperatures of the
+// two-dimensional Ising model and compares their free energies with the exact
+// ones: Figs. S1 and S2 of Li and Wang, Phys. Rev. Lett. 121, 260601 (2018).
+//
+//	go run ./examples/scan -L 8
+//	go run ./examples/scan -L 16 -cell 3
+//
+// A cell is one depth at one temperature. Networks are not symmetrised; the
+// penalty α·KL(q(x) ‖ q(−x)) of App. E takes the place of that. A cell starts from
+// the parameters of the next higher temperature if that has been trained. Every
+// cell that is done leaves a file in the directory -out and is not made again;
+// with -cell i, from 0, one machine of many makes one cell, and a last run
+// without it draws the figures. Ctrl-C stops at once and leaves the cells that
+// are done.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gonum.org/v1/gonum/mat"
+	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/examples/internal/params"
+	"github.com/neuralrg/neuralrg/flow"
+	"github.com/neuralrg/neuralrg/target"
+)
+
+type options struct {
+	settings
+	temps []float64 // from high to low
+	cell  int
+	out   string
+}
+
+// settings are what all cells of a scan have in common.
+type settings struct {
+	L         int     `json:"L"`
+	First     int     `json:"first"` // steps of a cell without a predecessor
+	Steps     int     `json:"steps"` // of any other
+	Batch     int     `json:"batch"`
+	Couplings int     `json:"couplings"`
+	Rate      float64 `json:"rate"`
+	Alpha     float64 `json:"alpha"`
+	Seed      uint64  `json:"seed"`
+}
+
+// cell is the result for one depth and temperature; energies are in nats.
+type cell struct {
+	Depth    int       `json:"depth"`
+	T        float64   `json:"T"`
+	Warm     bool      `json:"warm"` // started from another cell
+	Loss     float64   `json:"loss"`
+	StdErr   float64   `json:"std_err"`
+	Exact    float64   `json:"exact"` // −ln Z
+	Variance float64   `json:"variance"`
+	Seconds  float64   `json:"seconds"`
+	Sample   []float64 `json:"sample"` // one configuration x
+	Settings settings  `json:"settings"`
+}
+
+// relative is the relative error of the free energy and its standard error.
+func (c *cell) relative() (v, stdErr float64) {
+	return (c.Loss - c.Exact) / math.Abs(c.Exact), c.StdErr / math.Abs(c.Exact)
+}
+
+func main() {
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer stop()
+		err = run(ctx, o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "scan:", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string) (*options, error) {
+	o := &options{}
+	f := flag.NewFlagSet("scan", flag.ContinueOnError)
+	f.IntVar(&o.L, "L", 8, "linear size of the lattice, a power of two")
+	temps := f.String("temps", "2.0,2.1,2.2,2.3,2.4,2.5,2.6,2.7", "temperatures")
+	f.IntVar(&o.First, "first", 1000, "training steps of a cell that starts from nothing")
+	f.IntVar(&o.Steps, "steps", 400, "training steps of a cell that starts from another")
+	f.IntVar(&o.Batch, "batch", 512, "configurations per step")
+	f.IntVar(&o.Couplings, "couplings", 10, "affine couplings per block")
+	f.Float64Var(&o.Rate, "lr", 3e-3, "largest learning rate, which falls to zero in every cell")
+	f.Float64Var(&o.Alpha, "alpha", 1, "factor of KL(q(x) ‖ q(−x)) in the loss")
+	f.Uint64Var(&o.Seed, "seed", 1, "seed of all randomness")
+	f.IntVar(&o.cell, "cell", -1, "make this cell alone, from 0; no figures")
+	f.StringVar(&o.out, "out", "out/scan", "directory for results and figures")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	for name, v := range map[string]int{"first": o.First, "steps": o.Steps, "batch": o.Batch, "couplings": o.Couplings} {
+		if v <= 0 {
+			return nil, fmt.Errorf("-%s %d: want a positive number", name, v)
+		}
+	}
+	if o.L < 2 || o.L&(o.L-1) != 0 {
+		return nil, fmt.Errorf("-L %d: want a power of two", o.L)
+	}
+	for _, s := range strings.Split(*temps, ",") {
+		T, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(T > 0) || slices.Contains(o.temps, T) {
+			return nil, fmt.Errorf("-temps %s: want different positive numbers separated by commas", *temps)
+		}
+		o.temps = append(o.temps, T)
+	}
+	slices.Sort(o.temps)
+	slices.Reverse(o.temps)
+	if o.cell < -1 || o.cell >= o.cells() {
+		return nil, fmt.Errorf("-cell %d: want one of 0 to %d", o.cell, o.cells()-1)
+	}
+	return o, nil
+}
+
+// depths is the number of scales of the deepest network.
+func (o *options) depths() int {
+	n := 0
+	for l := o.L; l > 1; l /= 2 {
+		n++
+	}
+	return n
+}
+
+func (o *options) cells() int { return o.depths() * len(o.temps) }
+
+// at is the depth of a cell and the index of its temperature.
+func (o *options) at(cell int) (depth, temp int) {
+	return 1 + cell/len(o.temps), cell % len(o.temps)
+}
+
+func (o *options) file(depth, temp int, kind string) string {
+	return filepath.Join(o.out, fmt.Sprintf("depth%d-T%g.%s", depth, o.temps[temp], kind))
+}
+
+func run(ctx context.Context, o *options) error {
+	if err := os.MkdirAll(o.out, 0o777); err != nil {
+		return err
+	}
+	if o.cell >= 0 {
+		_, err := make1(ctx, o, o.cell)
+		return err
+	}
+	var cells []*cell
+	for i := range o.cells() {
+		c, err := make1(ctx, o, i)
+		if err != nil {
+			return err
+		}
+		cells = append(cells, c)
+	}
+	table(cells, o)
+	return errors.Join(errorFigure(cells, o), sampleFigure(cells, o))
+}
+
+// make1 reads a cell, or trains it and writes it.
+func make1(ctx context.Context, o *options, i int) (*cell, error) {
+	depth, temp := o.at(i)
+	name := o.file(depth, temp, "json")
+	if c, err := read(name); err == nil {
+		if c.Settings != o.settings {
+			return nil, fmt.Errorf("%s: made with other settings; use another -out", name)
+		}
+		return c, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	start := time.Now()
+	src := rand.NewPCG(o.Seed, uint64(i))
+	T := o.temps[temp]
+	ising, err := target.NewIsing([]int{o.L, o.L}, T)
+	if err != nil {
+		return nil, err
+	}
+	block := func() (bijector.Bijector, error) {
+		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: o.Couplings, Src: src})
+	}
+	h, err := flow.NewMERA([]int{o.L, o.L}, block, &flow.NetworkSettings{Depth: depth})
+	if err != nil {
+		return nil, err
+	}
+	m, err := flow.New(target.NewNormal(h.Dim()), h)
+	if err != nil {
+		return nil, err
+	}
+	c := &cell{Depth: depth, T: T, Exact: -ising.LogZ(), Settings: o.settings}
+	steps := o.First
+	if temp > 0 {
+		switch err := params.Load(o.file(depth, temp-1, "params"), m); {
+		case err == nil:
+			c.Warm, steps = true, o.Steps
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+	}
+	fast, err := m.Convert(tensor.Float32)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Printf("cell %d of %d: depth %d, T = %g, %d steps from %s\n", i, o.cells(), depth, T, steps,
+		map[bool]string{true: "the next higher temperature", false: "scratch"}[c.Warm])
+	if _, err := flow.Train(ctx, fast, ising, &flow.Settings{
+		Steps: steps, Batch: o.Batch, LearnRate: o.Rate, Schedule: flow.Cosine(steps, steps/20), InversionKL: o.Alpha, Src: src,
+	}); err != nil {
+		return nil, err
+	}
+	e, err := flow.Evaluate(ctx, m, ising, &flow.EvaluateSettings{Src: src})
+	if err != nil {
+		return nil, err
+	}
+	c.Loss, c.StdErr, c.Variance = e.Loss, e.StdErr, e.Variance
+	x := mat.NewDense(1, m.Dim(), nil)
+	if err := m.Sample(x, nil, src); err != nil {
+		return nil, err
+	}
+	c.Sample, c.Seconds = x.RawRowView(0), time.Since(start).Seconds()
+	v, stdErr := c.relative()
+	fmt.Printf("  relative error of the free energy %.5f ± %.5f, %.0f s\n", v, stdErr, c.Seconds)
+	// The result last: where it is, the parameters are too.
+	if err := params.Save(o.file(depth, temp, "params"), m); err != nil {
+		return nil, err
+	}
+	return c, c.write(name)
+}
+
+func read(name string) (*cell, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	c := &cell{}
+	if err := json.Unmarshal(data, c); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(c.Sample) != c.Settings.L*c.Settings.L {
+		return nil, fmt.Errorf("%s: a configuration of %d sites for L = %d", name, len(c.Sample), c.Settings.L)
+	}
+	return c, nil
+}
+
+// write makes a file that is there whole or not at all.
+func (c *cell) write(name string) error {
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(name+".part", data, 0o666); err != nil {
+		return err
+	}
+	return os.Rename(name+".part", name)
+}
+
+// table prints the relative errors, the deepest network first.
+func table(cells []*cell, o *options) {
+	fmt.Printf("relative error of the free energy, L = %d\n%7s", o.L, "depth")
+	for k := range o.temps {
+		fmt.Printf("  T=%-7g", o.temps[len(o.temps)-1-k])
+	}
+	fmt.Println()
+	for depth := o.depths(); depth >= 1; depth-- {
+		fmt.Printf("%7d", depth)
+		for k := range o.temps {
+			v, _ := cells[depth*len(o.temps)-1-k].relative()
+			fmt.Printf("  %.6f ", v)
+		}
+		fmt.Println()
+	}
+}
