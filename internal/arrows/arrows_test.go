@@ -26,11 +26,13 @@ var allowed = map[string][]string{
 	"target":                     {"internal/graph", "internal/kernel"},
 	"flow":                       {"bijector", "target", "internal/graph", "internal/kernel"},
 	"hmc":                        {},
+	"mi":                         {},
 }
 
 // without lists dependencies, direct or not, that a package must stay clear of.
 var without = map[string][]string{
 	"hmc":             {"gorgonia.org/"},
+	"mi":              {"gorgonia.org/"},
 	"internal/kernel": {"gorgonia.org/", "gonum.org/"},
 }
 
