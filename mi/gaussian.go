@@ -9,8 +9,8 @@ import (
 
 // Gaussian returns the total correlation of normal variables with the given
 // covariance or correlation matrix, −½ ln det R: for two variables their mutual
-// information, −½ ln(1−ρ²). The error wraps ErrShape for an empty matrix and
-// ErrDegenerate for one that is not positive definite.
+// information, −½ ln(1−ρ²). The error wraps ErrShape for an empty matrix,
+// ErrNotFinite, and ErrDegenerate for one that is not positive definite.
 func Gaussian(sigma mat.Symmetric) (float64, error) {
 	if sigma == nil || sigma.SymmetricDim() == 0 {
 		return 0, fmt.Errorf("mi: %w: no covariance", ErrShape)
@@ -67,6 +67,13 @@ func logDet(sigma mat.Symmetric, group []int) (float64, error) {
 			}
 		}
 		sigma = some
+	}
+	for i := range sigma.SymmetricDim() {
+		for j := range i + 1 {
+			if v := sigma.At(i, j); math.IsNaN(v) || math.IsInf(v, 0) {
+				return 0, fmt.Errorf("mi: %w: covariance (%d, %d) is %g", ErrNotFinite, i, j, v)
+			}
+		}
 	}
 	var c mat.Cholesky
 	if !c.Factorize(sigma) {

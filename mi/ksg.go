@@ -189,7 +189,8 @@ func (e *estimator) pair(x, y *column) (float64, error) {
 
 // tree finds neighbours in maximum norm among the samples of several columns.
 type tree struct {
-	points []point
+	scale  float64 // a power of two that brings coordinates near 1: squares must not overflow
+	points []point // scaled
 	tree   *kdtree.Tree
 }
 
@@ -202,10 +203,16 @@ type point struct {
 func newTree(group []*column) *tree {
 	n, dims := len(group[0].v), len(group)
 	t := &tree{points: make([]point, n)}
+	largest := 0.0
+	for _, c := range group {
+		largest = max(largest, -c.sorted[0], c.sorted[n-1])
+	}
+	_, exponent := math.Frexp(largest)
+	t.scale = math.Ldexp(1, max(-1000, min(1000, -exponent)))
 	for i := range t.points {
 		t.points[i] = point{i, make([]float64, dims)}
 		for d, c := range group {
-			t.points[i].at[d] = c.v[i]
+			t.points[i].at[d] = t.scale * c.v[i]
 		}
 	}
 	t.tree = kdtree.New(points(slices.Clone(t.points)), false)
@@ -242,7 +249,7 @@ func (t *tree) nearest(sample, k, dims int) []neighbour {
 		if q.sample == sample {
 			continue
 		}
-		near = append(near, neighbour{distance(p.at[:dims], q.at[:dims]), distance(p.at[dims:], q.at[dims:])})
+		near = append(near, neighbour{distance(p.at[:dims], q.at[:dims]) / t.scale, distance(p.at[dims:], q.at[dims:]) / t.scale})
 	}
 	return near[:k]
 }
@@ -251,6 +258,7 @@ func (t *tree) nearest(sample, k, dims int) []neighbour {
 // at the radius too.
 func (t *tree) count(sample int, radius float64, strict bool) int {
 	p := t.points[sample]
+	radius *= t.scale
 	low, high := make([]float64, len(p.at)), make([]float64, len(p.at))
 	for d, v := range p.at {
 		// The search leaves out what is on the border: go a little beyond.

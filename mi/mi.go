@@ -48,7 +48,7 @@ type Settings struct {
 	K int
 	// Method is KSG1 by default.
 	Method Method
-	// Raw leaves the columns as they are. By default each is brought to mean 0
+	// Raw leaves the scales of the columns as they are. By default each is brought to mean 0
 	// and variance 1: mutual information does not depend on scale, but its
 	// estimate does where scales within a group differ a lot.
 	Raw bool
@@ -227,12 +227,12 @@ func columns(name string, x *mat.Dense, s *Settings) ([]*column, error) {
 			v[i] /= scale
 		}
 		mean, std := stat.MeanStdDev(v, nil)
-		factor, shift := scale, 0.0
-		if !s.Raw {
-			factor, shift = 1/std, mean
+		factor := 1 / std
+		if s.Raw {
+			factor = scale
 		}
 		for i, u := range v {
-			v[i] = (u - shift) * factor
+			v[i] = (u - mean) * factor
 			if noise > 0 {
 				v[i] += noise * std * factor * rnd.NormFloat64()
 			}

@@ -103,51 +103,45 @@ func errorFigure(h *history, exact float64, o *options) error {
 	p.Title.Text = fmt.Sprintf("Variational free energy of the %d×%d Ising model, T = %.4f", o.L, o.L, o.T)
 	p.X.Label.Text = "training step"
 	p.Y.Label.Text = "relative error (loss + ln Z) / ln Z"
-	var mean, low, high plotter.XYs
+	var mean plotter.XYs
+	low, high := math.Inf(1), math.Inf(-1)
 	for k, v := range h.loss {
-		x, y, e := float64(k+1), (v-exact)/math.Abs(exact), h.err[k]/math.Abs(exact)
-		if !(y-e > 0) { // no place on a logarithmic axis
-			continue
+		if v > exact { // else no place on a logarithmic axis
+			y := math.Log10((v - exact) / math.Abs(exact))
+			mean = append(mean, plotter.XY{X: float64(k + 1), Y: y})
+			low, high = min(low, y), max(high, y)
 		}
-		mean = append(mean, plotter.XY{X: x, Y: y})
-		low = append(low, plotter.XY{X: x, Y: y - e})
-		high = append(high, plotter.XY{X: x, Y: y + e})
 	}
 	if len(mean) == 0 {
 		return nil
 	}
-	slices.Reverse(high)
-	band, err := plotter.NewPolygon(append(low, high...))
-	if err != nil {
-		return err
-	}
-	band.Color, band.LineStyle.Width = pale, 0
 	line, err := plotter.NewLine(mean)
 	if err != nil {
 		return err
 	}
 	line.Color, line.Width = blue, vg.Points(1.2)
-	p.Add(plotter.NewGrid(), band, line)
-	p.Legend.Add("mean of 20 steps ± standard error", line)
-	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, decades{}
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades{}
+	p.Add(plotter.NewGrid(), line)
+	p.Legend.Add("mean of 20 steps", line)
+	p.Y.Tick.Marker = decades{}
+	p.Y.Min, p.Y.Max = low-0.1, high+0.1
 	return save(p, filepath.Join(o.out, "free_energy.png"))
 }
 
-// decades marks 1, 2 and 5 times the powers of ten.
+// decades marks an axis of decimal logarithms with the numbers themselves: 1, 2
+// and 5 times powers of ten, more of them if there are few.
 type decades struct{}
 
 func (decades) Ticks(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
-	for e := math.Floor(math.Log10(low)); e <= math.Log10(high); e++ {
+	for e := math.Floor(low); e <= high; e++ {
 		for m := 1; m < 10; m++ {
-			v := float64(m) * math.Pow(10, e)
-			if v < low*0.999 || v > high*1.001 {
+			v := e + math.Log10(float64(m))
+			if v < low || v > high {
 				continue
 			}
 			t := plot.Tick{Value: v}
-			if m == 1 || m == 2 || m == 5 {
-				t.Label = strconv.FormatFloat(v, 'g', 3, 64)
+			if m == 1 || m == 2 || m == 5 || high < low+1 {
+				t.Label = strconv.FormatFloat(math.Pow(10, v), 'g', 1, 64)
 			}
 			ticks = append(ticks, t)
 		}

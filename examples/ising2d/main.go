@@ -91,7 +91,7 @@ func main() {
 func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("ising2d", flag.ContinueOnError)
-	paper := f.Bool("paper", false, "the run of the paper's Fig. 3: -L 16 -steps 5000 -lr 5e-3 -cosine -every 100 -chains 512 -sweeps 300, unless given")
+	paper := f.Bool("paper", false, "the run of the paper's Fig. 3: -L 16 -steps 5000 -lr 5e-3 -cosine -every 100 -chains 512 -sweeps 500, unless given")
 	f.IntVar(&o.L, "L", 4, "linear size of the lattice, even")
 	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature")
 	f.IntVar(&o.steps, "steps", 600, "training steps")
@@ -118,7 +118,7 @@ func parse(args []string) (*options, error) {
 	if *paper {
 		given := map[string]bool{}
 		f.Visit(func(f *flag.Flag) { given[f.Name] = true })
-		for name, v := range map[string]string{"L": "16", "steps": "5000", "lr": "5e-3", "cosine": "true", "every": "100", "chains": "512", "sweeps": "300"} {
+		for name, v := range map[string]string{"L": "16", "steps": "5000", "lr": "5e-3", "cosine": "true", "every": "100", "chains": "512", "sweeps": "500"} {
 			if !given[name] {
 				f.Set(name, v)
 			}

@@ -47,9 +47,10 @@ func errorFigure(cells []*cell, o *options) error {
 			if !(v-e > 0) { // no place on a logarithmic axis
 				continue
 			}
-			points.XYs = append(points.XYs, plotter.XY{X: c.T, Y: v})
-			points.YErrors = append(points.YErrors, struct{ Low, High float64 }{e, e})
-			low, high = min(low, v-e), max(high, v+e)
+			y, down, up := math.Log10(v), math.Log10(v-e), math.Log10(v+e)
+			points.XYs = append(points.XYs, plotter.XY{X: c.T, Y: y})
+			points.YErrors = append(points.YErrors, struct{ Low, High float64 }{y - down, up - y})
+			low, high = min(low, down), max(high, up)
 		}
 		if len(points.XYs) == 0 {
 			continue
@@ -71,27 +72,28 @@ func errorFigure(cells []*cell, o *options) error {
 	if math.IsInf(low, 1) {
 		return nil
 	}
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades{}
-	p.Y.Min, p.Y.Max = low/1.15, high*1.15
+	p.Y.Tick.Marker = decades{}
+	p.Y.Min, p.Y.Max = low-0.1, high+0.1
 	img := vgimg.NewWith(vgimg.UseWH(6*vg.Inch, 4*vg.Inch), vgimg.UseDPI(150))
 	p.Draw(draw.Crop(draw.New(img), 8, -8, 8, -8))
 	return write(img, filepath.Join(o.out, "free_energy.png"))
 }
 
-// decades marks the powers of ten and labels 1, 2 and 5 times them.
+// decades marks an axis of decimal logarithms with the numbers themselves: 1, 2
+// and 5 times powers of ten, more of them if there are few.
 type decades struct{}
 
 func (decades) Ticks(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
-	for e := math.Floor(math.Log10(low)); e <= math.Log10(high); e++ {
+	for e := math.Floor(low); e <= high; e++ {
 		for m := 1; m < 10; m++ {
-			v := float64(m) * math.Pow(10, e)
+			v := e + math.Log10(float64(m))
 			if v < low || v > high {
 				continue
 			}
 			t := plot.Tick{Value: v}
-			if m == 1 || m == 2 || m == 5 {
-				t.Label = strconv.FormatFloat(v, 'g', 3, 64)
+			if m == 1 || m == 2 || m == 5 || high < low+1 {
+				t.Label = strconv.FormatFloat(math.Pow(10, v), 'g', 1, 64)
 			}
 			ticks = append(ticks, t)
 		}
