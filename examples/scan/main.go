@@ -190,14 +190,15 @@ func make1(ctx context.Context, o *options, i int) (*cell, error) {
 		return nil, err
 	}
 	start := time.Now()
-	src := rand.NewPCG(o.Seed, uint64(i))
+	// Blocks draw their bipartitions: those of one depth must be the same.
+	network, src := rand.NewPCG(o.Seed, 1<<32+uint64(depth)), rand.NewPCG(o.Seed, uint64(i))
 	T := o.temps[temp]
 	ising, err := target.NewIsing([]int{o.L, o.L}, T)
 	if err != nil {
 		return nil, err
 	}
 	block := func() (bijector.Bijector, error) {
-		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: o.Couplings, Src: src})
+		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: o.Couplings, Src: network})
 	}
 	h, err := flow.NewMERA([]int{o.L, o.L}, block, &flow.NetworkSettings{Depth: depth})
 	if err != nil {

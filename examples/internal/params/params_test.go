@@ -15,13 +15,13 @@ import (
 func model(t *testing.T, couplings int, seed uint64) *flow.Model {
 	t.Helper()
 	src := rand.NewPCG(seed, 0)
-	h, err := flow.NewMERA([]int{4}, func() (bijector.Bijector, error) {
-		return bijector.NewRealNVP(2, &bijector.RealNVPSettings{Couplings: couplings, Src: src})
+	h, err := flow.NewMERA([]int{8}, func() (bijector.Bijector, error) {
+		return bijector.NewRealNVP(2, &bijector.RealNVPSettings{Couplings: couplings, Hidden: []int{3}, Src: src})
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := flow.New(target.NewNormal(4), h)
+	m, err := flow.New(target.NewNormal(8), h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,10 @@ func model(t *testing.T, couplings int, seed uint64) *flow.Model {
 
 func TestSaveLoad(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "params")
-	a, b := model(t, 2, 1), model(t, 2, 2)
+	a, b := model(t, 2, 1), model(t, 2, 1)
+	for _, p := range b.Params() {
+		clear(p.Value().Float64s())
+	}
 	if err := Save(name, a); err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +47,11 @@ func TestSaveLoad(t *testing.T) {
 	}
 	if err := Load(name, model(t, 4, 1)); err == nil {
 		t.Error("loaded into another architecture")
+	}
+	// Another seed most likely draws other bipartitions.
+	other := model(t, 2, 2)
+	if err := Load(name, other); err == nil {
+		t.Error("loaded into other bipartitions")
 	}
 	whole, err := os.ReadFile(name)
 	if err != nil {
