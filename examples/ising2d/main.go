@@ -233,7 +233,11 @@ func run(o *options) error {
 		}
 		r, drift := w.result()
 		fmt.Printf("⟨m²⟩ %-8s %.4f ± %.4f, acceptance %.2f%s\n", w.name, r.M2, r.M2Err, r.Accept, warning(r, drift))
-		fmt.Printf("  autocorrelation time of m²: %.0f ± %.0f leapfrog steps, %.3g s\n", r.Tau, r.TauErr, r.TauSeconds)
+		if math.IsNaN(float64(r.Tau)) {
+			fmt.Println("  autocorrelation time of m²: too long for so few sweeps to tell")
+		} else {
+			fmt.Printf("  autocorrelation time of m²: %.0f ± %.0f leapfrog steps, %.3g s\n", r.Tau, r.TauErr, r.TauSeconds)
+		}
 		*[]*sampling{&s.Latent, &s.Physical}[k] = r
 	}
 	if known {
