@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 
 	"gonum.org/v1/gonum/mat"
@@ -15,6 +14,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
+
+	"github.com/neuralrg/neuralrg/examples/internal/figure"
 )
 
 // responseFigure is Fig. 4(a): a map of the lattice for each latent variable.
@@ -35,7 +36,7 @@ func responseFigure(response *mat.Dense, latents []int, o *options) error {
 		p.Title.Text = fmt.Sprintf("mean of ∂z/∂x, latent variable %d", z)
 		p.Title.TextStyle.Font.Size = font.Length(10)
 		p.HideAxes()
-		heat := plotter.NewHeatMap(field{response.RawRowView(k), o.L}, colours.Palette(255))
+		heat := plotter.NewHeatMap(figure.Lattice{Values: response.RawRowView(k), L: o.L}, colours.Palette(255))
 		heat.Min, heat.Max = -largest, largest
 		p.Add(heat)
 		left, bottom := vg.Length(k%2)*panel, vg.Length(1-k/2%2)*panel
@@ -44,7 +45,7 @@ func responseFigure(response *mat.Dense, latents []int, o *options) error {
 		}})
 	}
 	bar(c, colours, "response, dimensionless", 2*panel+6, 2*panel+0.85*vg.Inch, 2*panel)
-	return write(img, filepath.Join(o.out, "response.png"))
+	return figure.Write(img, filepath.Join(o.out, "response.png"))
 }
 
 // informationFigure is Figs. 4(b) and (c), each with a scale of its own.
@@ -76,7 +77,7 @@ func informationFigure(latent, physical *mat.SymDense, o *options) error {
 		}})
 		bar(c, colours, "nats", left+panel, left+panel+scale-4, panel)
 	}
-	return write(img, filepath.Join(o.out, "information.png"))
+	return figure.Write(img, filepath.Join(o.out, "information.png"))
 }
 
 // bar draws a colour scale between two abscissas.
@@ -90,17 +91,6 @@ func bar(c draw.Canvas, colours palette.ColorMap, label string, left, right, hei
 	}})
 }
 
-// field is a configuration on the lattice.
-type field struct {
-	x []float64
-	l int
-}
-
-func (f field) Dims() (c, r int)   { return f.l, f.l }
-func (f field) X(c int) float64    { return float64(c) }
-func (f field) Y(r int) float64    { return float64(r) }
-func (f field) Z(c, r int) float64 { return f.x[r*f.l+c] }
-
 // pairs is a matrix without its diagonal.
 type pairs struct{ m *mat.SymDense }
 
@@ -112,16 +102,4 @@ func (p pairs) Z(c, r int) float64 {
 		return math.NaN()
 	}
 	return p.m.At(r, c)
-}
-
-func write(img *vgimg.Canvas, name string) error {
-	file, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(file); err != nil {
-		file.Close()
-		return err
-	}
-	return file.Close()
 }

@@ -5,10 +5,8 @@ import (
 	"image/color"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/plot"
@@ -18,6 +16,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 
+	"github.com/neuralrg/neuralrg/examples/internal/figure"
 	"github.com/neuralrg/neuralrg/flow"
 )
 
@@ -42,19 +41,7 @@ func save(p *plot.Plot, name string) error {
 	const width, height, margin = 6 * vg.Inch, 4 * vg.Inch, 8
 	img := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(150))
 	p.Draw(draw.Crop(draw.New(img), margin, -margin, margin, -margin))
-	return write(img, name)
-}
-
-func write(img *vgimg.Canvas, name string) error {
-	file, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(file); err != nil {
-		file.Close()
-		return err
-	}
-	return file.Close()
+	return figure.Write(img, name)
 }
 
 // lossFigure is the loss against its exact lower bound.
@@ -122,31 +109,9 @@ func errorFigure(h *history, exact float64, o *options) error {
 	line.Color, line.Width = blue, vg.Points(1.2)
 	p.Add(plotter.NewGrid(), line)
 	p.Legend.Add("mean of 20 steps", line)
-	p.Y.Tick.Marker = decades{}
+	p.Y.Tick.Marker = figure.Decades{}
 	p.Y.Min, p.Y.Max = low-0.1, high+0.1
 	return save(p, filepath.Join(o.out, "free_energy.png"))
-}
-
-// decades marks an axis of decimal logarithms with the numbers themselves: 1, 2
-// and 5 times powers of ten, more of them if there are few.
-type decades struct{}
-
-func (decades) Ticks(low, high float64) []plot.Tick {
-	var ticks []plot.Tick
-	for e := math.Floor(low); e <= high; e++ {
-		for m := 1; m < 10; m++ {
-			v := e + math.Log10(float64(m))
-			if v < low || v > high {
-				continue
-			}
-			t := plot.Tick{Value: v}
-			if m == 1 || m == 2 || m == 5 || high < low+1 {
-				t.Label = strconv.FormatFloat(math.Pow(10, v), 'g', 1, 64)
-			}
-			ticks = append(ticks, t)
-		}
-	}
-	return ticks
 }
 
 // m2Figure is ⟨m²⟩ of both samplers against the leapfrog steps of each chain,
@@ -244,7 +209,7 @@ func sheetFigure(m *flow.Model, o *options, src rand.Source) error {
 	right := width - 0.85*vg.Inch
 	field.Draw(draw.Crop(c, 0.1*vg.Inch, right-width-0.2*vg.Inch, 0.1*vg.Inch, -0.1*vg.Inch))
 	scale.Draw(draw.Crop(c, right, -0.1*vg.Inch, 0.1*vg.Inch, -0.4*vg.Inch))
-	return write(img, filepath.Join(o.out, "configurations.png"))
+	return figure.Write(img, filepath.Join(o.out, "configurations.png"))
 }
 
 // sheet lays configurations out on a grid, with a gap of one site between them.

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
-	"os"
 	"path/filepath"
-	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -15,6 +13,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
+
+	"github.com/neuralrg/neuralrg/examples/internal/figure"
 )
 
 // colours tell depths apart, the shallowest first.
@@ -72,33 +72,11 @@ func errorFigure(cells []*cell, o *options) error {
 	if math.IsInf(low, 1) {
 		return nil
 	}
-	p.Y.Tick.Marker = decades{}
+	p.Y.Tick.Marker = figure.Decades{}
 	p.Y.Min, p.Y.Max = low-0.1, high+0.1
 	img := vgimg.NewWith(vgimg.UseWH(6*vg.Inch, 4*vg.Inch), vgimg.UseDPI(150))
 	p.Draw(draw.Crop(draw.New(img), 8, -8, 8, -8))
-	return write(img, filepath.Join(o.out, "free_energy.png"))
-}
-
-// decades marks an axis of decimal logarithms with the numbers themselves: 1, 2
-// and 5 times powers of ten, more of them if there are few.
-type decades struct{}
-
-func (decades) Ticks(low, high float64) []plot.Tick {
-	var ticks []plot.Tick
-	for e := math.Floor(low); e <= high; e++ {
-		for m := 1; m < 10; m++ {
-			v := e + math.Log10(float64(m))
-			if v < low || v > high {
-				continue
-			}
-			t := plot.Tick{Value: v}
-			if m == 1 || m == 2 || m == 5 || high < low+1 {
-				t.Label = strconv.FormatFloat(math.Pow(10, v), 'g', 1, 64)
-			}
-			ticks = append(ticks, t)
-		}
-	}
-	return ticks
+	return figure.Write(img, filepath.Join(o.out, "free_energy.png"))
 }
 
 // sampleFigure is Fig. S2: a configuration of every cell.
@@ -122,7 +100,7 @@ func sampleFigure(cells []*cell, o *options) error {
 		p.Title.Text = fmt.Sprintf("depth %d, T = %g", depth, c.T)
 		p.Title.TextStyle.Font.Size = font.Length(8)
 		p.HideAxes()
-		heat := plotter.NewHeatMap(field{c.Sample, o.L}, scale.Palette(255))
+		heat := plotter.NewHeatMap(figure.Lattice{Values: c.Sample, L: o.L}, scale.Palette(255))
 		heat.Min, heat.Max = -largest, largest
 		p.Add(heat)
 		left, bottom := vg.Length(len(o.temps)-1-temp)*panel, height-vg.Length(depth)*panel
@@ -137,27 +115,5 @@ func sampleFigure(cells []*cell, o *options) error {
 	p.Draw(draw.Canvas{Canvas: canvas, Rectangle: vg.Rectangle{
 		Min: vg.Point{X: width + 4, Y: 6}, Max: vg.Point{X: width + bar - 4, Y: height - 18},
 	}})
-	return write(img, filepath.Join(o.out, "samples.png"))
-}
-
-type field struct {
-	x []float64
-	l int
-}
-
-func (f field) Dims() (c, r int)   { return f.l, f.l }
-func (f field) X(c int) float64    { return float64(c) }
-func (f field) Y(r int) float64    { return float64(r) }
-func (f field) Z(c, r int) float64 { return f.x[r*f.l+c] }
-
-func write(img *vgimg.Canvas, name string) error {
-	file, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(file); err != nil {
-		file.Close()
-		return err
-	}
-	return file.Close()
+	return figure.Write(img, filepath.Join(o.out, "samples.png"))
 }
