@@ -42,6 +42,9 @@ func (c *Chain) Dim() int { return c.bs[0].Dim() }
 // Params returns the parameters of all elements, each once.
 func (c *Chain) Params() []*Param { return slices.Clone(c.params) }
 
+// Bijectors returns the elements, in the order in which Forward applies them.
+func (c *Chain) Bijectors() []Bijector { return slices.Clone(c.bs) }
+
 // Forward applies the elements in order.
 func (c *Chain) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
 	return run(c.bs, z, false)
@@ -63,6 +66,9 @@ func Invert(b Bijector) Bijector {
 	}
 	return inverted{b}
 }
+
+// Inverted returns the bijector whose inverse i is.
+func (i inverted) Inverted() Bijector { return i.Bijector }
 
 func (i inverted) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
 	return i.Bijector.Inverse(z)
@@ -97,6 +103,9 @@ func (p *Permutation) Dim() int { return len(p.perm) }
 
 // Params returns none.
 func (p *Permutation) Params() []*Param { return nil }
+
+// Perm returns perm, where x_i = z_perm[i].
+func (p *Permutation) Perm() []int { return slices.Clone(p.perm) }
 
 // Forward maps z to x_i = z_perm[i].
 func (p *Permutation) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {

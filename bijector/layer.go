@@ -60,6 +60,10 @@ func (l *Layer) Block() Bijector { return l.block }
 // Tiles returns the sites of each tile.
 func (l *Layer) Tiles() [][]int { return cloneTiles(l.tiles) }
 
+// Keep returns the positions whose outputs live on after a decimator; nil for
+// a disentangler, of which all do.
+func (l *Layer) Keep() []int { return slices.Clone(l.keep) }
+
 // Decimated returns the sites that do not live on after this layer, in the
 // order of tiles; none for a disentangler.
 func (l *Layer) Decimated() []int {

@@ -24,7 +24,9 @@ import (
 // concurrent use as long as its parameters are not changed.
 type Linear struct {
 	fused
-	self *fusedLayer
+	self     *fusedLayer
+	perm     []int
+	negative []bool
 }
 
 // NewLinear returns a map on rows of dim ≥ 1 values near the identity: the
@@ -90,7 +92,7 @@ func newLinear(lu []float64, perm []int, negative []bool) (*Linear, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Linear{fused: fused{w, kernel.NewLU[float64](perm, negative), kernel.NewLU[float32](perm, negative)}}
+	b := &Linear{fused: fused{w, kernel.NewLU[float64](perm, negative), kernel.NewLU[float32](perm, negative)}, perm: perm, negative: negative}
 	b.self = b.alone()
 	return b, nil
 }
@@ -101,6 +103,18 @@ func (b *Linear) Dim() int { return b.f64.Dim() }
 // Params returns the one parameter, a (Dim, Dim) matrix: L below the
 // diagonal, U above it and d on it.
 func (b *Linear) Params() []*Param { return []*Param{b.weights} }
+
+// SignedPermutation returns what is fixed at construction, P with the signs of
+// the diagonal of U in its columns. LinearFrom of it is a map that differs
+// from this one in its parameter alone.
+func (b *Linear) SignedPermutation() *mat.Dense {
+	unit := make([]float64, b.Dim()*b.Dim())
+	c, err := newLinear(unit, b.perm, b.negative)
+	if err != nil {
+		return nil // the dimension is known to be positive
+	}
+	return c.Matrix()
+}
 
 // Matrix returns W as it is now; it is a copy.
 func (b *Linear) Matrix() *mat.Dense { return matrixOf(&b.fused) }

@@ -32,6 +32,7 @@ import (
 	"errors"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
 // Errors are wrapped with what was wrong and where.
@@ -46,4 +47,7 @@ var (
 	ErrSettings = graph.ErrSettings
 	// ErrNotFinite reports a loss or gradient that is NaN or infinite.
 	ErrNotFinite = errors.New("not finite")
+	// ErrCheckpoint reports a file that is damaged, of another version, or that
+	// does not fit what is to be restored from it.
+	ErrCheckpoint = safetensors.ErrFormat
 )

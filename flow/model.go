@@ -22,6 +22,7 @@ type Model struct {
 	b     bijector.Bijector
 	chain *bijector.Chain // b alone, which checks what it returns
 	group []Symmetry      // nil, or the whole group with the identity first
+	gens  []Symmetry      // generators of the group
 	dtype tensor.Dtype
 
 	sample, density, encode, decode, infer *graph.Program
@@ -36,15 +37,15 @@ func New(p target.Prior, b bijector.Bijector) (*Model, error) {
 	if p.Dim() != b.Dim() || b.Dim() < 1 {
 		return nil, fmt.Errorf("flow: %w: prior of dimension %d, bijector of dimension %d", ErrShape, p.Dim(), b.Dim())
 	}
-	return newModel(p, b, nil, tensor.Float64)
+	return newModel(p, b, nil, nil, tensor.Float64)
 }
 
-func newModel(p target.Prior, b bijector.Bijector, group []Symmetry, dt tensor.Dtype) (*Model, error) {
+func newModel(p target.Prior, b bijector.Bijector, group, gens []Symmetry, dt tensor.Dtype) (*Model, error) {
 	chain, err := bijector.NewChain(b)
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{prior: p, b: b, chain: chain, group: group, dtype: dt}
+	m := &Model{prior: p, b: b, chain: chain, group: group, gens: gens, dtype: dt}
 	program := func(build graph.Builder) *graph.Program {
 		return graph.NewProgram(dt, []int{p.Dim()}, build)
 	}
@@ -78,7 +79,7 @@ func (m *Model) Convert(dt tensor.Dtype) (*Model, error) {
 	if dt != tensor.Float64 && dt != tensor.Float32 {
 		return nil, fmt.Errorf("flow: %w: type %v, want float64 or float32", ErrSettings, dt)
 	}
-	return newModel(m.prior, m.b, m.group, dt)
+	return newModel(m.prior, m.b, m.group, m.gens, dt)
 }
 
 // Dtype returns the precision of the model's arithmetic.

@@ -2,12 +2,16 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -25,16 +29,37 @@ type Settings struct {
 	LearnRate   float64     // of Adam, 1e-3 by default
 	Schedule    Schedule    // of the learning rate, constant by default
 	InversionKL float64     // α ≥ 0 of the penalty α·KL(q(x) ‖ q(−x)), 0 by default
+	ClipNorm    float64     // bound of the gradient's Euclidean norm, to which longer ones are scaled; 0 for none
+	MaxScale    float64     // bound of |scale| in Real NVP couplings, so that none stretches by more than exp(MaxScale); 0 for none
+	OnFault     FaultPolicy // what to do about a batch that fails, FaultStop by default
+	MaxFaults   int         // batches in a row that may fail, 100 by default
 	Window      int         // steps over which Result averages, 100 by default
 	Recorder    Recorder    // is told of every step, if not nil
 	Src         rand.Source // draws latent variables; required
 }
+
+// FaultPolicy says what a trainer does about a fault: a batch whose ln q, ln π
+// or gradient is NaN or infinite, or at which the target fails. No policy lets
+// one reach the parameters.
+type FaultPolicy int
+
+const (
+	// FaultStop ends training with an error at the first fault.
+	FaultStop FaultPolicy = iota
+	// FaultSkip drops the batch and draws another, until Settings.MaxFaults
+	// of them in a row have failed.
+	FaultSkip
+	// FaultShrink does the same and halves the learning rate, which every good
+	// step brings back by 1 % until it is what it was.
+	FaultShrink
+)
 
 // Report is the outcome of one training step.
 type Report struct {
 	Step     int      // from 1
 	Estimate          // from the batch of this step, before its update
 	Running  Estimate // from the batches of the last Settings.Window steps
+	Faults   int      // batches that were dropped so far
 }
 
 // Recorder is told of every training step as it ends; it may use the model. An
@@ -47,7 +72,8 @@ type Recorder interface {
 // Settings.Window steps, in the course of which the model still changed.
 // Evaluate judges the final model.
 type Result struct {
-	Steps int // made
+	Steps  int // made
+	Faults int // batches that were dropped
 	Estimate
 }
 
@@ -62,7 +88,10 @@ type Trainer struct {
 	params   [][]float64
 	adam     *adam
 	step     int
-	window   []moments // of the last steps, a ring
+	faults   int
+	shrink   float64         // factor of the learning rate after faults
+	scales   []*mat.VecDense // of couplings, where they are bounded
+	window   []moments       // of the last steps, a ring
 	z        []float64
 	logq     []float64
 	logpi    []float64
@@ -82,7 +111,7 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	if s == nil || s.Src == nil {
 		return nil, fmt.Errorf("flow: %w: training needs a source of randomness", ErrSettings)
 	}
-	tr := &Trainer{m: m, s: *s, rnd: rand.New(s.Src)}
+	tr := &Trainer{m: m, s: *s, rnd: rand.New(s.Src), shrink: 1}
 	if tr.s.Batch == 0 {
 		tr.s.Batch = 512
 	}
@@ -92,7 +121,14 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	if tr.s.Window == 0 {
 		tr.s.Window = 100
 	}
+	if tr.s.MaxFaults == 0 {
+		tr.s.MaxFaults = 100
+	}
 	switch {
+	case !(tr.s.ClipNorm >= 0) || !(tr.s.MaxScale >= 0):
+		return nil, fmt.Errorf("flow: %w: ClipNorm %g and MaxScale %g, want positive numbers, or 0 for none", ErrSettings, s.ClipNorm, s.MaxScale)
+	case tr.s.OnFault < FaultStop || tr.s.OnFault > FaultShrink || tr.s.MaxFaults < 0:
+		return nil, fmt.Errorf("flow: %w: OnFault %d, MaxFaults %d", ErrSettings, s.OnFault, s.MaxFaults)
 	case tr.s.Batch < 0:
 		return nil, fmt.Errorf("flow: %w: batch of %d", ErrSettings, s.Batch)
 	case !(tr.s.LearnRate > 0) || math.IsInf(tr.s.LearnRate, 1):
@@ -120,6 +156,16 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	tr.z = make([]float64, tr.s.Batch*m.Dim())
 	tr.logq, tr.logpi = make([]float64, tr.s.Batch), make([]float64, tr.s.Batch)
 	tr.out = append([][]float64{tr.logq, tr.logpi}, tr.grads...)
+	if tr.s.MaxScale > 0 {
+		_, e := encode(m)
+		for _, b := range e.found {
+			if b, ok := b.(*bijector.RealNVP); ok {
+				for _, c := range b.Couplings() {
+					tr.scales = append(tr.scales, c.Scale)
+				}
+			}
+		}
+	}
 	tr.program = lossProgram(m, t, tr.s.InversionKL)
 	return tr, nil
 }
@@ -175,12 +221,16 @@ func lossProgram(m *Model, t target.Density, alpha float64) *graph.Program {
 }
 
 // Step draws a batch, computes its loss and gradient and updates the
-// parameters.
+// parameters; under FaultSkip and FaultShrink it draws batches until one is
+// good.
 //
-// If ln q, ln π or the gradient is NaN or infinite, or the target fails, it
-// returns an error, wrapping ErrNotFinite in the former case and naming the
-// step; the parameters are then those of the last good step.
-func (tr *Trainer) Step() (*Report, error) {
+// When it fails the error wraps ErrNotFinite if ln q, ln π or the gradient was
+// NaN or infinite, the target's own error if that failed, and names the step
+// and, as far as it can tell, the layer and the coupling. The parameters are
+// those of the last good step.
+func (tr *Trainer) Step() (*Report, error) { return tr.advance(context.Background()) }
+
+func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 	step := tr.step + 1
 	factor := 1.0
 	if tr.s.Schedule != nil {
@@ -188,33 +238,78 @@ func (tr *Trainer) Step() (*Report, error) {
 			return nil, fmt.Errorf("flow: step %d: %w: the schedule's factor of the learning rate is %g", step, ErrSettings, factor)
 		}
 	}
-	tr.m.draw(tr.z, tr.rnd)
-	if err := tr.program.Run(tr.s.Batch, [][]float64{tr.z}, tr.out); err != nil {
-		return nil, fmt.Errorf("flow: step %d: %w", step, err)
-	}
-	batch := newMoments()
-	if err := batch.addRows(tr.logq, tr.logpi); err != nil {
-		return nil, fmt.Errorf("flow: step %d: %w", step, err)
-	}
-	for i, g := range tr.gradient {
-		if math.IsNaN(g) || math.IsInf(g, 0) {
-			return nil, fmt.Errorf("flow: step %d: gradient component %d: %w: %g", step, i, ErrNotFinite, g)
+	var batch moments
+	for failed := 0; ; {
+		var err error
+		if batch, err = tr.gradients(); err == nil {
+			break
+		}
+		if tr.s.OnFault == FaultStop {
+			return nil, fmt.Errorf("flow: step %d: %w", step, tr.explain(err))
+		}
+		if failed++; failed > tr.s.MaxFaults {
+			return nil, fmt.Errorf("flow: step %d: %d batches in a row failed, the last: %w", step, failed, tr.explain(err))
+		}
+		tr.faults++
+		if tr.s.OnFault == FaultShrink {
+			tr.shrink = max(tr.shrink/2, 1e-6)
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("flow: training stopped after step %d: %w", tr.step, err)
 		}
 	}
-	tr.adam.update(tr.params, tr.grads, factor)
+	if norm := floats.Norm(tr.gradient, 2); tr.s.ClipNorm > 0 && norm > tr.s.ClipNorm {
+		floats.Scale(tr.s.ClipNorm/norm, tr.gradient)
+	}
+	tr.adam.update(tr.params, tr.grads, factor*tr.shrink)
+	for _, s := range tr.scales {
+		for i := range s.Len() {
+			s.SetVec(i, min(max(s.AtVec(i), -tr.s.MaxScale), tr.s.MaxScale))
+		}
+	}
+	tr.shrink = min(1, tr.shrink*1.01)
 	tr.step = step
 	if len(tr.window) < tr.s.Window {
 		tr.window = append(tr.window, batch)
 	} else {
 		tr.window[(step-1)%tr.s.Window] = batch
 	}
-	r := &Report{Step: step, Estimate: batch.estimate(), Running: tr.running()}
+	r := &Report{Step: step, Estimate: batch.estimate(), Running: tr.running(), Faults: tr.faults}
 	if tr.s.Recorder != nil {
 		if err := tr.s.Recorder.Record(r); err != nil {
 			return r, fmt.Errorf("flow: step %d: recorder: %w", step, err)
 		}
 	}
 	return r, nil
+}
+
+// gradients draws a batch and computes its loss and gradient.
+func (tr *Trainer) gradients() (moments, error) {
+	tr.m.draw(tr.z, tr.rnd)
+	batch := newMoments()
+	if err := tr.program.Run(tr.s.Batch, [][]float64{tr.z}, tr.out); err != nil {
+		return batch, err
+	}
+	if err := batch.addRows(tr.logq, tr.logpi); err != nil {
+		return batch, err
+	}
+	for i, g := range tr.gradient {
+		if math.IsNaN(g) || math.IsInf(g, 0) {
+			return batch, fmt.Errorf("gradient component %d%s: %w: %g", i, tr.m.owner(i), ErrNotFinite, g)
+		}
+	}
+	return batch, nil
+}
+
+// explain adds to an error where numbers that are not finite come from.
+func (tr *Trainer) explain(err error) error {
+	if !errors.Is(err, ErrNotFinite) {
+		return err
+	}
+	if at := tr.m.origin(tr.z); at != "" {
+		return fmt.Errorf("%w; %s", err, at)
+	}
+	return err
 }
 
 func (tr *Trainer) running() Estimate {
@@ -226,7 +321,7 @@ func (tr *Trainer) running() Estimate {
 }
 
 // Result returns the outcome so far.
-func (tr *Trainer) Result() *Result { return &Result{tr.step, tr.running()} }
+func (tr *Trainer) Result() *Result { return &Result{tr.step, tr.faults, tr.running()} }
 
 // Run makes the given number of steps. It stops with the context's error,
 // wrapped, when ctx is done between two of them.
@@ -241,7 +336,7 @@ func (tr *Trainer) Run(ctx context.Context, steps int) error {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("flow: training stopped after step %d: %w", tr.step, err)
 		}
-		if _, err := tr.Step(); err != nil {
+		if _, err := tr.advance(ctx); err != nil {
 			return err
 		}
 	}

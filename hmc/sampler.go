@@ -2,6 +2,8 @@ package hmc
 
 import (
 	"context"
+	"encoding"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -24,6 +26,9 @@ type Sampler struct {
 	logp    []float64   // what LogProb returns
 
 	sweeps, accepted, divergent int
+
+	failed int    // sweeps in a row at which the density failed
+	mark   []byte // state of the source before the sweep
 }
 
 // New makes a sampler of d whose chains start at the rows of x0, (chains, Dim),
@@ -74,18 +79,19 @@ func New(d LogDensity, x0 *mat.Dense, s *Settings) (*Sampler, error) {
 // own. It calls LogProbGrad once per leapfrog step.
 //
 // An error or a panic of the density is returned as an error that names the
-// sweep and leapfrog step. The chains are then where the last complete sweep
-// left them; only the source has moved on.
+// sweep and leapfrog step, unless Settings.MaxFaults makes it a rejection of all
+// trajectories. After an error the chains are where the last complete sweep
+// left them, and so is the source, if it is an encoding.BinaryAppender and
+// BinaryUnmarshaler like those of math/rand/v2; any other has moved on.
 func (s *Sampler) Sweep() error { return s.sweep(context.Background()) }
 
 // Run makes n sweeps and calls visit, unless it is nil, after each with the
 // number of the sweep in this run, from 0 to n−1.
 //
 // It stops at the first error: of a sweep, of visit, or of ctx, which is looked
-// at before every leapfrog step. The error wraps its cause, and the chains are
-// where the last complete sweep left them. As a sweep cut short has used random
-// numbers, a run stopped by ctx and taken up again samples the same density but
-// not by the same numbers. A negative n or a nil ctx is ErrSettings.
+// at before every leapfrog step. The error wraps its cause, and the sampler is
+// as after the last complete sweep, as Sweep says: a run stopped by ctx and taken
+// up again is the same run. A negative n or a nil ctx is ErrSettings.
 func (s *Sampler) Run(ctx context.Context, n int, visit func(sweep int) error) error {
 	if ctx == nil {
 		return fmt.Errorf("hmc: nil context: %w", ErrSettings)
@@ -143,6 +149,9 @@ func (s *Sampler) sweep(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("hmc: sweep %d: %w", s.sweeps, err)
 	}
+	if err := s.markSource(); err != nil {
+		return fmt.Errorf("hmc: sweep %d: state of the source: %w", s.sweeps, err)
+	}
 	eps := s.settings.StepSize * (1 + s.settings.Jitter*(2*s.rnd.Float64()-1))
 	s.trial.begin(&s.now)
 	for i := range s.kinetic {
@@ -152,18 +161,49 @@ func (s *Sampler) sweep(ctx context.Context) error {
 		}
 		s.kinetic[i] = s.trial.kinetic(i)
 	}
-	for step := range s.settings.Leapfrog {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("hmc: sweep %d, leapfrog step %d: %w", s.sweeps, step, err)
+	failed := false
+	for step := 0; step < s.settings.Leapfrog && !failed; step++ {
+		err := ctx.Err()
+		if err == nil {
+			if err = s.trial.leapfrog(s.density, eps, &s.now); err == nil {
+				continue
+			}
+			if s.failed < s.settings.MaxFaults {
+				failed = true
+				continue
+			}
 		}
-		if err := s.trial.leapfrog(s.density, eps, &s.now); err != nil {
-			return fmt.Errorf("hmc: sweep %d, leapfrog step %d: %w", s.sweeps, step, err)
-		}
+		return fmt.Errorf("hmc: sweep %d, leapfrog step %d: %w", s.sweeps, step, errors.Join(err, s.rewind()))
+	}
+	s.failed++
+	if !failed {
+		s.failed = 0
 	}
 	for i := range s.kinetic {
-		s.settle(i, s.rnd.Float64())
+		u := s.rnd.Float64()
+		if failed {
+			s.divergent++
+			continue
+		}
+		s.settle(i, u)
 	}
 	s.sweeps++
+	return nil
+}
+
+// markSource remembers the state of the source, if that can be.
+func (s *Sampler) markSource() (err error) {
+	if src, ok := s.settings.Src.(encoding.BinaryAppender); ok {
+		s.mark, err = src.AppendBinary(s.mark[:0])
+	}
+	return err
+}
+
+// rewind returns the source to where markSource found it.
+func (s *Sampler) rewind() error {
+	if src, ok := s.settings.Src.(encoding.BinaryUnmarshaler); ok && s.mark != nil {
+		return src.UnmarshalBinary(s.mark)
+	}
 	return nil
 }
 

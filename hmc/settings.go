@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+
+	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
 // Errors that the package's errors wrap, for use with errors.Is.
@@ -12,6 +14,10 @@ var (
 	ErrNotFinite = errors.New("not finite")
 	ErrSettings  = errors.New("bad argument or setting")
 	ErrWindow    = errors.New("series too short")
+
+	// ErrCheckpoint reports a file that is damaged, of another version, or that
+	// does not fit the sampler.
+	ErrCheckpoint = safetensors.ErrFormat
 )
 
 // Settings are the parameters of a sampler. A zero field means its default; Src
@@ -37,6 +43,13 @@ type Settings struct {
 	// starts so high that each trajectory sheds more than this cannot come down
 	// and needs a smaller step or a larger bound. The default is 1000.
 	MaxEnergyError float64
+
+	// MaxFaults is the number of sweeps in a row in which the density may fail,
+	// by an error or a panic. All trajectories of such a sweep are rejected and
+	// count as divergent, which keeps detailed balance if the density fails by
+	// chance or for a configuration always. The default 0 ends the run at the
+	// first.
+	MaxFaults int
 
 	// Src is the source of all randomness, required. The sampler keeps it and
 	// draws, in every sweep: one uniform for the step size (whatever Jitter
@@ -69,6 +82,8 @@ func (s *Settings) withDefaults() (Settings, error) {
 		return c, fmt.Errorf("hmc: jitter %v is not in [0, 1): %w", c.Jitter, ErrSettings)
 	case !(c.MaxEnergyError > 0) || !finite(c.MaxEnergyError):
 		return c, fmt.Errorf("hmc: maximal energy error %v is not positive and finite: %w", c.MaxEnergyError, ErrSettings)
+	case c.MaxFaults < 0:
+		return c, fmt.Errorf("hmc: %d sweeps that may fail: %w", c.MaxFaults, ErrSettings)
 	case c.Src == nil:
 		return c, fmt.Errorf("hmc: nil source: %w", ErrSettings)
 	}

@@ -21,11 +21,12 @@ var allowed = map[string][]string{
 	"internal/kernel/kerneltest": {"internal/kernel"},
 	"internal/graph":             {"internal/kernel"},
 	"internal/arrows":            {},
+	"internal/safetensors":       {},
 	"bijector":                   {"internal/graph", "internal/kernel"},
 	"bijector/bijectortest":      {"bijector", "internal/graph", "internal/kernel"},
 	"target":                     {"internal/graph", "internal/kernel"},
-	"flow":                       {"bijector", "target", "internal/graph", "internal/kernel"},
-	"hmc":                        {},
+	"flow":                       {"bijector", "target", "internal/graph", "internal/kernel", "internal/safetensors"},
+	"hmc":                        {"internal/safetensors"},
 	"mi":                         {},
 }
 
@@ -34,6 +35,8 @@ var without = map[string][]string{
 	"hmc":             {"gorgonia.org/"},
 	"mi":              {"gorgonia.org/"},
 	"internal/kernel": {"gorgonia.org/", "gonum.org/"},
+
+	"internal/safetensors": {"gorgonia.org/", "gonum.org/"},
 }
 
 // oldRand is the random package with hidden global state.

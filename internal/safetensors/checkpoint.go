@@ -1,0 +1,43 @@
+package safetensors
+
+import (
+	"fmt"
+	"io"
+)
+
+// Metadata of files of ours. A change of the contents that an older reader
+// would misunderstand counts the version up.
+const (
+	formatKey = "neuralrg"
+	version   = "1"
+	kindKey   = "kind"
+)
+
+// Save writes a file of ours of the given kind.
+func Save(w io.Writer, kind string, f *File) error {
+	if w == nil {
+		return fmt.Errorf("nil writer")
+	}
+	f.Meta[formatKey], f.Meta[kindKey] = version, kind
+	return Write(w, f)
+}
+
+// Load reads a file of ours, which must have a digest. Errors of r pass
+// through, all others wrap ErrFormat.
+func Load(r io.Reader) (f *File, kind string, err error) {
+	if r == nil {
+		return nil, "", fmt.Errorf("%w: nil reader", ErrFormat)
+	}
+	f, err = Read(r)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case f.Meta[formatKey] == "":
+		return nil, "", fmt.Errorf("%w: not written by this library", ErrFormat)
+	case f.Meta[formatKey] != version:
+		return nil, "", fmt.Errorf("%w: format version %q, this is version %s", ErrFormat, f.Meta[formatKey], version)
+	case !f.Checked:
+		return nil, "", fmt.Errorf("%w: no digest", ErrFormat)
+	}
+	return f, f.Meta[kindKey], nil
+}
