@@ -248,7 +248,7 @@ func (d *decoder) build(k int) (bijector.Bijector, error) {
 		}
 		return bijector.NewRealNVP(n.Dim, &bijector.RealNVPSettings{Hidden: hiddenOf(n), Keep: n.Keep, Src: rand.NewPCG(0, 0)})
 	case "orthogonal":
-		if n.Dim < 2 || n.Dim > d.size {
+		if n.Dim < 2 || n.Dim > d.size+1 {
 			return nil, fmt.Errorf("dimension %d", n.Dim)
 		}
 		if err := d.f.Expect(fmt.Sprintf("%d.orthogonal", k), n.Dim*(n.Dim-1)/2); err != nil {

@@ -1,0 +1,596 @@
+package flow
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/target"
+)
+
+// zoo has a model of every kind of bijector that Load can make.
+func zoo(t testing.TB) map[string]*Model {
+	t.Helper()
+	src := rand.NewPCG(5, 6)
+	shared := must(blocks(4, 1, 3)())
+	linear := must(bijector.LinearFrom(mat.NewDense(3, 3, []float64{0, -2, 1, 1, 0.5, 0, 0.25, 0, -3})))
+	orthogonal := must(bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{0.6, 0.8, 0.8, -0.6})))
+	tiles := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
+	all := map[string]*Model{
+		"mera":      mera(t, 4, 3),
+		"symmetric": symmetrize(t, mera(t, 4, 3), Inversion(16), must(Translations([]int{4, 4}))[0]),
+		"tebd":      model(t, must(NewTEBD([]int{8}, blocks(2, 2), &NetworkSettings{Depth: 2}))),
+		"tree":      model(t, must(NewTree([]int{8}, func() (bijector.Bijector, error) { return bijector.NewOrthogonal(2, src) }, nil))),
+		"shared": model(t, must(NewHierarchy(17,
+			must(bijector.Disentangler(shared, tiles)),
+			must(bijector.Decimator(shared, must(bijector.Tiles([]int{4, 4}, 2, 1, 0)), 0, 3))))),
+		"linear networks": model(t, must(bijector.NewRealNVP(3, &bijector.RealNVPSettings{Hidden: []int{}, Keep: [][]int{{2, 0}, {1}}, Src: src}))),
+		"composed": model(t, must(bijector.NewChain(linear, bijector.Invert(linear),
+			must(bijector.NewPermutation([]int{2, 0, 1})), bijector.Invert(must(bijector.NewLinear(3, src)))))),
+		"reflection": model(t, orthogonal),
+	}
+	all["float32"] = must(all["mera"].Convert(tensor.Float32))
+	for name, m := range all {
+		if name != "float32" {
+			scramble(m, 9, 0.3)
+		}
+	}
+	return all
+}
+
+func save(t testing.TB, m *Model) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := m.Save(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestLoad(t *testing.T) {
+	for name, m := range zoo(t) {
+		t.Run(name, func(t *testing.T) {
+			data := save(t, m)
+			l, err := Load(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if l.Dtype() != m.Dtype() || l.Dim() != m.Dim() || len(l.Params()) != len(m.Params()) {
+				t.Fatalf("%v of dimension %d with %d parameters, want %v, %d, %d", l.Dtype(), l.Dim(), len(l.Params()), m.Dtype(), m.Dim(), len(m.Params()))
+			}
+			if !slices.Equal(params(l), params(m)) {
+				t.Error("other parameters")
+			}
+			x, logq := sample(t, m, 7, 4)
+			y, logq2 := sample(t, l, 7, 4)
+			if !mat.Equal(x, y) || !slices.Equal(logq, logq2) || !slices.Equal(logProbs(t, m, x), logProbs(t, l, x)) {
+				t.Error("other samples, or other densities")
+			}
+			if !bytes.Equal(save(t, l), data) {
+				t.Error("saved again it is another file")
+			}
+			scramble(l, 1, 1)
+			if err := l.Restore(bytes.NewReader(data)); err != nil || !slices.Equal(params(l), params(m)) {
+				t.Errorf("Restore: %v, or other parameters", err)
+			}
+		})
+	}
+}
+
+// A hierarchy that was loaded is one: levels, blocks that are shared.
+func TestLoadHierarchy(t *testing.T) {
+	m := zoo(t)["shared"]
+	l, err := Load(bytes.NewReader(save(t, m)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, want := l.Bijector().(*Hierarchy), m.Bijector().(*Hierarchy)
+	if h.Levels() != want.Levels() || !slices.Equal(h.Latents(0), want.Latents(0)) {
+		t.Errorf("levels %d, %v", h.Levels(), h.Latents(0))
+	}
+	if h.Layers()[0].Block() != h.Layers()[1].Block() {
+		t.Error("the layers no longer share their block")
+	}
+}
+
+// Bijectors and priors of a program are restored, not loaded.
+func TestRestoreCustom(t *testing.T) {
+	make := func(seed uint64) *Model {
+		c := must(bijector.NewMLP(1, []int{3}, 2, rand.NewPCG(seed, 0)))
+		d := must(bijector.NewMLP(2, nil, 1, rand.NewPCG(seed, 1)))
+		return model(t, must(bijector.NewChain(must(bijector.NewCoupling(3, []int{1}, c)), must(bijector.NewCoupling(3, []int{0, 2}, d)))))
+	}
+	a, b := make(1), make(2)
+	data := save(t, a)
+	if _, err := Load(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "Restore") {
+		t.Errorf("Load: %v", err)
+	}
+	if err := b.Restore(bytes.NewReader(data)); err != nil || !slices.Equal(params(a), params(b)) {
+		t.Errorf("Restore: %v, or other parameters", err)
+	}
+	p, err := New(flatPrior{target.NewNormal(3)}, a.Bijector())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(bytes.NewReader(save(t, p))); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "flatPrior") {
+		t.Errorf("prior: %v", err)
+	}
+}
+
+type flatPrior struct{ *target.Normal }
+
+// A file for another architecture is refused and nothing is changed.
+func TestRestoreRefuses(t *testing.T) {
+	models := zoo(t)
+	other := mera(t, 4, 3)
+	keep := model(t, must(NewMERA([]int{4, 4}, blocks(4, 77, 5, 4), nil)))
+	for name, data := range map[string][]byte{
+		"another kind":          save(t, models["composed"]),
+		"another lattice":       save(t, mera(t, 8, 3)),
+		"symmetric":             save(t, models["symmetric"]),
+		"other bipartitions":    save(t, keep),
+		"no file":               nil,
+		"a file cut short":      save(t, other)[:2000],
+		"a parameter that is ∞": infinite(t, other),
+	} {
+		m := mera(t, 4, 8)
+		before := params(m)
+		if err := m.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !slices.Equal(before, params(m)) {
+			t.Errorf("%s: parameters have changed", name)
+		}
+	}
+	if _, err := Load(nil); err == nil {
+		t.Error("nil reader: no error")
+	}
+	// A permutation is not in the description but in an array.
+	a, b := model(t, must(bijector.NewPermutation([]int{1, 0, 2}))), model(t, must(bijector.NewPermutation([]int{2, 1, 0})))
+	if err := a.Restore(bytes.NewReader(save(t, b))); !errors.Is(err, ErrCheckpoint) {
+		t.Errorf("other permutation: %v", err)
+	}
+}
+
+func infinite(t *testing.T, m *Model) []byte {
+	v := m.Params()[1].Value().Float64s()
+	old := v[3]
+	defer func() { v[3] = old }()
+	v[3] = math.Inf(1)
+	return save(t, m)
+}
+
+// Files of version 1 that lie in testdata are read as they were meant.
+func TestGoldenCheckpoint(t *testing.T) {
+	m := symmetrize(t, mera(t, 4, 21), Inversion(16))
+	name := filepath.Join("testdata", "v1.safetensors")
+	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("%v: write it with os.WriteFile(name, save(t, m), 0o666)", err)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := Load(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := randn(1, 5, 16)
+	if !slices.Equal(logProbs(t, l, x), logProbs(t, m, x)) {
+		t.Error("another density")
+	}
+	if !bytes.Equal(save(t, m), data) {
+		t.Error("it is written differently now: is it another version?")
+	}
+}
+
+// 100 000 damaged and hostile files: none panics, none is taken for another
+// model, none costs more memory than a small multiple of its size.
+func TestCorruptedFiles(t *testing.T) {
+	count := 100000
+	if testing.Short() {
+		count = 3000
+	}
+	m := model(t, must(NewMERA([]int{4, 4}, blocks(4, 3, 3), nil)))
+	data := save(t, m)
+	want := params(m)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	headerLen := int(binary.LittleEndian.Uint64(data))
+	loaded := 0
+	var before, after runtime.MemStats
+	for i := range count {
+		bad := bytes.Clone(data)
+		sealed := false
+		switch i % 6 {
+		case 0:
+			bad = bad[:rnd.IntN(len(bad))]
+		case 1:
+			bad[rnd.IntN(len(bad))] ^= 1 << rnd.IntN(8)
+		case 2:
+			for range 1 + rnd.IntN(20) {
+				bad[rnd.IntN(len(bad))] = byte(rnd.Uint32())
+			}
+		case 3: // a header of another length
+			binary.LittleEndian.PutUint64(bad, rnd.Uint64()>>rnd.IntN(64))
+		case 4: // a digit or bracket of the header, with a digest that fits
+			for range 1 + rnd.IntN(3) {
+				at := 8 + rnd.IntN(headerLen)
+				bad[at] = `0123456789{}[],:"-e `[rnd.IntN(20)]
+			}
+			sealed = seal(bad)
+		case 5: // values, with a digest that fits
+			at := 8 + headerLen + rnd.IntN(len(bad)-8-headerLen)
+			bad[at] = byte(rnd.Uint32())
+			sealed = seal(bad)
+		}
+		if bytes.Equal(bad, data) {
+			continue
+		}
+		// ReadMemStats stops the world: not for every file.
+		measure := i%50 < 6
+		if measure {
+			runtime.ReadMemStats(&before)
+		}
+		l, err := Load(bytes.NewReader(bad))
+		if measure {
+			runtime.ReadMemStats(&after)
+			if used := after.TotalAlloc - before.TotalAlloc; used > uint64(4*len(bad)+16<<20) {
+				t.Errorf("file %d, %d bytes: %d bytes allocated", i, len(bad), used)
+			}
+		}
+		if err != nil {
+			if !errors.Is(err, ErrCheckpoint) {
+				t.Errorf("file %d: %v", i, err)
+			}
+			continue
+		}
+		// Whoever can forge the digest can make files; they are sound models.
+		loaded++
+		if !sealed {
+			t.Errorf("file %d was loaded", i)
+		}
+		for k, p := range params(l) {
+			if math.IsNaN(p) || math.IsInf(p, 0) {
+				t.Errorf("file %d: parameter %d is %g", i, k, p)
+			}
+		}
+		if m.Restore(bytes.NewReader(bad)) == nil && i%6 == 4 && !slices.Equal(params(m), want) {
+			t.Errorf("file %d: a change of the header changed parameters", i)
+		}
+		if err := m.Restore(bytes.NewReader(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d files, %d of them forged and sound", count, loaded)
+}
+
+// seal corrects the digest of a file; false if there is none.
+func seal(data []byte) bool {
+	key := []byte(`"sha256":"`)
+	at := bytes.Index(data, key)
+	if at < 0 {
+		return false
+	}
+	digits := data[at+len(key) : at+len(key)+64]
+	for i := range digits {
+		digits[i] = '0'
+	}
+	sum := sha256.Sum256(data)
+	hex.Encode(digits, sum[:])
+	return true
+}
+
+func FuzzLoad(f *testing.F) {
+	m := model(f, must(NewMERA([]int{4}, blocks(2, 3, 2), nil)))
+	f.Add(save(f, m))
+	f.Add(save(f, zoo(f)["composed"]))
+	f.Add(save(f, zoo(f)["reflection"]))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, forge := range []bool{false, true} {
+			if forge {
+				data = bytes.Clone(data)
+				if !seal(data) {
+					return
+				}
+			}
+			l, err := Load(bytes.NewReader(data))
+			if err != nil {
+				if !errors.Is(err, ErrCheckpoint) {
+					t.Errorf("%v", err)
+				}
+				continue
+			}
+			again, err := Load(bytes.NewReader(save(t, l)))
+			if err != nil || !slices.Equal(params(l), params(again)) {
+				t.Errorf("loaded, but not again: %v", err)
+			}
+		}
+	})
+}
+
+// trainer is a small one, of everything that a checkpoint must remember.
+func trainer(t testing.TB, seed uint64, s Settings) (*Model, *Trainer) {
+	t.Helper()
+	m := symmetrize(t, mera(t, 4, 3), Inversion(16))
+	s.Batch, s.LearnRate, s.Schedule, s.Window, s.Src = 32, 3e-3, Cosine(40, 5), 7, rand.NewPCG(seed, 1)
+	tr, err := NewTrainer(m, ising(t, 4), &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, tr
+}
+
+// A trainer that is restored goes on as if it had never stopped.
+func TestResume(t *testing.T) {
+	ctx := context.Background()
+	m, tr := trainer(t, 1, Settings{ClipNorm: 20, MaxScale: 2})
+	files := map[int][]byte{}
+	for step := range 21 {
+		var b bytes.Buffer
+		if err := tr.Save(&b); err != nil {
+			t.Fatal(err)
+		}
+		files[step] = b.Bytes()
+		if _, err := tr.Step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, result := params(m), *tr.Result()
+	for _, step := range []int{0, 1, 6, 7, 8, 20} {
+		m, tr := trainer(t, 99, Settings{ClipNorm: 20, MaxScale: 2})
+		if err := tr.Run(ctx, 3); err != nil { // whatever it was before
+			t.Fatal(err)
+		}
+		if err := tr.Restore(bytes.NewReader(files[step])); err != nil {
+			t.Fatal(err)
+		}
+		if err := tr.Run(ctx, 21-step); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(params(m), want) || *tr.Result() != result {
+			t.Errorf("from step %d: %+v, want %+v, or other parameters", step, *tr.Result(), result)
+		}
+		var b bytes.Buffer
+		if err := tr.Save(&b); err != nil {
+			t.Fatal(err)
+		}
+		l, err := Load(&b)
+		if err != nil || !slices.Equal(params(l), want) {
+			t.Errorf("model of a trainer's file: %v, or other parameters", err)
+		}
+	}
+}
+
+func TestRestoreTrainerRefuses(t *testing.T) {
+	_, tr := trainer(t, 1, Settings{})
+	if err := tr.Run(context.Background(), 2); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := tr.Save(&b); err != nil {
+		t.Fatal(err)
+	}
+	data := b.Bytes()
+	m, clipped := trainer(t, 1, Settings{ClipNorm: 3})
+	before := params(m)
+	if err := clipped.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "ClipNorm") {
+		t.Errorf("other settings: %v", err)
+	}
+	if err := tr.Restore(bytes.NewReader(save(t, m))); !errors.Is(err, ErrCheckpoint) {
+		t.Errorf("file of a model: %v", err)
+	}
+	other, err := NewTrainer(m, ising(t, 4), &Settings{Batch: 32, LearnRate: 3e-3, Window: 7, Src: rand.NewChaCha8([32]byte{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "ChaCha8") {
+		t.Errorf("other source: %v", err)
+	}
+	if !slices.Equal(before, params(m)) {
+		t.Error("parameters have changed")
+	}
+	opaque, err := NewTrainer(m, ising(t, 4), &Settings{Src: struct{ rand.Source }{rand.NewPCG(1, 1)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := opaque.Save(&bytes.Buffer{}); !errors.Is(err, ErrSettings) {
+		t.Errorf("source without a state: %v", err)
+	}
+}
+
+// faulty is a density that fails at some of its calls.
+type faulty struct {
+	target.Density
+	rnd   *rand.Rand
+	rate  float64
+	calls int
+	kinds []int
+}
+
+func (f *faulty) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
+	inner := target.NewEvaluator(f.Density)
+	rows, n := x.Shape()[0], f.Dim()
+	row := 0
+	bad := -1
+	return target.Func(n, func(grad, x []float64) float64 {
+		if row == 0 { // a new batch
+			bad = -1
+			if f.calls++; f.rnd.Float64() < f.rate {
+				bad = f.kinds[f.rnd.IntN(len(f.kinds))]
+			}
+		}
+		row = (row + 1) % rows
+		if bad == 2 {
+			row = 0
+			panic("bad luck")
+		}
+		logp := make([]float64, 1)
+		var err error
+		if grad == nil {
+			err = inner.LogProb(logp, mat.NewDense(1, n, x))
+		} else {
+			err = inner.LogProbGrad(logp, mat.NewDense(1, n, grad), mat.NewDense(1, n, x))
+		}
+		if err != nil {
+			panic(err)
+		}
+		switch bad {
+		case 0:
+			return math.NaN()
+		case 1:
+			return math.Inf(-1)
+		}
+		return logp[0]
+	}).LogProb(x)
+}
+
+func TestFaultPolicies(t *testing.T) {
+	for _, c := range []struct {
+		policy FaultPolicy
+		rate   float64
+	}{{FaultStop, 1}, {FaultSkip, 0.3}, {FaultShrink, 0.3}, {FaultSkip, 1}, {FaultShrink, 1}} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			m := mera(t, 2, 1)
+			f := &faulty{Density: target.NewNormal(4), rnd: rand.New(rand.NewPCG(8, 8)), rate: c.rate, kinds: []int{0, 1, 2}}
+			tr, err := NewTrainer(m, f, &Settings{Batch: 8, OnFault: c.policy, MaxFaults: 9, Src: rand.NewPCG(1, 1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := params(m)
+			err = tr.Run(context.Background(), 50)
+			res := tr.Result()
+			for i, v := range params(m) {
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					t.Fatalf("parameter %d is %g", i, v)
+				}
+			}
+			switch {
+			case c.rate == 1 && c.policy == FaultStop:
+				if err == nil || res.Steps != 0 || res.Faults != 0 {
+					t.Errorf("%v after %d steps, %d faults", err, res.Steps, res.Faults)
+				}
+			case c.rate == 1:
+				if err == nil || !strings.Contains(err.Error(), "10 batches in a row") || res.Steps != 0 || res.Faults != 9 {
+					t.Errorf("%v after %d steps, %d faults", err, res.Steps, res.Faults)
+				}
+			default:
+				if err != nil || res.Steps != 50 || res.Faults < 5 || res.Faults != f.calls-50 {
+					t.Errorf("%v after %d steps, %d faults in %d calls", err, res.Steps, res.Faults, f.calls)
+				}
+			}
+			if c.rate == 1 && !slices.Equal(before, params(m)) {
+				t.Error("parameters have changed")
+			}
+			if c.policy == FaultShrink && c.rate < 1 && !(tr.shrink < 1) {
+				t.Errorf("learning rate factor %g", tr.shrink)
+			}
+		})
+	}
+}
+
+// Policies cost nothing where nothing fails.
+func TestPolicyWithoutFaults(t *testing.T) {
+	m, tr := trainer(t, 1, Settings{})
+	m2, tr2 := trainer(t, 1, Settings{OnFault: FaultShrink, ClipNorm: 1e9})
+	for _, tr := range []*Trainer{tr, tr2} {
+		if err := tr.Run(context.Background(), 5); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(params(m), params(m2)) {
+		t.Error("other parameters")
+	}
+}
+
+// An error names the layer and the coupling where numbers cease to be finite.
+func TestFaultIsLocated(t *testing.T) {
+	m := mera(t, 4, 1)
+	h := m.Bijector().(*Hierarchy)
+	const layer, coupling = 2, 1
+	c := h.layers[layer].Block().(*bijector.RealNVP).Couplings()[coupling]
+	c.S[len(c.S)-1].B.SetVec(0, 20)
+	c.Scale.SetVec(0, 1e4)
+	tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 8, Src: rand.NewPCG(1, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tr.Step()
+	if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), fmt.Sprintf("layer %d, coupling %d", layer, coupling)) || !strings.Contains(err.Error(), "step 1") {
+		t.Errorf("%v", err)
+	}
+	// And a gradient's component the parameter that it belongs to.
+	at := 0
+	for _, p := range m.Params() {
+		if p == h.layers[1].Block().Params()[0] {
+			break
+		}
+		at += p.Value().DataSize()
+	}
+	first := couplingSizes(h.layers[1].Block().(*bijector.RealNVP))[0]
+	if s := m.owner(at + first); !strings.Contains(s, "coupling 1") || !strings.Contains(s, "layer 1") {
+		t.Errorf("owner %q", s)
+	}
+}
+
+func TestClipNorm(t *testing.T) {
+	// The first step of Adam does not see the length of the gradient, the
+	// moments do.
+	norms := map[float64]float64{}
+	for _, clip := range []float64{0, 1e-3} {
+		m := mera(t, 2, 1)
+		tr, err := NewTrainer(m, target.NewNormal(4), &Settings{Batch: 16, ClipNorm: clip, Src: rand.NewPCG(1, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tr.Step(); err != nil {
+			t.Fatal(err)
+		}
+		sum := 0.0
+		for _, v := range slices.Concat(tr.adam.m...) {
+			sum += v * v
+		}
+		norms[clip] = math.Sqrt(sum) / (1 - tr.adam.beta1)
+	}
+	if norms[0] < 1e-2 || math.Abs(norms[1e-3]/1e-3-1) > 1e-9 {
+		t.Errorf("norms %v", norms)
+	}
+}
+
+func TestMaxScale(t *testing.T) {
+	m := mera(t, 4, 1)
+	tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 16, MaxScale: 0.1, Src: rand.NewPCG(1, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tr.Step(); err != nil {
+		t.Fatal(err)
+	}
+	largest := 0.0
+	for _, l := range m.Bijector().(*Hierarchy).Layers() {
+		for _, c := range l.Block().(*bijector.RealNVP).Couplings() {
+			for i := range c.Scale.Len() {
+				largest = max(largest, math.Abs(c.Scale.AtVec(i)))
+			}
+		}
+	}
+	if largest != 0.1 {
+		t.Errorf("largest scale %g, bounded by 0.1", largest)
+	}
+}

@@ -1,0 +1,289 @@
+package safetensors
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+func sample() *File {
+	return &File{
+		Meta: map[string]string{"kind": "test", "text": "ü \"<\\>\" \n"},
+		Arrays: []Array{
+			{Name: "bytes", Shape: []int{3}, Values: []byte{1, 2, 255}},
+			{Name: "a/b", Shape: []int{2, 2}, Values: []float64{1, math.Inf(-1), -0.0, math.Pi}},
+			{Name: "single", Shape: []int{1, 3}, Values: []float32{0.5, -1, 0.25}},
+			{Name: "counts", Shape: []int{2}, Values: []int64{-1, math.MaxInt64}},
+			{Name: "scalar", Values: []float64{7}},
+			{Name: "none", Shape: []int{0, 4}, Values: []float64{}},
+		},
+	}
+}
+
+func write(t testing.TB, f *File) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, f); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestRoundTrip(t *testing.T) {
+	data := write(t, sample())
+	if n := binary.LittleEndian.Uint64(data); n%8 != 0 {
+		t.Errorf("values start at %d, not aligned", n)
+	}
+	for name, r := range map[string]io.Reader{
+		"whole": bytes.NewReader(data), "byte by byte": iotest.OneByteReader(bytes.NewReader(data)),
+		"with the end": iotest.DataErrReader(bytes.NewReader(data)),
+	} {
+		f, err := Read(r)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !f.Checked || f.Meta["text"] != "ü \"<\\>\" \n" || f.Meta["kind"] != "test" {
+			t.Errorf("%s: checked %v, metadata %q", name, f.Checked, f.Meta)
+		}
+		for _, want := range sample().Arrays {
+			var got any
+			switch want.Values.(type) {
+			case []float64, []float32:
+				got, err = f.Float64s(want.Name, want.Shape...)
+			case []int64:
+				got, err = f.Ints(want.Name, want.Shape...)
+			case []byte:
+				got, err = f.Bytes(want.Name, want.Shape...)
+			}
+			if err != nil || fmt.Sprint(got) != fmt.Sprint(want.Values) {
+				t.Errorf("%s: array %q: %v, %v, want %v", name, want.Name, got, err, want.Values)
+			}
+		}
+		if _, err := f.Float64s("a/b", 4); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: wrong shape: %v", name, err)
+		}
+		if _, err := f.Float64s("counts", 2); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: wrong type: %v", name, err)
+		}
+		if _, err := f.Bytes("missing", 2); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: missing: %v", name, err)
+		}
+		if err := f.Expect("a/b", -1, 2); err != nil {
+			t.Error(err)
+		}
+	}
+	again := write(t, sample())
+	if !bytes.Equal(again, data) {
+		t.Error("the same file is written differently")
+	}
+}
+
+// Every flip of one bit and every truncation is found.
+func TestDamage(t *testing.T) {
+	data := write(t, sample())
+	for i := range data {
+		for bit := range 8 {
+			bad := bytes.Clone(data)
+			bad[i] ^= 1 << bit
+			// Only a name of the digest that is no more one leaves a file without.
+			if f, err := Read(bytes.NewReader(bad)); err == nil && f.Checked {
+				t.Errorf("byte %d, bit %d: not found", i, bit)
+			} else if err != nil && !errors.Is(err, ErrFormat) {
+				t.Errorf("byte %d, bit %d: %v", i, bit, err)
+			}
+			if _, _, err := Load(bytes.NewReader(bad)); !errors.Is(err, ErrFormat) {
+				t.Errorf("byte %d, bit %d: Load: %v", i, bit, err)
+			}
+		}
+		if _, err := Read(bytes.NewReader(data[:i])); !errors.Is(err, ErrFormat) {
+			t.Errorf("first %d bytes: %v", i, err)
+		}
+	}
+	if _, err := Read(bytes.NewReader(append(bytes.Clone(data), 0))); !errors.Is(err, ErrFormat) {
+		t.Errorf("a byte too many: %v", err)
+	}
+}
+
+// raw is a file of the given header and length of values, without digest.
+func raw(header string, values int) []byte {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
+	return append(append(b, header...), make([]byte, values)...)
+}
+
+func TestHostileHeaders(t *testing.T) {
+	const a = `"dtype":"F64","shape":[2],"data_offsets":[0,16]`
+	for name, c := range map[string]struct {
+		header string
+		values int
+		ok     bool
+	}{
+		"plain":             {`{"a":{` + a + `}}`, 16, true},
+		"empty":             {`{}`, 0, true},
+		"padded":            {`{}      `, 0, true},
+		"foreign metadata":  {`{"__metadata__":{"format":"pt"},"a":{` + a + `}}`, 16, true},
+		"other order":       {`{"b":{"dtype":"U8","shape":[1],"data_offsets":[16,17]},"a":{` + a + `}}`, 17, true},
+		"values missing":    {`{"a":{` + a + `}}`, 15, false},
+		"values left over":  {`{"a":{` + a + `}}`, 17, false},
+		"twice":             {`{"a":{` + a + `},"a":{` + a + `}}`, 16, false},
+		"overlap":           {`{"a":{` + a + `},"b":{"dtype":"U8","shape":[1],"data_offsets":[15,16]}}`, 16, false},
+		"hole":              {`{"a":{"dtype":"F64","shape":[2],"data_offsets":[8,24]}}`, 24, false},
+		"huge":              {`{"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, 0, false},
+		"huge but empty":    {`{"a":{"dtype":"F64","shape":[0,4611686018427387],"data_offsets":[0,0]}}`, 0, true},
+		"negative":          {`{"a":{"dtype":"F64","shape":[-1],"data_offsets":[0,0]}}`, 0, false},
+		"fraction":          {`{"a":{"dtype":"F64","shape":[1.5],"data_offsets":[0,12]}}`, 12, false},
+		"offset beyond int": {`{"a":{"dtype":"F64","shape":[2],"data_offsets":[0,99999999999999999999]}}`, 16, false},
+		"backwards":         {`{"a":{"dtype":"F64","shape":[2],"data_offsets":[16,0]}}`, 16, false},
+		"rank":              {`{"a":{"dtype":"F64","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,8]}}`, 8, false},
+		"type":              {`{"a":{"dtype":"F63","shape":[2],"data_offsets":[0,16]}}`, 16, false},
+		"no type":           {`{"a":{"shape":[2],"data_offsets":[0,16]}}`, 16, false},
+		"more":              {`{"a":{` + a + `,"x":1}}`, 16, false},
+		"key twice":         {`{"a":{` + a + `,"shape":[2]}}`, 16, false},
+		"three offsets":     {`{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0,0]}}`, 0, false},
+		"array":             {`[]`, 0, false},
+		"two values":        {`{}{}`, 0, false},
+		"metadata number":   {`{"__metadata__":{"a":1}}`, 0, false},
+		"metadata twice":    {`{"__metadata__":{"a":"1","a":"2"}}`, 0, false},
+		"deep":              {`{"a":` + strings.Repeat("[", 100000) + `}`, 0, false},
+		"not JSON":          {`hello`, 0, false},
+		"cut digest":        {`{"__metadata__":{"sha256":"00"}}`, 0, true},
+	} {
+		_, err := Read(bytes.NewReader(raw(c.header, c.values)))
+		if c.ok && err != nil || !c.ok && !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, n := range []uint64{0, 1, maxHeader + 1, 1 << 40, math.MaxUint64} {
+		b := append(binary.LittleEndian.AppendUint64(nil, n), "{}"...)
+		if _, err := Read(bytes.NewReader(b)); !errors.Is(err, ErrFormat) {
+			t.Errorf("header of %d bytes: %v", n, err)
+		}
+	}
+	broken := errors.New("broken")
+	if _, err := Read(iotest.ErrReader(broken)); !errors.Is(err, broken) || errors.Is(err, ErrFormat) {
+		t.Errorf("error of the reader: %v", err)
+	}
+}
+
+func TestWriteRefuses(t *testing.T) {
+	for name, f := range map[string]*File{
+		"shape":         {Arrays: []Array{{Name: "a", Shape: []int{2}, Values: []float64{1}}}},
+		"negative":      {Arrays: []Array{{Name: "a", Shape: []int{-1, -1}, Values: []float64{1}}}},
+		"type":          {Arrays: []Array{{Name: "a", Shape: []int{1}, Values: []int{1}}}},
+		"twice":         {Arrays: []Array{{Name: "a", Values: []byte{1}}, {Name: "a", Values: []byte{1}}}},
+		"reserved name": {Arrays: []Array{{Name: "__metadata__", Values: []byte{1}}}},
+		"reserved key":  {Meta: map[string]string{"sha256": ""}},
+	} {
+		if err := Write(io.Discard, f); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	broken := errors.New("broken")
+	if err := Write(brokenWriter{broken}, sample()); !errors.Is(err, broken) {
+		t.Errorf("error of the writer: %v", err)
+	}
+}
+
+type brokenWriter struct{ err error }
+
+func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
+
+func TestVersions(t *testing.T) {
+	var b bytes.Buffer
+	if err := Save(&b, "thing", &File{Meta: map[string]string{}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, kind, err := Load(&b); err != nil || kind != "thing" {
+		t.Errorf("kind %q, %v", kind, err)
+	}
+	for name, meta := range map[string]map[string]string{"foreign": {}, "newer": {formatKey: "2"}} {
+		if _, _, err := Load(bytes.NewReader(write(t, &File{Meta: meta}))); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Python's reader finds the same, where it is installed.
+func TestPython(t *testing.T) {
+	if exec.Command("python3", "-c", "import safetensors.numpy").Run() != nil {
+		t.Skip("no Python with safetensors and numpy")
+	}
+	name := filepath.Join(t.TempDir(), "f.safetensors")
+	if err := os.WriteFile(name, write(t, sample()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("python3", "-c", `
+import sys, safetensors, safetensors.numpy
+a = safetensors.numpy.load_file(sys.argv[1])
+print(sorted(a))
+print(a["a/b"].tolist(), a["counts"].tolist(), a["bytes"].tolist(), a["none"].shape, a["scalar"].tolist(), a["single"].dtype)
+print(repr(safetensors.safe_open(sys.argv[1], "numpy").metadata()["text"]))
+`, name).CombinedOutput()
+	want := `['a/b', 'bytes', 'counts', 'none', 'scalar', 'single']
+[[1.0, -inf], [0.0, 3.141592653589793]] [-1, 9223372036854775807] [1, 2, 255] (0, 4) 7.0 float32
+'ü "<\\>" \n'
+`
+	if err != nil || string(out) != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, out, want)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(write(f, sample()))
+	f.Add(raw(`{"__metadata__":{"a":"b"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 8))
+	f.Add(raw(`{}`, 0))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := Read(bytes.NewReader(data))
+		if err != nil {
+			if !errors.Is(err, ErrFormat) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		total := 0
+		for _, a := range file.Arrays {
+			total += len(a.raw)
+		}
+		if total > len(data) {
+			t.Errorf("%d bytes of values in a file of %d", total, len(data))
+		}
+		// What is read can be written, and is the same when read again.
+		again := &File{Meta: map[string]string{}}
+		for k, v := range file.Meta {
+			if k != digestKey {
+				again.Meta[k] = v
+			}
+		}
+		for _, a := range file.Arrays {
+			values := any(a.raw)
+			switch a.dtype {
+			case "F64", "F32":
+				values, err = file.Float64s(a.Name, a.Shape...)
+			case "U8":
+			default:
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			again.Arrays = append(again.Arrays, Array{Name: a.Name, Shape: a.Shape, Values: values})
+		}
+		back, err := Read(bytes.NewReader(write(t, again)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		delete(back.Meta, digestKey)
+		if !reflect.DeepEqual(back.Meta, again.Meta) || len(back.Arrays) != len(again.Arrays) {
+			t.Errorf("%v became %v", again, back)
+		}
+	})
+}
