@@ -3,13 +3,13 @@
 // 260601 (2018).
 //
 //	go run ./examples/collective
-//	go run ./examples/collective -L 16 -params ising.params -samples 2000
+//	go run ./examples/collective -L 16 -model ising.safetensors -samples 2000
 //
 // It draws the responses E[∂z_i/∂x] of the collective variables at the top of
 // the hierarchy and the mutual information of all pairs of latent and of all
 // pairs of physical variables, all of them under the target, which hybrid Monte
-// Carlo in the latent space samples without bias. If the file of -params
-// exists the flow is read from it, as examples/ising2d -params writes it;
+// Carlo in the latent space samples without bias. If the file of -model
+// exists the flow is read from it, as examples/ising2d -model writes it;
 // else one is trained first, and saved there.
 package main
 
@@ -18,10 +18,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"gonum.org/v1/gonum/mat"
@@ -29,7 +31,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
-	"github.com/neuralrg/neuralrg/examples/internal/params"
+	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/mi"
@@ -39,10 +41,13 @@ import (
 type options struct {
 	L, steps, chains, burn, between, samples int
 
-	T      float64
-	seed   uint64
-	params string
-	out    string
+	T     float64
+	seed  uint64
+	model string
+	out   string
+
+	checkpoint string
+	resume     bool
 }
 
 func main() {
@@ -51,7 +56,7 @@ func main() {
 		return
 	}
 	if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		err = run(ctx, o)
 	}
@@ -66,19 +71,24 @@ func parse(args []string) (*options, error) {
 	f := flag.NewFlagSet("collective", flag.ContinueOnError)
 	f.IntVar(&o.L, "L", 8, "linear size of the lattice, a power of two")
 	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature")
-	f.IntVar(&o.steps, "steps", 600, "training steps, if there are no parameters yet")
+	f.IntVar(&o.steps, "steps", 600, "training steps, if there are no model yet")
 	f.IntVar(&o.chains, "chains", 250, "hybrid Monte Carlo chains")
 	f.IntVar(&o.burn, "burn", 50, "sweeps before the first sample")
 	f.IntVar(&o.between, "between", 10, "sweeps from one sample of a chain to the next")
 	f.IntVar(&o.samples, "samples", 1000, "samples, a multiple of the chains")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
-	f.StringVar(&o.params, "params", "", "file of parameters: read if it exists, else written")
+	f.StringVar(&o.model, "model", "", "file of the model: read if it exists, else written")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "file for the state of training, written every 100 steps")
+	f.BoolVar(&o.resume, "resume", false, "go on training from the file of -checkpoint, if it exists")
 	f.StringVar(&o.out, "out", "out", "directory for the figures")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	if o.resume && o.checkpoint == "" {
+		return nil, errors.New("-resume: from which file? give -checkpoint")
 	}
 	if o.steps <= 0 || o.chains < 2 || o.burn < 0 || o.between <= 0 {
 		return nil, fmt.Errorf("want positive numbers for -steps %d, -burn %d and -between %d, and two or more for -chains %d", o.steps, o.burn, o.between, o.chains)
@@ -95,24 +105,11 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	block := func() (bijector.Bijector, error) {
-		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Src: src})
-	}
-	h, err := flow.NewMERA([]int{o.L, o.L}, block, nil)
-	if err != nil {
-		return err
-	}
-	m, err := flow.New(target.NewNormal(h.Dim()), h)
-	if err != nil {
-		return err
-	}
-	if m, err = flow.Symmetrize(m, flow.Inversion(h.Dim())); err != nil {
-		return err
-	}
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
 		return err
 	}
-	if err := prepare(ctx, m, ising, o, src); err != nil {
+	m, h, err := prepare(ctx, ising, o, src)
+	if err != nil {
 		return err
 	}
 	x, z, err := sample(ctx, m, ising, o, src)
@@ -147,34 +144,81 @@ func run(ctx context.Context, o *options) error {
 	return informationFigure(latent, physical, o)
 }
 
-// prepare reads the parameters, or trains and saves them.
-func prepare(ctx context.Context, m *flow.Model, ising *target.Ising, o *options, src rand.Source) error {
-	if o.params != "" {
-		err := params.Load(o.params, m)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+// prepare reads the model, or trains and saves one. Its bijector is h.
+func prepare(ctx context.Context, ising *target.Ising, o *options, src rand.Source) (m *flow.Model, h *flow.Hierarchy, err error) {
+	if o.model != "" {
+		err = checkpoint.Read(o.model, func(r io.Reader) error { m, err = flow.Load(r); return err })
 	}
-	fast, err := m.Convert(tensor.Float32)
+	switch {
+	case o.model == "" || errors.Is(err, fs.ErrNotExist):
+		m, err = train(ctx, ising, o, src)
+	case err == nil && m.Dim() != ising.Dim():
+		err = fmt.Errorf("%s: a model of %d sites, want %d×%d", o.model, m.Dim(), o.L, o.L)
+	}
 	if err != nil {
-		return err
+		return nil, nil, err
+	}
+	h, ok := m.Bijector().(*flow.Hierarchy)
+	if !ok {
+		return nil, nil, fmt.Errorf("%s: the model is a %T, want a hierarchy", o.model, m.Bijector())
+	}
+	m, err = m.Convert(tensor.Float64)
+	return m, h, err
+}
+
+// train trains the paper's network, symmetrised, from where a run that was
+// stopped left it.
+func train(ctx context.Context, ising *target.Ising, o *options, src rand.Source) (*flow.Model, error) {
+	block := func() (bijector.Bijector, error) {
+		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Src: src})
+	}
+	h, err := flow.NewMERA([]int{o.L, o.L}, block, nil)
+	if err != nil {
+		return nil, err
+	}
+	m, err := flow.New(target.NewNormal(h.Dim()), h)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = flow.Symmetrize(m, flow.Inversion(h.Dim())); err != nil {
+		return nil, err
+	}
+	if m, err = m.Convert(tensor.Float32); err != nil {
+		return nil, err
 	}
 	last := time.Now()
-	res, err := flow.Train(ctx, fast, ising, &flow.Settings{Steps: o.steps, Src: src, Recorder: recorder(func(r *flow.Report) error {
+	var tr *flow.Trainer
+	tr, err = flow.NewTrainer(m, ising, &flow.Settings{Src: src, Recorder: recorder(func(r *flow.Report) error {
 		if time.Since(last) > 5*time.Second {
 			last = time.Now()
 			fmt.Printf("training %d/%d: loss %.4f\n", r.Step, o.steps, r.Running.Loss)
 		}
-		return nil
+		if o.checkpoint == "" || r.Step%100 != 0 {
+			return nil
+		}
+		return checkpoint.Write(o.checkpoint, 3, tr.Save)
 	})})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	if o.resume {
+		if err := checkpoint.Read(o.checkpoint, tr.Restore); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	err = tr.Run(ctx, max(0, o.steps-tr.Result().Steps))
+	if o.checkpoint != "" && (err == nil || errors.Is(err, context.Canceled)) {
+		err = errors.Join(err, checkpoint.Write(o.checkpoint, 3, tr.Save))
+	}
+	if err != nil {
+		return nil, err
+	}
+	res := tr.Result()
 	fmt.Printf("trained for %d steps: %.3f ± %.3f nats above the exact free energy\n", res.Steps, res.Loss+ising.LogZ(), res.StdErr)
-	if o.params == "" {
-		return nil
+	if o.model == "" {
+		return m, nil
 	}
-	return params.Save(o.params, m)
+	return m, checkpoint.Write(o.model, 1, m.Save)
 }
 
 type recorder func(r *flow.Report) error

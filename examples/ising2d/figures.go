@@ -51,8 +51,8 @@ func lossFigure(h *history, exact float64, o *options) error {
 	p.X.Label.Text = "training step"
 	p.Y.Label.Text = "loss (nats)"
 	var mean, low, high plotter.XYs
-	for k, v := range h.loss {
-		e := h.err[k]
+	for k, v := range h.Loss {
+		e := h.Err[k]
 		if math.IsNaN(e) {
 			e = 0
 		}
@@ -77,7 +77,7 @@ func lossFigure(h *history, exact float64, o *options) error {
 	p.Legend.Add("loss, mean of 20 steps ± standard error", line)
 	p.Legend.Add(fmt.Sprintf("exact bound −ln Z = %.3f", exact), bound)
 	// The first steps are far off and would hide the rest.
-	sorted := slices.Clone(h.loss)
+	sorted := slices.Clone(h.Loss)
 	slices.Sort(sorted)
 	top := sorted[len(sorted)*9/10]
 	p.Y.Min, p.Y.Max = exact-0.1*(top-exact), top+0.1*(top-exact)
@@ -92,7 +92,7 @@ func errorFigure(h *history, exact float64, o *options) error {
 	p.Y.Label.Text = "relative error (loss + ln Z) / ln Z"
 	var mean plotter.XYs
 	low, high := math.Inf(1), math.Inf(-1)
-	for k, v := range h.loss {
+	for k, v := range h.Loss {
 		if v > exact { // else no place on a logarithmic axis
 			y := math.Log10((v - exact) / math.Abs(exact))
 			mean = append(mean, plotter.XY{X: float64(k + 1), Y: y})

@@ -4,15 +4,20 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"syscall"
 )
 
 // interrupts makes every Ctrl-C end the phase of the program that is under
-// way, and no more.
+// way, and no more. A program that can be resumed treats a request to terminate
+// alike.
 type interrupts struct{ signals chan os.Signal }
 
-func newInterrupts() *interrupts {
+func newInterrupts(resumable bool) *interrupts {
 	i := &interrupts{make(chan os.Signal, 1)}
 	signal.Notify(i.signals, os.Interrupt)
+	if resumable {
+		signal.Notify(i.signals, syscall.SIGTERM)
+	}
 	return i
 }
 

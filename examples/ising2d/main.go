@@ -11,7 +11,10 @@
 //
 // It prints the loss beside its exact lower bound −ln Z and ⟨m²⟩ beside its
 // exact value, and saves figures. Ctrl-C ends the phase under way (training,
-// evaluation, either sampler) and goes on with what there is.
+// evaluation, either sampler) and goes on with what there is. With -checkpoint
+// FILE it ends the program instead, as a request to terminate does, and the
+// same command with -resume takes it up where it was, to the bit; so it does
+// after a crash.
 package main
 
 import (
@@ -30,7 +33,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
-	"github.com/neuralrg/neuralrg/examples/internal/params"
+	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -55,8 +58,12 @@ type options struct {
 	stepSize  float64
 	leapfrog  int
 	out       string
-	params    string
+	model     string
 	json      string
+
+	checkpoint string
+	resume     bool
+	save       int
 }
 
 // summary is what -json writes; energies are in nats.
@@ -110,8 +117,11 @@ func parse(args []string) (*options, error) {
 	f.Float64Var(&o.stepSize, "stepsize", 0.2, "hybrid Monte Carlo step size")
 	f.IntVar(&o.leapfrog, "leapfrog", 10, "leapfrog steps per sweep")
 	f.StringVar(&o.out, "out", "out", "directory for the figures")
-	f.StringVar(&o.params, "params", "", "file for the trained parameters, which examples/collective reads")
+	f.StringVar(&o.model, "model", "", "file for the trained flow, which examples/collective reads")
 	f.StringVar(&o.json, "json", "", "file for the results")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "file for the state of the run, written every -save steps and sweeps")
+	f.BoolVar(&o.resume, "resume", false, "go on from the file of -checkpoint, if it exists")
+	f.IntVar(&o.save, "save", 100, "steps and sweeps from one checkpoint to the next")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -128,13 +138,16 @@ func parse(args []string) (*options, error) {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	for name, v := range map[string]int{"steps": o.steps, "batch": o.batch, "couplings": o.couplings, "chains": o.chains, "sweeps": o.sweeps,
-		"between": o.between, "leapfrog": o.leapfrog} {
+		"between": o.between, "leapfrog": o.leapfrog, "save": o.save} {
 		if v <= 0 {
 			return nil, fmt.Errorf("-%s %d: want a positive number", name, v)
 		}
 	}
 	if !(o.lr > 0) {
 		return nil, fmt.Errorf("-lr %g: want a positive learning rate", o.lr)
+	}
+	if o.resume && o.checkpoint == "" {
+		return nil, errors.New("-resume: from which file? give -checkpoint")
 	}
 	if o.every < 0 {
 		return nil, fmt.Errorf("-every %d: want a positive number, or 0 for no sampling alongside", o.every)
@@ -176,7 +189,7 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	interrupts := newInterrupts()
+	interrupts := newInterrupts(o.checkpoint != "")
 	defer interrupts.stop()
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
 		return err
@@ -196,30 +209,28 @@ func run(o *options) error {
 		return err
 	}
 	samplers := newWalkers(model64, ising, o, src)
-	history, err := train(interrupts, model, ising, samplers, o, src)
-	if err != nil {
+	k := &keeper{o: o, src: src, walkers: samplers}
+	if err := train(interrupts, k, model, ising); err != nil {
 		return err
 	}
-	if o.params != "" {
-		if err := params.Save(o.params, model); err != nil {
+	if o.model != "" {
+		if err := checkpoint.Write(o.model, 1, model.Save); err != nil {
 			return err
 		}
 	}
+	history := &k.History
 	if err := errors.Join(lossFigure(history, exact, o), errorFigure(history, exact, o)); err != nil {
 		return err
 	}
-	ctx, done := interrupts.phase()
-	e, err := flow.Evaluate(ctx, model64, ising, &flow.EvaluateSettings{Src: src})
-	done()
-	if errors.Is(err, context.Canceled) {
-		e, err = &history.last, nil
+	if k.Evaluated == nil {
+		if err := evaluate(interrupts, k, model64, ising); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
+	e := k.Evaluated
 	s := summary{
 		Loss: e.Loss, LossErr: e.StdErr, Exact: exact, Gap: e.Loss - exact, ESS: e.ESS,
-		Steps: len(history.loss), Params: countParams(model), SecondsPerStep: history.seconds,
+		Steps: len(history.Loss), Params: countParams(model), SecondsPerStep: history.Seconds / float64(len(history.Loss)),
 	}
 	fmt.Printf("loss         %.4f ± %.4f (%d samples)\n", s.Loss, s.LossErr, e.Samples)
 	fmt.Printf("exact −ln Z  %.4f\n", s.Exact)
@@ -227,8 +238,8 @@ func run(o *options) error {
 	fmt.Printf("ESS          %.3f\n", s.ESS)
 
 	m2, known := exactM2(ising, o)
-	for k, w := range samplers {
-		if err := w.follow(interrupts); err != nil {
+	for i, w := range samplers {
+		if err := w.follow(interrupts, k); err != nil {
 			return err
 		}
 		r, drift := w.result()
@@ -238,7 +249,7 @@ func run(o *options) error {
 		} else {
 			fmt.Printf("  autocorrelation time of m²: %.0f ± %.0f leapfrog steps, %.3g s\n", r.Tau, r.TauErr, r.TauSeconds)
 		}
-		*[]*sampling{&s.Latent, &s.Physical}[k] = r
+		*[]*sampling{&s.Latent, &s.Physical}[i] = r
 	}
 	if known {
 		fmt.Printf("⟨m²⟩ exact    %.4f\n", m2)
@@ -301,50 +312,81 @@ func exactM2(ising *target.Ising, o *options) (float64, bool) {
 
 // history is the course of training.
 type history struct {
-	loss, err []float64     // running mean and its standard error, step by step
-	last      flow.Estimate // the running estimate at the end
-	seconds   float64       // per step
+	Loss, Err []float64     // running mean and its standard error, step by step
+	Last      flow.Estimate // the running estimate at the end
+	Seconds   float64
 }
 
 // train trains the model; every o.every steps the samplers, if any, take part.
-func train(i *interrupts, m *flow.Model, t target.Density, samplers []*walkers, o *options, src rand.Source) (*history, error) {
+func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
+	o, h := k.o, &k.History
 	ctx, done := i.phase()
 	defer done()
-	h := &history{}
-	bar := newProgress("training", o.steps)
-	start := time.Now()
-	var schedule flow.Schedule
+	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, Window: 20, Src: k.src}
 	if o.cosine {
-		schedule = flow.Cosine(o.steps, min(50, o.steps/10))
+		s.Schedule = flow.Cosine(o.steps, min(50, o.steps/10))
 	}
-	_, err := flow.Train(ctx, m, t, &flow.Settings{
-		Steps: o.steps, Batch: o.batch, LearnRate: o.lr, Schedule: schedule, Window: 20, Src: src,
-		Recorder: recorder(func(r *flow.Report) error {
-			h.loss, h.err = append(h.loss, r.Running.Loss), append(h.err, r.Running.StdErr)
-			h.last = r.Running
-			bar.step(fmt.Sprintf("loss %.4f ± %.4f", r.Running.Loss, r.Running.StdErr))
-			if o.every == 0 || r.Step%o.every != 0 {
-				return nil
-			}
-			for _, w := range samplers {
-				if err := w.run(ctx, o.between, nil); err != nil {
+	var bar *progress
+	last := time.Now()
+	s.Recorder = recorder(func(r *flow.Report) error {
+		h.Loss, h.Err = append(h.Loss, r.Running.Loss), append(h.Err, r.Running.StdErr)
+		h.Last = r.Running
+		h.Seconds += time.Since(last).Seconds()
+		bar.step(fmt.Sprintf("loss %.4f ± %.4f", r.Running.Loss, r.Running.StdErr))
+		if o.every > 0 && r.Step%o.every == 0 {
+			for _, w := range k.walkers {
+				if err := w.run(context.Background(), o.between); err != nil {
 					return err
 				}
 			}
-			return nil
-		}),
+		}
+		last = time.Now()
+		if r.Step%o.save == 0 {
+			return k.save()
+		}
+		return nil
 	})
+	var err error
+	if k.trainer, err = flow.NewTrainer(m, t, s); err != nil {
+		return err
+	}
+	if err := k.load(); err != nil || k.Trained {
+		return err
+	}
+	bar = newProgress("training", o.steps, len(h.Loss))
+	last = time.Now()
+	err = k.trainer.Run(ctx, o.steps-len(h.Loss))
 	bar.done()
-	if errors.Is(err, context.Canceled) && len(h.loss) > 0 {
-		fmt.Printf("training stopped after %d steps\n", len(h.loss))
-		err = nil
+	if errors.Is(err, context.Canceled) {
+		if err = k.stopped(); err == nil && len(h.Loss) == 0 {
+			err = errors.New("stopped before the first training step")
+		}
+		if err == nil {
+			fmt.Printf("training stopped after %d steps\n", len(h.Loss))
+		}
 	}
-	h.seconds = time.Since(start).Seconds()
-	for _, w := range samplers {
-		h.seconds -= w.seconds
+	// What was saved of it is of an earlier step.
+	k.Trained, k.Trainer = err == nil, nil
+	return err
+}
+
+// evaluate judges the model by fresh samples, or, if it is interrupted, by the
+// last ones of training.
+func evaluate(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
+	ctx, done := i.phase()
+	defer done()
+	e, err := flow.Evaluate(ctx, m, t, &flow.EvaluateSettings{Src: k.src})
+	if errors.Is(err, context.Canceled) {
+		if k.o.checkpoint != "" { // as of the last save
+			return errStopped
+		}
+		e, err = &k.History.Last, nil
 	}
-	h.seconds /= float64(len(h.loss))
-	return h, err
+	if err != nil {
+		return err
+	}
+	k.Evaluated = e
+	return k.save()
 }
 
 type recorder func(r *flow.Report) error

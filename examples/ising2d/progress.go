@@ -23,8 +23,9 @@ type progress struct {
 	status    atomic.Value // string
 }
 
-func newProgress(name string, total int) *progress {
-	p := &progress{name: name, total: total, last: time.Now()}
+// newProgress begins after made of total steps.
+func newProgress(name string, total, made int) *progress {
+	p := &progress{name: name, total: total, made: made, last: time.Now()}
 	p.status.Store("")
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
 		return p
@@ -34,6 +35,7 @@ func newProgress(name string, total int) *progress {
 		mpb.PrependDecorators(decor.Name(name, decor.WC{W: 14}), decor.CountersNoUnit("%d/%d", decor.WCSyncSpace)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.status.Load().(string) }),
 			decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8}), "")))
+	p.bar.SetCurrent(int64(made))
 	return p
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,6 +52,7 @@ type walkers struct {
 	image    func(x, z *mat.Dense) error // the configurations of a state
 	m2, err  []float64                   // mean over the chains and its standard error, sweep by sweep
 	chains   [][]float64                 // of each chain, sweep by sweep
+	done     bool                        // all sweeps are made
 	final    int                         // sweeps before the model was final
 	accepted float64                     // sum over sweeps of the fraction that was accepted
 	seconds  float64
@@ -77,18 +79,23 @@ func newWalkers(m *flow.Model, ising *target.Ising, o *options, src rand.Source)
 	}}
 }
 
-// run makes sweeps and measures after each.
-func (w *walkers) run(ctx context.Context, sweeps int, visit func(accept float64)) error {
-	start := time.Now()
+// start returns a sampler whose chains are at the configurations.
+func (w *walkers) start() (*hmc.Sampler, error) {
 	z := mat.DenseCopyOf(w.x)
 	if err := w.state(z, w.x); err != nil {
-		return err
+		return nil, err
 	}
-	s, err := hmc.New(w.density, z, &hmc.Settings{StepSize: w.o.stepSize, Leapfrog: w.o.leapfrog, Src: w.src})
-	if err != nil {
-		return err
-	}
-	err = s.Run(ctx, sweeps, func(int) error {
+	return w.sampler(z)
+}
+
+func (w *walkers) sampler(z *mat.Dense) (*hmc.Sampler, error) {
+	return hmc.New(w.density, z, &hmc.Settings{StepSize: w.o.stepSize, Leapfrog: w.o.leapfrog, Src: w.src})
+}
+
+// sweep makes sweeps and measures after each.
+func (w *walkers) sweep(ctx context.Context, s *hmc.Sampler, sweeps int, visit func() error) error {
+	last := time.Now()
+	return s.Run(ctx, sweeps, func(int) error {
 		if err := w.image(w.x, s.X()); err != nil {
 			return err
 		}
@@ -98,30 +105,69 @@ func (w *walkers) run(ctx context.Context, sweeps int, visit func(accept float64
 		}
 		mean, stdErr := hmc.MeanStdErr(m2)
 		w.m2, w.err, w.chains = append(w.m2, mean), append(w.err, stdErr), append(w.chains, m2)
-		if visit != nil {
-			visit(s.AcceptRate())
-		}
-		return nil
+		w.seconds += time.Since(last).Seconds()
+		last = time.Now()
+		return visit()
 	})
-	w.seconds += time.Since(start).Seconds()
-	if s.Sweeps() > 0 {
-		w.accepted += s.AcceptRate() * float64(s.Sweeps())
+}
+
+// run makes a few sweeps while the flow is trained.
+func (w *walkers) run(ctx context.Context, sweeps int) error {
+	s, err := w.start()
+	if err != nil {
+		return err
 	}
+	err = w.sweep(ctx, s, sweeps, func() error { return nil })
+	w.accept(s)
 	return err
 }
 
+// accept counts what a sampler accepted.
+func (w *walkers) accept(s *hmc.Sampler) {
+	if s.Sweeps() > 0 {
+		w.accepted += s.AcceptRate() * float64(s.Sweeps())
+	}
+}
+
 // follow makes the sweeps after training, with a progress bar.
-func (w *walkers) follow(i *interrupts) error {
+func (w *walkers) follow(i *interrupts, k *keeper) error {
+	if w.done {
+		return nil
+	}
 	ctx, done := i.phase()
 	defer done()
-	bar := newProgress(w.name+" HMC", w.o.sweeps)
-	w.final = len(w.m2)
-	err := w.run(ctx, w.o.sweeps, func(accept float64) { bar.step(fmt.Sprintf("acceptance %.2f", accept)) })
+	var s *hmc.Sampler
+	var err error
+	if k.Sampler != nil {
+		if s, err = w.sampler(w.x); err == nil {
+			err = s.Restore(bytes.NewReader(k.Sampler))
+		}
+	} else {
+		w.final = len(w.m2)
+		s, err = w.start()
+	}
+	if err != nil {
+		return err
+	}
+	k.sampler = s
+	bar := newProgress(w.name+" HMC", w.o.sweeps, s.Sweeps())
+	err = w.sweep(ctx, s, w.o.sweeps-s.Sweeps(), func() error {
+		bar.step(fmt.Sprintf("acceptance %.2f", s.AcceptRate()))
+		if s.Sweeps()%w.o.save == 0 {
+			return k.save()
+		}
+		return nil
+	})
 	bar.done()
 	if errors.Is(err, context.Canceled) {
-		err = nil
+		err = k.stopped()
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	w.accept(s)
+	w.done, k.sampler = true, nil
+	return k.save()
 }
 
 // result takes the mean over the sweeps but those made during training and

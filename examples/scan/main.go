@@ -20,6 +20,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"math/rand/v2"
@@ -29,13 +30,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
-	"github.com/neuralrg/neuralrg/examples/internal/params"
+	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -84,7 +86,7 @@ func main() {
 		return
 	}
 	if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		err = run(ctx, o)
 	}
@@ -211,7 +213,7 @@ func make1(ctx context.Context, o *options, i int) (*cell, error) {
 	c := &cell{Depth: depth, T: T, Exact: -ising.LogZ(), Settings: o.settings}
 	steps := o.First
 	if temp > 0 {
-		switch err := params.Load(o.file(depth, temp-1, "params"), m); {
+		switch err := checkpoint.Read(o.file(depth, temp-1, "safetensors"), m.Restore); {
 		case err == nil:
 			c.Warm, steps = true, o.Steps
 		case !errors.Is(err, fs.ErrNotExist):
@@ -224,9 +226,7 @@ func make1(ctx context.Context, o *options, i int) (*cell, error) {
 	}
 	fmt.Printf("cell %d of %d: depth %d, T = %g, %d steps from %s\n", i, o.cells(), depth, T, steps,
 		map[bool]string{true: "the next higher temperature", false: "scratch"}[c.Warm])
-	if _, err := flow.Train(ctx, fast, ising, &flow.Settings{
-		Steps: steps, Batch: o.Batch, LearnRate: o.Rate, Schedule: flow.Cosine(steps, steps/20), InversionKL: o.Alpha, Src: src,
-	}); err != nil {
+	if err := train(ctx, fast, ising, o, steps, src, o.file(depth, temp, "training")); err != nil {
 		return nil, err
 	}
 	e, err := flow.Evaluate(ctx, m, ising, &flow.EvaluateSettings{Src: src})
@@ -242,11 +242,48 @@ func make1(ctx context.Context, o *options, i int) (*cell, error) {
 	v, stdErr := c.relative()
 	fmt.Printf("  relative error of the free energy %.5f ± %.5f, %.0f s\n", v, stdErr, c.Seconds)
 	// The result last: where it is, the parameters are too.
-	if err := params.Save(o.file(depth, temp, "params"), m); err != nil {
+	if err := checkpoint.Write(o.file(depth, temp, "safetensors"), 1, m.Save); err != nil {
 		return nil, err
 	}
 	return c, c.write(name)
 }
+
+// train trains a model, from where a run that was stopped left it in a file.
+func train(ctx context.Context, m *flow.Model, t target.Density, o *options, steps int, src rand.Source, name string) error {
+	var tr *flow.Trainer
+	tr, err := flow.NewTrainer(m, t, &flow.Settings{
+		Batch: o.Batch, LearnRate: o.Rate, Schedule: flow.Cosine(steps, steps/20), InversionKL: o.Alpha, Src: src,
+		Recorder: recorder(func(r *flow.Report) error {
+			if r.Step%100 != 0 {
+				return nil
+			}
+			return checkpoint.Write(name, 1, tr.Save)
+		}),
+	})
+	if err != nil {
+		return err
+	}
+	if err := checkpoint.Read(name, tr.Restore); err == nil {
+		fmt.Printf("  resumed after step %d\n", tr.Result().Steps)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err = tr.Run(ctx, steps-tr.Result().Steps)
+	if errors.Is(err, context.Canceled) && tr.Result().Steps > 0 {
+		err = errors.Join(err, checkpoint.Write(name, 1, tr.Save))
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+type recorder func(r *flow.Report) error
+
+func (f recorder) Record(r *flow.Report) error { return f(r) }
 
 func read(name string) (*cell, error) {
 	data, err := os.ReadFile(name)
@@ -263,16 +300,12 @@ func read(name string) (*cell, error) {
 	return c, nil
 }
 
-// write makes a file that is there whole or not at all.
 func (c *cell) write(name string) error {
-	data, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(name+".part", data, 0o666); err != nil {
-		return err
-	}
-	return os.Rename(name+".part", name)
+	return checkpoint.Write(name, 1, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(c)
+	})
 }
 
 // table prints the relative errors, the deepest network first.
