@@ -26,6 +26,8 @@ type File struct {
 	Meta    map[string]string
 	Arrays  []Array
 	Checked bool // by Read: the file has a digest and it is right
+
+	index map[string]int // of what was read
 }
 
 // Array is a named array. Values is of type []float64, []float32, []int64 or
@@ -97,12 +99,10 @@ func volume(shape []int, limit int) int {
 	return n
 }
 
-// Array returns the array of a name.
+// Array returns the array of a name, of a file that was read.
 func (f *File) Array(name string) (*Array, error) {
-	for i := range f.Arrays {
-		if f.Arrays[i].Name == name {
-			return &f.Arrays[i], nil
-		}
+	if i, ok := f.index[name]; ok {
+		return &f.Arrays[i], nil
 	}
 	return nil, fmt.Errorf("%w: no array %q", ErrFormat, name)
 }

@@ -143,7 +143,9 @@ func parseHeader(header []byte) (*File, []entry, error) {
 		return cmp.Or(cmp.Compare(a.Offsets[0], b.Offsets[0]), cmp.Compare(a.Offsets[1], b.Offsets[1]))
 	})
 	entries := make([]entry, len(items))
+	f.index = make(map[string]int, len(items))
 	for i, it := range items {
+		f.index[it.Name] = i
 		f.Arrays, entries[i] = append(f.Arrays, it.Array), it.entry
 	}
 	return f, entries, nil

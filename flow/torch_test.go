@@ -1,0 +1,109 @@
+package flow
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/neuralrg/neuralrg/internal/safetensors"
+)
+
+// torchFile is a flow of the authors' code as its state_dict has it.
+func torchFile(t testing.TB, g *golden, prefix string) *safetensors.File {
+	t.Helper()
+	f := &safetensors.File{Meta: map[string]string{"format": "pt"}}
+	add := func(name string, v []float64, shape ...int) {
+		f.Arrays = append(f.Arrays, safetensors.Array{Name: name, Shape: shape, Values: v})
+	}
+	add("prior.sigma", []float64{1}, 1)
+	for k, l := range g.Layers {
+		layer := fmt.Sprintf("%slayerList.%d.", prefix, k)
+		var masks, inverse []float64
+		for i, c := range l.Couplings {
+			for _, v := range c.Keep {
+				masks, inverse = append(masks, float64(v)), append(inverse, float64(1-v))
+			}
+			for name, n := range map[string]goldenNet{"s": c.S, "t": c.T} {
+				for j := range n.W {
+					p := fmt.Sprintf("%s%sList.%d.layerList.", layer, name, i)
+					out := len(n.B[j])
+					add(fmt.Sprintf("%s%d.weight", p, 2*j), n.W[j], out, len(n.W[j])/out)
+					add(fmt.Sprintf("%s%d.bias", p, 2*j), n.B[j], out)
+					if n.Scale != nil && j == len(n.W)-1 {
+						add(fmt.Sprintf("%s%d.scale", p, 2*j+1), n.Scale, 4)
+					}
+				}
+			}
+		}
+		add(layer+"maskList", masks, len(l.Couplings), 1, 2, 2)
+		add(layer+"maskListR", inverse, len(l.Couplings), 1, 2, 2)
+	}
+	return f
+}
+
+func TestLoadTorch(t *testing.T) {
+	for _, name := range []string{"mera_L4", "mera_L8"} {
+		g := readGolden(t, "testdata/golden/"+name+".json")
+		n := g.L * g.L
+		x := mat.NewDense(len(g.X2)/n, n, g.X2)
+		for prefix, want := range map[string][]float64{"": g.LogQ, "flow.": g.LogQSym} {
+			var b bytes.Buffer
+			if err := safetensors.Write(&b, torchFile(t, g, prefix)); err != nil {
+				t.Fatal(err)
+			}
+			m, err := LoadTorch(&b, g.L)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := deviations{}
+			d.add("ln q", logProbs(t, m, x), want)
+			if !(d["ln q"] <= 1e-9) {
+				t.Errorf("%s, prefix %q: ln q deviates by %.2g", name, prefix, d["ln q"])
+			}
+		}
+	}
+}
+
+func TestLoadTorchRefuses(t *testing.T) {
+	g := readGolden(t, "testdata/golden/mera_L4.json")
+	for name, c := range map[string]struct {
+		L      int
+		change func(f *safetensors.File)
+	}{
+		"another lattice": {8, func(*safetensors.File) {}},
+		"no lattice":      {0, func(*safetensors.File) {}},
+		"no power of two": {12, func(*safetensors.File) {}},
+		"not theirs":      {4, func(f *safetensors.File) { f.Arrays = f.Arrays[:1] }},
+		"sigma":           {4, func(f *safetensors.File) { f.Arrays[0].Values = []float64{2} }},
+		"no scale": {4, func(f *safetensors.File) {
+			f.Arrays = slices.DeleteFunc(f.Arrays, func(a safetensors.Array) bool {
+				return len(a.Shape) == 1 && a.Shape[0] == 4 && a.Name[len(a.Name)-5:] == "scale"
+			})
+		}},
+		"mask": {4, func(f *safetensors.File) {
+			i := slices.IndexFunc(f.Arrays, func(a safetensors.Array) bool { return a.Name == "layerList.2.maskList" })
+			f.Arrays[i].Values.([]float64)[1] = 0.5
+		}},
+	} {
+		f := torchFile(t, g, "")
+		c.change(f)
+		var b bytes.Buffer
+		if err := safetensors.Write(&b, f); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadTorch(&b, c.L); !errors.Is(err, ErrCheckpoint) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := LoadTorch(nil, 4); err == nil {
+		t.Error("nil reader: no error")
+	}
+	if _, err := LoadTorch(io.LimitReader(bytes.NewReader(nil), 0), 4); !errors.Is(err, ErrCheckpoint) {
+		t.Errorf("empty: %v", err)
+	}
+}
