@@ -285,7 +285,7 @@ func TestCorruptedFiles(t *testing.T) {
 func seal(data []byte) bool {
 	key := []byte(`"sha256":"`)
 	at := bytes.Index(data, key)
-	if at < 0 {
+	if at < 0 || at+len(key)+64 > len(data) {
 		return false
 	}
 	digits := data[at+len(key) : at+len(key)+64]

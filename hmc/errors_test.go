@@ -129,6 +129,10 @@ func TestFailureMidRun(t *testing.T) {
 			if err := s.Sweep(); err != nil || s.Sweeps() != 4 || mat.Equal(s.X(), twin.X()) {
 				t.Errorf("after the failure: error %v, %d sweeps", err, s.Sweeps())
 			}
+			mustRun(t, twin, 1, nil)
+			if !mat.Equal(s.X(), twin.X()) {
+				t.Error("the sweep after the failure is not the one that failed")
+			}
 		})
 	}
 }

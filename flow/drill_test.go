@@ -1,0 +1,266 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"gonum.org/v1/gonum/mat"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/target"
+)
+
+// Many goroutines sample and evaluate one model while a copy is trained.
+func TestConcurrentUse(t *testing.T) {
+	m := symmetrize(t, mera(t, 4, 5), Inversion(16))
+	_, trainer := trainer(t, 3, Settings{}) // of a model with the same architecture
+	f32, err := m.Convert(tensor.Float32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	energy := target.NewEvaluator(Latent(m, ising(t, 4)))
+	x, want := sample(t, m, 9, 1)
+	start := randn(1, 3, 16)
+	wantLogp, wantGrad := make([]float64, 3), mat.NewDense(3, 16, nil)
+	if err := energy.LogProbGrad(wantLogp, wantGrad, start); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var training, users sync.WaitGroup
+	training.Go(func() {
+		for ctx.Err() == nil {
+			if _, err := trainer.Step(); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for k := range 6 {
+		users.Go(func() {
+			for range 4 {
+				y, logq := mat.NewDense(9, 16, nil), make([]float64, 9)
+				if err := m.Sample(y, logq, rand.NewPCG(1, 3)); err != nil || !mat.Equal(x, y) || !slices.Equal(logq, want) {
+					t.Errorf("Sample: %v, or other numbers", err)
+				}
+				if _, err := Evaluate(ctx, m, ising(t, 4), &EvaluateSettings{Samples: 20, Src: rand.NewPCG(uint64(k), 1)}); err != nil {
+					t.Error(err)
+				}
+				if err := f32.LogProbs(logq, y); err != nil {
+					t.Error(err)
+				}
+				if err := m.Posterior(y, nil, x, rand.NewPCG(1, 1)); err != nil {
+					t.Error(err)
+				}
+				logp, grad := make([]float64, 3), mat.NewDense(3, 16, nil)
+				if err := energy.LogProbGrad(logp, grad, start); err != nil || !slices.Equal(logp, wantLogp) || !mat.Equal(grad, wantGrad) {
+					t.Errorf("Latent: %v, or other numbers", err)
+				}
+				if s, err := hmc.New(energy, start, &hmc.Settings{Leapfrog: 2, Src: rand.NewPCG(1, 1)}); err != nil {
+					t.Error(err)
+				} else if err := s.Sweep(); err != nil {
+					t.Error(err)
+				}
+				if data := save(t, m); len(data) == 0 {
+					t.Error("no file")
+				}
+			}
+		})
+	}
+	users.Wait()
+	cancel()
+	training.Wait()
+}
+
+// slow is a target that says when a batch begins.
+type slow struct {
+	target.Density
+	began chan struct{}
+}
+
+func (s slow) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
+	first := true
+	return target.Func(s.Dim(), func(grad, x []float64) float64 {
+		if first {
+			first = false
+			s.began <- struct{}{}
+		}
+		time.Sleep(time.Millisecond)
+		for i := range grad {
+			grad[i] = -x[i]
+		}
+		return -0.5 * mat.Dot(mat.NewVecDense(len(x), x), mat.NewVecDense(len(x), x))
+	}).LogProb(x)
+}
+
+// A context that is done ends training and evaluation within the batch under
+// way.
+func TestContextWithinOneStep(t *testing.T) {
+	m := mera(t, 2, 1)
+	for name, run := range map[string]func(ctx context.Context, d target.Density) error{
+		"Train": func(ctx context.Context, d target.Density) error {
+			res, err := Train(ctx, m, d, &Settings{Steps: 1000, Batch: 4, Src: rand.NewPCG(1, 1)})
+			if res == nil || res.Steps != 1 {
+				t.Errorf("%+v", res)
+			}
+			return err
+		},
+		"Evaluate": func(ctx context.Context, d target.Density) error {
+			_, err := Evaluate(ctx, m, d, &EvaluateSettings{Batch: 4, Src: rand.NewPCG(1, 1)})
+			return err
+		},
+	} {
+		ctx, cancel := context.WithCancel(context.Background())
+		d := slow{target.NewNormal(4), make(chan struct{}, 1)}
+		go func() { <-d.began; cancel() }()
+		if err := run(ctx, d); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Long runs hold on to nothing: the heap after many steps and sweeps is that
+// after few.
+func TestHeapIsFlat(t *testing.T) {
+	steps, sweeps := 20000, 2000
+	if testing.Short() {
+		steps, sweeps = 300, 60
+	}
+	m := symmetrize(t, model(t, must(NewMERA([]int{4, 4}, blocks(4, 3, 3), nil))), Inversion(16))
+	tr, err := NewTrainer(m, ising(t, 4), &Settings{Batch: 16, Src: rand.NewPCG(1, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	heap := func() float64 {
+		runtime.GC()
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return float64(s.HeapAlloc)
+	}
+	ctx := context.Background()
+	if err := tr.Run(ctx, steps/20); err != nil {
+		t.Fatal(err)
+	}
+	before := heap()
+	if err := tr.Run(ctx, steps-steps/20); err != nil {
+		t.Fatal(err)
+	}
+	if after := heap(); after > 1.05*before {
+		t.Errorf("heap grew from %.0f to %.0f bytes in %d steps", before, after, steps)
+	} else {
+		t.Logf("training: %.0f, then %.0f bytes", before, after)
+	}
+	s, err := hmc.New(target.NewEvaluator(Latent(m, ising(t, 4))), randn(1, 8, 16), &hmc.Settings{Src: rand.NewPCG(1, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(ctx, sweeps/20, nil); err != nil {
+		t.Fatal(err)
+	}
+	before = heap()
+	if err := s.Run(ctx, sweeps-sweeps/20, nil); err != nil {
+		t.Fatal(err)
+	}
+	if after := heap(); after > 1.05*before {
+		t.Errorf("heap grew from %.0f to %.0f bytes in %d sweeps", before, after, sweeps)
+	} else {
+		t.Logf("sampling: %.0f, then %.0f bytes", before, after)
+	}
+	runtime.KeepAlive(tr)
+}
+
+// flaky makes a density fail at 1 % of its evaluations: NaN, −∞ or a panic.
+type flaky struct {
+	target.Density
+	rnd *rand.Rand
+}
+
+func (f flaky) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
+	inner := target.NewEvaluator(f.Density)
+	return graph.PerRow("flaky", x, f.Dim(), func() graph.RowsFunc {
+		return func(val, grad, x []float64) error {
+			in := mat.NewDense(len(val), f.Dim(), x)
+			var err error
+			if grad == nil {
+				err = inner.LogProb(val, in)
+			} else {
+				err = inner.LogProbGrad(val, mat.NewDense(len(val), f.Dim(), grad), in)
+			}
+			if f.rnd.Float64() < 0.01 {
+				switch f.rnd.IntN(3) {
+				case 0:
+					val[f.rnd.IntN(len(val))] = math.NaN()
+				case 1:
+					val[f.rnd.IntN(len(val))] = math.Inf(-1)
+				default:
+					panic("bad luck")
+				}
+			}
+			return err
+		}
+	})
+}
+
+// Trained and sampled on a target that fails at random, the Ising model is
+// still the Ising model.
+func TestFaultDrill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains for some seconds")
+	}
+	exact := ising(t, 4)
+	d := flaky{exact, rand.New(rand.NewPCG(3, 3))}
+	m := symmetrize(t, model(t, must(NewMERA([]int{4, 4}, func() (bijector.Bijector, error) {
+		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 4, Src: rand.NewPCG(1, 2)})
+	}, nil))), Inversion(16))
+	src := rand.NewPCG(5, 5)
+	res, err := Train(context.Background(), m, d, &Settings{Steps: 800, Batch: 256, LearnRate: 3e-3, OnFault: FaultSkip, MaxFaults: 10, Src: src})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gap := res.Loss + exact.LogZ()
+	if res.Steps != 800 || res.Faults < 1 || res.Faults > 40 || !(gap > 0 && gap < 1.5) {
+		t.Errorf("%d steps, %d faults, gap %.3f", res.Steps, res.Faults, gap)
+	}
+	const chains = 256
+	start := mat.NewDense(chains, 16, nil)
+	target.NewNormal(16).Rand(start.RawMatrix().Data, rand.New(src))
+	s, err := hmc.New(target.NewEvaluator(Latent(m, d)), start, &hmc.Settings{StepSize: 0.2, MaxFaults: 10, Src: src})
+	for err != nil { // the start may meet a failure as well
+		s, err = hmc.New(target.NewEvaluator(Latent(m, d)), start, &hmc.Settings{StepSize: 0.2, MaxFaults: 10, Src: src})
+	}
+	if err := s.Run(context.Background(), 30, nil); err != nil {
+		t.Fatal(err)
+	}
+	x := mat.NewDense(chains, 16, nil)
+	means := make([]float64, chains)
+	const sweeps = 120
+	if err := s.Run(context.Background(), sweeps, func(int) error {
+		if err := m.Decode(x, nil, s.X()); err != nil {
+			return err
+		}
+		for i := range means {
+			means[i] += exact.StructureFactor(x.RawRowView(i)) / sweeps
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := exact.ExactStructureFactor()
+	mean, stdErr := hmc.MeanStdErr(means)
+	t.Logf("%d faults, gap %.3f; ⟨m²⟩ %.4f ± %.4f, exact %.4f, %d of %d trajectories divergent, acceptance %.2f",
+		res.Faults, gap, mean, stdErr, want, s.Divergent(), chains*s.Sweeps(), s.AcceptRate())
+	if s.Divergent() == 0 || !(stdErr < 0.01) || !(math.Abs(mean-want) < 3*stdErr) {
+		t.Errorf("⟨m²⟩ %.4f ± %.4f, exact %.4f, %d divergent", mean, stdErr, want, s.Divergent())
+	}
+}

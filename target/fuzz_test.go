@@ -1,0 +1,54 @@
+package target
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Targets of any parameters are refused with an error of the package or have
+// a finite ln Z and a finite density at the origin.
+func FuzzTargets(f *testing.F) {
+	f.Add([]byte{4, 4}, 2.27, 1.0)
+	f.Add([]byte{8}, 0.5, 1e-3)
+	f.Add([]byte{2, 2}, 1e300, 1e300)
+	f.Add([]byte{3, 5}, 1e-300, 1e-300)
+	f.Add([]byte{}, math.NaN(), math.Inf(1))
+	f.Add([]byte{1, 0xff}, -1.0, -1.0)
+	f.Fuzz(func(t *testing.T, extents []byte, T, mass2 float64) {
+		if len(extents) > 3 {
+			return
+		}
+		var shape []int
+		n := 1
+		for _, b := range extents {
+			shape = append(shape, int(int8(b)))
+			n *= int(int8(b))
+		}
+		if n > 1<<12 {
+			return
+		}
+		check := func(d Density, err error, logZ func() float64) {
+			t.Helper()
+			if err != nil {
+				if !errors.Is(err, ErrShape) && !errors.Is(err, ErrSettings) {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if v := logZ(); math.IsNaN(v) {
+				t.Errorf("%T %v, %g, %g: ln Z is %g", d, shape, T, mass2, v)
+			}
+			logp := make([]float64, 1)
+			if err := NewEvaluator(d).LogProb(logp, mat.NewDense(1, d.Dim(), nil)); err != nil || math.IsNaN(logp[0]) {
+				t.Errorf("%T %v, %g, %g: ln π(0) is %g, %v", d, shape, T, mass2, logp[0], err)
+			}
+		}
+		i, err := NewIsing(shape, T)
+		check(i, err, func() float64 { return i.LogZ() })
+		p, err := NewFreeField(shape, mass2)
+		check(p, err, func() float64 { return p.LogZ() })
+	})
+}
