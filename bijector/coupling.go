@@ -3,7 +3,6 @@ package bijector
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
@@ -50,12 +49,6 @@ func NewCoupling(dim int, keep []int, c Conditioner) (*Coupling, error) {
 
 // Dim returns the number of values per row.
 func (c *Coupling) Dim() int { return c.dim }
-
-// Keep returns the positions that pass through.
-func (c *Coupling) Keep() []int { return slices.Clone(c.keep) }
-
-// Conditioner returns what s and t come from.
-func (c *Coupling) Conditioner() Conditioner { return c.c }
 
 // Params returns the parameters of the conditioner.
 func (c *Coupling) Params() []*Param { return c.c.Params() }

@@ -28,8 +28,8 @@ const maxArchitecture = 4 << 20
 // Save writes the model as a safetensors file: the architecture as JSON in
 // the metadata, bipartitions, tiles and symmetries included, the parameters as
 // arrays of float64, and a SHA-256 of it all. Load makes the model again.
-// Bijectors and priors that are not of this module are named, not
-// described: for them there is Restore. It fails with the writer's error.
+// Couplings with a Conditioner, and bijectors and priors that a program made
+// itself, are named, not described: for them there is Restore. It fails with the writer's error.
 func (m *Model) Save(w io.Writer) error {
 	f, err := m.file()
 	if err == nil {
