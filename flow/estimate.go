@@ -15,7 +15,7 @@ import (
 // Estimate is what samples x ∼ q of a model say about a target π, from their
 // ln(q/π). Fields are NaN where there are too few samples.
 type Estimate struct {
-	Samples int
+	Samples int // drawn
 	// Loss is the mean of ln(q/π), in nats, an upper bound of −ln Z (eq. 4),
 	// and StdErr its standard error.
 	Loss, StdErr float64

@@ -16,8 +16,8 @@ import (
 // Symmetry is a signed permutation of the values of a row: it maps x to y_i =
 // Sign[i]·x_Perm[i]. A nil Perm leaves the order, a nil Sign the signs.
 type Symmetry struct {
-	Perm []int
-	Sign []float64
+	Perm []int     // of positions
+	Sign []float64 // ±1
 }
 
 // Inversion is the symmetry x → −x on rows of n values.

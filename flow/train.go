@@ -65,7 +65,7 @@ type Report struct {
 // Recorder is told of every training step as it ends; it may use the model. An
 // error stops training.
 type Recorder interface {
-	Record(r *Report) error
+	Record(r *Report) error // r is not kept by the trainer
 }
 
 // Result is the outcome of training: the running estimate, from the last

@@ -124,3 +124,34 @@ func ExampleNewFreeField() {
 	// ln Z = 8.608334
 	// correlation with the first row: [0.2340 0.0571 0.0152 0.0047 0.0025 0.0047 0.0152 0.0571]
 }
+
+// α may be chosen larger than NewIsing does; the physics stays the same.
+func ExampleNewIsingOffset() {
+	for _, alpha := range []float64{2, 5} {
+		ising, err := target.NewIsingOffset([]int{4, 4}, 2.5, alpha)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("α = %g: ln Z = %.6f, of the spins %.6f\n", alpha, ising.LogZ(), ising.SpinLogZ())
+	}
+	_, err := target.NewIsingOffset([]int{4, 4}, 2.5, 1)
+	fmt.Println(err)
+	// Output:
+	// α = 2: ln Z = 38.859400, of the spins 14.561093
+	// α = 5: ln Z = 70.943376, of the spins 14.561093
+	// target: Ising: invalid setting: alpha is 1, want more than 1.6 for K+αI to be positive definite
+}
+
+// Any density on plain slices, with its gradient.
+func ExampleNewEvaluator() {
+	e := target.NewEvaluator(target.NewNormal(2))
+	x := mat.NewDense(2, 2, []float64{0, 1, -2, 0.5})
+	logp, grad := make([]float64, 2), mat.NewDense(2, 2, nil)
+	if err := e.LogProbGrad(logp, grad, x); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("ln π = %.4f\n∇ ln π = %v\n", logp, grad.RawMatrix().Data)
+	// Output:
+	// ln π = [-2.3379 -3.9629]
+	// ∇ ln π = [-0 -1 2 -0.5]
+}

@@ -17,7 +17,7 @@ import (
 
 // TB is the part of testing.TB that Check uses.
 type TB interface {
-	Helper()
+	Helper() // as in testing.TB
 	Errorf(format string, args ...any)
 }
 
