@@ -1,0 +1,5 @@
+module consumer
+
+go 1.26.0
+
+replace github.com/neuralrg/neuralrg => ../../../..
