@@ -55,13 +55,43 @@ type RealNVP struct {
 // or non-positive numbers, and with ErrPartition for a bipartition that keeps
 // all positions or none, or names one twice or outside the row.
 func NewRealNVP(dim int, s *RealNVPSettings) (*RealNVP, error) {
-	if s == nil || s.Src == nil {
-		return nil, fmt.Errorf("bijector: %w: RealNVP needs a source of randomness", ErrSettings)
+	if s == nil {
+		s = &RealNVPSettings{}
+	}
+	p, err := newPlan("RealNVP", dim, s.Couplings, 10, s.Hidden, s.Keep, s.Src)
+	if err != nil {
+		return nil, err
+	}
+	b := &RealNVP{dim: dim, at: []int{0}}
+	for k := range p.keep {
+		c := p.affine(k)
+		b.couplings = append(b.couplings, c)
+		b.at = append(b.at, b.at[k]+c.Params())
+	}
+	b.f64, b.f32 = kernel.NewAffine[float64](dim, b.couplings), kernel.NewAffine[float32](dim, b.couplings)
+	w := make([]float64, b.f64.Params())
+	if b.weights, err = NewParam("realnvp", w, len(w)); err != nil {
+		return nil, err
+	}
+	b.draw(p.rnd)
+	b.self = b.alone()
+	return b, nil
+}
+
+// plan is what a chain of couplings is to be, checked.
+type plan struct {
+	keep, move [][]int
+	hidden     []int
+	rnd        *rand.Rand
+}
+
+func newPlan(name string, dim, couplings, byDefault int, hidden []int, keep [][]int, src rand.Source) (*plan, error) {
+	if src == nil {
+		return nil, fmt.Errorf("bijector: %w: %s needs a source of randomness", ErrSettings, name)
 	}
 	if dim < 2 {
-		return nil, fmt.Errorf("bijector: %w: RealNVP of dimension %d, want 2 or more", ErrShape, dim)
+		return nil, fmt.Errorf("bijector: %w: %s of dimension %d, want 2 or more", ErrShape, name, dim)
 	}
-	hidden := s.Hidden
 	if hidden == nil {
 		hidden = []int{10, 10, 10}
 	}
@@ -70,41 +100,33 @@ func NewRealNVP(dim int, s *RealNVPSettings) (*RealNVP, error) {
 			return nil, fmt.Errorf("bijector: %w: hidden layer %d has %d units", ErrSettings, i, h)
 		}
 	}
-	if s.Couplings < 0 || s.Keep != nil && s.Couplings != 0 && s.Couplings != len(s.Keep) {
-		return nil, fmt.Errorf("bijector: %w: %d couplings with %d bipartitions", ErrSettings, s.Couplings, len(s.Keep))
+	if couplings < 0 || keep != nil && couplings != 0 && couplings != len(keep) {
+		return nil, fmt.Errorf("bijector: %w: %d couplings with %d bipartitions", ErrSettings, couplings, len(keep))
 	}
-	rnd := rand.New(s.Src)
-	keep := s.Keep
+	p := &plan{hidden: hidden, rnd: rand.New(src)}
 	if keep == nil {
-		n := s.Couplings
-		if n == 0 {
-			n = 10
+		if couplings == 0 {
+			couplings = byDefault
 		}
-		keep = alternating(dim, n, rnd)
+		keep = alternating(dim, couplings, p.rnd)
 	}
 	if len(keep) == 0 {
 		return nil, fmt.Errorf("bijector: %w: no couplings", ErrSettings)
 	}
-	b := &RealNVP{dim: dim, at: []int{0}}
 	for k, kept := range keep {
 		move, err := complement(dim, kept)
 		if err != nil {
 			return nil, fmt.Errorf("bijector: coupling %d: %w", k, err)
 		}
-		net := kernel.NewNet(len(kept), hidden, len(move))
-		c := kernel.Coupling{Keep: slices.Clone(kept), Move: move, S: net, T: net}
-		b.couplings = append(b.couplings, c)
-		b.at = append(b.at, b.at[k]+c.Params())
+		p.keep, p.move = append(p.keep, slices.Clone(kept)), append(p.move, move)
 	}
-	b.f64, b.f32 = kernel.NewAffine[float64](dim, b.couplings), kernel.NewAffine[float32](dim, b.couplings)
-	w := make([]float64, b.f64.Params())
-	var err error
-	if b.weights, err = NewParam("realnvp", w, len(w)); err != nil {
-		return nil, err
-	}
-	b.draw(rnd)
-	b.self = b.alone()
-	return b, nil
+	return p, nil
+}
+
+// affine is the k-th coupling as an affine one.
+func (p *plan) affine(k int) kernel.Coupling {
+	net := kernel.NewNet(len(p.keep[k]), p.hidden, len(p.move[k]))
+	return kernel.Coupling{Keep: p.keep[k], Move: p.move[k], S: net, T: net}
 }
 
 // alternating draws bipartitions, every other one the complement of the one
@@ -163,15 +185,17 @@ func (b *RealNVP) Couplings() []AffineCoupling {
 	w := b.weights.Value().Float64s()
 	var cs []AffineCoupling
 	for k := range b.couplings {
-		c := &b.couplings[k]
-		p := w[b.at[k]:b.at[k+1]]
-		ns, nm := c.S.Params(), len(c.Move)
-		cs = append(cs, AffineCoupling{
-			Keep: slices.Clone(c.Keep), Move: slices.Clone(c.Move),
-			S: denseViews(c.S, p[:ns]), Scale: mat.NewVecDense(nm, p[ns:ns+nm:ns+nm]), T: denseViews(c.T, p[ns+nm:]),
-		})
+		cs = append(cs, affineViews(&b.couplings[k], w[b.at[k]:b.at[k+1]]))
 	}
 	return cs
+}
+
+func affineViews(c *kernel.Coupling, w []float64) AffineCoupling {
+	ns, nm := c.S.Params(), len(c.Move)
+	return AffineCoupling{
+		Keep: slices.Clone(c.Keep), Move: slices.Clone(c.Move),
+		S: denseViews(c.S, w[:ns]), Scale: mat.NewVecDense(nm, w[ns:ns+nm:ns+nm]), T: denseViews(c.T, w[ns+nm:]),
+	}
 }
 
 func denseViews(n kernel.Net, w []float64) []Dense {
@@ -187,12 +211,16 @@ func denseViews(n kernel.Net, w []float64) []Dense {
 // draw sets the initial weights.
 func (b *RealNVP) draw(rnd *rand.Rand) {
 	for _, c := range b.Couplings() {
-		for _, net := range [][]Dense{c.S, c.T} {
-			drawLayers(net, rnd)
-		}
-		for i := range c.Scale.Len() {
-			c.Scale.SetVec(i, 1)
-		}
+		c.draw(rnd)
+	}
+}
+
+func (c *AffineCoupling) draw(rnd *rand.Rand) {
+	for _, net := range [][]Dense{c.S, c.T} {
+		drawLayers(net, rnd)
+	}
+	for i := range c.Scale.Len() {
+		c.Scale.SetVec(i, 1)
 	}
 }
 

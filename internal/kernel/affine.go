@@ -36,71 +36,106 @@ func (c *Coupling) saved() int {
 	return (len(c.Keep)+2*len(c.Move))*Lanes + c.S.acts + c.T.acts
 }
 
-// Affine is a Real NVP block: a chain of affine couplings, the first one
-// nearest to the latent side.
-type Affine[T Float] struct {
-	dim       int
-	couplings []Coupling
-	at        []int // offset of each coupling's parameters; the last is their number
-	saved     int   // longest of what one coupling saves
-	savedAll  int
-	scratch   int
+// piece is a bijection of a tile that remembers on its way what its gradient
+// needs.
+type piece[T Float] interface {
+	params() int
+	saved() int   // length of what it remembers
+	scratch() int // length of the scratch space for grad
+	run(x, logDet, w []T, inverse bool, saved []T)
+	// grad destroys saved.
+	grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T)
 }
 
-// NewAffine returns the block of the given couplings on rows of dim values.
-func NewAffine[T Float](dim int, couplings []Coupling) *Affine[T] {
-	b := &Affine[T]{dim: dim, couplings: couplings, at: make([]int, len(couplings)+1)}
+// Couplings is a chain of couplings, the first one nearest to the latent side.
+type Couplings[T Float] struct {
+	dim      int
+	pieces   []piece[T]
+	at       []int // offset of each coupling's parameters; the last is their number
+	saved    int   // longest of what one coupling saves
+	savedAll int
+	scratch  int
+}
+
+// NewAffine returns the Real NVP block of the given couplings on rows of dim
+// values.
+func NewAffine[T Float](dim int, couplings []Coupling) *Couplings[T] {
+	pieces := make([]piece[T], len(couplings))
 	for k := range couplings {
-		c := &couplings[k]
-		b.at[k+1] = b.at[k] + c.Params()
-		b.saved = max(b.saved, c.saved())
-		b.savedAll += c.saved()
-		b.scratch = max(b.scratch, c.S.scratch(), c.T.scratch())
+		pieces[k] = affine[T]{&couplings[k]}
 	}
-	b.scratch += (3*dim + 1) * Lanes // ds, dt, dKeep and a void
+	return newCouplings(dim, pieces)
+}
+
+func newCouplings[T Float](dim int, pieces []piece[T]) *Couplings[T] {
+	b := &Couplings[T]{dim: dim, pieces: pieces, at: make([]int, len(pieces)+1)}
+	for k, p := range pieces {
+		b.at[k+1] = b.at[k] + p.params()
+		b.saved = max(b.saved, p.saved())
+		b.savedAll += p.saved()
+		b.scratch = max(b.scratch, p.scratch())
+	}
+	b.scratch += Lanes // a void
 	return b
 }
 
-func (b *Affine[T]) Dim() int    { return b.dim }
-func (b *Affine[T]) Params() int { return b.at[len(b.couplings)] }
+func (b *Couplings[T]) Dim() int    { return b.dim }
+func (b *Couplings[T]) Params() int { return b.at[len(b.pieces)] }
 
-func (b *Affine[T]) Scratch() (run, grad int) { return b.saved, b.savedAll + b.scratch }
+func (b *Couplings[T]) Scratch() (run, grad int) { return b.saved, b.savedAll + b.scratch }
 
-func (b *Affine[T]) Run(x, logDet, w []T, inverse bool, scratch []T) {
-	for i := range b.couplings {
+func (b *Couplings[T]) Run(x, logDet, w []T, inverse bool, scratch []T) {
+	for i := range b.pieces {
 		k := b.order(i, inverse)
-		couplingRun(&b.couplings[k], x, logDet, w[b.at[k]:b.at[k+1]], inverse, scratch)
+		b.pieces[k].run(x, logDet, w[b.at[k]:b.at[k+1]], inverse, scratch)
 	}
 }
 
-func (b *Affine[T]) Grad(dw, dx, x, dLogDet, w []T, inverse bool, scratch []T) {
+func (b *Couplings[T]) Grad(dw, dx, x, dLogDet, w []T, inverse bool, scratch []T) {
 	saved, scratch := scratch[:b.savedAll], scratch[b.savedAll:]
-	void := scratch[:Lanes] // log-determinants are known already
+	void, scratch := scratch[:Lanes], scratch[Lanes:] // log-determinants are known already
 	at := 0
-	for i := range b.couplings {
+	for i := range b.pieces {
 		k := b.order(i, inverse)
-		c := &b.couplings[k]
-		couplingRun(c, x, void, w[b.at[k]:b.at[k+1]], inverse, saved[at:])
-		at += c.saved()
+		b.pieces[k].run(x, void, w[b.at[k]:b.at[k+1]], inverse, saved[at:])
+		at += b.pieces[k].saved()
 	}
-	for i := len(b.couplings) - 1; i >= 0; i-- {
+	for i := len(b.pieces) - 1; i >= 0; i-- {
 		k := b.order(i, inverse)
-		c := &b.couplings[k]
-		at -= c.saved()
+		at -= b.pieces[k].saved()
 		var d []T
 		if dw != nil {
 			d = dw[b.at[k]:b.at[k+1]]
 		}
-		couplingGrad(c, d, dx, dLogDet, w[b.at[k]:b.at[k+1]], inverse, saved[at:], scratch)
+		b.pieces[k].grad(d, dx, dLogDet, w[b.at[k]:b.at[k+1]], inverse, saved[at:], scratch)
 	}
 }
 
 // order is the index of the i-th coupling to be applied.
-func (b *Affine[T]) order(i int, inverse bool) int {
+func (b *Couplings[T]) order(i int, inverse bool) int {
 	if inverse {
-		return len(b.couplings) - 1 - i
+		return len(b.pieces) - 1 - i
 	}
 	return i
+}
+
+// affine is a Coupling at work.
+type affine[T Float] struct{ *Coupling }
+
+func (c affine[T]) params() int { return c.Params() }
+func (c affine[T]) saved() int  { return c.Coupling.saved() }
+
+// scratch is for ds, dt, dKeep and a void, and what the nets need.
+func (c affine[T]) scratch() int {
+	return (len(c.Keep)+2*len(c.Move)+1)*Lanes + max(c.S.scratch(), c.T.scratch())
+}
+
+func (c affine[T]) run(x, logDet, w []T, inverse bool, saved []T) {
+	couplingRun(c.Coupling, x, logDet, w, inverse, saved)
+}
+
+func (c affine[T]) grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T) {
+	couplingGrad(c.Coupling, dw, dx, dLogDet, w, inverse, saved, scratch)
 }
 
 // split cuts what a coupling saves into its parts.

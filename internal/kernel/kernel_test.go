@@ -10,7 +10,7 @@ import (
 
 // randomAffine returns a block of couplings with random bipartitions and a
 // random parameter vector large enough to make every term count.
-func randomAffine[T Float](rnd *rand.Rand, dim, couplings int, hidden []int) (*Affine[T], []T) {
+func randomAffine[T Float](rnd *rand.Rand, dim, couplings int, hidden []int) (*Couplings[T], []T) {
 	cs := make([]Coupling, couplings)
 	for k := range cs {
 		p := rnd.Perm(dim)

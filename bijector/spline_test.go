@@ -1,0 +1,241 @@
+package bijector_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/bijector/bijectortest"
+)
+
+// spline is a block whose weights are far from where they start.
+func spline(t testing.TB, dim int, sigma float64, s bijector.SplineSettings) *bijector.Spline {
+	t.Helper()
+	s.Src = rand.NewPCG(7, uint64(dim))
+	b, err := bijector.NewSpline(dim, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rnd := rand.New(rand.NewPCG(3, 4))
+	w := b.Params()[0].Value().Float64s()
+	for i := range w {
+		w[i] = sigma * rnd.NormFloat64()
+	}
+	return b
+}
+
+// Splines keep the promises of a bijector, fresh and with large weights, alone
+// and on tiles.
+func TestSplineConformance(t *testing.T) {
+	fresh := must(bijector.NewSpline(4, &bijector.SplineSettings{Src: rand.NewPCG(1, 2)}))
+	bijectortest.Check(t, fresh)
+	for _, c := range []struct {
+		dim   int
+		sigma float64
+		s     bijector.SplineSettings
+	}{
+		{2, 0.5, bijector.SplineSettings{Couplings: 1, Pure: true, Hidden: []int{5}}},
+		{2, 0.5, bijector.SplineSettings{Couplings: 2, Bins: 2, Hidden: []int{5}}},
+		{4, 0.3, bijector.SplineSettings{Couplings: 2, Hidden: []int{6, 5}}},
+		{5, 0.3, bijector.SplineSettings{Bins: 5, Bound: 2.5, Hidden: []int{4}, Keep: [][]int{{4, 0}, {1, 2, 3}, {2}}}},
+		{3, 0.7, bijector.SplineSettings{Couplings: 2, Pure: true, Hidden: []int{}, Bins: 3, Bound: 3}},
+	} {
+		t.Run(fmt.Sprintf("%+v", c.s), func(t *testing.T) {
+			b := spline(t, c.dim, c.sigma, c.s)
+			bijectortest.Check(t, b)
+			bijectortest.Check(t, bijector.Invert(b))
+		})
+	}
+	tiles := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
+	b := spline(t, 4, 0.3, bijector.SplineSettings{Couplings: 2, Hidden: []int{6}})
+	bijectortest.Check(t, must(must(bijector.Disentangler(b, tiles)).On(17)))
+}
+
+// bare is a pure spline of one moved value whose net is its biases alone: what
+// it does does not depend on the kept value.
+func bare(t testing.TB, bins int, bound float64, raw []float64) *bijector.Spline {
+	t.Helper()
+	b := must(bijector.NewSpline(2, &bijector.SplineSettings{Keep: [][]int{{0}}, Pure: true, Hidden: []int{}, Bins: bins, Bound: bound, Src: rand.NewPCG(1, 1)}))
+	r := b.Couplings()[0].R[0]
+	r.W.Zero()
+	for i, v := range raw {
+		r.B.SetVec(i, v)
+	}
+	return b
+}
+
+// knots of a bare spline: where its bins meet, on both axes.
+func knots(bins int, bound float64, raw []float64) (x, y []float64) {
+	along := func(r []float64) []float64 {
+		sum := 0.0
+		for _, v := range r {
+			sum += math.Exp(v)
+		}
+		at := []float64{-bound}
+		for _, v := range r {
+			at = append(at, at[len(at)-1]+2*bound*(1e-3+(1-1e-3*float64(bins))*math.Exp(v)/sum))
+		}
+		return at
+	}
+	return along(raw[:bins]), along(raw[bins : 2*bins])
+}
+
+// The definition, at the knots: values, continuous slopes, and the identity
+// beyond.
+func TestSplineAtItsKnots(t *testing.T) {
+	const bins, bound = 5, 3.0
+	rnd := rand.New(rand.NewPCG(1, 9))
+	raw := make([]float64, 3*bins-1)
+	for i := range raw {
+		raw[i] = 1.5 * rnd.NormFloat64()
+	}
+	b := bare(t, bins, bound, raw)
+	xs, ys := knots(bins, bound, raw)
+	for k := range xs {
+		y, d := image(t, b, tensor.Float64, false, []float64{0.3, xs[k]})
+		if !(math.Abs(y[1]-ys[k]) < 1e-12) {
+			t.Errorf("knot %d: %.15g becomes %.15g, want %.15g", k, xs[k], y[1], ys[k])
+		}
+		slope := 0.0 // its logarithm
+		if k > 0 && k < bins {
+			c := math.Log(1e3)
+			slope = c * math.Tanh(raw[2*bins+k-1]/c)
+		}
+		if !(math.Abs(d[0]-slope) < 1e-9) {
+			t.Errorf("knot %d: ln of the slope is %.12g, want %.12g", k, d[0], slope)
+		}
+		// From both sides, too.
+		const h = 1e-9
+		_, before := image(t, b, tensor.Float64, false, []float64{0.3, xs[k] - h})
+		_, after := image(t, b, tensor.Float64, false, []float64{0.3, xs[k] + h})
+		if !(math.Abs(before[0]-slope) < 1e-3 && math.Abs(after[0]-slope) < 1e-3) {
+			t.Errorf("knot %d: ln of the slope is %g before and %g after, want %g", k, before[0], after[0], slope)
+		}
+		z, e := image(t, b, tensor.Float64, true, []float64{0.3, ys[k]})
+		if !(math.Abs(z[1]-xs[k]) < 1e-9 && math.Abs(e[0]+slope) < 1e-6) {
+			t.Errorf("knot %d: inverse %.15g with %g, want %.15g with %g", k, z[1], e[0], xs[k], -slope)
+		}
+	}
+	// Rises all the way, and the image of the log-determinant is the slope.
+	last := math.Inf(-1)
+	for v := -bound - 1; v < bound+1; v += 0.01 {
+		y, d := image(t, b, tensor.Float64, false, []float64{0.3, v})
+		if !(y[1] > last) {
+			t.Fatalf("falls at %g", v)
+		}
+		last = y[1]
+		const h = 1e-6
+		up, _ := image(t, b, tensor.Float64, false, []float64{0.3, v + h})
+		down, _ := image(t, b, tensor.Float64, false, []float64{0.3, v - h})
+		if got := (up[1] - down[1]) / (2 * h); !(math.Abs(got/math.Exp(d[0])-1) < 1e-4) {
+			t.Errorf("at %g: slope %g, by the log-determinant %g", v, got, math.Exp(d[0]))
+		}
+		z, e := image(t, b, tensor.Float64, true, y)
+		if !(math.Abs(z[1]-v) < 1e-9 && math.Abs(e[0]+d[0]) < 1e-6) {
+			t.Errorf("at %g: round trip to %g, log-determinants %g and %g", v, z[1], d[0], e[0])
+		}
+		if (v <= -bound || v >= bound) && (y[1] != v || d[0] != 0) {
+			t.Errorf("outside, at %g: %g with %g", v, y[1], d[0])
+		}
+	}
+}
+
+// Numbers that are all zero make the identity.
+func TestSplineOfZeros(t *testing.T) {
+	b := bare(t, 8, 6, make([]float64, 23))
+	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
+		for v := -7.0; v <= 7; v += 0.25 {
+			for _, inverse := range []bool{false, true} {
+				y, d := image(t, b, dt, inverse, []float64{1, v})
+				if !(math.Abs(y[1]-v) < 1e-5 && math.Abs(d[0]) < 1e-5) {
+					t.Errorf("%v, %g: %g with %g", dt, v, y[1], d[0])
+				}
+			}
+		}
+	}
+}
+
+// However wild its numbers and its input, a spline and its gradients are
+// finite.
+func TestSplineExtremes(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 10))
+	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
+		for _, size := range []float64{1, 10, 50, 1000} {
+			raw := make([]float64, 23)
+			for i := range raw {
+				raw[i] = size * rnd.NormFloat64()
+			}
+			b := bare(t, 8, 6, raw)
+			xs, ys := knots(8, 6, raw)
+			inputs := append(append([]float64{-1e30, -6.000001, -6, 0, 5.999999, 6, 6.1, 1e30, math.MaxFloat32, 1e-300}, xs...), ys...)
+			for _, v := range inputs {
+				for _, inverse := range []bool{false, true} {
+					y, d := image(t, b, dt, inverse, []float64{0.5, v})
+					dx, dw := gradients(t, b, dt, inverse, []float64{0.5, v}, []float64{1, -2, 0.7})
+					for _, n := range slices.Concat(y, d, dx, dw[0]) {
+						if math.IsNaN(n) || math.IsInf(n, 0) {
+							t.Fatalf("%v, numbers of size %g, inverse %v, at %g: image %g with %g, gradients %g and %g", dt, size, inverse, v, y, d, dx, dw)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestSplineSettings(t *testing.T) {
+	src := rand.NewPCG(1, 1)
+	for name, c := range map[string]struct {
+		dim  int
+		s    *bijector.SplineSettings
+		want error
+	}{
+		"nil":               {4, nil, bijector.ErrSettings},
+		"no source":         {4, &bijector.SplineSettings{}, bijector.ErrSettings},
+		"one value":         {1, &bijector.SplineSettings{Src: src}, bijector.ErrShape},
+		"one bin":           {4, &bijector.SplineSettings{Bins: 1, Src: src}, bijector.ErrSettings},
+		"negative bins":     {4, &bijector.SplineSettings{Bins: -8, Src: src}, bijector.ErrSettings},
+		"too many bins":     {4, &bijector.SplineSettings{Bins: 257, Src: src}, bijector.ErrSettings},
+		"negative bound":    {4, &bijector.SplineSettings{Bound: -1, Src: src}, bijector.ErrSettings},
+		"infinite bound":    {4, &bijector.SplineSettings{Bound: math.Inf(1), Src: src}, bijector.ErrSettings},
+		"bound NaN":         {4, &bijector.SplineSettings{Bound: math.NaN(), Src: src}, bijector.ErrSettings},
+		"hidden":            {4, &bijector.SplineSettings{Hidden: []int{0}, Src: src}, bijector.ErrSettings},
+		"couplings":         {4, &bijector.SplineSettings{Couplings: -1, Src: src}, bijector.ErrSettings},
+		"two kinds of both": {4, &bijector.SplineSettings{Couplings: 2, Keep: [][]int{{0}}, Src: src}, bijector.ErrSettings},
+		"keep":              {4, &bijector.SplineSettings{Keep: [][]int{{0, 0}}, Src: src}, bijector.ErrPartition},
+	} {
+		if _, err := bijector.NewSpline(c.dim, c.s); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	b := must(bijector.NewSpline(4, &bijector.SplineSettings{Src: src}))
+	s := b.Settings()
+	if s.Couplings != 4 || s.Bins != 8 || s.Bound != 6 || len(s.Keep) != 4 || len(s.Hidden) != 3 {
+		t.Errorf("%+v", s)
+	}
+	s.Src = src
+	if again := must(bijector.NewSpline(4, &s)); again.Params()[0].Value().DataSize() != b.Params()[0].Value().DataSize() {
+		t.Error("made of its settings it is another")
+	}
+	if n := b.Params()[0].Value().DataSize(); n < 4500 || n > 5500 {
+		t.Errorf("%d parameters, about as many as the 5460 of a RealNVP wanted", n)
+	}
+}
+
+// A single spline makes two modes of one.
+func ExampleNewSpline() {
+	b := must(bijector.NewSpline(4, &bijector.SplineSettings{Bins: 8, Src: rand.NewPCG(1, 2)}))
+	c := b.Couplings()[0]
+	fmt.Println(len(b.Couplings()), "couplings, the first keeps", c.Keep, "and moves", c.Move)
+	out, _ := c.R[len(c.R)-1].W.Dims()
+	fmt.Println(out/len(c.Move), "numbers for each spline")
+	// Output:
+	// 4 couplings, the first keeps [0 2] and moves [1 3]
+	// 23 numbers for each spline
+}
