@@ -73,13 +73,13 @@ func bare(t testing.TB, bins int, bound float64, raw []float64) *bijector.Spline
 // knots of a bare spline: where its bins meet, on both axes.
 func knots(bins int, bound float64, raw []float64) (x, y []float64) {
 	along := func(r []float64) []float64 {
-		sum := 0.0
+		sum, top := 0.0, slices.Max(r)
 		for _, v := range r {
-			sum += math.Exp(v)
+			sum += math.Exp(v - top)
 		}
 		at := []float64{-bound}
 		for _, v := range r {
-			at = append(at, at[len(at)-1]+2*bound*(1e-3+(1-1e-3*float64(bins))*math.Exp(v)/sum))
+			at = append(at, at[len(at)-1]+2*bound*(1e-3+(1-1e-3*float64(bins))*math.Exp(v-top)/sum))
 		}
 		return at
 	}
@@ -236,6 +236,6 @@ func ExampleNewSpline() {
 	out, _ := c.R[len(c.R)-1].W.Dims()
 	fmt.Println(out/len(c.Move), "numbers for each spline")
 	// Output:
-	// 4 couplings, the first keeps [0 2] and moves [1 3]
+	// 4 couplings, the first keeps [2 3] and moves [0 1]
 	// 23 numbers for each spline
 }

@@ -29,7 +29,10 @@ type node struct {
 	Type   string  `json:"type"`
 	Dim    int     `json:"dim"`
 	Hidden []int   `json:"hidden,omitempty"`
-	Keep   [][]int `json:"keep,omitempty"`   // positions kept, coupling by coupling
+	Keep   [][]int `json:"keep,omitempty"` // positions kept, coupling by coupling
+	Bins   int     `json:"bins,omitempty"` // of splines
+	Bound  float64 `json:"bound,omitempty"`
+	Pure   bool    `json:"pure,omitempty"`
 	Flip   bool    `json:"flip,omitempty"`   // of an orthogonal map of determinant −1
 	Of     []int   `json:"of,omitempty"`     // elements, or the blocks of layers
 	Layers [][]int `json:"layers,omitempty"` // of a hierarchy: positions that live on; tiles are arrays "k.tiles.layer"
@@ -107,6 +110,9 @@ func (e *encoder) add(b bijector.Bijector) int {
 				n.Hidden = append(n.Hidden, d.B.Len())
 			}
 		}
+	case *bijector.Spline:
+		s := b.Settings()
+		n.Type, n.Hidden, n.Keep, n.Bins, n.Bound, n.Pure = "spline", s.Hidden, s.Keep, s.Bins, s.Bound, s.Pure
 	case *bijector.Orthogonal:
 		n.Type, n.Flip = "orthogonal", mat.Det(b.Matrix()) < 0
 	case *bijector.Linear:
@@ -243,10 +249,22 @@ func (d *decoder) build(k int) (bijector.Bijector, error) {
 	switch n.Type {
 	case "realnvp":
 		// As large as its parameters are, no larger.
-		if err := d.f.Expect(fmt.Sprintf("%d.realnvp", k), d.realNVPParams(n)); err != nil {
+		if err := d.f.Expect(fmt.Sprintf("%d.realnvp", k), d.couplingParams(n, 1, 0)); err != nil {
 			return nil, err
 		}
 		return bijector.NewRealNVP(n.Dim, &bijector.RealNVPSettings{Hidden: hiddenOf(n), Keep: n.Keep, Src: rand.NewPCG(0, 0)})
+	case "spline":
+		if n.Bins < 2 || n.Bins > d.size {
+			return nil, fmt.Errorf("%d bins", n.Bins)
+		}
+		affine := 1
+		if n.Pure {
+			affine = 0
+		}
+		if err := d.f.Expect(fmt.Sprintf("%d.spline", k), d.couplingParams(n, affine, 3*n.Bins-1)); err != nil {
+			return nil, err
+		}
+		return bijector.NewSpline(n.Dim, &bijector.SplineSettings{Hidden: hiddenOf(n), Keep: n.Keep, Bins: n.Bins, Bound: n.Bound, Pure: n.Pure, Src: rand.NewPCG(0, 0)})
 	case "orthogonal":
 		if n.Dim < 2 || n.Dim > d.size+1 {
 			return nil, fmt.Errorf("dimension %d", n.Dim)
@@ -338,20 +356,39 @@ func hiddenOf(n *node) []int {
 	return n.Hidden
 }
 
-// realNVPParams is the number of parameters of a Real NVP block, or −2, which
-// no array has, if it is beyond the values in the file.
-func (d *decoder) realNVPParams(n *node) int {
+// couplingParams is the number of parameters of a chain of couplings, each of
+// so many affine updates (two networks and the scales) and a network of so many
+// numbers for every moved position; or −2, which no array has, if it is beyond
+// the values in the file.
+func (d *decoder) couplingParams(n *node, affine, numbers int) int {
 	total := 0
-	for _, keep := range n.Keep {
-		sizes := append(append([]int{len(keep)}, n.Hidden...), n.Dim-len(keep))
+	add := func(in, out int) {
+		sizes := append(append([]int{in}, n.Hidden...), out)
 		for i := 1; i < len(sizes); i++ {
 			in, out := sizes[i-1], sizes[i]
 			if in < 1 || out < 1 || in > d.size || out > d.size || total > d.size {
-				return -2
+				total = d.size + 1
+				return
 			}
-			total += 2 * out * (in + 1)
+			total += out * (in + 1)
 		}
-		total += n.Dim - len(keep)
+	}
+	for _, keep := range n.Keep {
+		move := n.Dim - len(keep)
+		if move < 1 || move > d.size {
+			return -2
+		}
+		if affine > 0 {
+			add(len(keep), move)
+			add(len(keep), move)
+			total += move
+		}
+		if numbers > 0 {
+			add(len(keep), numbers*move)
+		}
+		if total > d.size {
+			return -2
+		}
 	}
 	return total
 }

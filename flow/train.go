@@ -30,7 +30,7 @@ type Settings struct {
 	Schedule    Schedule    // of the learning rate, constant by default
 	InversionKL float64     // α ≥ 0 of the penalty α·KL(q(x) ‖ q(−x)), 0 by default
 	ClipNorm    float64     // bound of the gradient's Euclidean norm, to which longer ones are scaled; 0 for none
-	MaxScale    float64     // bound of |scale| in Real NVP couplings, so that none stretches by more than exp(MaxScale); 0 for none
+	MaxScale    float64     // bound of |scale| in affine couplings, so that none stretches by more than exp(MaxScale); 0 for none
 	OnFault     FaultPolicy // what to do about a batch that fails, FaultStop by default
 	MaxFaults   int         // batches in a row that may fail, 100 by default
 	Window      int         // steps over which Result averages, 100 by default
@@ -159,9 +159,16 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	if tr.s.MaxScale > 0 {
 		_, e := encode(m)
 		for _, b := range e.found {
-			if b, ok := b.(*bijector.RealNVP); ok {
+			switch b := b.(type) {
+			case *bijector.RealNVP:
 				for _, c := range b.Couplings() {
 					tr.scales = append(tr.scales, c.Scale)
+				}
+			case *bijector.Spline:
+				for _, c := range b.Couplings() {
+					if c.Affine != nil {
+						tr.scales = append(tr.scales, c.Affine.Scale)
+					}
 				}
 			}
 		}
