@@ -22,18 +22,19 @@ type trainerState struct {
 // trainerSettings are those that must be the same for training to go on as it
 // would have.
 type trainerSettings struct {
-	Batch       int         `json:"batch"`
-	LearnRate   float64     `json:"learn_rate"`
-	InversionKL float64     `json:"inversion_kl"`
-	ClipNorm    float64     `json:"clip_norm"`
-	MaxScale    float64     `json:"max_scale"`
-	OnFault     FaultPolicy `json:"on_fault"`
-	MaxFaults   int         `json:"max_faults"`
-	Window      int         `json:"window"`
+	Batch        int         `json:"batch"`
+	LearnRate    float64     `json:"learn_rate"`
+	InversionKL  float64     `json:"inversion_kl"`
+	PathGradient bool        `json:"path_gradient"`
+	ClipNorm     float64     `json:"clip_norm"`
+	MaxScale     float64     `json:"max_scale"`
+	OnFault      FaultPolicy `json:"on_fault"`
+	MaxFaults    int         `json:"max_faults"`
+	Window       int         `json:"window"`
 }
 
 func (s *Settings) kept() trainerSettings {
-	return trainerSettings{s.Batch, s.LearnRate, s.InversionKL, s.ClipNorm, s.MaxScale, s.OnFault, s.MaxFaults, s.Window}
+	return trainerSettings{s.Batch, s.LearnRate, s.InversionKL, s.PathGradient, s.ClipNorm, s.MaxScale, s.OnFault, s.MaxFaults, s.Window}
 }
 
 // source is a source of randomness whose state can be saved, as those of

@@ -24,18 +24,19 @@ import (
 // is reported: that remains the bound of eq. 5. A symmetrised model takes
 // none.
 type Settings struct {
-	Steps       int         // of Train; required there
-	Batch       int         // samples per step, 512 by default
-	LearnRate   float64     // of Adam, 1e-3 by default
-	Schedule    Schedule    // of the learning rate, constant by default
-	InversionKL float64     // α ≥ 0 of the penalty α·KL(q(x) ‖ q(−x)), 0 by default
-	ClipNorm    float64     // bound of the gradient's Euclidean norm, to which longer ones are scaled; 0 for none
-	MaxScale    float64     // bound of |scale| in affine couplings, so that none stretches by more than exp(MaxScale); 0 for none
-	OnFault     FaultPolicy // what to do about a batch that fails, FaultStop by default
-	MaxFaults   int         // batches in a row that may fail, 100 by default
-	Window      int         // steps over which Result averages, 100 by default
-	Recorder    Recorder    // is told of every step, if not nil
-	Src         rand.Source // draws latent variables; required
+	Steps        int         // of Train; required there
+	Batch        int         // samples per step, 512 by default
+	LearnRate    float64     // of Adam, 1e-3 by default
+	Schedule     Schedule    // of the learning rate, constant by default
+	InversionKL  float64     // α ≥ 0 of the penalty α·KL(q(x) ‖ q(−x)), 0 by default
+	PathGradient bool        // estimate the gradient along the path z → x alone, with less noise near the optimum, for up to two more inverse passes
+	ClipNorm     float64     // bound of the gradient's Euclidean norm, to which longer ones are scaled; 0 for none
+	MaxScale     float64     // bound of |scale| in affine couplings, so that none stretches by more than exp(MaxScale); 0 for none
+	OnFault      FaultPolicy // what to do about a batch that fails, FaultStop by default
+	MaxFaults    int         // batches in a row that may fail, 100 by default
+	Window       int         // steps over which Result averages, 100 by default
+	Recorder     Recorder    // is told of every step, if not nil
+	Src          rand.Source // draws latent variables; required
 }
 
 // FaultPolicy says what a trainer does about a fault: a batch whose ln q, ln π
@@ -85,6 +86,7 @@ type Trainer struct {
 	s        Settings
 	rnd      *rand.Rand
 	program  *graph.Program
+	path     *pathGradient // in place of program, or nil
 	params   [][]float64
 	adam     *adam
 	step     int
@@ -125,6 +127,8 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 		tr.s.MaxFaults = 100
 	}
 	switch {
+	case tr.s.PathGradient && tr.s.InversionKL > 0:
+		return nil, fmt.Errorf("flow: %w: InversionKL %g with PathGradient, which has no estimate of it", ErrSettings, s.InversionKL)
 	case !(tr.s.ClipNorm >= 0) || !(tr.s.MaxScale >= 0):
 		return nil, fmt.Errorf("flow: %w: ClipNorm %g and MaxScale %g, want positive numbers, or 0 for none", ErrSettings, s.ClipNorm, s.MaxScale)
 	case tr.s.OnFault < FaultStop || tr.s.OnFault > FaultShrink || tr.s.MaxFaults < 0:
@@ -173,13 +177,17 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 			}
 		}
 	}
-	tr.program = lossProgram(m, t, tr.s.InversionKL)
+	if tr.s.PathGradient {
+		tr.path = newPathGradient(m, t, tr.s.Batch)
+	} else {
+		tr.program = lossProgram(m, t, tr.s.InversionKL)
+	}
 	return tr, nil
 }
 
 // lossProgram maps z to ln q, ln π and the gradients of the mean of their
 // difference, and of alpha times the mean of ln q(x) − ln q(−x), with respect to
-// the parameters of m; one that takes no part in the loss has gradient zero.
+// the parameters of m.
 func lossProgram(m *Model, t target.Density, alpha float64) *graph.Program {
 	return graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		x, logq, logpi, err := m.distill(in[0], t)
@@ -211,20 +219,27 @@ func lossProgram(m *Model, t target.Density, alpha float64) *graph.Program {
 		if err != nil {
 			return nil, err
 		}
-		grads, err := graph.ParamGrad(loss, in[0], m.Params())
-		if err != nil {
-			return nil, err
-		}
-		for i, g := range grads {
-			if g == nil {
-				p := m.Params()[i].Node(in[0])
-				if grads[i], err = graph.Combine(0, []float64{0}, p); err != nil {
-					return nil, err
-				}
+		grads, err := m.paramGrads(loss, in[0])
+		return append([]*gorgonia.Node{logq, logpi}, grads...), err
+	})
+}
+
+// paramGrads returns the gradients of a cost with respect to the parameters;
+// one that takes no part in it has gradient zero.
+func (m *Model) paramGrads(cost, x *gorgonia.Node) ([]*gorgonia.Node, error) {
+	grads, err := graph.ParamGrad(cost, x, m.Params())
+	if err != nil {
+		return nil, err
+	}
+	for i, g := range grads {
+		if g == nil {
+			p := m.Params()[i].Node(x)
+			if grads[i], err = graph.Combine(0, []float64{0}, p); err != nil {
+				return nil, err
 			}
 		}
-		return append([]*gorgonia.Node{logq, logpi}, grads...), nil
-	})
+	}
+	return grads, nil
 }
 
 // Step draws a batch, computes its loss and gradient and updates the
@@ -294,7 +309,13 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 func (tr *Trainer) gradients() (moments, error) {
 	tr.m.draw(tr.z, tr.rnd)
 	batch := newMoments()
-	if err := tr.program.Run(tr.s.Batch, [][]float64{tr.z}, tr.out); err != nil {
+	var err error
+	if tr.path != nil {
+		err = tr.path.run(tr.m, tr.z, tr.s.Batch, tr.out)
+	} else {
+		err = tr.program.Run(tr.s.Batch, [][]float64{tr.z}, tr.out)
+	}
+	if err != nil {
 		return batch, err
 	}
 	if err := batch.addRows(tr.logq, tr.logpi); err != nil {

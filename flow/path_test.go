@@ -1,0 +1,132 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
+	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/target"
+)
+
+// gradientsOf draws batches and returns the gradient of each, all parameters
+// end to end.
+func gradientsOf(t *testing.T, m *Model, d target.Density, path bool, batches, rows int) [][]float64 {
+	t.Helper()
+	tr, err := NewTrainer(m, d, &Settings{Batch: rows, PathGradient: path, Src: rand.NewPCG(8, 8)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all [][]float64
+	for range batches {
+		if _, err := tr.gradients(); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, slices.Clone(tr.gradient))
+	}
+	return all
+}
+
+// On average over 10⁵ samples the path gradient is the gradient, for plain and
+// for symmetrised models.
+func TestPathGradientIsTheGradient(t *testing.T) {
+	batches := 200
+	if testing.Short() {
+		batches = 20
+	}
+	plain := model(t, must(NewMERA([]int{2, 2}, blocks(4, 5, 3), nil)))
+	scramble(plain, 3, 0.3)
+	spline := model(t, must(bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 1, Hidden: []int{3}, Bins: 3, Src: rand.NewPCG(1, 1)})))
+	scramble(spline, 3, 0.3)
+	for name, m := range map[string]*Model{
+		"plain": plain, "symmetric": symmetrize(t, plain, Inversion(4), must(Translations([]int{2, 2}))[0]), "spline": symmetrize(t, spline, Inversion(4)),
+	} {
+		d := ising(t, 2)
+		with, without := gradientsOf(t, m, d, true, batches, 500), gradientsOf(t, m, d, false, batches, 500)
+		far, wider := 0, 0
+		n := len(with[0])
+		for i := range n {
+			var a, b []float64
+			for k := range with {
+				a, b = append(a, with[k][i]), append(b, without[k][i])
+			}
+			ma, va := stat.MeanVariance(a, nil)
+			mb, vb := stat.MeanVariance(b, nil)
+			if err := math.Sqrt((va + vb) / float64(batches)); math.Abs(ma-mb) > 3*err && err > 0 {
+				far++
+			}
+			if va > vb {
+				wider++
+			}
+		}
+		// Three errors are passed by three in a thousand; the samples are the
+		// same, which makes it fewer.
+		if far > max(2, n/50) {
+			t.Errorf("%s: %d of %d components differ by more than three errors", name, far, n)
+		}
+		t.Logf("%s: %d of %d components differ by more than 3 errors, %d vary more", name, far, n, wider)
+	}
+}
+
+// A flow that is exact feels no force at all, from any sample.
+func TestPathGradientVanishes(t *testing.T) {
+	// x = W·z of a normal z is a Gaussian, and this its density.
+	w := mat.NewDense(3, 3, []float64{1, 0.5, 0, -0.2, 2, 0.3, 0.7, 0, 0.5})
+	q := model(t, must(bijector.LinearFrom(w)))
+	var inverse, precision mat.Dense
+	if err := inverse.Inverse(w); err != nil {
+		t.Fatal(err)
+	}
+	precision.Mul(inverse.T(), &inverse)
+	gauss := target.Func(3, func(grad, x []float64) float64 {
+		var px mat.VecDense
+		px.MulVec(&precision, mat.NewVecDense(3, x))
+		for i := range grad {
+			grad[i] = -px.AtVec(i)
+		}
+		return -0.5 * mat.Dot(mat.NewVecDense(3, x), &px)
+	})
+	largest := func(path bool) float64 {
+		v := 0.0
+		for _, g := range slices.Concat(gradientsOf(t, q, gauss, path, 3, 10)...) {
+			v = math.Max(v, math.Abs(g))
+		}
+		return v
+	}
+	if v := largest(true); !(v < 1e-13) {
+		t.Errorf("path gradient %g", v)
+	}
+	if v := largest(false); !(v > 0.1) {
+		t.Errorf("gradient %g: the test shows nothing", v)
+	}
+}
+
+// Training along the path gets where training does, and is reproducible.
+func TestTrainAlongPath(t *testing.T) {
+	var first []float64
+	for range 2 {
+		m := must(symmetrize(t, mera(t, 4, 3), Inversion(16)).Convert(tensor.Float32))
+		res, err := Train(context.Background(), m, ising(t, 4), &Settings{Steps: 60, Batch: 64, LearnRate: 5e-3, PathGradient: true, Src: rand.NewPCG(1, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = params(m)
+		} else if !slices.Equal(first, params(m)) {
+			t.Error("other parameters")
+		}
+		if gap := res.Loss + ising(t, 4).LogZ(); !(gap > 0 && gap < 60) {
+			t.Errorf("gap %g", gap)
+		}
+	}
+	if _, err := NewTrainer(mera(t, 4, 3), ising(t, 4), &Settings{PathGradient: true, InversionKL: 1, Src: rand.NewPCG(1, 1)}); !errors.Is(err, ErrSettings) {
+		t.Errorf("with a penalty: %v", err)
+	}
+}
