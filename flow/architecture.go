@@ -29,8 +29,9 @@ type node struct {
 	Type   string  `json:"type"`
 	Dim    int     `json:"dim"`
 	Hidden []int   `json:"hidden,omitempty"`
-	Keep   [][]int `json:"keep,omitempty"` // positions kept, coupling by coupling
-	Bins   int     `json:"bins,omitempty"` // of splines
+	Keep   [][]int `json:"keep,omitempty"`  // positions kept, coupling by coupling
+	Shape  []int   `json:"shape,omitempty"` // of a lattice
+	Bins   int     `json:"bins,omitempty"`  // of splines
 	Bound  float64 `json:"bound,omitempty"`
 	Pure   bool    `json:"pure,omitempty"`
 	Flip   bool    `json:"flip,omitempty"`   // of an orthogonal map of determinant −1
@@ -123,6 +124,9 @@ func (e *encoder) add(b bijector.Bijector) int {
 	case *bijector.Permutation:
 		n.Type = "permutation"
 		arrays = func(k int) { e.ints(fmt.Sprintf("%d.perm", k), b.Perm(), n.Dim) }
+	case *bijector.Spectral:
+		n.Type, n.Shape = "spectral", b.Shape()
+		arrays = func(k int) { e.floats(fmt.Sprintf("%d.spectrum", k), b.Spectrum(), n.Dim) }
 	case *bijector.Chain:
 		n.Type = "chain"
 		for _, c := range b.Bijectors() {
@@ -299,6 +303,12 @@ func (d *decoder) build(k int) (bijector.Bijector, error) {
 			return nil, err
 		}
 		return bijector.NewPermutation(p)
+	case "spectral":
+		v, err := d.f.Float64s(fmt.Sprintf("%d.spectrum", k), -1)
+		if err != nil {
+			return nil, err
+		}
+		return bijector.NewSpectral(n.Shape, v)
 	case "chain":
 		of := make([]bijector.Bijector, len(n.Of))
 		for i, j := range n.Of {

@@ -45,6 +45,7 @@ func zoo(t testing.TB) map[string]*Model {
 		"composed": model(t, must(bijector.NewChain(linear, bijector.Invert(linear),
 			must(bijector.NewPermutation([]int{2, 0, 1})), bijector.Invert(must(bijector.NewLinear(3, src)))))),
 		"reflection": model(t, orthogonal),
+		"white":      model(t, must(bijector.NewChain(must(NewTree([]int{2, 4}, blocks(4, 3, 3), &NetworkSettings{Depth: 1})), must(bijector.NewSpectral([]int{2, 4}, must(target.NewFreeField([]int{2, 4}, 0.5)).Spectrum()))))),
 		"splines":    model(t, must(bijector.NewSpline(3, &bijector.SplineSettings{Couplings: 2, Hidden: []int{3}, Bins: 3, Bound: 2.5, Src: src}))),
 		"pure":       model(t, must(bijector.NewSpline(3, &bijector.SplineSettings{Keep: [][]int{{2}, {0, 1}}, Pure: true, Src: src}))),
 	}

@@ -92,3 +92,19 @@ func TestFreeFieldExactly(t *testing.T) {
 		t.Errorf("gap %.2g nats, variance %.2g", e.Loss+field.LogZ(), e.Variance)
 	}
 }
+
+// White noise through the root of its covariance is the free field, exactly:
+// every sample has the same weight.
+func TestSpectralIsTheFreeField(t *testing.T) {
+	for _, shape := range [][]int{{7}, {4, 6}} {
+		field := must(target.NewFreeField(shape, 0.7))
+		m := model(t, must(bijector.NewSpectral(shape, field.Spectrum())))
+		e, err := Evaluate(context.Background(), m, field, &EvaluateSettings{Samples: 100, Src: rand.NewPCG(1, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !(math.Abs(e.Loss+field.LogZ()) < 1e-10 && e.Variance < 1e-20) {
+			t.Errorf("%v: gap %g, variance %g", shape, e.Loss+field.LogZ(), e.Variance)
+		}
+	}
+}

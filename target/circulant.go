@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/dsp/fourier"
+	"github.com/neuralrg/neuralrg/internal/fourier"
 )
 
 // circulant is the matrix K+αI of a periodic lattice, where K_ij is 1/T times the
@@ -18,15 +18,13 @@ import (
 // and nothing of size N×N is ever stored. Sites are row-major. A circulant is
 // read-only after construction and safe for concurrent use; a workspace is not.
 type circulant struct {
-	shape []int
-	size  int     // number of sites N
-	bond  float64 // 1/T
-	alpha float64
-
-	// filter is 1/(N λ(k)) in the order of workspace.spectrum; N undoes the
-	// unnormalised transforms.
-	filter []float64
-	lnDet  float64
+	shape   []int
+	size    int     // number of sites N
+	bond    float64 // 1/T
+	alpha   float64
+	lambda  []float64 // λ(k), row-major in k
+	inverse *fourier.Diagonal
+	lnDet   float64
 }
 
 // checkLattice checks that shape is a chain or a square lattice.
@@ -50,23 +48,19 @@ func newCirculant(shape []int, T, alpha float64) *circulant {
 	for _, n := range shape {
 		c.size *= n
 	}
-	last := shape[len(shape)-1]
-	lines := c.size / last
-	c.filter = make([]float64, (last/2+1)*lines)
-	for k := range last {
-		for line := range lines {
-			cosines := waveCosine(k, last)
-			for axis, rest := len(shape)-2, line; axis >= 0; axis-- {
-				cosines += waveCosine(rest%shape[axis], shape[axis])
-				rest /= shape[axis]
-			}
-			lambda := 2/T*cosines + alpha
-			c.lnDet += math.Log(lambda)
-			if k <= last/2 {
-				c.filter[k*lines+line] = 1 / (lambda * float64(c.size))
-			}
+	inverse := make([]float64, c.size)
+	c.lambda = make([]float64, c.size)
+	for k := range c.size {
+		cosines := 0.0
+		for axis, rest := len(shape)-1, k; axis >= 0; axis-- {
+			cosines += waveCosine(rest%shape[axis], shape[axis])
+			rest /= shape[axis]
 		}
+		c.lambda[k] = 2/T*cosines + alpha
+		inverse[k] = 1 / c.lambda[k]
+		c.lnDet += math.Log(c.lambda[k])
 	}
+	c.inverse = fourier.NewDiagonal(shape, inverse)
 	return c
 }
 
@@ -90,21 +84,9 @@ func (c *circulant) logDet() float64 { return c.lnDet }
 
 // solveRows sets each of the rows of dst (rows×N, row-major) to (K+αI)⁻¹ times that
 // of x. dst and x may be the same slice. It does not allocate.
-//
-// Each row goes through transforms of its own. The usual trick of two real rows in
-// one complex transform is no faster than the real transforms used here, and its
-// rounding leaks from one row into the other (up to 3e-15 on 16×16): what a
-// configuration gives would depend on its neighbour in the batch.
-func (c *circulant) solveRows(dst, x []float64, rows int, ws *workspace) {
+func (c *circulant) solveRows(dst, x []float64, rows int, ws *fourier.Workspace) {
 	c.checkRows(dst, x, rows)
-	for start := 0; start < len(x); start += c.size {
-		ws.forward(x[start : start+c.size])
-		for i, f := range c.filter {
-			v := ws.spectrum[i]
-			ws.spectrum[i] = complex(f*real(v), f*imag(v))
-		}
-		ws.backward(dst[start : start+c.size])
-	}
+	c.inverse.Apply(dst, x, ws)
 }
 
 func (c *circulant) checkRows(dst, x []float64, rows int) {
@@ -113,96 +95,5 @@ func (c *circulant) checkRows(dst, x []float64, rows int) {
 	}
 }
 
-// workspace holds what one goroutine needs to transform configurations: gonum's
-// transforms keep work arrays and are not safe for concurrent use.
-type workspace struct {
-	last  int // extent of the last axis
-	lines int // number of lines along the last axis
-
-	// spectrum holds wave number k of the last axis, 0 ≤ k ≤ last/2 (the others
-	// are conjugates), and indices of the other axes, in this order: the axis to
-	// be transformed next is contiguous.
-	spectrum []complex128
-	fast     *fourier.FFT
-	half     []complex128 // one line transformed by fast
-	slow     []slowAxis   // the other axes
-}
-
-// slowAxis is an axis other than the last.
-type slowAxis struct {
-	fft    *fourier.CmplxFFT
-	stride int          // between neighbours in spectrum
-	line   []complex128 // copy of one line; nil if stride is 1
-}
-
 // newWorkspace returns a workspace for one goroutine at a time.
-func (c *circulant) newWorkspace() *workspace {
-	last := c.shape[len(c.shape)-1]
-	ws := &workspace{
-		last:     last,
-		lines:    c.size / last,
-		spectrum: make([]complex128, len(c.filter)),
-		fast:     fourier.NewFFT(last),
-		half:     make([]complex128, last/2+1),
-	}
-	stride := 1
-	for axis := len(c.shape) - 2; axis >= 0; axis-- {
-		n := c.shape[axis]
-		a := slowAxis{fft: fourier.NewCmplxFFT(n), stride: stride}
-		if stride > 1 {
-			a.line = make([]complex128, n)
-		}
-		ws.slow = append(ws.slow, a)
-		stride *= n
-	}
-	return ws
-}
-
-// forward sets spectrum to the unnormalised transform of the configuration x.
-func (ws *workspace) forward(x []float64) {
-	for line := range ws.lines {
-		ws.fast.Coefficients(ws.half, x[line*ws.last:(line+1)*ws.last])
-		for k, v := range ws.half {
-			ws.spectrum[k*ws.lines+line] = v
-		}
-	}
-	for _, a := range ws.slow {
-		a.apply(a.fft.Coefficients, ws.spectrum)
-	}
-}
-
-// backward sets dst to the unnormalised inverse transform of spectrum, which it
-// overwrites.
-func (ws *workspace) backward(dst []float64) {
-	for _, a := range ws.slow {
-		a.apply(a.fft.Sequence, ws.spectrum)
-	}
-	for line := range ws.lines {
-		for k := range ws.half {
-			ws.half[k] = ws.spectrum[k*ws.lines+line]
-		}
-		ws.fast.Sequence(dst[line*ws.last:(line+1)*ws.last], ws.half)
-	}
-}
-
-// apply replaces every line along the axis by its transform.
-func (a *slowAxis) apply(transform func(dst, src []complex128) []complex128, spectrum []complex128) {
-	n := a.fft.Len()
-	if a.stride == 1 {
-		for start := 0; start < len(spectrum); start += n {
-			transform(spectrum[start:start+n], spectrum[start:start+n])
-		}
-		return
-	}
-	for start := 0; start < len(spectrum); start += n * a.stride {
-		for s := start; s < start+a.stride; s++ {
-			for j := range a.line {
-				a.line[j] = spectrum[s+j*a.stride]
-			}
-			transform(a.line, a.line)
-			for j, v := range a.line {
-				spectrum[s+j*a.stride] = v
-			}
-		}
-	}
-}
+func (c *circulant) newWorkspace() *fourier.Workspace { return c.inverse.NewWorkspace() }

@@ -88,6 +88,17 @@ func (f *FreeField) row(grad, phi []float64) float64 {
 	return 0.5 * sum
 }
 
+// Spectrum returns the eigenvalues of the covariance (−Δ+m²)⁻¹, one for each
+// of the N wave vectors k_μ = 2πj_μ/L_μ, row-major: bijector.NewSpectral takes
+// them.
+func (f *FreeField) Spectrum() []float64 {
+	s := make([]float64, f.Dim())
+	for k, v := range f.operator.lambda {
+		s[k] = 1 / v
+	}
+	return s
+}
+
 // LogZ returns the exact ln ∫ π(φ) dφ = (N/2) ln 2π − ½ Σ_k ln(m² + Σ_μ 4
 // sin²(k_μ/2)).
 func (f *FreeField) LogZ() float64 {

@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
 
+	"github.com/neuralrg/neuralrg/internal/fourier"
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
@@ -33,7 +34,7 @@ type Ising struct {
 
 // isingWork is the scratch space of one goroutine.
 type isingWork struct {
-	ws *workspace
+	ws *fourier.Workspace
 	y  []float64 // (K+αI)⁻¹x
 	e  []float64 // exp(−2|x|) − 1, filled up to whole tiles
 }
@@ -80,6 +81,11 @@ func checkIsing(shape []int, T float64) error {
 
 // CriticalTemperature returns T_c = 2/ln(1+√2) of the infinite square lattice.
 func CriticalTemperature() float64 { return 2 / math.Log1p(math.Sqrt2) }
+
+// Spectrum returns the eigenvalues of K+αI, the covariance that x would have
+// without the spins, one for each of the N wave vectors k_μ = 2πj_μ/L_μ,
+// row-major: bijector.NewSpectral takes them.
+func (m *Ising) Spectrum() []float64 { return slices.Clone(m.coupling.lambda) }
 
 // Dim returns the number of sites N.
 func (m *Ising) Dim() int { return m.coupling.size }

@@ -1,0 +1,144 @@
+package bijector
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/fourier"
+	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/kernel"
+)
+
+// Spectral is the fixed map x = C^½·z of a periodic lattice, where C is a
+// translation-invariant covariance: white noise becomes a Gaussian field of
+// covariance C. It is diagonal in Fourier space and has no parameters. As the
+// last element of a chain, after a hierarchy, it leaves to the hierarchy what
+// is not Gaussian in a target:
+//
+//	white, err := bijector.NewSpectral(shape, ising.Spectrum())
+//	b, err := bijector.NewChain(hierarchy, white) // x = C^½·g(z)
+//
+// A Spectral is safe for concurrent use.
+type Spectral struct {
+	shape       []int
+	spectrum    []float64
+	root, white *fourier.Diagonal // C^½ and its inverse
+	logDet      float64
+	workspaces  sync.Pool
+}
+
+// NewSpectral returns the map for the eigenvalues of C, one for each of the N
+// wave vectors k_μ = 2πj_μ/L_μ, row-major. It fails with ErrShape for a
+// lattice without sites or other than N eigenvalues, and with ErrSettings if
+// one is not positive and finite or differs from that of −k by more than
+// 10⁻⁹ of it.
+func NewSpectral(shape []int, spectrum []float64) (*Spectral, error) {
+	n := 1
+	for _, extent := range shape {
+		if extent < 1 || extent > math.MaxInt32 || n > math.MaxInt32 {
+			return nil, fmt.Errorf("bijector: Spectral: %w: lattice %v", ErrShape, shape)
+		}
+		n *= extent
+	}
+	if len(shape) == 0 || len(spectrum) != n {
+		return nil, fmt.Errorf("bijector: Spectral: %w: %d eigenvalues for lattice %v", ErrShape, len(spectrum), shape)
+	}
+	s := &Spectral{shape: slices.Clone(shape), spectrum: slices.Clone(spectrum)}
+	root, white := make([]float64, n), make([]float64, n)
+	for k, v := range spectrum {
+		if !(v > 0) || math.IsInf(v, 1) {
+			return nil, fmt.Errorf("bijector: Spectral: %w: eigenvalue %d is %g, want a positive number", ErrSettings, k, v)
+		}
+		if o := fourier.Opposite(shape, k); !(math.Abs(spectrum[o]-v) <= 1e-9*v) {
+			return nil, fmt.Errorf("bijector: Spectral: %w: eigenvalue %d is %g, that of the opposite wave, %d, %g", ErrSettings, k, v, o, spectrum[o])
+		}
+		root[k], white[k] = math.Sqrt(v), 1/math.Sqrt(v)
+		s.logDet += 0.5 * math.Log(v)
+	}
+	s.root, s.white = fourier.NewDiagonal(shape, root), fourier.NewDiagonal(shape, white)
+	s.workspaces.New = func() any { return &spectralWork{s.root.NewWorkspace(), make([]float64, n)} }
+	return s, nil
+}
+
+// spectralWork is what one goroutine works in.
+type spectralWork struct {
+	*fourier.Workspace
+	row []float64
+}
+
+// Dim returns the number of sites N.
+func (s *Spectral) Dim() int { return len(s.spectrum) }
+
+// Params returns none.
+func (s *Spectral) Params() []*Param { return nil }
+
+// Shape returns the extents of the lattice.
+func (s *Spectral) Shape() []int { return slices.Clone(s.shape) }
+
+// Spectrum returns the eigenvalues of C, as NewSpectral takes them.
+func (s *Spectral) Spectrum() []float64 { return slices.Clone(s.spectrum) }
+
+// Forward maps z to C^½·z; the log-determinant is ½ ln det C.
+func (s *Spectral) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return s.apply(z, s.root, s.logDet)
+}
+
+// Inverse maps x to C^−½·x.
+func (s *Spectral) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return s.apply(x, s.white, -s.logDet)
+}
+
+func (s *Spectral) apply(x *gorgonia.Node, d *fourier.Diagonal, constant float64) (y, logDet *gorgonia.Node, err error) {
+	if _, err := graph.Rows(x, s.Dim()); err != nil {
+		return nil, nil, fmt.Errorf("bijector: Spectral: %w", err)
+	}
+	if y, err = s.node(x, d); err != nil {
+		return nil, nil, err
+	}
+	logDet, err = graph.PerRow("log-determinant of Spectral", x, s.Dim(), func() graph.RowsFunc {
+		return func(val, grad, _ []float64) error {
+			for r := range val {
+				val[r] = constant
+			}
+			clear(grad)
+			return nil
+		}
+	})
+	return y, logDet, err
+}
+
+// node is the map as an operation, which is its own gradient: it is symmetric.
+func (s *Spectral) node(x *gorgonia.Node, d *fourier.Diagonal) (*gorgonia.Node, error) {
+	return graph.Apply(graph.Spec{
+		Name: "spectral", Shape: x.Shape(),
+		Run: graph.Generic(
+			func(out []float64, in [][]float64) error { spectralRows(s, d, out, in[0]); return nil },
+			func(out []float32, in [][]float32) error { spectralRows(s, d, out, in[0]); return nil }),
+		Diff: func(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			dx, err := s.node(grad, d)
+			return gorgonia.Nodes{dx}, err
+		},
+	}, x)
+}
+
+// spectralRows maps row by row, in float64 whatever T is.
+func spectralRows[T kernel.Float](s *Spectral, d *fourier.Diagonal, out, in []T) {
+	n := s.Dim()
+	kernel.Rows(len(in)/n, func(from, to int) {
+		w := s.workspaces.Get().(*spectralWork)
+		defer s.workspaces.Put(w)
+		for r := from; r < to; r++ {
+			for i, v := range in[r*n : (r+1)*n] {
+				w.row[i] = float64(v)
+			}
+			d.Apply(w.row, w.row, w.Workspace)
+			for i, v := range w.row {
+				out[r*n+i] = T(v)
+			}
+		}
+	})
+}
