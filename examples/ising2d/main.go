@@ -46,8 +46,11 @@ type options struct {
 	batch     int
 	couplings int
 	hidden    []int
+	spline    bool
+	white     bool
 	lr        float64
 	cosine    bool
+	path      bool
 	symmetric bool
 	dtype     tensor.Dtype
 	seed      uint64
@@ -72,7 +75,10 @@ type summary struct {
 	LossErr        float64  `json:"loss_err"`
 	Exact          float64  `json:"exact"` // −ln Z
 	Gap            float64  `json:"gap"`
+	Std            float64  `json:"std"` // of ln(q/π)
 	ESS            float64  `json:"ess"`
+	LogZ           number   `json:"log_z"` // by reweighting
+	LogZErr        number   `json:"log_z_err"`
 	Steps          int      `json:"steps"`
 	Params         int      `json:"params"`
 	SecondsPerStep float64  `json:"seconds_per_step"`
@@ -99,12 +105,16 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("ising2d", flag.ContinueOnError)
 	paper := f.Bool("paper", false, "the run of the paper's Fig. 3: -L 16 -steps 5000 -lr 5e-3 -cosine -every 100 -chains 512 -sweeps 500, unless given")
+	recipe := f.String("recipe", "", "settings that belong together, unless given: paper, the network of the paper with -lr 5e-3 -cosine; best, -spline -white -path -lr 5e-3 -cosine")
 	f.IntVar(&o.L, "L", 4, "linear size of the lattice, even")
 	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature")
 	f.IntVar(&o.steps, "steps", 600, "training steps")
 	f.IntVar(&o.batch, "batch", 512, "configurations per step")
-	f.IntVar(&o.couplings, "couplings", 10, "affine couplings per block")
+	f.IntVar(&o.couplings, "couplings", 0, "couplings per block, 0 for 10, or 4 with -spline")
 	hidden := f.String("hidden", "10,10,10", "units of the hidden layers")
+	f.BoolVar(&o.spline, "spline", false, "a rational-quadratic spline after every affine coupling")
+	f.BoolVar(&o.white, "white", false, "end with the root of the covariance K+αI")
+	f.BoolVar(&o.path, "path", false, "path gradients")
 	f.Float64Var(&o.lr, "lr", 1e-3, "learning rate")
 	f.BoolVar(&o.cosine, "cosine", false, "let the learning rate rise for 50 steps and then fall to zero")
 	f.BoolVar(&o.symmetric, "symmetric", true, "symmetrise over x → −x")
@@ -125,19 +135,31 @@ func parse(args []string) (*options, error) {
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	if *paper {
-		given := map[string]bool{}
-		f.Visit(func(f *flag.Flag) { given[f.Name] = true })
-		for name, v := range map[string]string{"L": "16", "steps": "5000", "lr": "5e-3", "cosine": "true", "every": "100", "chains": "512", "sweeps": "500"} {
+	given := map[string]bool{}
+	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	preset := func(values map[string]string) {
+		for name, v := range values {
 			if !given[name] {
 				f.Set(name, v)
 			}
 		}
 	}
+	switch *recipe {
+	case "":
+	case "paper":
+		preset(map[string]string{"lr": "5e-3", "cosine": "true"})
+	case "best":
+		preset(map[string]string{"lr": "5e-3", "cosine": "true", "spline": "true", "white": "true", "path": "true"})
+	default:
+		return nil, fmt.Errorf("-recipe %s: want paper or best", *recipe)
+	}
+	if *paper {
+		preset(map[string]string{"L": "16", "steps": "5000", "lr": "5e-3", "cosine": "true", "every": "100", "chains": "512", "sweeps": "500"})
+	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
-	for name, v := range map[string]int{"steps": o.steps, "batch": o.batch, "couplings": o.couplings, "chains": o.chains, "sweeps": o.sweeps,
+	for name, v := range map[string]int{"steps": o.steps, "batch": o.batch, "chains": o.chains, "sweeps": o.sweeps,
 		"between": o.between, "leapfrog": o.leapfrog, "save": o.save} {
 		if v <= 0 {
 			return nil, fmt.Errorf("-%s %d: want a positive number", name, v)
@@ -145,6 +167,9 @@ func parse(args []string) (*options, error) {
 	}
 	if !(o.lr > 0) {
 		return nil, fmt.Errorf("-lr %g: want a positive learning rate", o.lr)
+	}
+	if o.couplings < 0 {
+		return nil, fmt.Errorf("-couplings %d: want a positive number, or 0 for the default", o.couplings)
 	}
 	if o.resume && o.checkpoint == "" {
 		return nil, errors.New("-resume: from which file? give -checkpoint")
@@ -185,7 +210,7 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	model, err := newModel(o, src)
+	model, err := newModel(o, ising, src)
 	if err != nil {
 		return err
 	}
@@ -229,13 +254,15 @@ func run(o *options) error {
 	}
 	e := k.Evaluated
 	s := summary{
-		Loss: e.Loss, LossErr: e.StdErr, Exact: exact, Gap: e.Loss - exact, ESS: e.ESS,
+		Loss: e.Loss, LossErr: e.StdErr, Exact: exact, Gap: e.Loss - exact, Std: math.Sqrt(e.Variance), ESS: e.ESS,
+		LogZ: number(e.LogZ), LogZErr: number(e.LogZErr),
 		Steps: len(history.Loss), Params: countParams(model), SecondsPerStep: history.Seconds / float64(len(history.Loss)),
 	}
 	fmt.Printf("loss         %.4f ± %.4f (%d samples)\n", s.Loss, s.LossErr, e.Samples)
 	fmt.Printf("exact −ln Z  %.4f\n", s.Exact)
 	fmt.Printf("gap          %.4f ± %.4f nats\n", s.Gap, s.LossErr)
-	fmt.Printf("ESS          %.3f\n", s.ESS)
+	fmt.Printf("ESS          %.3f, standard deviation of ln(q/π) %.3f\n", s.ESS, s.Std)
+	fmt.Printf("−ln⟨π/q⟩     %.4f ± %.4f, %+.4f from exact\n", -e.LogZ, e.LogZErr, -e.LogZ-exact)
 
 	m2, known := exactM2(ising, o)
 	for i, w := range samplers {
@@ -272,16 +299,30 @@ func run(o *options) error {
 	return errors.Join(w.Encode(s), report.Close())
 }
 
-// newModel is the paper's: Real NVP blocks in a MERA-like hierarchy.
-func newModel(o *options, src rand.Source) (*flow.Model, error) {
+// newModel is the paper's, Real NVP blocks in a MERA-like hierarchy, or with
+// splines, or whitened.
+func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, error) {
 	block := func() (bijector.Bijector, error) {
+		if o.spline {
+			return bijector.NewSpline(4, &bijector.SplineSettings{Couplings: o.couplings, Hidden: o.hidden, Src: src})
+		}
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: o.couplings, Hidden: o.hidden, Src: src})
 	}
 	h, err := flow.NewMERA([]int{o.L, o.L}, block, nil)
 	if err != nil {
 		return nil, err
 	}
-	m, err := flow.New(target.NewNormal(h.Dim()), h)
+	var b bijector.Bijector = h
+	if o.white {
+		white, err := bijector.NewSpectral([]int{o.L, o.L}, ising.Spectrum())
+		if err != nil {
+			return nil, err
+		}
+		if b, err = bijector.NewChain(h, white); err != nil {
+			return nil, err
+		}
+	}
+	m, err := flow.New(target.NewNormal(h.Dim()), b)
 	if err != nil {
 		return nil, err
 	}
@@ -322,7 +363,7 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	o, h := k.o, &k.History
 	ctx, done := i.phase()
 	defer done()
-	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, Window: 20, Src: k.src}
+	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, PathGradient: o.path, Window: 20, Src: k.src}
 	if o.cosine {
 		s.Schedule = flow.Cosine(o.steps, min(50, o.steps/10))
 	}

@@ -17,7 +17,8 @@ func TestBadFlags(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"-steps 0", "-steps 0"},
 		{"-batch -3", "-batch -3"},
-		{"-couplings 0", "-couplings 0"},
+		{"-couplings -1", "-couplings -1"},
+		{"-recipe worst", "-recipe worst"},
 		{"-sweeps 0", "-sweeps 0"},
 		{"-chains 1", "-chains 1"},
 		{"-hidden 10,x", "-hidden 10,x"},
@@ -61,6 +62,14 @@ func TestRun(t *testing.T) {
 		if gap := s["gap"].(float64); !(gap > 0 && gap < 30) {
 			t.Errorf("%s: gap %v", dtype, gap)
 		}
+	}
+}
+
+// The best recipe, too.
+func TestBest(t *testing.T) {
+	s := runFor(t, t.TempDir(), "-recipe", "best", "-steps", "40")
+	if gap := s["gap"].(float64); !(gap > 0 && gap < 10) || s["params"] != 20832.0 {
+		t.Errorf("gap %v, %v parameters", gap, s["params"])
 	}
 }
 
@@ -131,7 +140,7 @@ func runFor(t *testing.T, dir string, args ...string) map[string]any {
 		t.Fatal(err)
 	}
 	keys := slices.Sorted(maps.Keys(s))
-	if want := []string{"ess", "exact", "gap", "latent", "loss", "loss_err", "params", "peak_mb", "physical", "seconds_per_step", "steps"}; !slices.Equal(keys, want) {
+	if want := []string{"ess", "exact", "gap", "latent", "log_z", "log_z_err", "loss", "loss_err", "params", "peak_mb", "physical", "seconds_per_step", "std", "steps"}; !slices.Equal(keys, want) {
 		t.Errorf("keys %v, want %v", keys, want)
 	}
 	for _, name := range []string{"latent", "physical"} {
