@@ -42,6 +42,7 @@ type piece[T Float] interface {
 	params() int
 	saved() int   // length of what it remembers
 	scratch() int // length of the scratch space for grad
+	// run adds nothing to a nil logDet.
 	run(x, logDet, w []T, inverse bool, saved []T)
 	// grad destroys saved.
 	grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T)
@@ -75,7 +76,6 @@ func newCouplings[T Float](dim int, pieces []piece[T]) *Couplings[T] {
 		b.savedAll += p.saved()
 		b.scratch = max(b.scratch, p.scratch())
 	}
-	b.scratch += Lanes // a void
 	return b
 }
 
@@ -93,11 +93,10 @@ func (b *Couplings[T]) Run(x, logDet, w []T, inverse bool, scratch []T) {
 
 func (b *Couplings[T]) Grad(dw, dx, x, dLogDet, w []T, inverse bool, scratch []T) {
 	saved, scratch := scratch[:b.savedAll], scratch[b.savedAll:]
-	void, scratch := scratch[:Lanes], scratch[Lanes:] // log-determinants are known already
 	at := 0
 	for i := range b.pieces {
 		k := b.order(i, inverse)
-		b.pieces[k].run(x, void, w[b.at[k]:b.at[k+1]], inverse, saved[at:])
+		b.pieces[k].run(x, nil, w[b.at[k]:b.at[k+1]], inverse, saved[at:])
 		at += b.pieces[k].saved()
 	}
 	for i := len(b.pieces) - 1; i >= 0; i-- {
@@ -123,7 +122,7 @@ func (b *Couplings[T]) order(i int, inverse bool) int {
 type affine[T Float] struct{ *Coupling }
 
 func (c affine[T]) params() int { return c.Params() }
-func (c affine[T]) saved() int  { return c.Coupling.saved() }
+func (c affine[T]) saved() int  { return c.Coupling.saved() + Lanes } // and a void
 
 // scratch is for ds, dt, dKeep and a void, and what the nets need.
 func (c affine[T]) scratch() int {
@@ -131,6 +130,9 @@ func (c affine[T]) scratch() int {
 }
 
 func (c affine[T]) run(x, logDet, w []T, inverse bool, saved []T) {
+	if logDet == nil {
+		logDet = saved[c.Coupling.saved():][:Lanes]
+	}
 	couplingRun(c.Coupling, x, logDet, w, inverse, saved)
 }
 

@@ -38,23 +38,30 @@ func NewSpline[T Float](dim int, couplings []Coupling, splines []Spline) *Coupli
 		if couplings != nil {
 			pieces = append(pieces, affine[T]{&couplings[k]})
 		}
-		pieces = append(pieces, spline[T]{&splines[k]})
+		s := &splines[k]
+		interval := 2 * s.Bound
+		pieces = append(pieces, spline[T]{s, []T{T(interval * (1 - float64(s.Bins)*minBin)), T(interval * minBin), T(-s.Bound)}})
 	}
 	return newCouplings(dim, pieces)
 }
 
 // spline is a Spline at work.
-type spline[T Float] struct{ *Spline }
+type spline[T Float] struct {
+	*Spline
+	numbers []T // those of splineBins
+}
 
 // What is remembered of every lane of a moved column beside its softmaxes.
 const (
-	splineBin   = iota // which bin, −1 outside
-	splineAt           // where in the bin, from 0 to 1
-	splineW            // width of the bin
-	splineH            // height of the bin
-	splineLow          // slope at its lower end
-	splineHigh         // slope at its upper end
-	splineSaved        // how many there are
+	splineBin    = iota // which bin, −1 outside
+	splineAt            // where in the bin, from 0 to 1
+	splineLeft          // where the bin begins
+	splineBottom        // and on the other axis
+	splineW             // width of the bin
+	splineH             // height of the bin
+	splineLow           // slope at its lower end
+	splineHigh          // slope at its upper end
+	splineSaved         // how many there are
 )
 
 func (c spline[T]) params() int { return c.R.Params() }
@@ -78,59 +85,48 @@ func (c spline[T]) run(x, logDet, w []T, inverse bool, saved []T) {
 	}
 	out := netRun(c.R, w, in, act)
 	per := (3*c.Bins - 1) * Lanes
+	var slope [Lanes]T // of the columns since the last logarithm
 	for i, m := range c.Move {
-		c.column(x[m*Lanes:(m+1)*Lanes], logDet[:Lanes], out[i*per:(i+1)*per], bins[i*splineSaved*Lanes:(i+1)*splineSaved*Lanes], inverse)
+		if i%2 == 0 {
+			for l := range slope {
+				slope[l] = 1
+			}
+		}
+		c.column(x[m*Lanes:(m+1)*Lanes], slope[:], out[i*per:(i+1)*per], bins[i*splineSaved*Lanes:(i+1)*splineSaved*Lanes], inverse)
+		// A logarithm for every two, whose product cannot overflow.
+		if logDet != nil && (i%2 == 1 || i == len(c.Move)-1) {
+			for l, v := range slope {
+				if ld := T(math.Log(float64(v))); inverse {
+					logDet[l] -= ld
+				} else {
+					logDet[l] += ld
+				}
+			}
+		}
 	}
 }
 
-// column maps one moved column y. What the net gave, r, becomes what the
-// gradient needs of it: the softmaxes, and the derivatives of the slopes.
-func (c spline[T]) column(y, logDet, r, saved []T, inverse bool) {
+// column maps one moved column y and multiplies slope by that of the forward
+// map. What the net gave, r, becomes what the gradient needs of it: the
+// softmaxes, and the derivatives of the slopes.
+func (c spline[T]) column(y, slope, r, saved []T, inverse bool) {
 	n, bound := c.Bins, T(c.Bound)
 	widths, heights, slopes := r[:n*Lanes], r[n*Lanes:2*n*Lanes], r[2*n*Lanes:]
 	softmax(widths, n)
 	softmax(heights, n)
-	// Where the bin of each lane is, by its lower end.
-	along, across := widths, heights
-	if inverse {
-		along, across = heights, widths
-	}
 	bin, at := saved[splineBin*Lanes:][:Lanes], saved[splineAt*Lanes:][:Lanes]
 	wide, high := saved[splineW*Lanes:][:Lanes], saved[splineH*Lanes:][:Lanes]
 	low, up := saved[splineLow*Lanes:][:Lanes], saved[splineHigh*Lanes:][:Lanes]
-	scale, least := 2*bound*(1-T(n)*minBin), 2*bound*minBin
-	var start, end [Lanes]T // lower end of the bin on the axis of y and on the other
-	for l := range y[:Lanes] {
-		start[l], end[l] = -bound, -bound
-		bin[l] = 0
-		wide[l], high[l] = scale*along[l]+least, scale*across[l]+least
-	}
-	var knot, other [Lanes]T
-	copy(knot[:], start[:])
-	copy(other[:], start[:])
-	for j := 1; j < n; j++ {
-		a, b := along[j*Lanes:][:Lanes], across[j*Lanes:][:Lanes]
-		before, beside := along[(j-1)*Lanes:][:Lanes], across[(j-1)*Lanes:][:Lanes]
-		for l, v := range y[:Lanes] {
-			knot[l] += scale*before[l] + least
-			other[l] += scale*beside[l] + least
-			if v >= knot[l] {
-				bin[l] = T(j)
-				start[l], end[l] = knot[l], other[l]
-				wide[l], high[l] = scale*a[l]+least, scale*b[l]+least
-			}
-		}
-	}
+	left, bottom := saved[splineLeft*Lanes:][:Lanes], saved[splineBottom*Lanes:][:Lanes]
 	if inverse {
-		for l := range wide {
-			wide[l], high[l] = high[l], wide[l]
-			start[l], end[l] = end[l], start[l]
-		}
+		splineBins(y, heights, widths, bin, bottom, left, high, wide, c.numbers, n)
+	} else {
+		splineBins(y, widths, heights, bin, left, bottom, wide, high, c.numbers, n)
 	}
 	logSlopes(slopes)
-	for l := range y[:Lanes] {
-		j := int(bin[l])
-		low[l], up[l] = 0, 0
+	for l, b := range bin {
+		j := int(b)
+		low[l], up[l] = 0, 0 // at both ends the slope is one
 		if j > 0 {
 			low[l] = slopes[(j-1)*Lanes+l]
 		}
@@ -138,8 +134,7 @@ func (c spline[T]) column(y, logDet, r, saved []T, inverse bool) {
 			up[l] = slopes[j*Lanes+l]
 		}
 	}
-	exp(low)
-	exp(up)
+	exp(saved[splineLow*Lanes : (splineHigh+1)*Lanes])
 	slopeGrads(slopes)
 	for l, v := range y[:Lanes] {
 		if !(v > -bound && v < bound) { // NaN too, which is to stay one
@@ -151,27 +146,55 @@ func (c spline[T]) column(y, logDet, r, saved []T, inverse bool) {
 		bend := d0 + d1 - 2*s
 		var xi T
 		if inverse {
-			rise := v - end[l]
+			rise := v - bottom[l]
 			a, b, c := h*(s-d0)+rise*bend, h*d0-rise*bend, -s*rise
 			disc := max(b*b-4*a*c, 0)
-			// d0 > 0 and rise ≤ h leave the denominator below zero, but for rounding.
+			// The denominator is below zero, but for rounding.
 			xi = 2 * c / min(-b-sqrt(disc), -minSlope*minSlope*h)
 		} else {
-			xi = (v - start[l]) / w
+			xi = (v - left[l]) / w
 		}
 		xi = min(max(xi, 0), 1)
 		q := xi * (1 - xi)
-		den := s + bend*q
-		slope := s * s * (d1*xi*xi + 2*s*q + d0*(1-xi)*(1-xi)) / (den * den)
-		ld := T(math.Log(float64(slope)))
+		inv := 1 / (s + bend*q)
+		slope[l] *= s * s * (d1*xi*xi + 2*s*q + d0*(1-xi)*(1-xi)) * (inv * inv)
 		if inverse {
-			y[l] = start[l] + xi*w
-			logDet[l] -= ld
+			y[l] = left[l] + xi*w
 		} else {
-			y[l] = end[l] + h*(s*xi*xi+d0*q)/den
-			logDet[l] += ld
+			y[l] = bottom[l] + h*(s*xi*xi+d0*q)*inv
 		}
 		at[l] = xi
+	}
+}
+
+// splineBins finds for every value of v the bin that holds it, of n bins whose
+// sizes along the axis of v are scale·along+least, the first of them beginning
+// at −bound, or the last, or the first for smaller values. It sets the number of
+// the bin, where it begins on this axis and on the other, and its sizes on
+// both. numbers are scale, least and −bound.
+func splineBins[T Float](v, along, across, bin, start, end, wide, high, numbers []T, n int) {
+	v, bin, start, end, wide, high = v[:Lanes], bin[:Lanes], start[:Lanes], end[:Lanes], wide[:Lanes], high[:Lanes]
+	if f := inUse[T](); f != nil {
+		f.splineBins(&v[0], &along[:n*Lanes][0], &across[:n*Lanes][0], &bin[0], &start[0], &end[0], &wide[0], &high[0], &numbers[:3][0], n)
+		return
+	}
+	scale, least := numbers[0], numbers[1]
+	var knot, other, a, b [Lanes]T
+	for l := range v {
+		knot[l], other[l] = numbers[2], numbers[2]
+		a[l], b[l] = scale*along[l]+least, scale*across[l]+least
+		bin[l], start[l], end[l], wide[l], high[l] = 0, knot[l], other[l], a[l], b[l]
+	}
+	for j := 1; j < n; j++ {
+		along, across := along[j*Lanes:][:Lanes], across[j*Lanes:][:Lanes]
+		for l, v := range v {
+			knot[l] += a[l]
+			other[l] += b[l]
+			a[l], b[l] = scale*along[l]+least, scale*across[l]+least
+			if v >= knot[l] {
+				bin[l], start[l], end[l], wide[l], high[l] = T(j), knot[l], other[l], a[l], b[l]
+			}
+		}
 	}
 }
 
@@ -206,10 +229,11 @@ func (c spline[T]) columnGrad(dr, d, dLogDet, r, saved []T, inverse bool) {
 	bin, at := saved[splineBin*Lanes:][:Lanes], saved[splineAt*Lanes:][:Lanes]
 	wide, high := saved[splineW*Lanes:][:Lanes], saved[splineH*Lanes:][:Lanes]
 	low, up := saved[splineLow*Lanes:][:Lanes], saved[splineHigh*Lanes:][:Lanes]
-	var dLeft, dBottom [Lanes]T // of the ends of the bin
+	left, bottom := saved[splineLeft*Lanes:][:Lanes], saved[splineBottom*Lanes:][:Lanes]
+	// Everything that is remembered of the bin becomes the gradient of it.
 	for l, xi := range at {
 		if bin[l] < 0 {
-			wide[l], high[l], low[l], up[l] = 0, 0, 0, 0
+			left[l], bottom[l], wide[l], high[l], low[l], up[l] = 0, 0, 0, 0, 0, 0
 			continue
 		}
 		w, h, d0, d1 := wide[l], high[l], low[l], up[l]
@@ -231,16 +255,15 @@ func (c spline[T]) columnGrad(dr, d, dLogDet, r, saved []T, inverse bool) {
 		}
 		gAt := a*slope*w + b*lAt
 		gS := a*h*(xi*xi*den-num*(1-2*q))*inv*inv + b*(2/s+2*q/m-2*(1-2*q)*inv)
-		dLeft[l], dBottom[l] = -gAt/w, a
+		left[l], bottom[l] = -gAt/w, a
 		wide[l] = -(s*gS + xi*gAt) / w
 		high[l] = gS/w + a*num*inv
 		// With respect to the logarithms of the slopes.
 		low[l] = d0 * (a*h*q*(den-num)*inv*inv + b*(rest*rest/m-2*q*inv))
 		up[l] = d1 * (b*(xi*xi/m-2*q*inv) - a*h*q*num*inv*inv)
 	}
-	scale := T(2*c.Bound) * (1 - T(n)*minBin)
-	softmaxGrad(dr[:n*Lanes], r[:n*Lanes], bin, wide, dLeft[:], scale, n)
-	softmaxGrad(dr[n*Lanes:2*n*Lanes], r[n*Lanes:2*n*Lanes], bin, high, dBottom[:], scale, n)
+	softmaxGrad(dr[:n*Lanes], r[:n*Lanes], bin, wide, left, c.numbers, n)
+	softmaxGrad(dr[n*Lanes:2*n*Lanes], r[n*Lanes:2*n*Lanes], bin, high, bottom, c.numbers, n)
 	dSlopes, slopes := dr[2*n*Lanes:], r[2*n*Lanes:]
 	for j := range n - 1 {
 		// Knot j+1 is the upper end of bin j and the lower end of bin j+1.
@@ -258,6 +281,11 @@ func (c spline[T]) columnGrad(dr, d, dLogDet, r, saved []T, inverse bool) {
 
 // softmax replaces n values of every lane by their softmax.
 func softmax[T Float](r []T, n int) {
+	r = r[:n*Lanes]
+	if f := inUse[T](); f != nil {
+		f.softmax(&r[0], n)
+		return
+	}
 	var top, sum [Lanes]T
 	copy(top[:], r)
 	for j := 1; j < n; j++ {
@@ -290,10 +318,14 @@ func softmax[T Float](r []T, n int) {
 
 // softmaxGrad sets the gradient of what the softmax p was made of, given that
 // of the size of the lane's bin and of where the bin begins, which is the sum
-// of the sizes before.
-func softmaxGrad[T Float](d, p, bin, dSize, dStart []T, scale T, n int) {
+// of the sizes before. The first of numbers is the scale of splineBins.
+func softmaxGrad[T Float](d, p, bin, dSize, dStart, numbers []T, n int) {
+	d, p, bin, dSize, dStart = d[:n*Lanes], p[:n*Lanes], bin[:Lanes], dSize[:Lanes], dStart[:Lanes]
+	if f := inUse[T](); f != nil {
+		f.softmaxGrad(&d[0], &p[0], &bin[0], &dSize[0], &dStart[0], &numbers[0], n)
+		return
+	}
 	var mean [Lanes]T
-	bin, dSize, dStart = bin[:Lanes], dSize[:Lanes], dStart[:Lanes]
 	for j := range n {
 		g, p, at := d[j*Lanes:][:Lanes], p[j*Lanes:][:Lanes], T(j)
 		for l, k := range bin {
@@ -311,7 +343,7 @@ func softmaxGrad[T Float](d, p, bin, dSize, dStart []T, scale T, n int) {
 	for j := range n {
 		g, p := d[j*Lanes:][:Lanes], p[j*Lanes:][:Lanes]
 		for l := range g {
-			g[l] = scale * p[l] * (g[l] - mean[l])
+			g[l] = numbers[0] * p[l] * (g[l] - mean[l])
 		}
 	}
 }

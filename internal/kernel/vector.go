@@ -21,6 +21,10 @@ type vector[T Float] struct {
 
 	affineForward, affineInverse         func(y, logDet, f, u, th, t, scale *T)
 	affineForwardGrad, affineInverseGrad func(dScale, d, ds, dt, dLogDet, f, u, th, scale *T)
+
+	softmax     func(r *T, n int)
+	softmaxGrad func(d, p, bin, dSize, dStart, scale *T, n int)
+	splineBins  func(v, along, across, bin, start, end, wide, high, numbers *T, n int)
 }
 
 // variant is one way to compute everything. Its parts are nil for plain Go.

@@ -27,6 +27,9 @@ var avx512F32 = vector[float32]{
 	affineInverse:     affineInverseF32AVX512,
 	affineForwardGrad: affineForwardGradF32AVX512,
 	affineInverseGrad: affineInverseGradF32AVX512,
+	softmax:           softmaxF32AVX512,
+	softmaxGrad:       softmaxGradF32AVX512,
+	splineBins:        splineBinsF32AVX512,
 }
 
 var avx512F64 = vector[float64]{
@@ -40,6 +43,9 @@ var avx512F64 = vector[float64]{
 	affineInverse:     affineInverseF64AVX512,
 	affineForwardGrad: affineForwardGradF64AVX512,
 	affineInverseGrad: affineInverseGradF64AVX512,
+	softmax:           softmaxF64AVX512,
+	softmaxGrad:       softmaxGradF64AVX512,
+	splineBins:        splineBinsF64AVX512,
 }
 
 var avx2F32 = vector[float32]{
@@ -53,6 +59,9 @@ var avx2F32 = vector[float32]{
 	affineInverse:     affineInverseF32AVX2,
 	affineForwardGrad: affineForwardGradF32AVX2,
 	affineInverseGrad: affineInverseGradF32AVX2,
+	softmax:           softmaxF32AVX2,
+	softmaxGrad:       softmaxGradF32AVX2,
+	splineBins:        splineBinsF32AVX2,
 }
 
 var avx2F64 = vector[float64]{
@@ -66,4 +75,7 @@ var avx2F64 = vector[float64]{
 	affineInverse:     affineInverseF64AVX2,
 	affineForwardGrad: affineForwardGradF64AVX2,
 	affineInverseGrad: affineInverseGradF64AVX2,
+	softmax:           softmaxF64AVX2,
+	softmaxGrad:       softmaxGradF64AVX2,
+	splineBins:        splineBinsF64AVX2,
 }

@@ -54,6 +54,21 @@ func affineInverseF32AVX2(y *float32, logDet *float32, f *float32, u *float32, t
 //go:noescape
 func affineInverseGradF32AVX2(dScale *float32, d *float32, ds *float32, dt *float32, dLogDet *float32, f *float32, u *float32, th *float32, scale *float32)
 
+// softmaxF32AVX2 replaces n ≥ 1 values of every row of a tile by their softmax.
+//
+//go:noescape
+func softmaxF32AVX2(r *float32, n int)
+
+// softmaxGradF32AVX2 is the gradient of softmax, see the function of the same name.
+//
+//go:noescape
+func softmaxGradF32AVX2(d *float32, p *float32, bin *float32, dSize *float32, dStart *float32, scale *float32, n int)
+
+// splineBinsF32AVX2 finds the bins of n ≥ 2 that hold v, see the function of the same name.
+//
+//go:noescape
+func splineBinsF32AVX2(v *float32, along *float32, across *float32, bin *float32, start *float32, end *float32, wide *float32, high *float32, numbers *float32, n int)
+
 // denseF64AVX2 sets out = (W·in + b)·(min(a, 0) + 1) for a tile, without b or a if that is nil. W has strides sj and si.
 //
 //go:noescape
@@ -103,3 +118,18 @@ func affineInverseF64AVX2(y *float64, logDet *float64, f *float64, u *float64, t
 //
 //go:noescape
 func affineInverseGradF64AVX2(dScale *float64, d *float64, ds *float64, dt *float64, dLogDet *float64, f *float64, u *float64, th *float64, scale *float64)
+
+// softmaxF64AVX2 replaces n ≥ 1 values of every row of a tile by their softmax.
+//
+//go:noescape
+func softmaxF64AVX2(r *float64, n int)
+
+// softmaxGradF64AVX2 is the gradient of softmax, see the function of the same name.
+//
+//go:noescape
+func softmaxGradF64AVX2(d *float64, p *float64, bin *float64, dSize *float64, dStart *float64, scale *float64, n int)
+
+// splineBinsF64AVX2 finds the bins of n ≥ 2 that hold v, see the function of the same name.
+//
+//go:noescape
+func splineBinsF64AVX2(v *float64, along *float64, across *float64, bin *float64, start *float64, end *float64, wide *float64, high *float64, numbers *float64, n int)

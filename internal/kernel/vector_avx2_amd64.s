@@ -2131,6 +2131,213 @@ loop1:
 	VZEROUPPER
 	RET
 
+// func softmaxF32AVX2(r *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxF32AVX2(SB), NOSPLIT, $0-16
+	MOVQ    r+0(FP), AX
+	MOVQ    n+8(FP), CX
+	VMOVUPS c32_3f800000<>+0(SB), Y0
+	VMOVUPS c32_4b400000<>+0(SB), Y1
+	VMOVUPS c32_3f317218<>+0(SB), Y2
+	VMOVUPS c32_3fb8aa3b<>+0(SB), Y3
+	VMOVUPS c32_3f800000<>+0(SB), Y4
+	XORQ    DX, DX
+	MOVQ    $+8, BX
+
+loop1:
+	VMOVUPS (AX)(DX*1), Y5
+	MOVQ    CX, SI
+	LEAQ    (AX)(DX*1), DI
+
+loop2:
+	VMAXPS  (DI), Y5, Y5
+	ADDQ    $+256, DI
+	DECQ    SI
+	JNZ     loop2
+	VMOVUPS c32_0<>+0(SB), Y6
+	MOVQ    CX, SI
+	LEAQ    (AX)(DX*1), DI
+
+loop3:
+	VMOVUPS      (DI), Y7
+	VSUBPS       Y5, Y7, Y7
+	VMOVUPS      c32_42b20000<>+0(SB), Y8
+	VMINPS       Y7, Y8, Y7
+	VMOVUPS      c32_c2d20000<>+0(SB), Y8
+	VMAXPS       Y7, Y8, Y7
+	VMOVAPS      Y1, Y8
+	VFMADD231PS  Y3, Y7, Y8
+	VSUBPS       Y1, Y8, Y9
+	VFNMADD231PS Y2, Y9, Y7
+	VFNMADD231PS c32_b102e308<>+0(SB), Y9, Y7
+	VMOVAPS      Y1, Y8
+	VFMADD231PS  c32_3f000000<>+0(SB), Y9, Y8
+	VSUBPS       Y1, Y8, Y10
+	VSUBPS       Y10, Y9, Y10
+	VADDPS       Y1, Y10, Y10
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       Y4, Y8, Y8
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       Y4, Y10, Y10
+	VMULPS       Y7, Y7, Y9
+	VMOVUPS      c32_3ab5f604<>+0(SB), Y11
+	VFMADD213PS  c32_3c0913d8<>+0(SB), Y7, Y11
+	VFMADD213PS  c32_3d2aab3a<>+0(SB), Y7, Y11
+	VFMADD213PS  c32_3e2aaa58<>+0(SB), Y7, Y11
+	VFMADD213PS  c32_3effffff<>+0(SB), Y7, Y11
+	VFMADD213PS  Y7, Y9, Y11
+	VADDPS       Y0, Y11, Y11
+	VMULPS       Y8, Y11, Y11
+	VMULPS       Y10, Y11, Y11
+	VADDPS       Y11, Y6, Y6
+	VMOVUPS      Y11, (DI)
+	ADDQ         $+256, DI
+	DECQ         SI
+	JNZ          loop3
+	VMOVUPS      c32_3f800000<>+0(SB), Y5
+	VDIVPS       Y6, Y5, Y5
+	MOVQ         CX, SI
+	LEAQ         (AX)(DX*1), DI
+
+loop4:
+	VMULPS  (DI), Y5, Y6
+	VMOVUPS Y6, (DI)
+	ADDQ    $+256, DI
+	DECQ    SI
+	JNZ     loop4
+	ADDQ    $+32, DX
+	DECQ    BX
+	JNZ     loop1
+	VZEROUPPER
+	RET
+
+// func softmaxGradF32AVX2(d *float32, p *float32, bin *float32, dSize *float32, dStart *float32, scale *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·softmaxGradF32AVX2(SB), NOSPLIT, $0-56
+	MOVQ         d+0(FP), AX
+	MOVQ         p+8(FP), CX
+	MOVQ         bin+16(FP), DX
+	MOVQ         dSize+24(FP), BX
+	MOVQ         dStart+32(FP), SI
+	MOVQ         scale+40(FP), DI
+	MOVQ         n+48(FP), R8
+	VMOVUPS      c32_0<>+0(SB), Y1
+	VMOVUPS      c32_3f800000<>+0(SB), Y2
+	VBROADCASTSS (DI), Y0
+	XORQ         DI, DI
+	MOVQ         $+8, R9
+
+loop1:
+	VMOVUPS (DX)(DI*1), Y3
+	VMOVUPS (BX)(DI*1), Y4
+	VMOVUPS (SI)(DI*1), Y5
+	VMOVUPS c32_0<>+0(SB), Y6
+	MOVQ    R8, R10
+	LEAQ    (AX)(DI*1), R11
+	LEAQ    (CX)(DI*1), R12
+
+loop2:
+	VMAXPS      Y1, Y3, Y7
+	VMINPS      Y2, Y7, Y7
+	VSUBPS      Y3, Y1, Y8
+	VMAXPS      Y3, Y8, Y8
+	VSUBPS      Y8, Y2, Y8
+	VMAXPS      Y1, Y8, Y8
+	VMULPS      Y5, Y7, Y7
+	VFMADD231PS Y4, Y8, Y7
+	VMOVUPS     Y7, (R11)
+	VFMADD231PS (R12), Y7, Y6
+	VSUBPS      Y2, Y3, Y3
+	ADDQ        $+256, R11
+	ADDQ        $+256, R12
+	DECQ        R10
+	JNZ         loop2
+	MOVQ        R8, R10
+	LEAQ        (AX)(DI*1), R11
+	LEAQ        (CX)(DI*1), R12
+
+loop3:
+	VMOVUPS (R11), Y3
+	VSUBPS  Y6, Y3, Y3
+	VMULPS  (R12), Y3, Y3
+	VMULPS  Y0, Y3, Y3
+	VMOVUPS Y3, (R11)
+	ADDQ    $+256, R11
+	ADDQ    $+256, R12
+	DECQ    R10
+	JNZ     loop3
+	ADDQ    $+32, DI
+	DECQ    R9
+	JNZ     loop1
+	VZEROUPPER
+	RET
+
+// func splineBinsF32AVX2(v *float32, along *float32, across *float32, bin *float32, start *float32, end *float32, wide *float32, high *float32, numbers *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·splineBinsF32AVX2(SB), NOSPLIT, $0-80
+	MOVQ         v+0(FP), AX
+	MOVQ         along+8(FP), CX
+	MOVQ         across+16(FP), DX
+	MOVQ         numbers+64(FP), BX
+	MOVQ         n+72(FP), SI
+	DECQ         SI
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	XORQ         DI, DI
+	MOVQ         $+8, R8
+
+loop1:
+	VMOVUPS      (AX)(DI*1), Y2
+	VBROADCASTSS 8(BX), Y3
+	VMOVAPS      Y3, Y4
+	VMOVUPS      (CX)(DI*1), Y5
+	VFMADD213PS  Y1, Y0, Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VFMADD213PS  Y1, Y0, Y6
+	VMOVUPS      c32_0<>+0(SB), Y12
+	VMOVAPS      Y12, Y7
+	VMOVAPS      Y3, Y8
+	VMOVAPS      Y4, Y9
+	VMOVAPS      Y5, Y10
+	VMOVAPS      Y6, Y11
+	LEAQ         256(CX)(DI*1), R9
+	LEAQ         256(DX)(DI*1), R10
+	MOVQ         SI, R11
+
+loop2:
+	VADDPS      Y5, Y3, Y3
+	VADDPS      Y6, Y4, Y4
+	VMOVUPS     (R9), Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMOVUPS     (R10), Y6
+	VFMADD213PS Y1, Y0, Y6
+	VADDPS      c32_3f800000<>+0(SB), Y12, Y12
+	VCMPPS      $0x1d, Y3, Y2, Y13
+	VBLENDVPS   Y13, Y12, Y7, Y7
+	VBLENDVPS   Y13, Y3, Y8, Y8
+	VBLENDVPS   Y13, Y4, Y9, Y9
+	VBLENDVPS   Y13, Y5, Y10, Y10
+	VBLENDVPS   Y13, Y6, Y11, Y11
+	ADDQ        $+256, R9
+	ADDQ        $+256, R10
+	DECQ        R11
+	JNZ         loop2
+	MOVQ        bin+24(FP), R9
+	VMOVUPS     Y7, (R9)(DI*1)
+	MOVQ        start+32(FP), R9
+	VMOVUPS     Y8, (R9)(DI*1)
+	MOVQ        end+40(FP), R9
+	VMOVUPS     Y9, (R9)(DI*1)
+	MOVQ        wide+48(FP), R9
+	VMOVUPS     Y10, (R9)(DI*1)
+	MOVQ        high+56(FP), R9
+	VMOVUPS     Y11, (R9)(DI*1)
+	ADDQ        $+32, DI
+	DECQ        R8
+	JNZ         loop1
+	VZEROUPPER
+	RET
+
 // func denseF64AVX2(out *float64, w *float64, b *float64, in *float64, a *float64, no int, ni int, sj int, si int)
 // Requires: AVX, FMA3
 TEXT ·denseF64AVX2(SB), NOSPLIT, $0-72
@@ -4181,5 +4388,217 @@ loop1:
 	VADDSD       X0, X2, X2
 	VADDSD       (AX), X2, X2
 	VMOVSD       X2, (AX)
+	VZEROUPPER
+	RET
+
+// func softmaxF64AVX2(r *float64, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxF64AVX2(SB), NOSPLIT, $0-16
+	MOVQ    r+0(FP), AX
+	MOVQ    n+8(FP), CX
+	VMOVUPD c64_3ff0000000000000<>+0(SB), Y0
+	VMOVUPD c64_4338000000000000<>+0(SB), Y1
+	VMOVUPD c64_3fe62e42fefa39ef<>+0(SB), Y2
+	VMOVUPD c64_3ff71547652b82fe<>+0(SB), Y3
+	VMOVUPD c64_3ff0000000000000<>+0(SB), Y4
+	XORQ    DX, DX
+	MOVQ    $+16, BX
+
+loop1:
+	VMOVUPD (AX)(DX*1), Y5
+	MOVQ    CX, SI
+	LEAQ    (AX)(DX*1), DI
+
+loop2:
+	VMAXPD  (DI), Y5, Y5
+	ADDQ    $+512, DI
+	DECQ    SI
+	JNZ     loop2
+	VMOVUPD c64_0<>+0(SB), Y6
+	MOVQ    CX, SI
+	LEAQ    (AX)(DX*1), DI
+
+loop3:
+	VMOVUPD      (DI), Y7
+	VSUBPD       Y5, Y7, Y7
+	VMOVUPD      c64_4086300000000000<>+0(SB), Y8
+	VMINPD       Y7, Y8, Y7
+	VMOVUPD      c64_c087500000000000<>+0(SB), Y8
+	VMAXPD       Y7, Y8, Y7
+	VMOVAPD      Y1, Y8
+	VFMADD231PD  Y3, Y7, Y8
+	VSUBPD       Y1, Y8, Y9
+	VFNMADD231PD Y2, Y9, Y7
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y9, Y7
+	VMOVAPD      Y1, Y8
+	VFMADD231PD  c64_3fe0000000000000<>+0(SB), Y9, Y8
+	VSUBPD       Y1, Y8, Y10
+	VSUBPD       Y10, Y9, Y10
+	VADDPD       Y1, Y10, Y10
+	VPSLLQ       $0x34, Y8, Y8
+	VPADDQ       Y4, Y8, Y8
+	VPSLLQ       $0x34, Y10, Y10
+	VPADDQ       Y4, Y10, Y10
+	VMULPD       Y7, Y7, Y9
+	VMOVUPD      c64_3e5ae6b426e16871<>+0(SB), Y11
+	VFMADD213PD  c64_3e928a2051e836d8<>+0(SB), Y7, Y11
+	VFMADD213PD  c64_3ec71de885f4c790<>+0(SB), Y7, Y11
+	VFMADD213PD  c64_3efa019a74bfceda<>+0(SB), Y7, Y11
+	VFMADD213PD  c64_3f2a01a0174e5223<>+0(SB), Y7, Y11
+	VFMADD213PD  c64_3f56c16c17ee69ca<>+0(SB), Y7, Y11
+	VFMADD213PD  c64_3f81111111119045<>+0(SB), Y7, Y11
+	VFMADD213PD  c64_3fa5555555552291<>+0(SB), Y7, Y11
+	VFMADD213PD  c64_3fc5555555555539<>+0(SB), Y7, Y11
+	VFMADD213PD  c64_3fe0000000000005<>+0(SB), Y7, Y11
+	VFMADD213PD  Y7, Y9, Y11
+	VADDPD       Y0, Y11, Y11
+	VMULPD       Y8, Y11, Y11
+	VMULPD       Y10, Y11, Y11
+	VADDPD       Y11, Y6, Y6
+	VMOVUPD      Y11, (DI)
+	ADDQ         $+512, DI
+	DECQ         SI
+	JNZ          loop3
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y5
+	VDIVPD       Y6, Y5, Y5
+	MOVQ         CX, SI
+	LEAQ         (AX)(DX*1), DI
+
+loop4:
+	VMULPD  (DI), Y5, Y6
+	VMOVUPD Y6, (DI)
+	ADDQ    $+512, DI
+	DECQ    SI
+	JNZ     loop4
+	ADDQ    $+32, DX
+	DECQ    BX
+	JNZ     loop1
+	VZEROUPPER
+	RET
+
+// func softmaxGradF64AVX2(d *float64, p *float64, bin *float64, dSize *float64, dStart *float64, scale *float64, n int)
+// Requires: AVX, FMA3
+TEXT ·softmaxGradF64AVX2(SB), NOSPLIT, $0-56
+	MOVQ         d+0(FP), AX
+	MOVQ         p+8(FP), CX
+	MOVQ         bin+16(FP), DX
+	MOVQ         dSize+24(FP), BX
+	MOVQ         dStart+32(FP), SI
+	MOVQ         scale+40(FP), DI
+	MOVQ         n+48(FP), R8
+	VMOVUPD      c64_0<>+0(SB), Y1
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y2
+	VBROADCASTSD (DI), Y0
+	XORQ         DI, DI
+	MOVQ         $+16, R9
+
+loop1:
+	VMOVUPD (DX)(DI*1), Y3
+	VMOVUPD (BX)(DI*1), Y4
+	VMOVUPD (SI)(DI*1), Y5
+	VMOVUPD c64_0<>+0(SB), Y6
+	MOVQ    R8, R10
+	LEAQ    (AX)(DI*1), R11
+	LEAQ    (CX)(DI*1), R12
+
+loop2:
+	VMAXPD      Y1, Y3, Y7
+	VMINPD      Y2, Y7, Y7
+	VSUBPD      Y3, Y1, Y8
+	VMAXPD      Y3, Y8, Y8
+	VSUBPD      Y8, Y2, Y8
+	VMAXPD      Y1, Y8, Y8
+	VMULPD      Y5, Y7, Y7
+	VFMADD231PD Y4, Y8, Y7
+	VMOVUPD     Y7, (R11)
+	VFMADD231PD (R12), Y7, Y6
+	VSUBPD      Y2, Y3, Y3
+	ADDQ        $+512, R11
+	ADDQ        $+512, R12
+	DECQ        R10
+	JNZ         loop2
+	MOVQ        R8, R10
+	LEAQ        (AX)(DI*1), R11
+	LEAQ        (CX)(DI*1), R12
+
+loop3:
+	VMOVUPD (R11), Y3
+	VSUBPD  Y6, Y3, Y3
+	VMULPD  (R12), Y3, Y3
+	VMULPD  Y0, Y3, Y3
+	VMOVUPD Y3, (R11)
+	ADDQ    $+512, R11
+	ADDQ    $+512, R12
+	DECQ    R10
+	JNZ     loop3
+	ADDQ    $+32, DI
+	DECQ    R9
+	JNZ     loop1
+	VZEROUPPER
+	RET
+
+// func splineBinsF64AVX2(v *float64, along *float64, across *float64, bin *float64, start *float64, end *float64, wide *float64, high *float64, numbers *float64, n int)
+// Requires: AVX, FMA3
+TEXT ·splineBinsF64AVX2(SB), NOSPLIT, $0-80
+	MOVQ         v+0(FP), AX
+	MOVQ         along+8(FP), CX
+	MOVQ         across+16(FP), DX
+	MOVQ         numbers+64(FP), BX
+	MOVQ         n+72(FP), SI
+	DECQ         SI
+	VBROADCASTSD (BX), Y0
+	VBROADCASTSD 8(BX), Y1
+	XORQ         DI, DI
+	MOVQ         $+16, R8
+
+loop1:
+	VMOVUPD      (AX)(DI*1), Y2
+	VBROADCASTSD 16(BX), Y3
+	VMOVAPD      Y3, Y4
+	VMOVUPD      (CX)(DI*1), Y5
+	VFMADD213PD  Y1, Y0, Y5
+	VMOVUPD      (DX)(DI*1), Y6
+	VFMADD213PD  Y1, Y0, Y6
+	VMOVUPD      c64_0<>+0(SB), Y12
+	VMOVAPD      Y12, Y7
+	VMOVAPD      Y3, Y8
+	VMOVAPD      Y4, Y9
+	VMOVAPD      Y5, Y10
+	VMOVAPD      Y6, Y11
+	LEAQ         512(CX)(DI*1), R9
+	LEAQ         512(DX)(DI*1), R10
+	MOVQ         SI, R11
+
+loop2:
+	VADDPD      Y5, Y3, Y3
+	VADDPD      Y6, Y4, Y4
+	VMOVUPD     (R9), Y5
+	VFMADD213PD Y1, Y0, Y5
+	VMOVUPD     (R10), Y6
+	VFMADD213PD Y1, Y0, Y6
+	VADDPD      c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VCMPPD      $0x1d, Y3, Y2, Y13
+	VBLENDVPD   Y13, Y12, Y7, Y7
+	VBLENDVPD   Y13, Y3, Y8, Y8
+	VBLENDVPD   Y13, Y4, Y9, Y9
+	VBLENDVPD   Y13, Y5, Y10, Y10
+	VBLENDVPD   Y13, Y6, Y11, Y11
+	ADDQ        $+512, R9
+	ADDQ        $+512, R10
+	DECQ        R11
+	JNZ         loop2
+	MOVQ        bin+24(FP), R9
+	VMOVUPD     Y7, (R9)(DI*1)
+	MOVQ        start+32(FP), R9
+	VMOVUPD     Y8, (R9)(DI*1)
+	MOVQ        end+40(FP), R9
+	VMOVUPD     Y9, (R9)(DI*1)
+	MOVQ        wide+48(FP), R9
+	VMOVUPD     Y10, (R9)(DI*1)
+	MOVQ        high+56(FP), R9
+	VMOVUPD     Y11, (R9)(DI*1)
+	ADDQ        $+32, DI
+	DECQ        R8
+	JNZ         loop1
 	VZEROUPPER
 	RET

@@ -3774,6 +3774,218 @@ loop1:
 	VZEROUPPER
 	RET
 
+// func softmaxF32AVX512(r *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·softmaxF32AVX512(SB), NOSPLIT, $0-16
+	MOVQ    r+0(FP), AX
+	MOVQ    n+8(FP), CX
+	VMOVUPS c32_3f800000<>+0(SB), Z0
+	VMOVUPS c32_4b400000<>+0(SB), Z1
+	VMOVUPS c32_3f317218<>+0(SB), Z2
+	VMOVUPS c32_3fb8aa3b<>+0(SB), Z3
+	VMOVUPS c32_3f800000<>+0(SB), Z4
+	VMOVUPS c32_3effffff<>+0(SB), Z5
+	VMOVUPS c32_3e2aaa58<>+0(SB), Z6
+	VMOVUPS c32_3d2aab3a<>+0(SB), Z7
+	VMOVUPS c32_3c0913d8<>+0(SB), Z8
+	VMOVUPS c32_3ab5f604<>+0(SB), Z9
+	XORQ    DX, DX
+	MOVQ    $+4, BX
+
+loop1:
+	VMOVUPS (AX)(DX*1), Z10
+	MOVQ    CX, SI
+	LEAQ    (AX)(DX*1), DI
+
+loop2:
+	VMAXPS  (DI), Z10, Z10
+	ADDQ    $+256, DI
+	DECQ    SI
+	JNZ     loop2
+	VMOVUPS c32_0<>+0(SB), Z11
+	MOVQ    CX, SI
+	LEAQ    (AX)(DX*1), DI
+
+loop3:
+	VMOVUPS      (DI), Z12
+	VSUBPS       Z10, Z12, Z12
+	VMOVUPS      c32_42b20000<>+0(SB), Z13
+	VMINPS       Z12, Z13, Z12
+	VMOVUPS      c32_c2d20000<>+0(SB), Z13
+	VMAXPS       Z12, Z13, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  Z3, Z12, Z13
+	VSUBPS       Z1, Z13, Z14
+	VFNMADD231PS Z2, Z14, Z12
+	VFNMADD231PS c32_b102e308<>+0(SB), Z14, Z12
+	VMOVAPS      Z1, Z13
+	VFMADD231PS  c32_3f000000<>+0(SB), Z14, Z13
+	VSUBPS       Z1, Z13, Z15
+	VSUBPS       Z15, Z14, Z15
+	VADDPS       Z1, Z15, Z15
+	VPSLLD       $0x17, Z13, Z13
+	VPADDD       Z4, Z13, Z13
+	VPSLLD       $0x17, Z15, Z15
+	VPADDD       Z4, Z15, Z15
+	VMULPS       Z12, Z12, Z14
+	VMOVAPS      Z9, Z16
+	VFMADD213PS  Z8, Z12, Z16
+	VFMADD213PS  Z7, Z12, Z16
+	VFMADD213PS  Z6, Z12, Z16
+	VFMADD213PS  Z5, Z12, Z16
+	VFMADD213PS  Z12, Z14, Z16
+	VADDPS       Z0, Z16, Z16
+	VMULPS       Z13, Z16, Z16
+	VMULPS       Z15, Z16, Z16
+	VADDPS       Z16, Z11, Z11
+	VMOVUPS      Z16, (DI)
+	ADDQ         $+256, DI
+	DECQ         SI
+	JNZ          loop3
+	VMOVUPS      c32_3f800000<>+0(SB), Z10
+	VDIVPS       Z11, Z10, Z10
+	MOVQ         CX, SI
+	LEAQ         (AX)(DX*1), DI
+
+loop4:
+	VMULPS  (DI), Z10, Z11
+	VMOVUPS Z11, (DI)
+	ADDQ    $+256, DI
+	DECQ    SI
+	JNZ     loop4
+	ADDQ    $+64, DX
+	DECQ    BX
+	JNZ     loop1
+	VZEROUPPER
+	RET
+
+// func softmaxGradF32AVX512(d *float32, p *float32, bin *float32, dSize *float32, dStart *float32, scale *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·softmaxGradF32AVX512(SB), NOSPLIT, $0-56
+	MOVQ         d+0(FP), AX
+	MOVQ         p+8(FP), CX
+	MOVQ         bin+16(FP), DX
+	MOVQ         dSize+24(FP), BX
+	MOVQ         dStart+32(FP), SI
+	MOVQ         scale+40(FP), DI
+	MOVQ         n+48(FP), R8
+	VMOVUPS      c32_0<>+0(SB), Z1
+	VMOVUPS      c32_3f800000<>+0(SB), Z2
+	VBROADCASTSS (DI), Z0
+	XORQ         DI, DI
+	MOVQ         $+4, R9
+
+loop1:
+	VMOVUPS (DX)(DI*1), Z3
+	VMOVUPS (BX)(DI*1), Z4
+	VMOVUPS (SI)(DI*1), Z5
+	VMOVUPS c32_0<>+0(SB), Z6
+	MOVQ    R8, R10
+	LEAQ    (AX)(DI*1), R11
+	LEAQ    (CX)(DI*1), R12
+
+loop2:
+	VMAXPS      Z1, Z3, Z7
+	VMINPS      Z2, Z7, Z7
+	VSUBPS      Z3, Z1, Z8
+	VMAXPS      Z3, Z8, Z8
+	VSUBPS      Z8, Z2, Z8
+	VMAXPS      Z1, Z8, Z8
+	VMULPS      Z5, Z7, Z7
+	VFMADD231PS Z4, Z8, Z7
+	VMOVUPS     Z7, (R11)
+	VFMADD231PS (R12), Z7, Z6
+	VSUBPS      Z2, Z3, Z3
+	ADDQ        $+256, R11
+	ADDQ        $+256, R12
+	DECQ        R10
+	JNZ         loop2
+	MOVQ        R8, R10
+	LEAQ        (AX)(DI*1), R11
+	LEAQ        (CX)(DI*1), R12
+
+loop3:
+	VMOVUPS (R11), Z3
+	VSUBPS  Z6, Z3, Z3
+	VMULPS  (R12), Z3, Z3
+	VMULPS  Z0, Z3, Z3
+	VMOVUPS Z3, (R11)
+	ADDQ    $+256, R11
+	ADDQ    $+256, R12
+	DECQ    R10
+	JNZ     loop3
+	ADDQ    $+64, DI
+	DECQ    R9
+	JNZ     loop1
+	VZEROUPPER
+	RET
+
+// func splineBinsF32AVX512(v *float32, along *float32, across *float32, bin *float32, start *float32, end *float32, wide *float32, high *float32, numbers *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·splineBinsF32AVX512(SB), NOSPLIT, $0-80
+	MOVQ         v+0(FP), AX
+	MOVQ         along+8(FP), CX
+	MOVQ         across+16(FP), DX
+	MOVQ         numbers+64(FP), BX
+	MOVQ         n+72(FP), SI
+	DECQ         SI
+	VBROADCASTSS (BX), Z0
+	VBROADCASTSS 4(BX), Z1
+	XORQ         DI, DI
+	MOVQ         $+4, R8
+
+loop1:
+	VMOVUPS      (AX)(DI*1), Z2
+	VBROADCASTSS 8(BX), Z3
+	VMOVAPS      Z3, Z4
+	VMOVUPS      (CX)(DI*1), Z5
+	VFMADD213PS  Z1, Z0, Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VFMADD213PS  Z1, Z0, Z6
+	VMOVUPS      c32_0<>+0(SB), Z12
+	VMOVAPS      Z12, Z7
+	VMOVAPS      Z3, Z8
+	VMOVAPS      Z4, Z9
+	VMOVAPS      Z5, Z10
+	VMOVAPS      Z6, Z11
+	LEAQ         256(CX)(DI*1), R9
+	LEAQ         256(DX)(DI*1), R10
+	MOVQ         SI, R11
+
+loop2:
+	VADDPS      Z5, Z3, Z3
+	VADDPS      Z6, Z4, Z4
+	VMOVUPS     (R9), Z5
+	VFMADD213PS Z1, Z0, Z5
+	VMOVUPS     (R10), Z6
+	VFMADD213PS Z1, Z0, Z6
+	VADDPS      c32_3f800000<>+0(SB), Z12, Z12
+	VCMPPS      $0x1d, Z3, Z2, K1
+	VMOVAPS     Z12, K1, Z7
+	VMOVAPS     Z3, K1, Z8
+	VMOVAPS     Z4, K1, Z9
+	VMOVAPS     Z5, K1, Z10
+	VMOVAPS     Z6, K1, Z11
+	ADDQ        $+256, R9
+	ADDQ        $+256, R10
+	DECQ        R11
+	JNZ         loop2
+	MOVQ        bin+24(FP), R9
+	VMOVUPS     Z7, (R9)(DI*1)
+	MOVQ        start+32(FP), R9
+	VMOVUPS     Z8, (R9)(DI*1)
+	MOVQ        end+40(FP), R9
+	VMOVUPS     Z9, (R9)(DI*1)
+	MOVQ        wide+48(FP), R9
+	VMOVUPS     Z10, (R9)(DI*1)
+	MOVQ        high+56(FP), R9
+	VMOVUPS     Z11, (R9)(DI*1)
+	ADDQ        $+64, DI
+	DECQ        R8
+	JNZ         loop1
+	VZEROUPPER
+	RET
+
 // func denseF64AVX512(out *float64, w *float64, b *float64, in *float64, a *float64, no int, ni int, sj int, si int)
 // Requires: AVX, AVX512F
 TEXT ·denseF64AVX512(SB), NOSPLIT, $0-72
@@ -7462,5 +7674,226 @@ loop1:
 	VADDSD        X0, X2, X2
 	VADDSD        (AX), X2, X2
 	VMOVSD        X2, (AX)
+	VZEROUPPER
+	RET
+
+// func softmaxF64AVX512(r *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·softmaxF64AVX512(SB), NOSPLIT, $0-16
+	MOVQ    r+0(FP), AX
+	MOVQ    n+8(FP), CX
+	VMOVUPD c64_3ff0000000000000<>+0(SB), Z0
+	VMOVUPD c64_4338000000000000<>+0(SB), Z1
+	VMOVUPD c64_3fe62e42fefa39ef<>+0(SB), Z2
+	VMOVUPD c64_3ff71547652b82fe<>+0(SB), Z3
+	VMOVUPD c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPD c64_3fe0000000000005<>+0(SB), Z5
+	VMOVUPD c64_3fc5555555555539<>+0(SB), Z6
+	VMOVUPD c64_3fa5555555552291<>+0(SB), Z7
+	VMOVUPD c64_3f81111111119045<>+0(SB), Z8
+	VMOVUPD c64_3f56c16c17ee69ca<>+0(SB), Z9
+	VMOVUPD c64_3f2a01a0174e5223<>+0(SB), Z10
+	VMOVUPD c64_3efa019a74bfceda<>+0(SB), Z11
+	VMOVUPD c64_3ec71de885f4c790<>+0(SB), Z12
+	VMOVUPD c64_3e928a2051e836d8<>+0(SB), Z13
+	XORQ    DX, DX
+	MOVQ    $+8, BX
+
+loop1:
+	VMOVUPD (AX)(DX*1), Z14
+	MOVQ    CX, SI
+	LEAQ    (AX)(DX*1), DI
+
+loop2:
+	VMAXPD  (DI), Z14, Z14
+	ADDQ    $+512, DI
+	DECQ    SI
+	JNZ     loop2
+	VMOVUPD c64_0<>+0(SB), Z15
+	MOVQ    CX, SI
+	LEAQ    (AX)(DX*1), DI
+
+loop3:
+	VMOVUPD      (DI), Z16
+	VSUBPD       Z14, Z16, Z16
+	VMOVUPD      c64_4086300000000000<>+0(SB), Z17
+	VMINPD       Z16, Z17, Z16
+	VMOVUPD      c64_c087500000000000<>+0(SB), Z17
+	VMAXPD       Z16, Z17, Z16
+	VMOVAPD      Z1, Z17
+	VFMADD231PD  Z3, Z16, Z17
+	VSUBPD       Z1, Z17, Z18
+	VFNMADD231PD Z2, Z18, Z16
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Z18, Z16
+	VMOVAPD      Z1, Z17
+	VFMADD231PD  c64_3fe0000000000000<>+0(SB), Z18, Z17
+	VSUBPD       Z1, Z17, Z19
+	VSUBPD       Z19, Z18, Z19
+	VADDPD       Z1, Z19, Z19
+	VPSLLQ       $0x34, Z17, Z17
+	VPADDQ       Z4, Z17, Z17
+	VPSLLQ       $0x34, Z19, Z19
+	VPADDQ       Z4, Z19, Z19
+	VMULPD       Z16, Z16, Z18
+	VMOVUPD      c64_3e5ae6b426e16871<>+0(SB), Z20
+	VFMADD213PD  Z13, Z16, Z20
+	VFMADD213PD  Z12, Z16, Z20
+	VFMADD213PD  Z11, Z16, Z20
+	VFMADD213PD  Z10, Z16, Z20
+	VFMADD213PD  Z9, Z16, Z20
+	VFMADD213PD  Z8, Z16, Z20
+	VFMADD213PD  Z7, Z16, Z20
+	VFMADD213PD  Z6, Z16, Z20
+	VFMADD213PD  Z5, Z16, Z20
+	VFMADD213PD  Z16, Z18, Z20
+	VADDPD       Z0, Z20, Z20
+	VMULPD       Z17, Z20, Z20
+	VMULPD       Z19, Z20, Z20
+	VADDPD       Z20, Z15, Z15
+	VMOVUPD      Z20, (DI)
+	ADDQ         $+512, DI
+	DECQ         SI
+	JNZ          loop3
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Z14
+	VDIVPD       Z15, Z14, Z14
+	MOVQ         CX, SI
+	LEAQ         (AX)(DX*1), DI
+
+loop4:
+	VMULPD  (DI), Z14, Z15
+	VMOVUPD Z15, (DI)
+	ADDQ    $+512, DI
+	DECQ    SI
+	JNZ     loop4
+	ADDQ    $+64, DX
+	DECQ    BX
+	JNZ     loop1
+	VZEROUPPER
+	RET
+
+// func softmaxGradF64AVX512(d *float64, p *float64, bin *float64, dSize *float64, dStart *float64, scale *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·softmaxGradF64AVX512(SB), NOSPLIT, $0-56
+	MOVQ         d+0(FP), AX
+	MOVQ         p+8(FP), CX
+	MOVQ         bin+16(FP), DX
+	MOVQ         dSize+24(FP), BX
+	MOVQ         dStart+32(FP), SI
+	MOVQ         scale+40(FP), DI
+	MOVQ         n+48(FP), R8
+	VMOVUPD      c64_0<>+0(SB), Z1
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Z2
+	VBROADCASTSD (DI), Z0
+	XORQ         DI, DI
+	MOVQ         $+8, R9
+
+loop1:
+	VMOVUPD (DX)(DI*1), Z3
+	VMOVUPD (BX)(DI*1), Z4
+	VMOVUPD (SI)(DI*1), Z5
+	VMOVUPD c64_0<>+0(SB), Z6
+	MOVQ    R8, R10
+	LEAQ    (AX)(DI*1), R11
+	LEAQ    (CX)(DI*1), R12
+
+loop2:
+	VMAXPD      Z1, Z3, Z7
+	VMINPD      Z2, Z7, Z7
+	VSUBPD      Z3, Z1, Z8
+	VMAXPD      Z3, Z8, Z8
+	VSUBPD      Z8, Z2, Z8
+	VMAXPD      Z1, Z8, Z8
+	VMULPD      Z5, Z7, Z7
+	VFMADD231PD Z4, Z8, Z7
+	VMOVUPD     Z7, (R11)
+	VFMADD231PD (R12), Z7, Z6
+	VSUBPD      Z2, Z3, Z3
+	ADDQ        $+512, R11
+	ADDQ        $+512, R12
+	DECQ        R10
+	JNZ         loop2
+	MOVQ        R8, R10
+	LEAQ        (AX)(DI*1), R11
+	LEAQ        (CX)(DI*1), R12
+
+loop3:
+	VMOVUPD (R11), Z3
+	VSUBPD  Z6, Z3, Z3
+	VMULPD  (R12), Z3, Z3
+	VMULPD  Z0, Z3, Z3
+	VMOVUPD Z3, (R11)
+	ADDQ    $+512, R11
+	ADDQ    $+512, R12
+	DECQ    R10
+	JNZ     loop3
+	ADDQ    $+64, DI
+	DECQ    R9
+	JNZ     loop1
+	VZEROUPPER
+	RET
+
+// func splineBinsF64AVX512(v *float64, along *float64, across *float64, bin *float64, start *float64, end *float64, wide *float64, high *float64, numbers *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·splineBinsF64AVX512(SB), NOSPLIT, $0-80
+	MOVQ         v+0(FP), AX
+	MOVQ         along+8(FP), CX
+	MOVQ         across+16(FP), DX
+	MOVQ         numbers+64(FP), BX
+	MOVQ         n+72(FP), SI
+	DECQ         SI
+	VBROADCASTSD (BX), Z0
+	VBROADCASTSD 8(BX), Z1
+	XORQ         DI, DI
+	MOVQ         $+8, R8
+
+loop1:
+	VMOVUPD      (AX)(DI*1), Z2
+	VBROADCASTSD 16(BX), Z3
+	VMOVAPD      Z3, Z4
+	VMOVUPD      (CX)(DI*1), Z5
+	VFMADD213PD  Z1, Z0, Z5
+	VMOVUPD      (DX)(DI*1), Z6
+	VFMADD213PD  Z1, Z0, Z6
+	VMOVUPD      c64_0<>+0(SB), Z12
+	VMOVAPD      Z12, Z7
+	VMOVAPD      Z3, Z8
+	VMOVAPD      Z4, Z9
+	VMOVAPD      Z5, Z10
+	VMOVAPD      Z6, Z11
+	LEAQ         512(CX)(DI*1), R9
+	LEAQ         512(DX)(DI*1), R10
+	MOVQ         SI, R11
+
+loop2:
+	VADDPD      Z5, Z3, Z3
+	VADDPD      Z6, Z4, Z4
+	VMOVUPD     (R9), Z5
+	VFMADD213PD Z1, Z0, Z5
+	VMOVUPD     (R10), Z6
+	VFMADD213PD Z1, Z0, Z6
+	VADDPD      c64_3ff0000000000000<>+0(SB), Z12, Z12
+	VCMPPD      $0x1d, Z3, Z2, K1
+	VMOVAPD     Z12, K1, Z7
+	VMOVAPD     Z3, K1, Z8
+	VMOVAPD     Z4, K1, Z9
+	VMOVAPD     Z5, K1, Z10
+	VMOVAPD     Z6, K1, Z11
+	ADDQ        $+512, R9
+	ADDQ        $+512, R10
+	DECQ        R11
+	JNZ         loop2
+	MOVQ        bin+24(FP), R9
+	VMOVUPD     Z7, (R9)(DI*1)
+	MOVQ        start+32(FP), R9
+	VMOVUPD     Z8, (R9)(DI*1)
+	MOVQ        end+40(FP), R9
+	VMOVUPD     Z9, (R9)(DI*1)
+	MOVQ        wide+48(FP), R9
+	VMOVUPD     Z10, (R9)(DI*1)
+	MOVQ        high+56(FP), R9
+	VMOVUPD     Z11, (R9)(DI*1)
+	ADDQ        $+64, DI
+	DECQ        R8
+	JNZ         loop1
 	VZEROUPPER
 	RET

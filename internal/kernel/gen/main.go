@@ -46,6 +46,7 @@ func write(dir string, set instructionSet) error {
 		e.denseGrad()
 		e.elementwise()
 		e.coupling()
+		e.spline()
 	}
 	f, err := ctx.Result()
 	if err != nil {

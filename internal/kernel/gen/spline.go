@@ -1,0 +1,181 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// spline is what a rational-quadratic spline does bin by bin.
+func (e *emitter) spline() {
+	e.softmax()
+	e.softmaxGrad()
+	e.splineBins()
+}
+
+// perRows emits the body for every vector of rows, at an offset in bytes that
+// it is told.
+func (e *emitter) perRows(body func(offset reg.Register)) {
+	offset := e.GP64()
+	e.XORQ(offset, offset)
+	e.repeat(e.row()/e.width, func() {
+		body(offset)
+		e.ADDQ(imm(e.width), offset)
+	})
+}
+
+// bins emits the body n times, with pointers that begin at an offset from their
+// bases and move from bin to bin.
+func (e *emitter) bins(n, offset reg.Register, bases []reg.Register, body func(at []reg.Register)) {
+	count := e.GP64()
+	e.MOVQ(n, count)
+	pointers := make([]reg.Register, len(bases))
+	for i, b := range bases {
+		pointers[i] = e.GP64()
+		e.LEAQ(operand.Mem{Base: b, Index: offset, Scale: 1}, pointers[i])
+	}
+	e.countdown(count, func() {
+		body(pointers)
+		for _, p := range pointers {
+			e.ADDQ(imm(e.row()), p)
+		}
+	})
+}
+
+func (e *emitter) softmax() {
+	e.begin("softmax", "r *T, n int", "replaces n ≥ 1 values of every row of a tile by their softmax.")
+	r, n := e.arg("r"), e.arg("n")
+	held := 5
+	if e.wide() {
+		held = 14
+	}
+	c := e.expConstants(held)
+	e.perRows(func(offset reg.Register) {
+		top, sum := e.vec(), e.vec()
+		e.load(operand.Mem{Base: r, Index: offset, Scale: 1}, top)
+		e.bins(n, offset, []reg.Register{r}, func(p []reg.Register) { e.op("VMAXP", at(p[0], 0), top, top) })
+		e.load(e.number(0), sum)
+		e.bins(n, offset, []reg.Register{r}, func(p []reg.Register) {
+			x := e.vec()
+			e.load(at(p[0], 0), x)
+			e.op("VSUBP", top, x, x)
+			v := e.exp(c, []reg.VecVirtual{x})[0]
+			e.op("VADDP", v, sum, sum)
+			e.store(v, at(p[0], 0))
+		})
+		inv := e.vec()
+		e.load(e.number(1), inv)
+		e.op("VDIVP", sum, inv, inv)
+		e.bins(n, offset, []reg.Register{r}, func(p []reg.Register) {
+			x := e.vec()
+			e.op("VMULP", at(p[0], 0), inv, x)
+			e.store(x, at(p[0], 0))
+		})
+	})
+	e.end()
+}
+
+func (e *emitter) softmaxGrad() {
+	e.begin("softmaxGrad", "d, p, bin, dSize, dStart, scale *T, n int", "is the gradient of softmax, see the function of the same name.")
+	d, p, bin := e.arg("d"), e.arg("p"), e.arg("bin")
+	dSize, dStart, scale, n := e.arg("dSize"), e.arg("dStart"), e.arg("scale"), e.arg("n")
+	a, zero, one := e.vec(), e.held(e.number(0)), e.held(e.number(1))
+	e.broadcast(at(scale, 0), a)
+	e.perRows(func(offset reg.Register) {
+		// t is how far the lane's bin is ahead of bin j.
+		t, size, start, mean := e.vec(), e.vec(), e.vec(), e.vec()
+		e.load(operand.Mem{Base: bin, Index: offset, Scale: 1}, t)
+		e.load(operand.Mem{Base: dSize, Index: offset, Scale: 1}, size)
+		e.load(operand.Mem{Base: dStart, Index: offset, Scale: 1}, start)
+		e.load(e.number(0), mean)
+		e.bins(n, offset, []reg.Register{d, p}, func(q []reg.Register) {
+			// 1 for bins before the lane's; 1 for the lane's own.
+			before, own := e.vec(), e.vec()
+			e.op("VMAXP", zero, t, before)
+			e.op("VMINP", one, before, before)
+			e.op("VSUBP", t, zero, own)
+			e.op("VMAXP", t, own, own)
+			e.op("VSUBP", own, one, own)
+			e.op("VMAXP", zero, own, own)
+			e.op("VMULP", start, before, before)
+			e.op("VFMADD231P", size, own, before)
+			e.store(before, at(q[0], 0))
+			e.op("VFMADD231P", at(q[1], 0), before, mean)
+			e.op("VSUBP", one, t, t)
+		})
+		e.bins(n, offset, []reg.Register{d, p}, func(q []reg.Register) {
+			v := e.vec()
+			e.load(at(q[0], 0), v)
+			e.op("VSUBP", mean, v, v)
+			e.op("VMULP", at(q[1], 0), v, v)
+			e.op("VMULP", a, v, v)
+			e.store(v, at(q[0], 0))
+		})
+	})
+	e.end()
+}
+
+// splineBins takes scale, least and −bound as three numbers.
+func (e *emitter) splineBins() {
+	e.begin("splineBins", "v, along, across, bin, start, end, wide, high, numbers *T, n int", "finds the bins of n ≥ 2 that hold v, see the function of the same name.")
+	v, along, across := e.arg("v"), e.arg("along"), e.arg("across")
+	numbers, n := e.arg("numbers"), e.arg("n")
+	e.DECQ(n)
+	scale, least := e.vec(), e.vec()
+	e.broadcast(at(numbers, 0), scale)
+	e.broadcast(at(numbers, e.size), least)
+	const notLess = 0x1d // x ≥ y, quietly, false for NaN
+	e.perRows(func(offset reg.Register) {
+		x, knot, other, a, b := e.vec(), e.vec(), e.vec(), e.vec(), e.vec()
+		e.load(operand.Mem{Base: v, Index: offset, Scale: 1}, x)
+		e.broadcast(at(numbers, 2*e.size), knot)
+		e.op("VMOVAP", knot, other)
+		sized := func(from operand.Op, to reg.VecVirtual) {
+			e.load(from, to)
+			e.op("VFMADD213P", least, scale, to)
+		}
+		sized(operand.Mem{Base: along, Index: offset, Scale: 1}, a)
+		sized(operand.Mem{Base: across, Index: offset, Scale: 1}, b)
+		// What is chosen, and the candidates.
+		chosen := e.vecs(5)
+		j := e.vec()
+		e.load(e.number(0), j)
+		candidates := []reg.VecVirtual{j, knot, other, a, b}
+		for i, from := range candidates {
+			e.op("VMOVAP", from, chosen[i])
+		}
+		next := []reg.Register{e.GP64(), e.GP64()}
+		for i, base := range []reg.Register{along, across} {
+			e.LEAQ(operand.Mem{Base: base, Index: offset, Scale: 1, Disp: e.row()}, next[i])
+		}
+		count := e.GP64()
+		e.MOVQ(n, count)
+		e.countdown(count, func() {
+			e.op("VADDP", a, knot, knot)
+			e.op("VADDP", b, other, other)
+			sized(at(next[0], 0), a)
+			sized(at(next[1], 0), b)
+			e.op("VADDP", e.number(1), j, j)
+			if e.evex() {
+				k := e.K()
+				e.op("VCMPP", imm8(notLess), knot, x, k)
+				for i, from := range candidates {
+					e.op("VMOVAP", from, k, chosen[i])
+				}
+			} else {
+				mask := e.vec()
+				e.op("VCMPP", imm8(notLess), knot, x, mask)
+				for i, from := range candidates {
+					e.op("VBLENDVP", mask, from, chosen[i], chosen[i])
+				}
+			}
+			for _, p := range next {
+				e.ADDQ(imm(e.row()), p)
+			}
+		})
+		for i, name := range []string{"bin", "start", "end", "wide", "high"} {
+			to := e.arg(name)
+			e.store(chosen[i], operand.Mem{Base: to, Index: offset, Scale: 1})
+		}
+	})
+	e.end()
+}
