@@ -46,6 +46,7 @@ type options struct {
 	batch     int
 	couplings int
 	hidden    []int
+	repeat    int
 	spline    bool
 	white     bool
 	lr        float64
@@ -105,13 +106,14 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("ising2d", flag.ContinueOnError)
 	paper := f.Bool("paper", false, "the run of the paper's Fig. 3: -L 16 -steps 5000 -lr 5e-3 -cosine -every 100 -chains 512 -sweeps 500, unless given")
-	recipe := f.String("recipe", "", "settings that belong together, unless given: paper, the network of the paper with -lr 5e-3 -cosine; best, -spline -white -path -lr 5e-3 -cosine")
+	recipe := f.String("recipe", "", "settings that belong together, unless given: paper, the network of the paper with -lr 5e-3 -cosine; best, -repeat 2 -spline -white -path -lr 5e-3 -cosine")
 	f.IntVar(&o.L, "L", 4, "linear size of the lattice, even")
 	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature")
 	f.IntVar(&o.steps, "steps", 600, "training steps")
 	f.IntVar(&o.batch, "batch", 512, "configurations per step")
 	f.IntVar(&o.couplings, "couplings", 0, "couplings per block, 0 for 10, or 4 with -spline")
 	hidden := f.String("hidden", "10,10,10", "units of the hidden layers")
+	f.IntVar(&o.repeat, "repeat", 1, "pairs of layers per scale")
 	f.BoolVar(&o.spline, "spline", false, "a rational-quadratic spline after every affine coupling")
 	f.BoolVar(&o.white, "white", false, "end with the root of the covariance K+αI")
 	f.BoolVar(&o.path, "path", false, "path gradients")
@@ -149,7 +151,7 @@ func parse(args []string) (*options, error) {
 	case "paper":
 		preset(map[string]string{"lr": "5e-3", "cosine": "true"})
 	case "best":
-		preset(map[string]string{"lr": "5e-3", "cosine": "true", "spline": "true", "white": "true", "path": "true"})
+		preset(map[string]string{"lr": "5e-3", "cosine": "true", "repeat": "2", "spline": "true", "white": "true", "path": "true"})
 	default:
 		return nil, fmt.Errorf("-recipe %s: want paper or best", *recipe)
 	}
@@ -160,7 +162,7 @@ func parse(args []string) (*options, error) {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	for name, v := range map[string]int{"steps": o.steps, "batch": o.batch, "chains": o.chains, "sweeps": o.sweeps,
-		"between": o.between, "leapfrog": o.leapfrog, "save": o.save} {
+		"between": o.between, "leapfrog": o.leapfrog, "save": o.save, "repeat": o.repeat} {
 		if v <= 0 {
 			return nil, fmt.Errorf("-%s %d: want a positive number", name, v)
 		}
@@ -308,7 +310,7 @@ func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, er
 		}
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: o.couplings, Hidden: o.hidden, Src: src})
 	}
-	h, err := flow.NewMERA([]int{o.L, o.L}, block, nil)
+	h, err := flow.NewMERA([]int{o.L, o.L}, block, &flow.NetworkSettings{Repeat: o.repeat})
 	if err != nil {
 		return nil, err
 	}

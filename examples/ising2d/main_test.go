@@ -68,7 +68,7 @@ func TestRun(t *testing.T) {
 // The best recipe, too.
 func TestBest(t *testing.T) {
 	s := runFor(t, t.TempDir(), "-recipe", "best", "-steps", "40")
-	if gap := s["gap"].(float64); !(gap > 0 && gap < 10) || s["params"] != 20832.0 {
+	if gap := s["gap"].(float64); !(gap > 0 && gap < 10) || s["params"] != 41664.0 {
 		t.Errorf("gap %v, %v parameters", gap, s["params"])
 	}
 }
