@@ -524,31 +524,47 @@ func TestPolicyWithoutFaults(t *testing.T) {
 
 // An error names the layer and the coupling where numbers cease to be finite.
 func TestFaultIsLocated(t *testing.T) {
-	m := mera(t, 4, 1)
-	h := m.Bijector().(*Hierarchy)
 	const layer, coupling = 2, 1
-	c := h.layers[layer].Block().(*bijector.RealNVP).Couplings()[coupling]
-	c.S[len(c.S)-1].B.SetVec(0, 20)
-	c.Scale.SetVec(0, 1e4)
-	tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 8, Src: rand.NewPCG(1, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = tr.Step()
-	if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), fmt.Sprintf("layer %d, coupling %d", layer, coupling)) || !strings.Contains(err.Error(), "step 1") {
-		t.Errorf("%v", err)
-	}
-	// And a gradient's component the parameter that it belongs to.
-	at := 0
-	for _, p := range m.Params() {
-		if p == h.layers[1].Block().Params()[0] {
-			break
+	affine := func(b bijector.Bijector) bijector.AffineCoupling {
+		if s, ok := b.(*bijector.Spline); ok {
+			return *s.Couplings()[coupling].Affine
 		}
-		at += p.Value().DataSize()
+		return b.(*bijector.RealNVP).Couplings()[coupling]
 	}
-	first := couplingSizes(h.layers[1].Block().(*bijector.RealNVP))[0]
-	if s := m.owner(at + first); !strings.Contains(s, "coupling 1") || !strings.Contains(s, "layer 1") {
-		t.Errorf("owner %q", s)
+	for name, block := range map[string]BlockFunc{
+		"affine": blocks(4, 1, 5, 4),
+		"spline": func() (bijector.Bijector, error) {
+			return bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 3, Hidden: []int{5}, Src: rand.NewPCG(1, 1)})
+		},
+	} {
+		m := model(t, must(NewMERA([]int{4, 4}, block, nil)))
+		h := m.Bijector().(*Hierarchy)
+		// A gradient's component belongs to a parameter.
+		at := 0
+		for _, p := range m.Params() {
+			if p == h.layers[1].Block().Params()[0] {
+				break
+			}
+			at += p.Value().DataSize()
+		}
+		first := couplingSizes(h.layers[1].Block())[0]
+		if s := m.owner(at + first); !strings.Contains(s, "coupling 1") || !strings.Contains(s, "layer 1") {
+			t.Errorf("%s: owner %q", name, s)
+		}
+		if s := m.owner(at + first - 1); !strings.Contains(s, "coupling 0") {
+			t.Errorf("%s: owner %q", name, s)
+		}
+		c := affine(h.layers[layer].Block())
+		c.S[len(c.S)-1].B.SetVec(0, 20)
+		c.Scale.SetVec(0, 1e4)
+		tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 8, Src: rand.NewPCG(1, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tr.Step()
+		if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), fmt.Sprintf("layer %d, coupling %d", layer, coupling)) || !strings.Contains(err.Error(), "step 1") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -23,8 +23,8 @@ func (m *Model) owner(component int) string {
 		}
 		where := fmt.Sprintf(" of parameter %q", p.Name())
 		for _, b := range e.found {
-			if b, ok := b.(*bijector.RealNVP); ok && b.Params()[0] == p {
-				where += fmt.Sprintf(", coupling %d", couplingOf(b, component))
+			if sizes := couplingSizes(b); sizes != nil && b.Params()[0] == p {
+				where += fmt.Sprintf(", coupling %d", couplingOf(sizes, component))
 			}
 			if h, ok := b.(*Hierarchy); ok {
 				for k, l := range h.layers {
@@ -42,8 +42,7 @@ func (m *Model) owner(component int) string {
 }
 
 // couplingOf is the coupling to which a component of a block's parameter belongs.
-func couplingOf(b *bijector.RealNVP, component int) int {
-	sizes := couplingSizes(b)
+func couplingOf(sizes []int, component int) int {
 	for k, n := range sizes {
 		if component < n {
 			return k
@@ -53,20 +52,64 @@ func couplingOf(b *bijector.RealNVP, component int) int {
 	return len(sizes)
 }
 
-// couplingSizes is the number of parameters of each coupling.
-func couplingSizes(b *bijector.RealNVP) []int {
+// couplingSizes is the number of parameters of each coupling, nil for
+// bijectors without.
+func couplingSizes(b bijector.Bijector) []int {
 	var sizes []int
-	for _, c := range b.Couplings() {
-		n := c.Scale.Len()
-		for _, net := range [][]bijector.Dense{c.S, c.T} {
-			for _, d := range net {
-				r, k := d.W.Dims()
-				n += r * (k + 1)
-			}
+	layers := func(net []bijector.Dense) (n int) {
+		for _, d := range net {
+			r, c := d.W.Dims()
+			n += r * (c + 1)
 		}
-		sizes = append(sizes, n)
+		return n
+	}
+	affine := func(c *bijector.AffineCoupling) int { return layers(c.S) + layers(c.T) + c.Scale.Len() }
+	switch b := b.(type) {
+	case *bijector.RealNVP:
+		for _, c := range b.Couplings() {
+			sizes = append(sizes, affine(&c))
+		}
+	case *bijector.Spline:
+		for _, c := range b.Couplings() {
+			n := layers(c.R)
+			if c.Affine != nil {
+				n += affine(c.Affine)
+			}
+			sizes = append(sizes, n)
+		}
 	}
 	return sizes
+}
+
+// firstCouplings is the block of the first n couplings of a block, with their
+// parameters; nil for bijectors without.
+func firstCouplings(b bijector.Bijector, n int) (bijector.Bijector, error) {
+	var part bijector.Bijector
+	var err error
+	src := rand.NewPCG(0, 0)
+	switch b := b.(type) {
+	case *bijector.RealNVP:
+		s := &bijector.RealNVPSettings{Hidden: []int{}, Src: src}
+		for k, c := range b.Couplings()[:n] {
+			s.Keep = append(s.Keep, c.Keep)
+			for _, d := range c.S[:len(c.S)-1] {
+				if k == 0 {
+					s.Hidden = append(s.Hidden, d.B.Len())
+				}
+			}
+		}
+		part, err = bijector.NewRealNVP(b.Dim(), s)
+	case *bijector.Spline:
+		s := b.Settings()
+		s.Couplings, s.Keep, s.Src = n, s.Keep[:n], src
+		part, err = bijector.NewSpline(b.Dim(), &s)
+	}
+	if part == nil || err != nil {
+		return nil, err
+	}
+	v := part.Params()[0].Value().Float64s()
+	copy(v, b.Params()[0].Value().Float64s()[:len(v)])
+	return part, nil
 }
 
 // origin maps latent rows z forward piece by piece and names the first one
@@ -92,8 +135,8 @@ func (m *Model) origin(z []float64) string {
 				}
 				before := z
 				if walk(l, fmt.Sprintf("%slayer %d, ", name, k)) {
-					if block, ok := b.layers[k].Block().(*bijector.RealNVP); ok {
-						at += fmt.Sprintf("coupling %d", m.firstCoupling(block, b.layers[k], before, rows))
+					if n := len(couplingSizes(b.layers[k].Block())); n > 0 {
+						at += fmt.Sprintf("coupling %d", m.firstFault(b.layers[k], n, before, rows))
 					}
 					return true
 				}
@@ -110,23 +153,14 @@ func (m *Model) origin(z []float64) string {
 	return at
 }
 
-// firstCoupling is the first coupling of a layer's block that makes of z what
-// is not finite.
-func (m *Model) firstCoupling(b *bijector.RealNVP, l *bijector.Layer, z []float64, rows int) int {
-	var keep [][]int
-	var hidden []int
-	for _, d := range b.Couplings()[0].S {
-		hidden = append(hidden, d.B.Len())
-	}
-	params := 0
-	for k, c := range b.Couplings() {
-		keep = append(keep, c.Keep)
-		params += couplingSizes(b)[k]
-		part, err := bijector.NewRealNVP(b.Dim(), &bijector.RealNVPSettings{Hidden: hidden[:len(hidden)-1], Keep: keep, Src: rand.NewPCG(0, 0)})
-		if err != nil {
+// firstFault is the first of the n couplings of a layer's block that makes of z
+// what is not finite.
+func (m *Model) firstFault(l *bijector.Layer, n int, z []float64, rows int) int {
+	for k := range n - 1 {
+		part, err := firstCouplings(l.Block(), k+1)
+		if err != nil || part == nil {
 			return k
 		}
-		copy(part.Params()[0].Value().Float64s(), b.Params()[0].Value().Float64s()[:params])
 		layer, err := bijector.Disentangler(part, l.Tiles())
 		if err != nil {
 			return k
@@ -139,7 +173,7 @@ func (m *Model) firstCoupling(b *bijector.RealNVP, l *bijector.Layer, z []float6
 			return k
 		}
 	}
-	return len(keep) - 1
+	return n - 1
 }
 
 // image is the image of z and whether it and the log-determinants are finite.
