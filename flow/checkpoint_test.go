@@ -18,7 +18,6 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
-	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
@@ -418,52 +417,6 @@ func TestRestoreTrainerRefuses(t *testing.T) {
 	}
 }
 
-// faulty is a density that fails at some of its calls.
-type faulty struct {
-	target.Density
-	rnd   *rand.Rand
-	rate  float64
-	calls int
-	kinds []int
-}
-
-func (f *faulty) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
-	inner := target.NewEvaluator(f.Density)
-	rows, n := x.Shape()[0], f.Dim()
-	row := 0
-	bad := -1
-	return target.Func(n, func(grad, x []float64) float64 {
-		if row == 0 { // a new batch
-			bad = -1
-			if f.calls++; f.rnd.Float64() < f.rate {
-				bad = f.kinds[f.rnd.IntN(len(f.kinds))]
-			}
-		}
-		row = (row + 1) % rows
-		if bad == 2 {
-			row = 0
-			panic("bad luck")
-		}
-		logp := make([]float64, 1)
-		var err error
-		if grad == nil {
-			err = inner.LogProb(logp, mat.NewDense(1, n, x))
-		} else {
-			err = inner.LogProbGrad(logp, mat.NewDense(1, n, grad), mat.NewDense(1, n, x))
-		}
-		if err != nil {
-			panic(err)
-		}
-		switch bad {
-		case 0:
-			return math.NaN()
-		case 1:
-			return math.Inf(-1)
-		}
-		return logp[0]
-	}).LogProb(x)
-}
-
 func TestFaultPolicies(t *testing.T) {
 	for _, c := range []struct {
 		policy FaultPolicy
@@ -471,7 +424,7 @@ func TestFaultPolicies(t *testing.T) {
 	}{{FaultStop, 1}, {FaultSkip, 0.3}, {FaultShrink, 0.3}, {FaultSkip, 1}, {FaultShrink, 1}} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			m := mera(t, 2, 1)
-			f := &faulty{Density: target.NewNormal(4), rnd: rand.New(rand.NewPCG(8, 8)), rate: c.rate, kinds: []int{0, 1, 2}}
+			f := &flaky{Density: target.NewNormal(4), rnd: rand.New(rand.NewPCG(8, 8)), rate: c.rate}
 			tr, err := NewTrainer(m, f, &Settings{Batch: 8, OnFault: c.policy, MaxFaults: 9, Src: rand.NewPCG(1, 1)})
 			if err != nil {
 				t.Fatal(err)

@@ -180,13 +180,16 @@ func TestHeapIsFlat(t *testing.T) {
 	runtime.KeepAlive(tr)
 }
 
-// flaky makes a density fail at 1 % of its evaluations: NaN, −∞ or a panic.
+// flaky makes a density fail at some of its evaluations of a batch: NaN, −∞ or a
+// panic.
 type flaky struct {
 	target.Density
-	rnd *rand.Rand
+	rnd   *rand.Rand
+	rate  float64
+	calls int
 }
 
-func (f flaky) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
+func (f *flaky) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 	inner := target.NewEvaluator(f.Density)
 	return graph.PerRow("flaky", x, f.Dim(), func() graph.RowsFunc {
 		return func(val, grad, x []float64) error {
@@ -197,7 +200,7 @@ func (f flaky) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 			} else {
 				err = inner.LogProbGrad(val, mat.NewDense(len(val), f.Dim(), grad), in)
 			}
-			if f.rnd.Float64() < 0.01 {
+			if f.calls++; f.rnd.Float64() < f.rate {
 				switch f.rnd.IntN(3) {
 				case 0:
 					val[f.rnd.IntN(len(val))] = math.NaN()
@@ -219,7 +222,7 @@ func TestFaultDrill(t *testing.T) {
 		t.Skip("trains for some seconds")
 	}
 	exact := ising(t, 4)
-	d := flaky{exact, rand.New(rand.NewPCG(3, 3))}
+	d := &flaky{Density: exact, rnd: rand.New(rand.NewPCG(3, 3)), rate: 0.01}
 	m := symmetrize(t, model(t, must(NewMERA([]int{4, 4}, func() (bijector.Bijector, error) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 4, Src: rand.NewPCG(1, 2)})
 	}, nil))), Inversion(16))

@@ -144,7 +144,8 @@ func run(ctx context.Context, o *options) error {
 	return informationFigure(latent, physical, o)
 }
 
-// prepare reads the model, or trains and saves one. Its bijector is h.
+// prepare reads the model, or trains and saves one. Its bijector is h, or
+// begins with it.
 func prepare(ctx context.Context, ising *target.Ising, o *options, src rand.Source) (m *flow.Model, h *flow.Hierarchy, err error) {
 	if o.model != "" {
 		err = checkpoint.Read(o.model, func(r io.Reader) error { m, err = flow.Load(r); return err })
@@ -158,9 +159,13 @@ func prepare(ctx context.Context, ising *target.Ising, o *options, src rand.Sour
 	if err != nil {
 		return nil, nil, err
 	}
-	h, ok := m.Bijector().(*flow.Hierarchy)
+	b := m.Bijector()
+	if c, ok := b.(*bijector.Chain); ok { // then whitened
+		b = c.Bijectors()[0]
+	}
+	h, ok := b.(*flow.Hierarchy)
 	if !ok {
-		return nil, nil, fmt.Errorf("%s: the model is a %T, want a hierarchy", o.model, m.Bijector())
+		return nil, nil, fmt.Errorf("%s: the model is a %T, want a hierarchy", o.model, b)
 	}
 	m, err = m.Convert(tensor.Float64)
 	return m, h, err
