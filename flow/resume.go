@@ -26,6 +26,8 @@ type trainerSettings struct {
 	LearnRate    float64     `json:"learn_rate"`
 	InversionKL  float64     `json:"inversion_kl"`
 	PathGradient bool        `json:"path_gradient"`
+	Data         bool        `json:"data"`
+	DataWeight   float64     `json:"data_weight"`
 	ClipNorm     float64     `json:"clip_norm"`
 	MaxScale     float64     `json:"max_scale"`
 	OnFault      FaultPolicy `json:"on_fault"`
@@ -34,7 +36,7 @@ type trainerSettings struct {
 }
 
 func (s *Settings) kept() trainerSettings {
-	return trainerSettings{s.Batch, s.LearnRate, s.InversionKL, s.PathGradient, s.ClipNorm, s.MaxScale, s.OnFault, s.MaxFaults, s.Window}
+	return trainerSettings{s.Batch, s.LearnRate, s.InversionKL, s.PathGradient, s.Data != nil, s.DataWeight, s.ClipNorm, s.MaxScale, s.OnFault, s.MaxFaults, s.Window}
 }
 
 // source is a source of randomness whose state can be saved, as those of

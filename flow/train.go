@@ -23,6 +23,16 @@ import (
 // what is minimised, at the cost of an inverse pass, but not of any loss that
 // is reported: that remains the bound of eq. 5. A symmetrised model takes
 // none.
+//
+// Data teaches the flow what it does not propose by itself: the reverse
+// divergence forgives what q leaves out, the likelihood of configurations of
+// the target does not. What is minimised is
+//
+//	(1−w)·E_q[ln q − ln π] − w·E_data[ln q], w = DataWeight.
+//
+// The configurations may come from anywhere, the chains of hybrid Monte Carlo
+// in the latent space of the flow itself among them (adaptive Monte Carlo;
+// Gabrié, Rotskoff and Vanden-Eijnden, PNAS 119, e2109420119 (2022)).
 type Settings struct {
 	Steps        int         // of Train; required there
 	Batch        int         // samples per step, 512 by default
@@ -30,6 +40,8 @@ type Settings struct {
 	Schedule     Schedule    // of the learning rate, constant by default
 	InversionKL  float64     // α ≥ 0 of the penalty α·KL(q(x) ‖ q(−x)), 0 by default
 	PathGradient bool        // estimate the gradient along the path z → x alone, with less noise near the optimum, for up to two more inverse passes
+	Data         Sampler     // of configurations to learn from, none by default
+	DataWeight   float64     // of these, in (0, 1], ½ by default
 	ClipNorm     float64     // bound of the gradient's Euclidean norm, to which longer ones are scaled; 0 for none
 	MaxScale     float64     // bound of |scale| in affine couplings, so that none stretches by more than exp(MaxScale); 0 for none
 	OnFault      FaultPolicy // what to do about a batch that fails, FaultStop by default
@@ -37,6 +49,13 @@ type Settings struct {
 	Window       int         // steps over which Result averages, 100 by default
 	Recorder     Recorder    // is told of every step, if not nil
 	Src          rand.Source // draws latent variables; required
+}
+
+// Sampler fills x, (rows, Dim), with configurations of a target. It is called once
+// a step, before the parameters change; an error is a fault. A trainer that is
+// to be resumed must find it in the state in which it was.
+type Sampler interface {
+	Sample(x *mat.Dense) error // every row is to be written
 }
 
 // FaultPolicy says what a trainer does about a fault: a batch whose ln q, ln π
@@ -61,6 +80,7 @@ type Report struct {
 	Estimate          // from the batch of this step, before its update
 	Running  Estimate // from the batches of the last Settings.Window steps
 	Faults   int      // batches that were dropped so far
+	Data     float64  // mean of ln q over the configurations of Settings.Data, in nats; NaN without
 }
 
 // Recorder is told of every training step as it ends; it may use the model. An
@@ -87,6 +107,7 @@ type Trainer struct {
 	rnd      *rand.Rand
 	program  *graph.Program
 	path     *pathGradient // in place of program, or nil
+	data     *likelihood   // or nil
 	params   [][]float64
 	adam     *adam
 	step     int
@@ -127,6 +148,8 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 		tr.s.MaxFaults = 100
 	}
 	switch {
+	case tr.s.DataWeight != 0 && tr.s.Data == nil || !(tr.s.DataWeight >= 0 && tr.s.DataWeight <= 1):
+		return nil, fmt.Errorf("flow: %w: DataWeight %g, want one from 0 to 1, with Data", ErrSettings, s.DataWeight)
 	case tr.s.PathGradient && tr.s.InversionKL > 0:
 		return nil, fmt.Errorf("flow: %w: InversionKL %g with PathGradient, which has no estimate of it", ErrSettings, s.InversionKL)
 	case !(tr.s.ClipNorm >= 0) || !(tr.s.MaxScale >= 0):
@@ -176,6 +199,12 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 				}
 			}
 		}
+	}
+	if tr.s.Data != nil {
+		if tr.s.DataWeight == 0 {
+			tr.s.DataWeight = 0.5
+		}
+		tr.data = newLikelihood(m, tr.s.Batch)
 	}
 	if tr.s.PathGradient {
 		tr.path = newPathGradient(m, t, tr.s.Batch)
@@ -296,7 +325,10 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 	} else {
 		tr.window[(step-1)%tr.s.Window] = batch
 	}
-	r := &Report{Step: step, Estimate: batch.estimate(), Running: tr.running(), Faults: tr.faults}
+	r := &Report{Step: step, Estimate: batch.estimate(), Running: tr.running(), Faults: tr.faults, Data: math.NaN()}
+	if tr.data != nil {
+		r.Data = tr.data.mean
+	}
 	if tr.s.Recorder != nil {
 		if err := tr.s.Recorder.Record(r); err != nil {
 			return r, fmt.Errorf("flow: step %d: recorder: %w", step, err)
@@ -320,6 +352,11 @@ func (tr *Trainer) gradients() (moments, error) {
 	}
 	if err := batch.addRows(tr.logq, tr.logpi); err != nil {
 		return batch, err
+	}
+	if tr.data != nil {
+		if err := tr.data.add(tr.gradient, tr.s.Data, tr.s.DataWeight); err != nil {
+			return batch, fmt.Errorf("data: %w", err)
+		}
 	}
 	for i, g := range tr.gradient {
 		if math.IsNaN(g) || math.IsInf(g, 0) {

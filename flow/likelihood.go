@@ -1,0 +1,71 @@
+package flow
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+)
+
+// likelihood is the gradient of E_data[ln q].
+type likelihood struct {
+	program  *graph.Program
+	x        *mat.Dense
+	logq     []float64
+	gradient []float64
+	out      [][]float64
+	mean     float64 // of ln q, the last time
+}
+
+func newLikelihood(m *Model, batch int) *likelihood {
+	l := &likelihood{x: mat.NewDense(batch, m.Dim(), nil), logq: make([]float64, batch)}
+	l.out = append(l.out, l.logq)
+	total := 0
+	for _, p := range m.Params() {
+		total += p.Value().DataSize()
+	}
+	l.gradient = make([]float64, total)
+	at := 0
+	for _, p := range m.Params() {
+		n := p.Value().DataSize()
+		l.out = append(l.out, l.gradient[at:at+n])
+		at += n
+	}
+	l.program = graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		logq, err := m.LogProb(in[0])
+		if err != nil {
+			return nil, err
+		}
+		mean, err := graph.Total(1/float64(in[0].Shape()[0]), logq)
+		if err != nil {
+			return nil, err
+		}
+		grads, err := m.paramGrads(mean, in[0])
+		return append([]*gorgonia.Node{logq}, grads...), err
+	})
+	return l
+}
+
+// add draws configurations and makes of a gradient that of the mixed loss.
+func (l *likelihood) add(gradient []float64, data Sampler, weight float64) error {
+	if err := graph.Guard(func() error { return data.Sample(l.x) }); err != nil {
+		return err
+	}
+	for i, v := range l.x.RawMatrix().Data {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			_, n := l.x.Dims()
+			return fmt.Errorf("configuration %d: %w: value %d is %g", i/n, ErrNotFinite, i%n, v)
+		}
+	}
+	if err := l.program.Run(len(l.logq), [][]float64{l.x.RawMatrix().Data}, l.out); err != nil {
+		return err
+	}
+	l.mean = floats.Sum(l.logq) / float64(len(l.logq))
+	floats.Scale(1-weight, gradient)
+	floats.AddScaled(gradient, -weight, l.gradient)
+	return nil
+}
