@@ -80,7 +80,7 @@ type Report struct {
 	Estimate          // from the batch of this step, before its update
 	Running  Estimate // from the batches of the last Settings.Window steps
 	Faults   int      // batches that were dropped so far
-	Data     float64  // mean of ln q over the configurations of Settings.Data, in nats; NaN without
+	Data     float64  // mean of ln q over the configurations of Settings.Data, in nats; 0 without
 }
 
 // Recorder is told of every training step as it ends; it may use the model. An
@@ -325,7 +325,7 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 	} else {
 		tr.window[(step-1)%tr.s.Window] = batch
 	}
-	r := &Report{Step: step, Estimate: batch.estimate(), Running: tr.running(), Faults: tr.faults, Data: math.NaN()}
+	r := &Report{Step: step, Estimate: batch.estimate(), Running: tr.running(), Faults: tr.faults}
 	if tr.data != nil {
 		r.Data = tr.data.mean
 	}

@@ -32,7 +32,6 @@ import (
 
 	"gorgonia.org/tensor"
 
-	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/target"
@@ -106,7 +105,7 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("ising2d", flag.ContinueOnError)
 	paper := f.Bool("paper", false, "the run of the paper's Fig. 3: -L 16 -steps 5000 -lr 5e-3 -cosine -every 100 -chains 512 -sweeps 500, unless given")
-	recipe := f.String("recipe", "", "settings that belong together, unless given: paper, the network of the paper with -lr 5e-3 -cosine; best, -repeat 2 -spline -white -path -lr 5e-3 -cosine")
+	recipe := f.String("recipe", "", "settings that belong together, unless given: paper, the network of the paper with -lr 5e-3 -cosine; fast, -spline -white -path besides; best, -repeat 2 too")
 	f.IntVar(&o.L, "L", 4, "linear size of the lattice, even")
 	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature")
 	f.IntVar(&o.steps, "steps", 600, "training steps")
@@ -150,10 +149,12 @@ func parse(args []string) (*options, error) {
 	case "":
 	case "paper":
 		preset(map[string]string{"lr": "5e-3", "cosine": "true"})
+	case "fast":
+		preset(map[string]string{"lr": "5e-3", "cosine": "true", "spline": "true", "white": "true", "path": "true"})
 	case "best":
 		preset(map[string]string{"lr": "5e-3", "cosine": "true", "repeat": "2", "spline": "true", "white": "true", "path": "true"})
 	default:
-		return nil, fmt.Errorf("-recipe %s: want paper or best", *recipe)
+		return nil, fmt.Errorf("-recipe %s: want paper, fast or best", *recipe)
 	}
 	if *paper {
 		preset(map[string]string{"L": "16", "steps": "5000", "lr": "5e-3", "cosine": "true", "every": "100", "chains": "512", "sweeps": "500"})
@@ -301,35 +302,17 @@ func run(o *options) error {
 	return errors.Join(w.Encode(s), report.Close())
 }
 
-// newModel is the paper's, Real NVP blocks in a MERA-like hierarchy, or with
-// splines, or whitened.
 func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, error) {
-	block := func() (bijector.Bijector, error) {
-		if o.spline {
-			return bijector.NewSpline(4, &bijector.SplineSettings{Couplings: o.couplings, Hidden: o.hidden, Src: src})
-		}
-		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: o.couplings, Hidden: o.hidden, Src: src})
+	recipe := &flow.Recipe{
+		Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline,
+		Network: flow.NetworkSettings{Repeat: o.repeat}, White: o.white,
 	}
-	h, err := flow.NewMERA([]int{o.L, o.L}, block, &flow.NetworkSettings{Repeat: o.repeat})
-	if err != nil {
-		return nil, err
-	}
-	var b bijector.Bijector = h
-	if o.white {
-		white, err := bijector.NewSpectral([]int{o.L, o.L}, ising.Spectrum())
-		if err != nil {
-			return nil, err
-		}
-		if b, err = bijector.NewChain(h, white); err != nil {
-			return nil, err
-		}
-	}
-	m, err := flow.New(target.NewNormal(h.Dim()), b)
+	m, err := recipe.Model([]int{o.L, o.L}, ising.Spectrum(), src)
 	if err != nil {
 		return nil, err
 	}
 	if o.symmetric {
-		if m, err = flow.Symmetrize(m, flow.Inversion(h.Dim())); err != nil {
+		if m, err = flow.Symmetrize(m, flow.Inversion(m.Dim())); err != nil {
 			return nil, err
 		}
 	}

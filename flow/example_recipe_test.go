@@ -1,0 +1,43 @@
+package flow_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/neuralrg/neuralrg/flow"
+	"github.com/neuralrg/neuralrg/target"
+)
+
+// describe makes the model of a recipe for the 8×8 Ising model.
+func describe(name string, r *flow.Recipe) {
+	ising := must(target.NewIsing([]int{8, 8}, target.CriticalTemperature()))
+	m := must(r.Model([]int{8, 8}, ising.Spectrum(), rand.NewPCG(1, 2)))
+	n := 0
+	for _, p := range m.Params() {
+		n += p.Value().DataSize()
+	}
+	fmt.Printf("%s: %d blocks with %d parameters\n", name, len(m.Params()), n)
+}
+
+func ExamplePaperRecipe() {
+	describe("paper", flow.PaperRecipe())
+	// Output: paper: 6 blocks with 32760 parameters
+}
+
+func ExampleFastRecipe() {
+	describe("fast", flow.FastRecipe())
+	// Output: fast: 6 blocks with 31248 parameters
+}
+
+// The best recipe, from energy to settings: what remains is flow.Train.
+func ExampleBestRecipe() {
+	ising := must(target.NewIsing([]int{8, 8}, target.CriticalTemperature()))
+	src := rand.NewPCG(1, 2)
+	recipe := flow.BestRecipe()
+	model := must(recipe.Model([]int{8, 8}, ising.Spectrum(), src))
+	model = must(flow.Symmetrize(model, flow.Inversion(64)))
+	settings := recipe.Settings(5000, src)
+
+	fmt.Println(model.Dim(), "sites,", len(model.Params()), "blocks, path gradients:", settings.PathGradient)
+	// Output: 64 sites, 12 blocks, path gradients: true
+}
