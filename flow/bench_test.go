@@ -11,6 +11,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/flow"
+	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -88,13 +89,27 @@ func BenchmarkLogProb(b *testing.B) {
 }
 
 // BenchmarkLeapfrog is the cost of a leapfrog step of as many chains: one
-// evaluation of the latent energy with its gradient. An Evaluator computes in
-// float64 whatever the model does, so there is no other precision here.
+// evaluation of the latent energy with its gradient, which in float32 is good
+// as a force (hmc.Settings.Force).
 func BenchmarkLeapfrog(b *testing.B) {
-	benchmark(b, both[:1], func(b *testing.B, m *flow.Model, pi *target.Ising) {
-		e := target.NewEvaluator(flow.Latent(m, pi))
+	benchmark(b, both, func(b *testing.B, m *flow.Model, pi *target.Ising) {
+		e := must(target.NewEvaluator(flow.Latent(m, pi)).Convert(m.Dtype()))
 		z, logp, grad := normal(benchBatch, m.Dim()), make([]float64, benchBatch), mat.NewDense(benchBatch, m.Dim(), nil)
 		repeat(b, func() error { return e.LogProbGrad(logp, grad, z) })
+	})
+}
+
+// BenchmarkSweep is a trajectory of ten leapfrog steps of as many chains, with
+// forces in the precision named and energies in float64.
+func BenchmarkSweep(b *testing.B) {
+	benchmark(b, both, func(b *testing.B, m *flow.Model, pi *target.Ising) {
+		e := target.NewEvaluator(flow.Latent(m, pi))
+		settings := &hmc.Settings{Src: rand.NewPCG(3, 4)}
+		if m.Dtype() == tensor.Float32 {
+			settings.Force = must(e.Convert(tensor.Float32))
+		}
+		s := must(hmc.New(e, normal(benchBatch, m.Dim()), settings))
+		repeat(b, s.Sweep)
 	})
 }
 

@@ -26,7 +26,8 @@ type samplerState struct {
 	Jitter         float64 `json:"jitter"`
 	MaxEnergyError float64 `json:"max_energy_error"`
 	MaxFaults      int     `json:"max_faults"`
-	Failed         int     `json:"failed"` // sweeps in a row
+	Force          bool    `json:"force,omitempty"` // one other than the density's own
+	Failed         int     `json:"failed"`          // sweeps in a row
 	Sweeps         int     `json:"sweeps"`
 	Accepted       int     `json:"accepted"`
 	Divergent      int     `json:"divergent"`
@@ -35,7 +36,7 @@ type samplerState struct {
 
 func (s *Sampler) state() samplerState {
 	t := &s.settings
-	return samplerState{t.StepSize, t.Leapfrog, t.Jitter, t.MaxEnergyError, t.MaxFaults, s.failed, s.sweeps, s.accepted, s.divergent, fmt.Sprintf("%T", t.Src)}
+	return samplerState{t.StepSize, t.Leapfrog, t.Jitter, t.MaxEnergyError, t.MaxFaults, t.Force != nil, s.failed, s.sweeps, s.accepted, s.divergent, fmt.Sprintf("%T", t.Src)}
 }
 
 const samplerKey = "sampler"
@@ -80,7 +81,7 @@ func (s *Sampler) save(w io.Writer) error {
 
 // Restore takes up sampling where Save left it: what follows is, to the bit,
 // what would have followed there. The sampler must have been made with the same
-// density and settings, as many chains, and a source of the same type. All
+// density, force and settings, as many chains, and a source of the same type. All
 // errors but those of the reader wrap ErrCheckpoint; the sampler is then as it
 // was.
 func (s *Sampler) Restore(r io.Reader) error {

@@ -22,7 +22,8 @@ type LogDensity interface {
 	// positions. Outside the support logp is −Inf; any value that is not
 	// finite, NaN included, makes the sampler reject the trajectory of the chain
 	// that met it, and no other. An error is for what no rejection can mend: it
-	// ends the sweep.
+	// ends the sweep. Where the gradients come from Settings.Force the density is
+	// asked without them: grad is nil.
 	LogProbGrad(logp []float64, grad, x *mat.Dense) error
 }
 
@@ -55,17 +56,25 @@ func (s *state) copyChain(i int, t *state) {
 	s.logp[i] = t.logp[i]
 }
 
-// evaluate brings logp and grad up to date with x. A panic of the density
-// becomes an error.
-func (s *state) evaluate(d LogDensity) (err error) {
+// evaluate brings logp and grad up to date with x.
+func (s *state) evaluate(d LogDensity) error {
 	// What the density forgets to write must not pass for a value: a stale
 	// gradient would bias the chain and nobody would notice.
 	for i := range s.logp {
-		s.logp[i] = math.NaN()
 		g := s.grad.RawRowView(i)
 		for j := range g {
 			g[j] = math.NaN()
 		}
+	}
+	s.gradArg = *s.grad
+	return s.ask(d, &s.gradArg)
+}
+
+// ask brings logp, and grad unless it is nil, up to date with x. A panic of the
+// density becomes an error.
+func (s *state) ask(d LogDensity, grad *mat.Dense) (err error) {
+	for i := range s.logp {
+		s.logp[i] = math.NaN()
 	}
 	defer func() {
 		switch r := recover().(type) {
@@ -76,9 +85,9 @@ func (s *state) evaluate(d LogDensity) (err error) {
 			err = fmt.Errorf("log-density panicked: %v", r)
 		}
 	}()
-	// Not our own headers: a density that resizes its arguments would resize us.
-	s.xArg, s.gradArg = *s.x, *s.grad
-	return d.LogProbGrad(s.logp, &s.gradArg, &s.xArg)
+	// Not our own header: a density that resizes its arguments would resize us.
+	s.xArg = *s.x
+	return d.LogProbGrad(s.logp, grad, &s.xArg)
 }
 
 func finite(v float64) bool { return v-v == 0 }

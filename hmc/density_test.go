@@ -7,13 +7,15 @@ import (
 )
 
 // pointwise is a LogDensity of one plain function that fills grad and returns
-// the log-density. It counts its calls and whether it ever saw a position that
-// is not finite; before, when set, runs first and may fail the call.
+// the log-density. It counts its calls, those without a gradient and whether it
+// ever saw a position that is not finite; before, when set, runs first and may
+// fail the call.
 type pointwise struct {
 	dim      int
 	f        func(grad, x []float64) float64
 	before   func(call int) error
 	calls    int
+	values   int
 	infinite bool
 }
 
@@ -25,6 +27,10 @@ func (p *pointwise) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
 		if err := p.before(p.calls); err != nil {
 			return err
 		}
+	}
+	if grad == nil {
+		p.values++
+		grad = mat.NewDense(len(logp), p.dim, nil)
 	}
 	for i := range logp {
 		row := x.RawRowView(i)
@@ -59,6 +65,13 @@ func skewed(grad, x []float64) float64 {
 	a := x[0]
 	grad[0] = -a*a*a + a + 0.5
 	return -a*a*a*a/4 + a*a/2 + a/2
+}
+
+// crude is a force for skewed: the right shape, wrong numbers.
+func crude(grad, x []float64) float64 {
+	a := x[0]
+	grad[0] = -1.3*a*a*a + 0.8*a + 0.2
+	return -1.3*a*a*a*a/4 + 0.4*a*a + 0.2*a
 }
 
 // doubleWell is −2(x²−1)².

@@ -13,7 +13,8 @@
 // and moves to the end point with probability min(1, e^−ΔH), else stays. The
 // leapfrog is reversible and preserves volume, so this Metropolis step leaves
 // π exactly invariant whatever ε is; the step size decides only how fast the
-// chains move.
+// chains move. The force −∇U may even be an approximation (Settings.Force), as
+// long as ΔH is that of π.
 //
 // The method is that of Duane, Kennedy, Pendleton and Roweth, "Hybrid Monte
 // Carlo", Phys. Lett. B 195, 216 (1987). For sampling in the latent space of a

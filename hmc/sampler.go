@@ -16,6 +16,7 @@ import (
 // not to be used elsewhere at the same time.
 type Sampler struct {
 	density  LogDensity
+	force    LogDensity // density, or Settings.Force
 	settings Settings
 	rnd      *rand.Rand
 
@@ -32,10 +33,11 @@ type Sampler struct {
 }
 
 // New makes a sampler of d whose chains start at the rows of x0, (chains, Dim),
-// which it copies. It evaluates d once.
+// which it copies. It evaluates d, and Settings.Force if there is one, once.
 //
 // The error wraps ErrSettings for a nil density, nil or impossible settings or
-// a nil source; ErrShape when x0 is nil, has no rows or not d.Dim() columns;
+// a nil source; ErrShape when x0 is nil, has no rows or not d.Dim() columns, or
+// Settings.Force has another dimension;
 // ErrNotFinite when a position, a log-density or a gradient at the start is not
 // finite; and the density's own error, should it return one.
 func New(d LogDensity, x0 *mat.Dense, s *Settings) (*Sampler, error) {
@@ -46,14 +48,30 @@ func New(d LogDensity, x0 *mat.Dense, s *Settings) (*Sampler, error) {
 	if err := checkShape(d, x0); err != nil {
 		return nil, err
 	}
+	force := d
+	if settings.Force != nil {
+		if force = settings.Force; force.Dim() != d.Dim() {
+			return nil, fmt.Errorf("hmc: the force has dimension %d, the density %d: %w", force.Dim(), d.Dim(), ErrShape)
+		}
+	}
 	now := newState(x0)
 	for i := range now.logp {
 		if j := firstNotFinite(now.x.RawRowView(i)); j >= 0 {
 			return nil, fmt.Errorf("hmc: chain %d: coordinate %d is %v at the start: %w", i, j, now.x.At(i, j), ErrNotFinite)
 		}
 	}
-	if err := now.evaluate(d); err != nil {
+	if err := now.evaluate(force); err != nil {
 		return nil, fmt.Errorf("hmc: at the start: %w", err)
+	}
+	for i, logp := range now.logp {
+		if !finite(logp) {
+			return nil, fmt.Errorf("hmc: chain %d: log-density is %v at the start: %w", i, logp, ErrNotFinite)
+		}
+	}
+	if settings.Force != nil {
+		if err := now.ask(d, nil); err != nil {
+			return nil, fmt.Errorf("hmc: at the start: %w", err)
+		}
 	}
 	for i, logp := range now.logp {
 		if !finite(logp) {
@@ -65,6 +83,7 @@ func New(d LogDensity, x0 *mat.Dense, s *Settings) (*Sampler, error) {
 	}
 	return &Sampler{
 		density:  d,
+		force:    force,
 		settings: settings,
 		rnd:      rand.New(settings.Src),
 		now:      now,
@@ -76,7 +95,8 @@ func New(d LogDensity, x0 *mat.Dense, s *Settings) (*Sampler, error) {
 }
 
 // Sweep runs one trajectory of every chain and accepts or rejects each on its
-// own. It calls LogProbGrad once per leapfrog step.
+// own. It calls LogProbGrad once per leapfrog step, of Settings.Force if there
+// is one and then once of the density at the end.
 //
 // An error or a panic of the density is returned as an error that names the
 // sweep and leapfrog step, unless Settings.MaxFaults makes it a rejection of all
@@ -165,7 +185,7 @@ func (s *Sampler) sweep(ctx context.Context) error {
 	for step := 0; step < s.settings.Leapfrog && !failed; step++ {
 		err := ctx.Err()
 		if err == nil {
-			if err = s.trial.leapfrog(s.density, eps, &s.now); err == nil {
+			if err = s.advance(eps, step); err == nil {
 				continue
 			}
 			if s.failed < s.settings.MaxFaults {
@@ -189,6 +209,18 @@ func (s *Sampler) sweep(ctx context.Context) error {
 	}
 	s.sweeps++
 	return nil
+}
+
+// advance makes one leapfrog step of all chains. Where the last one ends the
+// density itself is evaluated, if it was not for its gradient.
+func (s *Sampler) advance(eps float64, step int) error {
+	if err := s.trial.leapfrog(s.force, eps, &s.now); err != nil {
+		return err
+	}
+	if s.settings.Force == nil || step < s.settings.Leapfrog-1 {
+		return nil
+	}
+	return s.trial.ask(s.density, nil)
 }
 
 // markSource remembers the state of the source, if that can be.

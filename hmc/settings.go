@@ -28,7 +28,7 @@ type Settings struct {
 	StepSize float64
 
 	// Leapfrog is the number of leapfrog steps in a trajectory, the number of
-	// density evaluations a sweep costs. The default is 10.
+	// gradients a sweep costs. The default is 10.
 	Leapfrog int
 
 	// Jitter in [0, 1) makes the step size of each trajectory
@@ -43,6 +43,16 @@ type Settings struct {
 	// starts so high that each trajectory sheds more than this cannot come down
 	// and needs a smaller step or a larger bound. The default is 1000.
 	MaxEnergyError float64
+
+	// Force, if not nil, is a density whose gradient drives the trajectories in
+	// place of that of the sampled density, which is then evaluated once per
+	// sweep, without its gradient. Any force that depends on the position alone
+	// leaves the leapfrog reversible and volume-preserving and so sampling exact;
+	// one that is close, such as the same density in lower precision, accepts as
+	// often and costs less. A trajectory that meets a log-density of Force that
+	// is not finite is rejected as divergent. The default is the sampled
+	// density itself.
+	Force LogDensity
 
 	// MaxFaults is the number of sweeps in a row in which the density may fail,
 	// by an error or a panic. All trajectories of such a sweep are rejected and

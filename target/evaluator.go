@@ -10,8 +10,8 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// Evaluator evaluates a density and its gradient on plain slices, in float64.
-// It compiles the density once per number of rows and sees later changes of
+// Evaluator evaluates a density and its gradient on plain slices, in float64
+// unless converted. It compiles the density once per number of rows and sees later changes of
 // its parameters. It is safe for concurrent use; evaluations of one kind and
 // number of rows take turns. It meets hmc.LogDensity.
 type Evaluator struct {
@@ -21,16 +21,20 @@ type Evaluator struct {
 
 // NewEvaluator returns an evaluator of d. One of nil has Dim 0 and fails.
 func NewEvaluator(d Density) *Evaluator {
+	return newEvaluator(d, tensor.Float64)
+}
+
+func newEvaluator(d Density, dt tensor.Dtype) *Evaluator {
 	e := &Evaluator{d: d}
 	if d == nil {
 		return e
 	}
 	cols := []int{d.Dim()}
-	e.value = graph.NewProgram(tensor.Float64, cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	e.value = graph.NewProgram(dt, cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		p, err := graph.LogProb(d, in[0])
 		return []*gorgonia.Node{p}, err
 	})
-	e.grad = graph.NewProgram(tensor.Float64, cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	e.grad = graph.NewProgram(dt, cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		p, err := graph.LogProb(d, in[0])
 		if err != nil {
 			return nil, err
@@ -47,6 +51,17 @@ func NewEvaluator(d Density) *Evaluator {
 		return []*gorgonia.Node{p, g[0]}, nil
 	})
 	return e
+}
+
+// Convert returns an evaluator of the same density whose arithmetic is in
+// float64 or float32. In float32 it is nearly twice as fast, and its gradients
+// make good forces for hybrid Monte Carlo (hmc.Settings.Force), whose
+// energies should be in float64. It fails with ErrSettings for other types.
+func (e *Evaluator) Convert(dt tensor.Dtype) (*Evaluator, error) {
+	if dt != tensor.Float64 && dt != tensor.Float32 {
+		return nil, fmt.Errorf("target: Evaluator: %w: type %v, want float64 or float32", ErrSettings, dt)
+	}
+	return newEvaluator(e.d, dt), nil
 }
 
 // Dim returns the number of values per row.
@@ -69,15 +84,15 @@ func (e *Evaluator) LogProb(logp []float64, x *mat.Dense) error {
 }
 
 // LogProbGrad stores ln π of every row of x, (rows, Dim), in logp, (rows), and
-// its gradients with respect to the rows in grad, (rows, Dim). It fails as
-// LogProb does.
+// its gradients with respect to the rows in grad, (rows, Dim), unless that is
+// nil. It fails as LogProb does.
 func (e *Evaluator) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
+	if grad == nil {
+		return e.LogProb(logp, x)
+	}
 	rows, err := e.rows(logp, x)
 	if err != nil {
 		return err
-	}
-	if grad == nil {
-		return fmt.Errorf("target: %w: nil gradient, want (%d, %d)", ErrShape, rows, e.Dim())
 	}
 	if r, c := grad.Dims(); r != rows || c != e.Dim() {
 		return fmt.Errorf("target: %w: gradient is (%d, %d), want (%d, %d)", ErrShape, r, c, rows, e.Dim())

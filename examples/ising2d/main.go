@@ -236,7 +236,10 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	samplers := newWalkers(model64, ising, o, src)
+	samplers, err := newWalkers(model64, ising, o, src)
+	if err != nil {
+		return err
+	}
 	k := &keeper{o: o, src: src, walkers: samplers}
 	if err := train(interrupts, k, model, ising); err != nil {
 		return err

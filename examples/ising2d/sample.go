@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gonum.org/v1/gonum/mat"
+	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
@@ -45,6 +46,7 @@ type walkers struct {
 	name     string
 	ising    *target.Ising
 	density  *target.Evaluator
+	force    hmc.LogDensity // of the trajectories, nil for the density's own
 	o        *options
 	src      rand.Source
 	x        *mat.Dense                  // configurations, a row per chain
@@ -59,13 +61,24 @@ type walkers struct {
 }
 
 // newWalkers returns the chains in latent and in physical space, which start
-// at the same cold configuration.
-func newWalkers(m *flow.Model, ising *target.Ising, o *options, src rand.Source) []*walkers {
+// at the same cold configuration. Energies are in float64; the forces on
+// latent variables, which take nearly all of the time, are in the precision of
+// training.
+func newWalkers(m *flow.Model, ising *target.Ising, o *options, src rand.Source) ([]*walkers, error) {
+	latent := target.NewEvaluator(flow.Latent(m, ising))
+	var force hmc.LogDensity
+	if o.dtype != tensor.Float64 {
+		f, err := latent.Convert(o.dtype)
+		if err != nil {
+			return nil, err
+		}
+		force = f
+	}
 	cold := mat.NewDense(o.chains, m.Dim(), nil)
 	// Spins all up, and x at its mean given them: (K+αI)s.
 	cold.Apply(func(_, _ int, _ float64) float64 { return 4/o.T + ising.Alpha() }, cold)
 	return []*walkers{{
-		name: "latent", density: target.NewEvaluator(flow.Latent(m, ising)), x: mat.DenseCopyOf(cold),
+		name: "latent", density: latent, force: force, x: mat.DenseCopyOf(cold),
 		// The posterior of z given x: with it every run leaves π invariant,
 		// whatever the flow is.
 		state: func(z, x *mat.Dense) error { return m.Posterior(z, nil, x, src) },
@@ -76,7 +89,7 @@ func newWalkers(m *flow.Model, ising *target.Ising, o *options, src rand.Source)
 		state: func(z, x *mat.Dense) error { z.Copy(x); return nil },
 		image: func(x, z *mat.Dense) error { x.Copy(z); return nil },
 		ising: ising, o: o, src: src,
-	}}
+	}}, nil
 }
 
 // start returns a sampler whose chains are at the configurations.
@@ -89,7 +102,7 @@ func (w *walkers) start() (*hmc.Sampler, error) {
 }
 
 func (w *walkers) sampler(z *mat.Dense) (*hmc.Sampler, error) {
-	return hmc.New(w.density, z, &hmc.Settings{StepSize: w.o.stepSize, Leapfrog: w.o.leapfrog, Src: w.src})
+	return hmc.New(w.density, z, &hmc.Settings{StepSize: w.o.stepSize, Leapfrog: w.o.leapfrog, Force: w.force, Src: w.src})
 }
 
 // sweep makes sweeps and measures after each.
