@@ -24,11 +24,11 @@ type pathGradient struct {
 	x, force    []float64
 }
 
-func newPathGradient(m *Model, t target.Density, batch int) *pathGradient {
+func newPathGradient(m *Model, t target.Density, batch int, weights []float64) *pathGradient {
 	return &pathGradient{
 		dim: m.Dim(),
 		x:   make([]float64, batch*m.Dim()), force: make([]float64, batch*m.Dim()),
-		// ln q and ln π of x and the gradient of their difference.
+		// ln q and ln π of x and the gradient of their weighted sum.
 		score: graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 			logq, err := m.LogProb(in[0])
 			if err != nil {
@@ -38,7 +38,7 @@ func newPathGradient(m *Model, t target.Density, batch int) *pathGradient {
 			if err != nil {
 				return nil, err
 			}
-			diff, err := graph.Combine(0, []float64{1, -1}, logq, logpi)
+			diff, err := graph.Combine(0, weights, logq, logpi)
 			if err != nil {
 				return nil, err
 			}

@@ -18,6 +18,7 @@ type Recipe struct {
 	Network   NetworkSettings // of the MERA
 	White     bool            // the network is followed by the bijector.Spectral of a covariance, if one is known
 	Path      bool            // training is along the path (Settings.PathGradient)
+	Anneal    float64         // inverse temperature at the start, which rises to 1 in the first half of the steps; 1 by default
 	LearnRate float64         // largest learning rate, 5e-3 by default
 	Warmup    int             // steps in which it is reached, 50 or a tenth of all by default
 }
@@ -25,9 +26,9 @@ type Recipe struct {
 // PaperRecipe is the network of the paper: ten affine couplings per block.
 func PaperRecipe() *Recipe { return &Recipe{} }
 
-// FastRecipe has splines, whitening and path gradients. A step takes about
-// twice as long as one of the paper's network.
-func FastRecipe() *Recipe { return &Recipe{Spline: true, White: true, Path: true} }
+// FastRecipe has splines, whitening, path gradients and annealing. A step takes
+// about twice as long as one of the paper's network.
+func FastRecipe() *Recipe { return &Recipe{Spline: true, White: true, Path: true, Anneal: 0.5} }
 
 // BestRecipe is FastRecipe with two pairs of layers per scale, at twice the
 // cost.
@@ -84,5 +85,9 @@ func (r *Recipe) Settings(steps int, src rand.Source) *Settings {
 	if warmup == 0 {
 		warmup = min(50, steps/10)
 	}
-	return &Settings{Steps: steps, LearnRate: rate, Schedule: Cosine(steps, warmup), PathGradient: r.Path, Src: src}
+	s := &Settings{Steps: steps, LearnRate: rate, Schedule: Cosine(steps, warmup), PathGradient: r.Path, Src: src}
+	if r.Anneal != 0 {
+		s.Anneal = Ramp(r.Anneal, steps/2)
+	}
+	return s
 }

@@ -61,7 +61,7 @@ func TestRecipeModel(t *testing.T) {
 	if _, err := (&Recipe{Network: NetworkSettings{Size: 300}}).Model([]int{300, 300}, nil, src); !errors.Is(err, ErrSettings) {
 		t.Errorf("huge blocks: %v", err)
 	}
-	if s := FastRecipe().Settings(100, src); s.Schedule(10) != 1 || s.Schedule(101) != 0 || !s.PathGradient || s.LearnRate != 5e-3 {
+	if s := FastRecipe().Settings(100, src); s.Schedule(10) != 1 || s.Schedule(101) != 0 || s.Anneal(25) != 0.75 || s.Anneal(50) != 1 || !s.PathGradient || s.LearnRate != 5e-3 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -24,6 +24,10 @@ import (
 // is reported: that remains the bound of eq. 5. A symmetrised model takes
 // none.
 //
+// Anneal makes a target with several modes flat at first, so that the flow finds
+// all of them before they part, and lets it cool; Ramp is the usual schedule.
+// Losses are reported for the target as it is. At the end β should be 1.
+//
 // Data teaches the flow what it does not propose by itself: the reverse
 // divergence forgives what q leaves out, the likelihood of configurations of
 // the target does not. What is minimised is
@@ -38,6 +42,7 @@ type Settings struct {
 	Batch        int         // samples per step, 512 by default
 	LearnRate    float64     // of Adam, 1e-3 by default
 	Schedule     Schedule    // of the learning rate, constant by default
+	Anneal       Schedule    // of the inverse temperature β in E_q[ln q − β ln π], which is minimised, 1 by default
 	InversionKL  float64     // α ≥ 0 of the penalty α·KL(q(x) ‖ q(−x)), 0 by default
 	PathGradient bool        // estimate the gradient along the path z → x alone, with less noise near the optimum, for up to two more inverse passes
 	Data         Sampler     // of configurations to learn from, none by default
@@ -105,6 +110,7 @@ type Trainer struct {
 	m        *Model
 	s        Settings
 	rnd      *rand.Rand
+	weights  []float64 // of ln q and ln π in what is minimised
 	program  *graph.Program
 	path     *pathGradient // in place of program, or nil
 	data     *likelihood   // or nil
@@ -134,7 +140,7 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	if s == nil || s.Src == nil {
 		return nil, fmt.Errorf("flow: %w: training needs a source of randomness", ErrSettings)
 	}
-	tr := &Trainer{m: m, s: *s, rnd: rand.New(s.Src), shrink: 1}
+	tr := &Trainer{m: m, s: *s, rnd: rand.New(s.Src), weights: []float64{1, -1}, shrink: 1}
 	if tr.s.Batch == 0 {
 		tr.s.Batch = 512
 	}
@@ -207,23 +213,23 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 		tr.data = newLikelihood(m, tr.s.Batch)
 	}
 	if tr.s.PathGradient {
-		tr.path = newPathGradient(m, t, tr.s.Batch)
+		tr.path = newPathGradient(m, t, tr.s.Batch, tr.weights)
 	} else {
-		tr.program = lossProgram(m, t, tr.s.InversionKL)
+		tr.program = lossProgram(m, t, tr.weights, tr.s.InversionKL)
 	}
 	return tr, nil
 }
 
-// lossProgram maps z to ln q, ln π and the gradients of the mean of their
-// difference, and of alpha times the mean of ln q(x) − ln q(−x), with respect to
-// the parameters of m.
-func lossProgram(m *Model, t target.Density, alpha float64) *graph.Program {
+// lossProgram maps z to ln q, ln π and the gradients of the mean of their sum
+// with the weights of the moment, and of alpha times the mean of
+// ln q(x) − ln q(−x), with respect to the parameters of m.
+func lossProgram(m *Model, t target.Density, weights []float64, alpha float64) *graph.Program {
 	return graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		x, logq, logpi, err := m.distill(in[0], t)
 		if err != nil {
 			return nil, err
 		}
-		diff, err := graph.Combine(0, []float64{1, -1}, logq, logpi)
+		diff, err := graph.Combine(0, weights, logq, logpi)
 		if err != nil {
 			return nil, err
 		}
@@ -283,12 +289,15 @@ func (tr *Trainer) Step() (*Report, error) { return tr.advance(context.Backgroun
 
 func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 	step := tr.step + 1
-	factor := 1.0
-	if tr.s.Schedule != nil {
-		if factor = tr.s.Schedule(step); !(factor >= 0) || math.IsInf(factor, 1) {
-			return nil, fmt.Errorf("flow: step %d: %w: the schedule's factor of the learning rate is %g", step, ErrSettings, factor)
-		}
+	factor, err := tr.s.Schedule.at(step)
+	if err != nil {
+		return nil, fmt.Errorf("flow: step %d: learning rate: %w", step, err)
 	}
+	beta, err := tr.s.Anneal.at(step)
+	if err != nil {
+		return nil, fmt.Errorf("flow: step %d: inverse temperature: %w", step, err)
+	}
+	tr.weights[1] = -beta
 	var batch moments
 	for failed := 0; ; {
 		var err error

@@ -51,6 +51,7 @@ type options struct {
 	lr        float64
 	cosine    bool
 	path      bool
+	anneal    float64
 	symmetric bool
 	dtype     tensor.Dtype
 	seed      uint64
@@ -105,7 +106,7 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("ising2d", flag.ContinueOnError)
 	paper := f.Bool("paper", false, "the run of the paper's Fig. 3: -L 16 -steps 5000 -lr 5e-3 -cosine -every 100 -chains 512 -sweeps 500, unless given")
-	recipe := f.String("recipe", "", "settings that belong together, unless given: paper, the network of the paper with -lr 5e-3 -cosine; fast, -spline -white -path besides; best, -repeat 2 too")
+	recipe := f.String("recipe", "", "settings that belong together, unless given: paper, the network of the paper with -lr 5e-3 -cosine; fast, -spline -white -path -anneal 0.5 besides; best, -repeat 2 too")
 	f.IntVar(&o.L, "L", 4, "linear size of the lattice, even")
 	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature")
 	f.IntVar(&o.steps, "steps", 600, "training steps")
@@ -116,6 +117,7 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&o.spline, "spline", false, "a rational-quadratic spline after every affine coupling")
 	f.BoolVar(&o.white, "white", false, "end with the root of the covariance K+αI")
 	f.BoolVar(&o.path, "path", false, "path gradients")
+	f.Float64Var(&o.anneal, "anneal", 1, "inverse temperature at the start of training, which rises to 1 in the first half")
 	f.Float64Var(&o.lr, "lr", 1e-3, "learning rate")
 	f.BoolVar(&o.cosine, "cosine", false, "let the learning rate rise for 50 steps and then fall to zero")
 	f.BoolVar(&o.symmetric, "symmetric", true, "symmetrise over x → −x")
@@ -150,9 +152,9 @@ func parse(args []string) (*options, error) {
 	case "paper":
 		preset(map[string]string{"lr": "5e-3", "cosine": "true"})
 	case "fast":
-		preset(map[string]string{"lr": "5e-3", "cosine": "true", "spline": "true", "white": "true", "path": "true"})
+		preset(map[string]string{"lr": "5e-3", "cosine": "true", "spline": "true", "white": "true", "path": "true", "anneal": "0.5"})
 	case "best":
-		preset(map[string]string{"lr": "5e-3", "cosine": "true", "repeat": "2", "spline": "true", "white": "true", "path": "true"})
+		preset(map[string]string{"lr": "5e-3", "cosine": "true", "repeat": "2", "spline": "true", "white": "true", "path": "true", "anneal": "0.5"})
 	default:
 		return nil, fmt.Errorf("-recipe %s: want paper, fast or best", *recipe)
 	}
@@ -170,6 +172,9 @@ func parse(args []string) (*options, error) {
 	}
 	if !(o.lr > 0) {
 		return nil, fmt.Errorf("-lr %g: want a positive learning rate", o.lr)
+	}
+	if !(o.anneal > 0) {
+		return nil, fmt.Errorf("-anneal %g: want a positive inverse temperature", o.anneal)
 	}
 	if o.couplings < 0 {
 		return nil, fmt.Errorf("-couplings %d: want a positive number, or 0 for the default", o.couplings)
@@ -352,6 +357,9 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	ctx, done := i.phase()
 	defer done()
 	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, PathGradient: o.path, Window: 20, Src: k.src}
+	if o.anneal != 1 {
+		s.Anneal = flow.Ramp(o.anneal, o.steps/2)
+	}
 	if o.cosine {
 		s.Schedule = flow.Cosine(o.steps, min(50, o.steps/10))
 	}

@@ -25,6 +25,7 @@ func TestBadFlags(t *testing.T) {
 		{"-hidden 10,,10", "-hidden 10,,10"},
 		{"-hidden 10,0", "-hidden 10,0"},
 		{"-lr 0", "-lr 0"},
+		{"-anneal 0", "-anneal 0"},
 		{"-every -1", "-every -1"},
 		{"-between 0", "-between 0"},
 		{"-leapfrog 0", "-leapfrog 0"},

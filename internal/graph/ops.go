@@ -119,8 +119,8 @@ func softmax[T kernel.Float](out []T, in [][]T) error {
 	return nil
 }
 
-// Combine is the sum of nodes of equal shape with constant coefficients, plus
-// a constant: c + Σ a_i x_i.
+// Combine is the sum of nodes of equal shape with coefficients, plus a
+// constant: c + Σ a_i x_i. Every run sees the coefficients that a holds then.
 func Combine(c float64, a []float64, x ...*gorgonia.Node) (*gorgonia.Node, error) {
 	for _, y := range x[1:] {
 		if !y.Shape().Eq(x[0].Shape()) {
@@ -132,8 +132,8 @@ func Combine(c float64, a []float64, x ...*gorgonia.Node) (*gorgonia.Node, error
 		Run: Generic(combine[float64](c, a), combine[float32](c, a)),
 		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			var d gorgonia.Nodes
-			for _, v := range a {
-				n, err := Combine(0, []float64{v}, grad)
+			for k := range a {
+				n, err := Combine(0, a[k:k+1], grad)
 				if err != nil {
 					return nil, err
 				}
