@@ -168,6 +168,10 @@ func TestOnAGrid(t *testing.T) {
 // Correlated normal variables: means over seeds against those measured by
 // another implementation, whose spread is given.
 func TestCorrelatedNormals(t *testing.T) {
+	seeds := uint64(48)
+	if testing.Short() {
+		seeds = 12
+	}
 	for _, c := range []struct {
 		n                 int
 		rho, mean, spread float64
@@ -179,7 +183,7 @@ func TestCorrelatedNormals(t *testing.T) {
 	} {
 		for _, method := range []Method{KSG1, KSG2} {
 			var values []float64
-			for seed := range uint64(48) {
+			for seed := range seeds {
 				x, y := normals(c.n, 1, 1, c.rho, 100+seed)
 				v, err := Estimate(x, y, &Settings{Method: method, Src: rand.NewPCG(seed, 1)})
 				if err != nil {
@@ -327,6 +331,9 @@ func TestErrors(t *testing.T) {
 // long, and not if they are short.
 func TestStdErrOfSeries(t *testing.T) {
 	const n, rho, memory = 3000, 0.6, 0.8
+	if testing.Short() {
+		t.Skip("statistical")
+	}
 	var values, long, short []float64
 	for seed := range uint64(40) {
 		x, y := normals(n, 1, 1, rho, 600+seed)
