@@ -2,11 +2,14 @@ package flow
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/mi"
 )
 
 // covariance returns that of all sites in front of layer k of a network of
@@ -25,26 +28,6 @@ func covariance(t *testing.T, h *Hierarchy, k int) *mat.SymDense {
 	var c mat.SymDense
 	c.SymOuterK(1, w.T())
 	return &c
-}
-
-// gaussianMI is I(A:B) = ½ ln(det Σ_A det Σ_B/det Σ_AB), in nats.
-func gaussianMI(t *testing.T, c *mat.SymDense, a, b []int) float64 {
-	t.Helper()
-	logDet := func(sites ...int) float64 {
-		s := mat.NewSymDense(len(sites), nil)
-		for i, u := range sites {
-			for j, v := range sites[:i+1] {
-				s.SetSym(i, j, c.At(u, v))
-			}
-		}
-		var chol mat.Cholesky
-		if !chol.Factorize(s) {
-			t.Fatal("covariance is not positive definite")
-		}
-		return chol.LogDet()
-	}
-	both := append(append([]int(nil), a...), b...)
-	return 0.5 * (logDet(a...) + logDet(b...) - logDet(both...))
 }
 
 // halves cuts the sites that are multiples of step into those of the first and
@@ -78,7 +61,7 @@ func TestDecimationConservesMutualInformation(t *testing.T) {
 	}
 	tree := must(NewTree([]int{n}, linear(10), nil))
 	a, b := halves(n, 1)
-	want := gaussianMI(t, covariance(t, tree, 0), a, b)
+	want := must(mi.GaussianGroups(covariance(t, tree, 0), a, b))
 	if want < 0.1 {
 		t.Fatalf("I(A:B) is %g: nothing to conserve", want)
 	}
@@ -86,8 +69,8 @@ func TestDecimationConservesMutualInformation(t *testing.T) {
 		c := covariance(t, tree, k)
 		kept, keptB := halves(n, step)
 		for what, got := range map[string]float64{
-			"all variables":      gaussianMI(t, c, a, b),
-			"those that live on": gaussianMI(t, c, kept, keptB),
+			"all variables":      must(mi.GaussianGroups(c, a, b)),
+			"those that live on": must(mi.GaussianGroups(c, kept, keptB)),
 		} {
 			if math.Abs(got-want) > 1e-10 {
 				t.Errorf("scale %d, %s: mutual information %.12f, on the physical sites %.12f", k, what, got, want)
@@ -100,13 +83,58 @@ func TestDecimationConservesMutualInformation(t *testing.T) {
 	w := layers[len(layers)-1].Block().(*bijector.Linear).Matrix()
 	var top mat.SymDense
 	top.SymOuterK(1, w)
-	if got := gaussianMI(t, &top, []int{0}, []int{1}); math.Abs(got-want) > 1e-10 {
+	if got := must(mi.GaussianGroups(&top, []int{0}, []int{1})); math.Abs(got-want) > 1e-10 {
 		t.Errorf("top block: mutual information %.12f, on the physical sites %.12f", got, want)
 	}
 
 	mera := must(NewMERA([]int{n}, linear(20), nil))
-	fine, coarse := gaussianMI(t, covariance(t, mera, 0), a, b), gaussianMI(t, covariance(t, mera, 1), a, b)
+	fine, coarse := must(mi.GaussianGroups(covariance(t, mera, 0), a, b)), must(mi.GaussianGroups(covariance(t, mera, 1), a, b))
 	if math.Abs(fine-coarse) < 1e-3 {
 		t.Errorf("disentanglers leave the mutual information at %g", fine)
+	}
+}
+
+// Eq. 2 for nonlinear blocks, by samples: the mutual information of the halves
+// (x₀, x₁) and (x₂, x₃) is that of the two variables that live on, within the
+// statistical errors of the estimator in four and in two dimensions, and not that
+// of normal variables.
+func TestNonlinearDecimation(t *testing.T) {
+	const n, rows, blocks = 4, 5000, 10
+	seeds, excess := []uint64{3, 2, 4}, 0.0
+	if testing.Short() {
+		seeds = seeds[:1]
+	}
+	for _, seed := range seeds {
+		src := rand.NewPCG(seed-1, 3)
+		block := func() (bijector.Bijector, error) {
+			return bijector.NewRealNVP(2, &bijector.RealNVPSettings{Couplings: 4, Hidden: []int{8}, Src: src})
+		}
+		tree := must(NewTree([]int{n}, block, nil))
+		scramble(tree, seed, 0.4)
+		z := randn(seed+6, rows, n)
+		fine, coarse := mat.NewDense(rows, n, nil), mat.NewDense(rows, n, nil)
+		for x, h := range map[*mat.Dense]*Hierarchy{fine: tree, coarse: must(NewHierarchy(n, tree.Layers()[1:]...))} {
+			if err := model(t, h).Decode(x, nil, z); err != nil {
+				t.Fatal(err)
+			}
+		}
+		estimate := func(x, y *mat.Dense) (v, stdErr float64) {
+			s := &mi.Settings{Noise: -1}
+			return must(mi.Estimate(x, y, s)), must(mi.StdErr(x, y, blocks, s))
+		}
+		part := func(x *mat.Dense, from, to int) *mat.Dense { return x.Slice(0, rows, from, to).(*mat.Dense) }
+		all, allErr := estimate(part(fine, 0, 2), part(fine, 2, 4))
+		kept, keptErr := estimate(part(coarse, 0, 1), part(coarse, 2, 3))
+		var c mat.SymDense
+		stat.CovarianceMatrix(&c, coarse, nil)
+		normal := must(mi.GaussianGroups(&c, []int{0}, []int{2}))
+		t.Logf("seed %d: I(A:B) = %.4f ± %.4f, I(a:b) = %.4f ± %.4f, of normal variables %.4f", seed, all, allErr, kept, keptErr, normal)
+		if math.Abs(all-kept) > 3*math.Hypot(allErr, keptErr) {
+			t.Errorf("seed %d: decimation changes mutual information from %.4f ± %.4f to %.4f ± %.4f", seed, all, allErr, kept, keptErr)
+		}
+		excess = max(excess, (kept-normal)/keptErr)
+	}
+	if excess < 5 {
+		t.Errorf("mutual information exceeds that of normal variables by %.1f errors: nothing nonlinear to conserve", excess)
 	}
 }

@@ -25,7 +25,8 @@ type Model struct {
 	gens  []Symmetry      // generators of the group
 	dtype tensor.Dtype
 
-	sample, density, encode, decode, infer *graph.Program
+	sample, density, encode, decode *graph.Program
+	infer, gradient                 *graph.Program // in float64
 }
 
 // New returns the model of x = b.Forward(z), z drawn from p, in float64. It
@@ -61,14 +62,15 @@ func newModel(p target.Prior, b bijector.Bijector, group, gens []Symmetry, dt te
 		z, d, err := chain.Inverse(in[0])
 		return []*gorgonia.Node{z, d}, err
 	})
-	m.infer = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		z, logq, err := m.inferred(in[0])
-		return []*gorgonia.Node{z, logq}, err
-	})
 	m.decode = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		x, d, err := chain.Forward(in[0])
 		return []*gorgonia.Node{x, d}, err
 	})
+	m.infer = graph.NewProgram(tensor.Float64, []int{p.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		z, logq, err := m.inferred(in[0])
+		return []*gorgonia.Node{z, logq}, err
+	})
+	m.gradient = graph.NewProgram(tensor.Float64, []int{p.Dim(), p.Dim()}, m.latentGradient)
 	return m, nil
 }
 

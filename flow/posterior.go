@@ -14,7 +14,8 @@ import (
 // every row of x, (rows, Dim), an element η of the symmetry group with
 // probability q(ηx)/Σ q(ηx), q being the density of the bijector alone, and z =
 // g⁻¹(ηx), which it stores in z, (rows, Dim). element, (rows) or nil, receives the
-// index of η in Symmetries. Decode(z) is ηx.
+// index of η in Symmetries. Decode(z) is ηx. The arithmetic is float64 whatever
+// that of the model: the weights are differences of large ln q.
 //
 // Where x is a sample of π/Z, z is one of the latent density of Latent. For a
 // model without symmetry it is Encode. It fails with ErrShape if the extents do

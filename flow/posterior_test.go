@@ -10,6 +10,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
+	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/target"
@@ -105,6 +106,24 @@ func TestPosteriorOfSamples(t *testing.T) {
 	}
 }
 
+// A float32 model draws as a float64 model does: its weights are float64.
+func TestPosteriorPrecision(t *testing.T) {
+	m := symmetrize(t, mera(t, 4, 8), Inversion(16))
+	x, _ := sample(t, m, 500, 3)
+	draw := func(m *Model) (*mat.Dense, []int) {
+		z, element := mat.NewDense(500, 16, nil), make([]int, 500)
+		if err := m.Posterior(z, element, x, rand.NewPCG(1, 2)); err != nil {
+			t.Fatal(err)
+		}
+		return z, element
+	}
+	z, element := draw(m)
+	z32, element32 := draw(must(m.Convert(tensor.Float32)))
+	if !mat.Equal(z, z32) || !slices.Equal(element, element32) {
+		t.Error("float32 and float64 draw differently")
+	}
+}
+
 func TestPosteriorErrors(t *testing.T) {
 	m := mera(t, 2, 1)
 	x, src := randn(1, 3, 4), rand.NewPCG(1, 1)
@@ -166,6 +185,19 @@ func TestResponse(t *testing.T) {
 	wantError(t, "latent 16", err, ErrShape, "16")
 	_, _, err = m.Response(context.Background(), x, nil)
 	wantError(t, "no latents", err, ErrShape)
+	var none context.Context
+	_, _, err = m.Response(none, x, latents)
+	wantError(t, "nil context", err, ErrSettings, "nil context")
+	// The program of the first call sees parameters as they are at the next.
+	scramble(m, 7, 0.5)
+	again, _, err := m.Response(context.Background(), x, latents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, _, err := must(m.Convert(tensor.Float32)).Response(context.Background(), x, latents)
+	if err != nil || !mat.Equal(again, fresh) || mat.EqualApprox(again, mean, 1e-3) {
+		t.Errorf("response after a change of parameters: %v", err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, _, err = m.Response(ctx, x, latents)

@@ -7,7 +7,6 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
@@ -22,9 +21,13 @@ import (
 // symmetrised, their images ηx as Posterior draws them.
 //
 // It fails with ErrShape if the extents do not fit or a latent is not one of
-// the Dim variables, with ErrNotFinite, naming latent and row, and with the error
-// of ctx, which it looks at before every latent.
+// the Dim variables, with ErrSettings for a nil context, with ErrNotFinite, naming
+// latent and row, and with the error of ctx, which it looks at before every
+// latent.
 func (m *Model) Response(ctx context.Context, x *mat.Dense, latents []int) (mean, stdErr *mat.Dense, err error) {
+	if ctx == nil {
+		return nil, nil, fmt.Errorf("flow: Response: %w: nil context", ErrSettings)
+	}
 	rows, err := m.rows("Response", nil, x)
 	if err != nil {
 		return nil, nil, err
@@ -38,23 +41,6 @@ func (m *Model) Response(ctx context.Context, x *mat.Dense, latents []int) (mean
 			return nil, nil, fmt.Errorf("flow: Response: %w: latent variable %d of %d", ErrShape, i, n)
 		}
 	}
-	// The cost Σ w∘z, with w = 1 in column i, has the gradient ∂z_i/∂x in each
-	// row.
-	gradient := graph.NewProgram(tensor.Float64, []int{n, n}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		z, _, err := m.chain.Inverse(in[0])
-		if err != nil {
-			return nil, err
-		}
-		picked, err := gorgonia.HadamardProd(z, in[1])
-		if err != nil {
-			return nil, err
-		}
-		cost, err := graph.Total(1, picked)
-		if err != nil {
-			return nil, err
-		}
-		return graph.Grad(cost, in[0])
-	})
 	mean, stdErr = mat.NewDense(len(latents), n, nil), mat.NewDense(len(latents), n, nil)
 	from, w, d := graph.Contiguous(x), make([]float64, rows*n), make([]float64, rows*n)
 	for k, i := range latents {
@@ -65,7 +51,7 @@ func (m *Model) Response(ctx context.Context, x *mat.Dense, latents []int) (mean
 		for r := range rows {
 			w[r*n+i] = 1
 		}
-		if err := gradient.Run(rows, [][]float64{from, w}, [][]float64{d}); err != nil {
+		if err := m.gradient.Run(rows, [][]float64{from, w}, [][]float64{d}); err != nil {
 			return nil, nil, fmt.Errorf("flow: Response: %w", err)
 		}
 		sum, square := mean.RawRowView(k), stdErr.RawRowView(k)
@@ -85,4 +71,22 @@ func (m *Model) Response(ctx context.Context, x *mat.Dense, latents []int) (mean
 		}
 	}
 	return mean, stdErr, nil
+}
+
+// latentGradient maps x and w, both (rows, Dim), to the gradient of the cost
+// Σ w∘z: with w = 1 in column i it is ∂z_i/∂x in each row.
+func (m *Model) latentGradient(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	z, _, err := m.chain.Inverse(in[0])
+	if err != nil {
+		return nil, err
+	}
+	picked, err := gorgonia.HadamardProd(z, in[1])
+	if err != nil {
+		return nil, err
+	}
+	cost, err := graph.Total(1, picked)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Grad(cost, in[0])
 }

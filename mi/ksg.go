@@ -30,6 +30,9 @@ type column struct {
 	v      []float64 // by sample
 	order  []int     // samples, the smallest value first
 	sorted []float64
+
+	name     string    // for errors
+	standard []float64 // by sample, with mean 0 and variance 1, without noise
 }
 
 func newColumn(v []float64) *column {
@@ -47,29 +50,39 @@ func newColumn(v []float64) *column {
 // count is the number of other samples nearer than radius to one at v, or,
 // unless strict, at the radius too.
 func (c *column) count(v, radius float64, strict bool) int {
-	return c.first(v, radius, !strict) - c.first(v, -radius, strict) - 1
+	low, high := -radius, radius
+	if strict {
+		low = math.Nextafter(low, math.Inf(1))
+	} else {
+		high = math.Nextafter(high, math.Inf(1))
+	}
+	return below(c.sorted, v, high) - below(c.sorted, v, low) - 1
 }
 
-// first is the number of samples whose distance beyond v is less than d, or d
-// too if with is set.
-func (c *column) first(v, d float64, with bool) int {
-	low, high := 0, len(c.sorted)
-	for low < high {
-		m := (low + high) / 2
-		if e := c.sorted[m] - v; e < d || with && e == d {
-			low = m + 1
-		} else {
-			high = m
-		}
+// below is the number of values u with u − v < d in ascending order. Which half
+// of what is left the search goes on with is arithmetic on a sign: a branch
+// could not be predicted.
+func below(sorted []float64, v, d float64) int {
+	base := 0
+	for left := len(sorted); left > 0; {
+		half := (left + 1) / 2
+		less := int(int64(math.Float64bits(sorted[base+half-1]-v-d)) >> 63) // −1 or 0
+		base += half & less
+		left -= half
 	}
-	return low
+	return base
 }
 
 // neighbour is a near sample, its distance from the one in question in each
 // of the two groups, in maximum norm.
 type neighbour struct{ dx, dy float64 }
 
-func (n neighbour) distance() float64 { return max(n.dx, n.dy) }
+func (n neighbour) distance() float64 {
+	if n.dx > n.dy { // max would ask for NaN as well
+		return n.dx
+	}
+	return n.dy
+}
 
 // summary turns sums over samples into the estimate.
 func (e *estimator) summary(sum float64) float64 {
@@ -80,25 +93,26 @@ func (e *estimator) summary(sum float64) float64 {
 	return v
 }
 
-// term is ψ(n_x+1) + ψ(n_y+1), or ψ(n_x) + ψ(n_y) for KSG2, plus 2γ, of a
-// sample with the given nearest neighbours. The functions count the samples
-// nearer than a radius or, for KSG2, within it.
-func (e *estimator) term(near []neighbour, countX, countY func(radius float64) int) (float64, bool) {
-	var dx, dy float64
+// radii are those within which the neighbours of a sample are counted in x and
+// in y, of the given nearest ones. It is false if they are at no distance.
+func (e *estimator) radii(near []neighbour) (x, y float64, ok bool) {
 	for _, n := range near {
-		dx, dy = max(dx, n.dx), max(dy, n.dy)
+		x, y = max(x, n.dx), max(y, n.dy)
 	}
 	if e.method == KSG1 {
-		radius := max(dx, dy)
-		if radius == 0 {
-			return 0, false
-		}
-		return e.harmonic[countX(radius)] + e.harmonic[countY(radius)], true
+		x = max(x, y)
+		y = x
 	}
-	if dx == 0 || dy == 0 {
-		return 0, false
+	return x, y, x > 0 && y > 0
+}
+
+// term is ψ(n_x+1) + ψ(n_y+1), or ψ(n_x) + ψ(n_y) for KSG2, plus 2γ, of a
+// sample with so many others nearer than the radii or, for KSG2, within them.
+func (e *estimator) term(nx, ny int) float64 {
+	if e.method == KSG2 {
+		nx, ny = nx-1, ny-1
 	}
-	return e.harmonic[countX(dx)-1] + e.harmonic[countY(dy)-1], true
+	return e.harmonic[nx] + e.harmonic[ny]
 }
 
 func repeated(sample int) error {
@@ -114,14 +128,11 @@ func (e *estimator) groups(x, y []*column) (float64, error) {
 	countX, countY := e.counter(x), e.counter(y)
 	sum := 0.0
 	for i := range e.n {
-		near := joint.nearest(i, e.k, len(x))
-		t, ok := e.term(near,
-			func(radius float64) int { return countX(i, radius) },
-			func(radius float64) int { return countY(i, radius) })
+		rx, ry, ok := e.radii(joint.nearest(i, e.k, len(x)))
 		if !ok {
 			return 0, repeated(i)
 		}
-		sum += t
+		sum += e.term(countX(i, rx), countY(i, ry))
 	}
 	return e.summary(sum), nil
 }
@@ -139,52 +150,73 @@ func (e *estimator) counter(group []*column) func(i int, radius float64) int {
 }
 
 // pair is the estimate for two variables. Neighbours are sought outwards
-// from every sample in the order of x, as far as they can be among the
-// nearest: some √n of them.
+// from every sample in the order of x, a few at a time on either side, as far as
+// they can be among the nearest: some √n of them.
 func (e *estimator) pair(x, y *column) (float64, error) {
-	n, k, strict := e.n, e.k, e.method == KSG1
+	n, strict := e.n, e.method == KSG1
 	xs, ys := x.sorted, make([]float64, n)
 	for r, i := range x.order {
 		ys[r] = y.v[i]
 	}
-	near := make([]neighbour, k) // nearest first
+	const stride = 8
+	near := nearest{all: make([]neighbour, e.k)}
 	sum := 0.0
 	for r, v := range xs {
 		w := ys[r]
-		for j := range near {
-			near[j] = neighbour{math.Inf(1), math.Inf(1)}
-		}
-		farthest := math.Inf(1)
+		near.reset()
 		for left, right := r-1, r+1; left >= 0 || right < n; {
-			var c neighbour
-			if right >= n || left >= 0 && v-xs[left] <= xs[right]-v {
-				c = neighbour{v - xs[left], math.Abs(ys[left] - w)}
-				left--
-			} else {
-				c = neighbour{xs[right] - v, math.Abs(ys[right] - w)}
-				right++
-			}
-			if c.dx >= farthest {
-				break
-			}
-			if d := c.distance(); d < farthest {
-				j := k - 1
-				for ; j > 0 && near[j-1].distance() > d; j-- {
-					near[j] = near[j-1]
+			for end := min(right+stride, n); right < end; right++ {
+				dx, dy := xs[right]-v, math.Abs(ys[right]-w)
+				if dx >= near.farthest {
+					right = n
+					break
 				}
-				near[j] = c
-				farthest = near[k-1].distance()
+				if dy < near.farthest {
+					near.add(neighbour{dx, dy})
+				}
+			}
+			for end := max(left-stride, -1); left > end; left-- {
+				dx, dy := v-xs[left], math.Abs(ys[left]-w)
+				if dx >= near.farthest {
+					left = -1
+					break
+				}
+				if dy < near.farthest {
+					near.add(neighbour{dx, dy})
+				}
 			}
 		}
-		t, ok := e.term(near,
-			func(radius float64) int { return x.count(v, radius, strict) },
-			func(radius float64) int { return y.count(w, radius, strict) })
+		rx, ry, ok := e.radii(near.all)
 		if !ok {
 			return 0, repeated(x.order[r])
 		}
-		sum += t
+		sum += e.term(x.count(v, rx, strict), y.count(w, ry, strict))
 	}
 	return e.summary(sum), nil
+}
+
+// nearest are the nearest neighbours so far, the nearest first.
+type nearest struct {
+	all      []neighbour
+	farthest float64 // distance of the last
+}
+
+func (s *nearest) reset() {
+	s.farthest = math.Inf(1)
+	for j := range s.all {
+		s.all[j] = neighbour{s.farthest, s.farthest}
+	}
+}
+
+// add puts a neighbour nearer than the farthest in its place.
+func (s *nearest) add(c neighbour) {
+	all := s.all
+	d, j := c.distance(), len(all)-1
+	for ; j > 0 && all[j-1].distance() > d; j-- {
+		all[j] = all[j-1]
+	}
+	all[j] = c
+	s.farthest = all[len(all)-1].distance()
 }
 
 // tree finds neighbours in maximum norm among the samples of several columns.

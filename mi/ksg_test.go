@@ -168,6 +168,10 @@ func TestOnAGrid(t *testing.T) {
 // Correlated normal variables: means over seeds against those measured by
 // another implementation, whose spread is given.
 func TestCorrelatedNormals(t *testing.T) {
+	seeds := uint64(48)
+	if testing.Short() {
+		seeds = 12
+	}
 	for _, c := range []struct {
 		n                 int
 		rho, mean, spread float64
@@ -179,7 +183,7 @@ func TestCorrelatedNormals(t *testing.T) {
 	} {
 		for _, method := range []Method{KSG1, KSG2} {
 			var values []float64
-			for seed := range uint64(12) {
+			for seed := range seeds {
 				x, y := normals(c.n, 1, 1, c.rho, 100+seed)
 				v, err := Estimate(x, y, &Settings{Method: method, Src: rand.NewPCG(seed, 1)})
 				if err != nil {
@@ -298,7 +302,7 @@ func TestMatrix(t *testing.T) {
 // estimates of fresh samples.
 func TestErrors(t *testing.T) {
 	x, y := normals(2000, 1, 1, 0.6, 9)
-	mean, stdErr, err := Baseline(x, y, 10, &Settings{Src: rand.NewPCG(1, 1)})
+	mean, stdErr, err := Baseline(context.Background(), x, y, 10, &Settings{Src: rand.NewPCG(1, 1)})
 	if err != nil || math.Abs(mean) > 4*stdErr+0.005 || !(stdErr > 0 && stdErr < 0.02) {
 		t.Errorf("baseline %g ± %g, %v", mean, stdErr, err)
 	}
@@ -319,6 +323,89 @@ func TestErrors(t *testing.T) {
 	t.Logf("spread %.4f, claimed %.4f", spread, claimed)
 	if claimed < 0.6*spread || claimed > 1.15*spread {
 		t.Errorf("claimed error %.4f, spread %.4f", claimed, spread)
+	}
+}
+
+// The claimed error holds for correlated rows, of two autoregressive series with
+// correlated innovations and an autocorrelation time of nine rows, if blocks are
+// long, and not if they are short.
+func TestStdErrOfSeries(t *testing.T) {
+	const n, rho, memory = 3000, 0.6, 0.8
+	if testing.Short() {
+		t.Skip("statistical")
+	}
+	var values, long, short []float64
+	for seed := range uint64(40) {
+		x, y := normals(n, 1, 1, rho, 600+seed)
+		for _, series := range []*mat.Dense{x, y} {
+			for i := 1; i < n; i++ {
+				series.Set(i, 0, memory*series.At(i-1, 0)+math.Sqrt(1-memory*memory)*series.At(i, 0))
+			}
+		}
+		s := &Settings{Noise: -1}
+		v, err := Estimate(x, y, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := StdErr(x, y, 15, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := StdErr(x, y, 300, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values, long, short = append(values, v), append(long, a), append(short, b)
+	}
+	spread := stat.StdDev(values, nil)
+	t.Logf("spread %.4f; claimed %.4f by blocks of 200 rows, %.4f by blocks of 10", spread, stat.Mean(long, nil), stat.Mean(short, nil))
+	if r := stat.Mean(long, nil) / spread; r < 0.7 || r > 1.4 {
+		t.Errorf("claimed %.2f of the spread", r)
+	}
+}
+
+// Pairs of a matrix depend on each other, and the claimed error of their mean
+// allows for it.
+func TestMeanOfPairs(t *testing.T) {
+	if v := MeanOfPairs(mat.NewSymDense(3, []float64{math.Inf(1), 1, 2, 0, math.Inf(1), 6, 0, 0, math.Inf(1)})); v != 3 {
+		t.Errorf("mean %v, want 3", v)
+	}
+	ctx, p := context.Background(), 8
+	var values, claims []float64
+	for seed := range uint64(40) {
+		x, common := normals(600, p, 1, 0, 900+seed)
+		for i := range 600 {
+			for j := range p {
+				x.Set(i, j, x.At(i, j)+common.At(i, 0))
+			}
+		}
+		last := 0
+		s := &Settings{Src: rand.NewPCG(seed, 1), Progress: func(done, total int) { last = done * 1000 / total }}
+		m, err := Matrix(ctx, x, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claim, err := MeanOfPairsStdErr(ctx, x, 10, s)
+		if err != nil || last != 1000 {
+			t.Fatal(err, last)
+		}
+		values, claims = append(values, MeanOfPairs(m)), append(claims, claim)
+	}
+	mean, spread := stat.MeanStdDev(values, nil)
+	exact := -0.5 * math.Log(1-0.25)
+	t.Logf("mean %.4f, exact %.4f; spread %.4f, claimed %.4f", mean, exact, spread, stat.Mean(claims, nil))
+	if r := stat.Mean(claims, nil) / spread; r < 0.7 || r > 1.4 {
+		t.Errorf("claimed %.2f of the spread", r)
+	}
+	if math.Abs(mean-exact) > 0.01 {
+		t.Errorf("mean %.4f, want %.4f", mean, exact)
+	}
+	if _, err := MeanOfPairsStdErr(ctx, mat.NewDense(20, 2, nil), 1, &Settings{Noise: -1}); !errors.Is(err, ErrDegenerate) {
+		t.Errorf("zeros: %v", err)
+	}
+	x, _ := normals(20, 2, 1, 0, 1)
+	if _, err := MeanOfPairsStdErr(ctx, x, 7, &Settings{Noise: -1}); !errors.Is(err, ErrSettings) {
+		t.Errorf("blocks of two: %v", err)
 	}
 }
 
@@ -371,10 +458,15 @@ func TestBadInput(t *testing.T) {
 	}
 	nan := mat.DenseCopyOf(x)
 	nan.Set(7, 1, math.NaN())
-	coins := mat.NewDense(20, 1, nil)
+	coins, others := mat.NewDense(20, 1, nil), mat.NewDense(20, 1, nil)
 	for i := range 10 {
 		coins.Set(i, 0, 1)
+		others.Set(i, 0, 1)
 	}
+	others.Set(0, 0, 0)
+	var negative, shifted mat.Dense
+	negative.Scale(-1, y)
+	shifted.Apply(func(_, _ int, v float64) float64 { return 3*v + 7 }, y)
 	src := rand.NewPCG(1, 1)
 	for _, c := range []struct {
 		name string
@@ -394,20 +486,26 @@ func TestBadInput(t *testing.T) {
 		{"noise", x, y, &Settings{Noise: math.NaN(), Src: src}, ErrSettings, "noise NaN"},
 		{"constant", constant, y, &Settings{Src: src}, ErrDegenerate, "column 1 of x is 3"},
 		{"NaN", y, nan, &Settings{Src: src}, ErrNotFinite, "row 7, column 1 of y"},
-		{"repeated", coins, coins, &Settings{Noise: -1}, ErrDegenerate, "sample"},
+		{"repeated", coins, others, &Settings{Noise: -1}, ErrDegenerate, "sample"},
+		{"y = x", y, y, &Settings{Noise: -1}, ErrDegenerate, "column 0 of x is column 0 of y"},
+		{"y = x, noise", y, y, &Settings{Src: src}, ErrDegenerate, "column 0 of x is column 0 of y"},
+		{"y = x of two, raw", x, x.Slice(0, 20, 1, 2).(*mat.Dense), &Settings{Raw: true, Src: src}, ErrDegenerate, "column 1 of x is column 0 of y"},
+		{"y = −x", y, &negative, &Settings{Noise: -1}, ErrDegenerate, "column 0 of x is column 0 of y"},
+		{"y = −x, noise", y, &negative, &Settings{Src: src, Noise: 1e-3}, ErrDegenerate, "column 0 of x is column 0 of y"},
+		{"y = 3x + 7", &shifted, y, &Settings{Src: src}, ErrDegenerate, "but for scale and offset"},
 	} {
 		if _, err := Estimate(c.x, c.y, c.s); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.text)
 		}
 	}
 	// With noise repeated values can be told apart.
-	if v, err := Estimate(coins, coins, &Settings{Src: src}); err != nil || !(v > 0) {
+	if v, err := Estimate(coins, others, &Settings{Src: src}); err != nil || !(v > 0) {
 		t.Errorf("coins: %v, %v", v, err)
 	}
-	if _, _, err := Baseline(x, y, 1, &Settings{Src: src}); !errors.Is(err, ErrSettings) {
+	if _, _, err := Baseline(context.Background(), x, y, 1, &Settings{Src: src}); !errors.Is(err, ErrSettings) {
 		t.Errorf("one permutation: %v", err)
 	}
-	if _, _, err := Baseline(x, y, 5, &Settings{Noise: -1}); !errors.Is(err, ErrSettings) {
+	if _, _, err := Baseline(context.Background(), x, y, 5, &Settings{Noise: -1}); !errors.Is(err, ErrSettings) {
 		t.Errorf("permutations without a source: %v", err)
 	}
 	if _, err := StdErr(x, y, 7, &Settings{Src: src}); !errors.Is(err, ErrSettings) {
@@ -420,23 +518,57 @@ func TestBadInput(t *testing.T) {
 	if _, err := Matrix(none, x, &Settings{Src: src}); !errors.Is(err, ErrSettings) {
 		t.Errorf("nil context: %v", err)
 	}
+	// Columns that are the same share nothing if rows are permuted.
+	if v, _, err := Baseline(context.Background(), y, y, 5, &Settings{Src: src}); err != nil || v > 0.5 {
+		t.Errorf("baseline of y and y: %v, %v", v, err)
+	}
+	if _, err := StdErr(y, &negative, 2, &Settings{Src: src}); !errors.Is(err, ErrDegenerate) {
+		t.Errorf("error of y and −y: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, _, err := Baseline(ctx, x, y, 5, &Settings{Src: src}); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "0 of 5") {
+		t.Errorf("cancelled: %v", err)
+	}
+	if _, _, err := Baseline(none, x, y, 5, &Settings{Src: src}); !errors.Is(err, ErrSettings) {
+		t.Errorf("nil context: %v", err)
+	}
+	all := mat.NewDense(20, 4, nil)
+	all.Slice(0, 20, 0, 2).(*mat.Dense).Copy(x)
+	all.Slice(0, 20, 2, 3).(*mat.Dense).Copy(y)
+	for _, twin := range []*mat.Dense{y, &negative} {
+		all.Slice(0, 20, 3, 4).(*mat.Dense).Copy(twin)
+		for _, s := range []*Settings{{Src: src}, {Noise: -1}} {
+			if _, err := Matrix(context.Background(), all, s); !errors.Is(err, ErrDegenerate) || !strings.Contains(err.Error(), "column 2 of x is column 3 of x") {
+				t.Errorf("twins: %v", err)
+			}
+		}
+	}
 	both := mat.NewDense(20, 2, nil)
-	both.Augment(coins, coins)
+	both.Augment(coins, others)
 	if _, err := Matrix(context.Background(), both, &Settings{Noise: -1}); !errors.Is(err, ErrDegenerate) || !strings.Contains(err.Error(), "columns 0 and 1") {
 		t.Errorf("repeated: %v", err)
 	}
 }
 
-// BenchmarkMatrix is per pair: 256 variables have 32 640.
+// BenchmarkMatrix is that of Figs. 4(b) and (c) of the paper on a lattice of
+// 16 × 16 sites, 32 640 pairs, and of a few of its variables.
 func BenchmarkMatrix(b *testing.B) {
-	x, _ := normals(2000, 24, 1, 0, 1)
-	s := &Settings{Noise: -1}
-	for b.Loop() {
-		if _, err := Matrix(context.Background(), x, s); err != nil {
-			b.Fatal(err)
-		}
+	for _, p := range []int{24, 256} {
+		b.Run(fmt.Sprintf("%dx2000", p), func(b *testing.B) {
+			if p > 24 && testing.Short() {
+				b.Skip("long")
+			}
+			x, _ := normals(2000, p, 1, 0, 1)
+			s := &Settings{Noise: -1}
+			for b.Loop() {
+				if _, err := Matrix(context.Background(), x, s); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/float64(p*(p-1)/2)*1e3, "ms/pair")
+		})
 	}
-	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/(24*23/2)*1e3, "ms/pair")
 }
 
 func ExampleEstimate() {
@@ -445,8 +577,12 @@ func ExampleEstimate() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Printf("%.2f nats, exact %.2f\n", v, -0.5*math.Log(1-0.36))
-	// Output: 0.27 nats, exact 0.22
+	stdErr, err := StdErr(x, y, 10, &Settings{Src: rand.NewPCG(1, 3)})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("%.2f ± %.2f nats, exact %.2f\n", v, stdErr, -0.5*math.Log(1-0.36))
+	// Output: 0.27 ± 0.02 nats, exact 0.22
 }
 
 func ExampleGaussian() {

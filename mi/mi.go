@@ -7,11 +7,15 @@
 // zero, which would bias every average upwards. Strong dependence is
 // underestimated unless there are very many samples.
 //
-// Samples are the rows of a matrix. They are taken to be independent draws;
-// thin out a Markov chain before.
+// Samples are the rows of a matrix. They are taken to be independent draws:
+// thin out a Markov chain before, or take one sample from each of many. Where
+// successive rows are alike, neighbours in time are neighbours in value too, which
+// biases estimates; the errors of StdErr and MeanOfPairsStdErr, which are made of
+// blocks of successive rows, hold as long as a block is much longer than that.
 package mi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -53,15 +57,15 @@ type Settings struct {
 	// estimate does where scales within a group differ a lot.
 	Raw bool
 	// Noise is the standard deviation of normal noise added to every value, to
-	// tell equal ones apart, relative to the standard deviation of its column,
-	// 1e-10 by default. Negative means none. With it the mutual information of two
-	// columns that are the same is large instead of infinite.
+	// tell equal ones within a column apart, relative to the standard deviation
+	// of the column, 1e-10 by default. Negative means none. Two columns that are
+	// the same are an error with it as without.
 	Noise float64
 	// Src draws the noise, column by column, x before y, and whatever else a
 	// function draws. It is required unless there is nothing to draw.
 	Src rand.Source
-	// Progress, if not nil, is told by Matrix how many of its pairs are done. It
-	// is called by one goroutine at a time.
+	// Progress, if not nil, is told by Matrix and MeanOfPairsStdErr how many of
+	// their pairs are done. It is called by one goroutine at a time.
 	Progress func(done, total int)
 }
 
@@ -71,10 +75,15 @@ type Settings struct {
 // The error wraps ErrShape for nil matrices or numbers of rows that differ,
 // ErrSettings for K outside 1…n−1, a negative number of anything or a missing
 // source, ErrNotFinite, naming row and column, and ErrDegenerate for a constant
-// column or a value that is there so often that no distance is left.
+// column, for a column of x that is one of y but for scale and offset, which
+// share infinitely much, or for a value that is there so often that no distance is
+// left.
 func Estimate(x, y *mat.Dense, s *Settings) (float64, error) {
 	e, a, b, err := prepare(x, y, s)
 	if err != nil {
+		return 0, err
+	}
+	if err := distinct(a, b); err != nil {
 		return 0, err
 	}
 	v, err := e.groups(a, b)
@@ -88,8 +97,12 @@ func Estimate(x, y *mat.Dense, s *Settings) (float64, error) {
 // permuted at random, which leaves no dependence: the mean of so many permutations,
 // which is its bias at independence, and the standard error of that mean. A
 // single estimate differs from it by about √times as much. The errors are those
-// of Estimate, and ErrSettings for less than two permutations.
-func Baseline(x, y *mat.Dense, times int, s *Settings) (mean, stdErr float64, err error) {
+// of Estimate, ErrSettings for less than two permutations, and that of ctx,
+// which is looked at before every permutation.
+func Baseline(ctx context.Context, x, y *mat.Dense, times int, s *Settings) (mean, stdErr float64, err error) {
+	if ctx == nil {
+		return 0, 0, fmt.Errorf("mi: %w: nil context", ErrSettings)
+	}
 	e, a, b, err := prepare(x, y, s)
 	if err != nil {
 		return 0, 0, err
@@ -103,6 +116,9 @@ func Baseline(x, y *mat.Dense, times int, s *Settings) (mean, stdErr float64, er
 	rnd := rand.New(s.Src)
 	values := make([]float64, times)
 	for t := range values {
+		if err := ctx.Err(); err != nil {
+			return 0, 0, fmt.Errorf("mi: after %d of %d permutations: %w", t, times, err)
+		}
 		perm := rnd.Perm(e.n)
 		shuffled := make([]*column, len(b))
 		for j, c := range b {
@@ -122,11 +138,16 @@ func Baseline(x, y *mat.Dense, times int, s *Settings) (mean, stdErr float64, er
 
 // StdErr returns the standard error of Estimate from so many blocks of
 // successive rows: the spread of the estimates of the blocks over the root of
-// their number, as the variance goes with one over the number of samples (Holmes
-// and Nemenman, Phys. Rev. E 100, 022404 (2019)). Samples may be correlated as
-// long as a block is longer than that. Rows drawn anew with replacement, as in a
-// bootstrap, would repeat, and repeated rows are neighbours at no distance. Rows
-// that fill no block are left out.
+// their number, as the variance goes with about one over the number of samples
+// (Holmes and Nemenman, Phys. Rev. E 100, 022404 (2019)). Rows drawn anew with replacement,
+// as in a bootstrap, would repeat, and repeated rows are neighbours at no
+// distance. Rows that fill no block are left out.
+//
+// With b blocks the error is itself uncertain by 1/√(2b−2): ten are a good
+// number for independent rows. If rows are correlated a block should be ten or
+// more autocorrelation times long, for what two blocks share is missing from their
+// spread. Rows of several Markov chains belong chain after chain, so that a
+// block is made of some of the chains.
 //
 // The errors are those of Estimate, and ErrSettings for less than two blocks
 // or blocks of no more than K rows.
@@ -135,25 +156,39 @@ func StdErr(x, y *mat.Dense, blocks int, s *Settings) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if blocks < 2 || e.n/blocks <= e.k {
-		return 0, fmt.Errorf("mi: %w: %d blocks of %d rows, want two or more of more than %d", ErrSettings, blocks, e.n, e.k)
+	if err := distinct(a, b); err != nil {
+		return 0, err
 	}
-	size := e.n / blocks
+	size, err := e.block(blocks)
+	if err != nil {
+		return 0, err
+	}
 	part := newEstimator(size, e.k, e.method)
 	values := make([]float64, blocks)
 	for t := range values {
-		cut := func(all []*column) []*column {
-			some := make([]*column, len(all))
-			for j, c := range all {
-				some[j] = newColumn(c.v[t*size : (t+1)*size])
-			}
-			return some
-		}
-		if values[t], err = part.groups(cut(a), cut(b)); err != nil {
+		if values[t], err = part.groups(cut(a, t*size, size), cut(b, t*size, size)); err != nil {
 			return 0, fmt.Errorf("mi: block %d: %w", t, err)
 		}
 	}
 	return stat.StdDev(values, nil) / math.Sqrt(float64(blocks)), nil
+}
+
+// block is the number of rows in each of so many blocks.
+func (e *estimator) block(blocks int) (int, error) {
+	if blocks < 2 || e.n/blocks <= e.k {
+		return 0, fmt.Errorf("mi: %w: %d blocks of %d rows, want two or more of more than %d", ErrSettings, blocks, e.n, e.k)
+	}
+	return e.n / blocks, nil
+}
+
+// cut is a block of successive samples.
+func cut(all []*column, from, size int) []*column {
+	some := make([]*column, len(all))
+	for j, c := range all {
+		some[j] = newColumn(c.v[from : from+size])
+		some[j].name = c.name
+	}
+	return some
 }
 
 // prepare checks the arguments of an estimate.
@@ -227,17 +262,45 @@ func columns(name string, x *mat.Dense, s *Settings) ([]*column, error) {
 			v[i] /= scale
 		}
 		mean, std := stat.MeanStdDev(v, nil)
-		factor := 1 / std
-		if s.Raw {
-			factor = scale
-		}
+		standard, width := make([]float64, n), 1.0
 		for i, u := range v {
-			v[i] = (u - mean) * factor
+			standard[i] = (u - mean) / std
+		}
+		if s.Raw {
+			mat.Col(v, j, x)
+			width = std * scale
+		} else {
+			copy(v, standard)
+		}
+		for i := range v {
 			if noise > 0 {
-				v[i] += noise * std * factor * rnd.NormFloat64()
+				v[i] += noise * width * rnd.NormFloat64()
 			}
 		}
 		out[j] = newColumn(v)
+		out[j].standard, out[j].name = standard, fmt.Sprintf("column %d of %s", j, name)
 	}
 	return out, nil
+}
+
+// distinct fails if a column of a is one of b but for scale and offset: to the
+// precision at which they can be told from rounding.
+func distinct(a, b []*column) error {
+	for _, x := range a {
+		for _, y := range b {
+			if same(x.standard, y.standard, 1) || same(x.standard, y.standard, -1) {
+				return fmt.Errorf("mi: %w: %s is %s but for scale and offset, their mutual information infinite", ErrDegenerate, x.name, y.name)
+			}
+		}
+	}
+	return nil
+}
+
+func same(x, y []float64, sign float64) bool {
+	for i, v := range x {
+		if math.Abs(v-sign*y[i]) > 1e-10 {
+			return false
+		}
+	}
+	return true
 }

@@ -3,17 +3,20 @@
 // 260601 (2018).
 //
 //	go run ./examples/collective
-//	go run ./examples/collective -L 16 -model ising.safetensors -samples 2000
+//	go run ./examples/collective -L 16 -model ising.safetensors -chains 1000 -burn 450 -between 100 -samples 2000
 //
 // It draws the responses E[∂z_i/∂x] of the collective variables at the top of
-// the hierarchy and the mutual information of all pairs of latent and of all
-// pairs of physical variables, all of them under the target, which hybrid Monte
-// Carlo in the latent space samples without bias. If the file of -model
-// exists the flow is read from it, as examples/ising2d -model writes it;
-// else one is trained first, and saved there.
+// the hierarchy and of one at every level, and the mutual information of all
+// pairs of latent and of all pairs of physical variables, all of them under the
+// target, which hybrid Monte Carlo in the latent space samples without bias. The
+// chains start at samples of the model; the program says how many
+// autocorrelation times of m² they are given to forget them and to come apart.
+// If the file of -model exists the flow is read from it, as examples/ising2d -model
+// writes it; else one is trained first, and saved there.
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -23,20 +26,20 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
-	"gonum.org/v1/gonum/mat"
-	"gonum.org/v1/gonum/stat"
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/flow"
-	"github.com/neuralrg/neuralrg/hmc"
-	"github.com/neuralrg/neuralrg/mi"
 	"github.com/neuralrg/neuralrg/target"
 )
+
+// groups is the number of groups of chains whose spread tells the errors.
+const groups = 10
 
 type options struct {
 	L, steps, chains, burn, between, samples int
@@ -71,10 +74,10 @@ func parse(args []string) (*options, error) {
 	f := flag.NewFlagSet("collective", flag.ContinueOnError)
 	f.IntVar(&o.L, "L", 8, "linear size of the lattice, a power of two")
 	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature")
-	f.IntVar(&o.steps, "steps", 600, "training steps, if there are no model yet")
-	f.IntVar(&o.chains, "chains", 250, "hybrid Monte Carlo chains")
-	f.IntVar(&o.burn, "burn", 50, "sweeps before the first sample")
-	f.IntVar(&o.between, "between", 10, "sweeps from one sample of a chain to the next")
+	f.IntVar(&o.steps, "steps", 600, "training steps, if there is no model yet")
+	f.IntVar(&o.chains, "chains", 500, "hybrid Monte Carlo chains, a multiple of ten")
+	f.IntVar(&o.burn, "burn", 200, "sweeps before the first sample, ten autocorrelation times of m² or more")
+	f.IntVar(&o.between, "between", 50, "sweeps from one sample of a chain to the next, two autocorrelation times or more")
 	f.IntVar(&o.samples, "samples", 1000, "samples, a multiple of the chains")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
 	f.StringVar(&o.model, "model", "", "file of the model: read if it exists, else written")
@@ -90,17 +93,25 @@ func parse(args []string) (*options, error) {
 	if o.resume && o.checkpoint == "" {
 		return nil, errors.New("-resume: from which file? give -checkpoint")
 	}
-	if o.steps <= 0 || o.chains < 2 || o.burn < 0 || o.between <= 0 {
-		return nil, fmt.Errorf("want positive numbers for -steps %d, -burn %d and -between %d, and two or more for -chains %d", o.steps, o.burn, o.between, o.chains)
+	if o.L < 4 || o.L&(o.L-1) != 0 {
+		return nil, fmt.Errorf("-L %d: want a power of two, 4 or more: the network halves the lattice down to one block", o.L)
+	}
+	if o.steps <= 0 || o.burn <= 0 || o.between <= 0 {
+		return nil, fmt.Errorf("want positive numbers for -steps %d, -burn %d and -between %d", o.steps, o.burn, o.between)
+	}
+	if o.chains <= 0 || o.chains%groups != 0 {
+		return nil, fmt.Errorf("-chains %d: want a multiple of %d, for the errors", o.chains, groups)
 	}
 	if o.samples < o.chains || o.samples%o.chains != 0 {
 		return nil, fmt.Errorf("-samples %d: want a multiple of the %d chains", o.samples, o.chains)
+	}
+	if o.samples < 5*groups {
+		return nil, fmt.Errorf("-samples %d: want %d or more", o.samples, 5*groups)
 	}
 	return o, nil
 }
 
 func run(ctx context.Context, o *options) error {
-	src := rand.NewPCG(o.seed, 2018)
 	ising, err := target.NewIsing([]int{o.L, o.L}, o.T)
 	if err != nil {
 		return err
@@ -108,26 +119,21 @@ func run(ctx context.Context, o *options) error {
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
 		return err
 	}
-	m, h, err := prepare(ctx, ising, o, src)
+	m, h, err := prepare(ctx, ising, o)
 	if err != nil {
 		return err
 	}
-	x, z, err := sample(ctx, m, ising, o, src)
+	// Sources of their own: samples depend neither on whether the model was
+	// trained or read nor on where training was stopped.
+	x, z, err := sample(ctx, m, ising, o, rand.NewPCG(o.seed, 4))
 	if err != nil {
 		return err
 	}
-
-	// The four variables of the last tile listen to all of the lattice.
-	layers := h.Layers()
-	top := layers[len(layers)-1].Tiles()[0]
-	response, _, err := m.Response(ctx, x, top)
-	if err != nil {
+	if err := respond(ctx, m, h, x, o); err != nil {
 		return err
 	}
-	if err := responseFigure(response, top, o); err != nil {
-		return err
-	}
-	latent, err := information(ctx, "latent", z, src)
+	src := rand.NewPCG(o.seed, 5)
+	latent, err := inform(ctx, "latent", z, src)
 	if err != nil {
 		return err
 	}
@@ -135,24 +141,24 @@ func run(ctx context.Context, o *options) error {
 	if err := m.RandomImages(x, src); err != nil {
 		return err
 	}
-	physical, err := information(ctx, "physical", x, src)
+	physical, err := inform(ctx, "physical", x, src)
 	if err != nil {
 		return err
 	}
-	a, b := meanOfPairs(latent), meanOfPairs(physical)
-	fmt.Printf("mean mutual information of pairs: latent %.5f, physical %.5f nats, ratio %.1f\n", a, b, b/a)
-	return informationFigure(latent, physical, o)
+	fmt.Printf("ratio %.0f, with the baselines taken off %.0f\n", physical.mean/latent.mean, (physical.mean-physical.baseline)/(latent.mean-latent.baseline))
+	latent.printLevels(h)
+	return informationFigure(latent.m, physical.m, o)
 }
 
 // prepare reads the model, or trains and saves one. Its bijector is h, or
 // begins with it.
-func prepare(ctx context.Context, ising *target.Ising, o *options, src rand.Source) (m *flow.Model, h *flow.Hierarchy, err error) {
+func prepare(ctx context.Context, ising *target.Ising, o *options) (m *flow.Model, h *flow.Hierarchy, err error) {
 	if o.model != "" {
 		err = checkpoint.Read(o.model, func(r io.Reader) error { m, err = flow.Load(r); return err })
 	}
 	switch {
 	case o.model == "" || errors.Is(err, fs.ErrNotExist):
-		m, err = train(ctx, ising, o, src)
+		m, err = train(ctx, ising, o)
 	case err == nil && m.Dim() != ising.Dim():
 		err = fmt.Errorf("%s: a model of %d sites, want %d×%d", o.model, m.Dim(), o.L, o.L)
 	}
@@ -173,7 +179,8 @@ func prepare(ctx context.Context, ising *target.Ising, o *options, src rand.Sour
 
 // train trains the paper's network, symmetrised, from where a run that was
 // stopped left it.
-func train(ctx context.Context, ising *target.Ising, o *options, src rand.Source) (*flow.Model, error) {
+func train(ctx context.Context, ising *target.Ising, o *options) (*flow.Model, error) {
+	src := rand.NewPCG(o.seed, 2018)
 	block := func() (bijector.Bijector, error) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Src: src})
 	}
@@ -201,19 +208,19 @@ func train(ctx context.Context, ising *target.Ising, o *options, src rand.Source
 		if o.checkpoint == "" || r.Step%100 != 0 {
 			return nil
 		}
-		return checkpoint.Write(o.checkpoint, 3, tr.Save)
+		return checkpoint.Write(o.checkpoint, 3, o.keep(tr))
 	})})
 	if err != nil {
 		return nil, err
 	}
 	if o.resume {
-		if err := checkpoint.Read(o.checkpoint, tr.Restore); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := checkpoint.Read(o.checkpoint, o.takeUp(tr)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	}
 	err = tr.Run(ctx, max(0, o.steps-tr.Result().Steps))
 	if o.checkpoint != "" && (err == nil || errors.Is(err, context.Canceled)) {
-		err = errors.Join(err, checkpoint.Write(o.checkpoint, 3, tr.Save))
+		err = errors.Join(err, checkpoint.Write(o.checkpoint, 3, o.keep(tr)))
 	}
 	if err != nil {
 		return nil, err
@@ -230,57 +237,31 @@ type recorder func(r *flow.Report) error
 
 func (f recorder) Record(r *flow.Report) error { return f(r) }
 
-// sample draws configurations x of the target and latent variables z of the
-// posterior, of the images ηx that go with them, which take the place of x.
-func sample(ctx context.Context, m *flow.Model, ising *target.Ising, o *options, src rand.Source) (x, z *mat.Dense, err error) {
-	n := m.Dim()
-	start := mat.NewDense(o.chains, n, nil)
-	target.NewNormal(n).Rand(start.RawMatrix().Data, rand.New(src))
-	s, err := hmc.New(target.NewEvaluator(flow.Latent(m, ising)), start, &hmc.Settings{StepSize: 0.2, Src: src})
-	if err != nil {
-		return nil, nil, err
-	}
-	x, z = mat.NewDense(o.samples, n, nil), mat.NewDense(o.samples, n, nil)
-	rounds := o.samples / o.chains
-	for k := range rounds {
-		sweeps := o.between
-		if k == 0 {
-			sweeps = o.burn
+// training is what runs that go on where another one was stopped have in
+// common with it.
+func (o *options) training() string { return fmt.Sprintf("-L %d -T %g -seed %d", o.L, o.T, o.seed) }
+
+// keep writes the state of training after a line that says of what.
+func (o *options) keep(tr *flow.Trainer) func(io.Writer) error {
+	return func(w io.Writer) error {
+		if _, err := fmt.Fprintln(w, o.training()); err != nil {
+			return err
 		}
-		if err := s.Run(ctx, sweeps, nil); err != nil {
-			return nil, nil, err
-		}
-		fmt.Printf("sampling %d/%d: acceptance %.2f\n", k+1, rounds, s.AcceptRate())
-		rows := x.Slice(k*o.chains, (k+1)*o.chains, 0, n).(*mat.Dense)
-		if err := m.Decode(rows, nil, s.X()); err != nil {
-			return nil, nil, err
-		}
+		return tr.Save(w)
 	}
-	// The chains sample x = g(z) with the identity for η; the posterior draws
-	// it with its weight, and z anew.
-	if err := m.Posterior(z, nil, x, src); err != nil {
-		return nil, nil, err
-	}
-	return x, z, m.Decode(x, nil, z)
 }
 
-func information(ctx context.Context, name string, x *mat.Dense, src rand.Source) (*mat.SymDense, error) {
-	last := time.Now()
-	return mi.Matrix(ctx, x, &mi.Settings{Src: src, Progress: func(done, total int) {
-		if time.Since(last) > 5*time.Second || done == total {
-			last = time.Now()
-			fmt.Printf("mutual information, %s: %d of %d pairs\n", name, done, total)
+// takeUp reads what keep wrote.
+func (o *options) takeUp(tr *flow.Trainer) func(io.Reader) error {
+	return func(r io.Reader) error {
+		b := bufio.NewReader(r)
+		line, err := b.ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, "-L ") {
+			return errors.New("not a checkpoint of this program")
 		}
-	}})
-}
-
-// meanOfPairs is the mean of the entries off the diagonal.
-func meanOfPairs(m mat.Symmetric) float64 {
-	var pairs []float64
-	for i := range m.SymmetricDim() {
-		for j := range i {
-			pairs = append(pairs, m.At(i, j))
+		if was := strings.TrimSpace(line); was != o.training() {
+			return fmt.Errorf("training with %s, now %s", was, o.training())
 		}
+		return tr.Restore(b)
 	}
-	return stat.Mean(pairs, nil)
 }

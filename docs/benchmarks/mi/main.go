@@ -1,0 +1,185 @@
+// Command mi compares the mutual information of package mi, values and speed,
+// with mutual_info_regression of scikit-learn on the same samples, on one core
+// each. It prints what docs/paper.md states, and needs a Python with
+// scikit-learn, python3 or $PYTHON.
+//
+//	go run ./docs/benchmarks/mi
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"time"
+
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/neuralrg/neuralrg/mi"
+)
+
+//go:embed peer.py
+var peer string
+
+// problem is a quantity y, (n, 1), and the columns of x, (n, p), whose mutual
+// information with it is sought one by one.
+type problem struct{ x, y *mat.Dense }
+
+// answer is the estimate for every column and the time for all.
+type answer struct {
+	values  []float64
+	seconds float64
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "mi:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	runtime.GOMAXPROCS(1)
+	const seeds, pairs = 48, 256
+	rows := []struct {
+		n   int
+		rho float64
+	}{{2000, 0}, {2000, 0.6}, {2000, 0.9}, {500, 0.9999}}
+	rnd := rand.New(rand.NewPCG(1, 2004))
+	var problems []problem
+	for _, r := range rows {
+		for range seeds {
+			problems = append(problems, normals(r.n, 1, r.rho, rnd))
+		}
+	}
+	for range pairs {
+		problems = append(problems, normals(2000, 1, 0.1, rnd))
+	}
+
+	peers, version, err := peerAnswers(problems)
+	if err != nil {
+		return err
+	}
+	var ours []answer
+	for _, p := range problems {
+		a, err := estimates(p)
+		if err != nil {
+			return err
+		}
+		ours = append(ours, a)
+	}
+
+	fmt.Printf("normal variables, mean and spread over %d draws\n\n", seeds)
+	fmt.Printf("| n, ρ | exact | mi, KSG 1 | scikit-learn %s |\n|---|---|---|---|\n", version)
+	for k, r := range rows {
+		var a, b []float64
+		for i := k * seeds; i < (k+1)*seeds; i++ {
+			a, b = append(a, ours[i].values[0]), append(b, peers[i].values[0])
+		}
+		meanA, stdA := stat.MeanStdDev(a, nil)
+		meanB, stdB := stat.MeanStdDev(b, nil)
+		fmt.Printf("| %d, %g | %.4f | %.4f, %.4f | %.4f, %.4f |\n", r.n, r.rho, -0.5*math.Log1p(-r.rho*r.rho), meanA, stdA, meanB, stdB)
+	}
+	worst := 0.0
+	for k, p := range peers {
+		for j, v := range p.values {
+			worst = max(worst, math.Abs(v-max(0, ours[k].values[j]))) // scikit-learn clips
+		}
+	}
+	fmt.Printf("\nlargest difference %.1g nats, negative estimates clipped\n", worst)
+	// Medians: other programs take their time out of some of the pairs.
+	a, b := medianTime(ours[len(ours)-pairs:]), medianTime(peers[len(peers)-pairs:])
+	fmt.Printf("2000 samples, per pair, median of %d: mi %.2f ms, scikit-learn %.2f ms, %.1f times as long\n", pairs, 1e3*a, 1e3*b, b/a)
+	return nil
+}
+
+func medianTime(answers []answer) float64 {
+	var times []float64
+	for _, a := range answers {
+		times = append(times, a.seconds)
+	}
+	slices.Sort(times)
+	return times[len(times)/2]
+}
+
+// normals draws normal variables of which every column of x has correlation
+// rho with y.
+func normals(n, p int, rho float64, rnd *rand.Rand) problem {
+	x, y := mat.NewDense(n, p, nil), mat.NewDense(n, 1, nil)
+	for i := range n {
+		v := rnd.NormFloat64()
+		y.Set(i, 0, v)
+		for j := range p {
+			x.Set(i, j, rho*v+math.Sqrt(1-rho*rho)*rnd.NormFloat64())
+		}
+	}
+	return problem{x, y}
+}
+
+// estimates are those of package mi.
+func estimates(p problem) (answer, error) {
+	n, cols := p.x.Dims()
+	a := answer{values: make([]float64, cols)}
+	src := rand.NewPCG(1, 1)
+	start := time.Now()
+	for j := range cols {
+		v, err := mi.Estimate(p.x.Slice(0, n, j, j+1).(*mat.Dense), p.y, &mi.Settings{Src: src})
+		if err != nil {
+			return a, err
+		}
+		a.values[j] = v
+	}
+	a.seconds = time.Since(start).Seconds()
+	return a, nil
+}
+
+// peerAnswers asks Python: little-endian numbers go in and out, n, p, x and y
+// of every problem, and the values and the time of every answer.
+func peerAnswers(problems []problem) (answers []answer, version string, err error) {
+	python := os.Getenv("PYTHON")
+	if python == "" {
+		python = "python3"
+	}
+	var in bytes.Buffer
+	for _, p := range problems {
+		n, cols := p.x.Dims()
+		for _, v := range []any{[]int64{int64(n), int64(cols)}, p.x.RawMatrix().Data, p.y.RawMatrix().Data} {
+			if err := binary.Write(&in, binary.LittleEndian, v); err != nil {
+				return nil, "", err
+			}
+		}
+	}
+	cmd := exec.Command(python, "-c", peer)
+	cmd.Env = append(os.Environ(), "OMP_NUM_THREADS=1")
+	cmd.Stdin, cmd.Stderr = &in, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", python, err)
+	}
+	name, rest, ok := bytes.Cut(out, []byte("\n"))
+	if !ok {
+		return nil, "", errors.New("no answer from " + python)
+	}
+	r := bytes.NewReader(rest)
+	for _, p := range problems {
+		_, cols := p.x.Dims()
+		a := answer{values: make([]float64, cols)}
+		if err := errors.Join(binary.Read(r, binary.LittleEndian, a.values), binary.Read(r, binary.LittleEndian, &a.seconds)); err != nil {
+			return nil, "", fmt.Errorf("answer of %s: %w", python, err)
+		}
+		answers = append(answers, a)
+	}
+	if _, err := r.ReadByte(); err != io.EOF {
+		return nil, "", errors.New("more answers than questions")
+	}
+	return answers, string(name), nil
+}

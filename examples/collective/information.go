@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/neuralrg/neuralrg/flow"
+	"github.com/neuralrg/neuralrg/mi"
+)
+
+// information is the mutual information of all pairs, in nats.
+type information struct {
+	m            *mat.SymDense
+	mean, stdErr float64
+	baseline     float64 // mean if every column is permuted at random
+	spread       float64 // of single pairs then
+}
+
+// inform estimates the mutual information of all pairs of columns and tells
+// their mean, its error from groups of chains, and what the estimator makes of
+// columns that share nothing.
+func inform(ctx context.Context, name string, x *mat.Dense, src rand.Source) (*information, error) {
+	settings := func(what string) *mi.Settings {
+		last := time.Now()
+		return &mi.Settings{Src: src, Progress: func(done, total int) {
+			if time.Since(last) > 5*time.Second {
+				last = time.Now()
+				fmt.Printf("mutual information, %s%s: %d of %d pairs\n", name, what, done, total)
+			}
+		}}
+	}
+	var i information
+	var err error
+	if i.m, err = mi.Matrix(ctx, x, settings("")); err != nil {
+		return nil, err
+	}
+	i.mean = mi.MeanOfPairs(i.m)
+	if i.stdErr, err = mi.MeanOfPairsStdErr(ctx, x, groups, settings(", groups of chains")); err != nil {
+		return nil, err
+	}
+	shuffled := mat.DenseCopyOf(x)
+	rows, cols := x.Dims()
+	rnd := rand.New(src)
+	for j := range cols {
+		for r, p := range rnd.Perm(rows) {
+			shuffled.Set(r, j, x.At(p, j))
+		}
+	}
+	base, err := mi.Matrix(ctx, shuffled, settings(", shuffled"))
+	if err != nil {
+		return nil, err
+	}
+	// Here pairs share nothing but a column, which leaves them uncorrelated.
+	pairs := offDiagonal(base)
+	i.baseline, i.spread = stat.MeanStdDev(pairs, nil)
+	fmt.Printf("mean mutual information of pairs of %s variables: %.5f ± %.5f nats; shuffled %.5f ± %.5f, a single pair ± %.4f\n",
+		name, i.mean, i.stdErr, i.baseline, i.spread/math.Sqrt(float64(len(pairs))), i.spread)
+	return &i, nil
+}
+
+func offDiagonal(m mat.Symmetric) []float64 {
+	var pairs []float64
+	for i := range m.SymmetricDim() {
+		for j := range i {
+			pairs = append(pairs, m.At(i, j))
+		}
+	}
+	return pairs
+}
+
+// printLevels tells the mean over all pairs of latent variables of two levels,
+// with the error that it has by the errors of single pairs.
+func (i *information) printLevels(h *flow.Hierarchy) {
+	fmt.Println("mean mutual information of pairs of latent variables by level, 0 the finest, nats:")
+	for a := range h.Levels() {
+		fmt.Printf("%d:", a)
+		for b := range a + 1 {
+			var some []float64
+			for _, u := range h.Latents(a) {
+				for _, v := range h.Latents(b) {
+					if u != v {
+						some = append(some, i.m.At(u, v))
+					}
+				}
+			}
+			if len(some) > 0 { // the top has one alone
+				distinct := len(some)
+				if a == b {
+					distinct /= 2
+				}
+				fmt.Printf("  %.4f ± %.4f", stat.Mean(some, nil), i.spread/math.Sqrt(float64(distinct)))
+			}
+		}
+		fmt.Println()
+	}
+}
