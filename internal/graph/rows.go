@@ -71,9 +71,9 @@ func scaleRows[T kernel.Float](dx, d []T, grad []float64, dim int) {
 	}
 }
 
-func room(s []float64, n int) []float64 {
+func room[T kernel.Float](s []T, n int) []T {
 	if s == nil {
-		return make([]float64, n)
+		return make([]T, n)
 	}
 	return s
 }

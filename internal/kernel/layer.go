@@ -10,8 +10,9 @@ import "sync"
 // use.
 type Layer[T Float] struct {
 	tr    Transform[T]
-	n     int   // values per row
-	index []int // site of position j of tile k: index[k*dim+j]
+	jac   Jacobian[T] // tr, or nil if it does not pay
+	n     int         // values per row
+	index []int       // site of position j of tile k: index[k*dim+j]
 	tiles int
 
 	scratch sync.Pool // *scratch[T], one per goroutine at work
@@ -22,16 +23,21 @@ type Layer[T Float] struct {
 // sites below n; no site is named twice.
 func NewLayer[T Float](tr Transform[T], n int, tiles [][]int) *Layer[T] {
 	l := &Layer[T]{tr: tr, n: n, tiles: len(tiles)}
+	if j, ok := tr.(Jacobian[T]); ok && j.HasJacobian() {
+		l.jac = j
+	}
 	for _, t := range tiles {
 		l.index = append(l.index, t...)
 	}
 	l.scratch.New = func() any {
 		dim := tr.Dim() * Lanes
 		run, grad := tr.Scratch()
-		return &scratch[T]{
-			x: make([]T, dim), dx: make([]T, dim), logDet: make([]T, Lanes),
+		s := &scratch[T]{
+			x: make([]T, dim), dx: make([]T, dim), logDet: make([]T, Lanes), ones: make([]T, Lanes),
 			rest: make([]T, max(run, grad)),
 		}
+		fill(s.ones, 1)
+		return s
 	}
 	l.calls.New = func() any { return &call[T]{l: l} }
 	return l
@@ -39,9 +45,9 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int) *Layer[T] {
 
 // scratch is what one goroutine works in.
 type scratch[T Float] struct {
-	x, dx, logDet, rest []T
-	tile, row           [Lanes]int // what each lane holds
-	len                 int        // lanes in use
+	x, dx, logDet, ones, rest []T
+	tile, row                 [Lanes]int // what each lane holds
+	len                       int        // lanes in use
 }
 
 // StateLen is the length of the state of a batch.
@@ -50,7 +56,20 @@ func (l *Layer[T]) StateLen(rows int) int { return rows * (l.n + 1) }
 // Params is the number of parameters.
 func (l *Layer[T]) Params() int { return l.tr.Params() }
 
-// call is one call of Run or Grad: its arguments and what its chunks leave.
+// Jacobians is the number of values that RunJacobian leaves for a batch, 0 if
+// Grad is the better way.
+func (l *Layer[T]) Jacobians(rows int) int { return l.units(rows) * l.jacobian() }
+
+// jacobian is the number of values that RunJacobian leaves for a tile.
+func (l *Layer[T]) jacobian() int {
+	if l.jac == nil {
+		return 0
+	}
+	dim := l.tr.Dim()
+	return (dim + 1) * dim * Lanes
+}
+
+// call is one call of Run or Grad, or of their forms with a Jacobian: its arguments and what its chunks leave.
 type call[T Float] struct {
 	l       *Layer[T]
 	rows    int
@@ -58,6 +77,7 @@ type call[T Float] struct {
 	w, in   []T
 	out     []T // of Run
 	din     []T // of Grad; nil in Run
+	jac     []T // or nil
 	dw      []T
 	dout    []T
 	partial []T // of each tile and row: log-determinants; of each chunk: dw
@@ -72,19 +92,28 @@ func (c *call[T]) end() {
 func (c *call[T]) do(chunk, from, to int) {
 	s := c.l.scratch.Get().(*scratch[T])
 	defer c.l.scratch.Put(s)
-	if c.din == nil {
+	switch {
+	case c.din == nil:
 		c.run(s, from, to)
-	} else {
+	case c.jac != nil:
+		c.pullBack(s, from, to)
+	default:
 		c.grad(s, chunk, from, to)
 	}
 }
 
 // Run sets out to the image of the state in.
 func (l *Layer[T]) Run(out, in, w []T, rows int, inverse bool) {
+	l.RunJacobian(out, nil, in, w, rows, inverse)
+}
+
+// RunJacobian is Run and, unless jac is nil, leaves in jac what GradJacobian
+// needs.
+func (l *Layer[T]) RunJacobian(out, jac, in, w []T, rows int, inverse bool) {
 	copy(out, in)
 	c := l.calls.Get().(*call[T])
 	defer c.end()
-	c.rows, c.inverse, c.w, c.in, c.out = rows, inverse, w, in, out
+	c.rows, c.inverse, c.w, c.in, c.out, c.jac = rows, inverse, w, in, out, jac
 	logDets := grow(&c.partial, l.tiles*rows)
 	inChunks(l.units(rows), c)
 	sum := out[rows*l.n:]
@@ -101,7 +130,11 @@ func (c *call[T]) run(s *scratch[T], from, to int) {
 		l.seat(s, u, c.rows)
 		l.gather(s.x, c.in, s)
 		clear(s.logDet)
-		l.tr.Run(s.x, s.logDet, c.w, c.inverse, s.rest)
+		if c.jac == nil {
+			l.tr.Run(s.x, s.logDet, c.w, c.inverse, s.rest)
+		} else {
+			l.jac.RunJacobian(s.x, s.logDet, c.tileJacobian(u), c.w, c.inverse, s.rest)
+		}
 		l.scatter(c.out, s.x, s)
 		for k := range s.len {
 			c.partial[s.tile[k]*c.rows+s.row[k]] = s.logDet[k]
@@ -138,17 +171,48 @@ func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
 	if c.dw != nil {
 		part = c.partial[chunk*len(c.dw) : (chunk+1)*len(c.dw)]
 	}
-	dLogDet := c.dout[c.rows*l.n:]
 	for u := from; u < to; u++ {
 		l.seat(s, u, c.rows)
 		l.gather(s.x, c.in, s)
 		l.gather(s.dx, c.dout, s)
-		clear(s.logDet)
-		for k := range s.len {
-			s.logDet[k] = dLogDet[s.row[k]]
-		}
+		c.gatherLogDet(s)
 		l.tr.Grad(part, s.dx, s.x, s.logDet, c.w, c.inverse, s.rest)
 		l.scatter(c.din, s.dx, s)
+	}
+}
+
+// GradJacobian sets din to the gradient with respect to the state in of
+// RunJacobian, which left jac, given dout, the one with respect to its image.
+func (l *Layer[T]) GradJacobian(din, jac, dout []T, rows int) {
+	copy(din, dout)
+	c := l.calls.Get().(*call[T])
+	defer c.end()
+	c.rows, c.din, c.jac, c.dout = rows, din, jac, dout
+	inChunks(l.units(rows), c)
+}
+
+func (c *call[T]) pullBack(s *scratch[T], from, to int) {
+	l := c.l
+	for u := from; u < to; u++ {
+		l.seat(s, u, c.rows)
+		l.gather(s.x, c.dout, s)
+		c.gatherLogDet(s)
+		pullBack(s.dx, c.tileJacobian(u), s.x, s.logDet, s.ones, l.tr.Dim())
+		l.scatter(c.din, s.dx, s)
+	}
+}
+
+// tileJacobian is what RunJacobian leaves for unit u.
+func (c *call[T]) tileJacobian(u int) []T {
+	n := c.l.jacobian()
+	return c.jac[u*n : (u+1)*n]
+}
+
+// gatherLogDet reads the gradients of the log-determinants of a tile.
+func (c *call[T]) gatherLogDet(s *scratch[T]) {
+	clear(s.logDet)
+	for k := range s.len {
+		s.logDet[k] = c.dout[c.rows*c.l.n+s.row[k]]
 	}
 }
 
