@@ -114,6 +114,11 @@ func (m *Model) generate(z *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return m.push(z, logp)
+}
+
+// push is generate, given ln p(z).
+func (m *Model) push(z, logp *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
 	x, logDet, err := m.chain.Forward(z)
 	if err != nil {
 		return nil, nil, err

@@ -23,6 +23,8 @@ type machine struct {
 	in    []any // data of the bound inputs
 	out   []*result
 	steps []step
+
+	convert *converter
 }
 
 // result is where an output of the graph is caught.
@@ -49,7 +51,7 @@ func newMachine(rows int, g *gorgonia.ExprGraph, roots gorgonia.Nodes) (*machine
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{rows: rows}
+	m := &machine{rows: rows, convert: newConverter()}
 	at := make(map[*gorgonia.Node]int, len(sorted))
 	for i := len(sorted) - 1; i >= 0; i-- {
 		n := sorted[i]
@@ -107,7 +109,7 @@ func (m *machine) run(in, out [][]float64) (err error) {
 	defer m.mu.Unlock()
 	defer recovered(&err)
 	for i, x := range in {
-		convert(m.in[i], x)
+		m.convert.run(m.in[i], x)
 	}
 	for i, r := range m.out {
 		r.dst = out[i]

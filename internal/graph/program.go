@@ -120,11 +120,11 @@ func (p *Program) compile(rows, attempt int) (m *machine, err error) {
 	}
 	var results []*result
 	for _, n := range out {
-		r := &result{size: max(1, n.Shape().TotalSize())}
+		r, conv := &result{size: max(1, n.Shape().TotalSize())}, newConverter()
 		results = append(results, r)
 		c, err := Apply(Spec{Name: "result", Run: func(_ any, in []any) error {
 			if r.dst != nil {
-				convert(r.dst, in[0])
+				conv.run(r.dst, in[0])
 			}
 			return nil
 		}}, n)

@@ -78,9 +78,24 @@ func (g *gang) work() {
 	}
 }
 
+// inPass is inChunks for a job that only moves and adds the given number of
+// values: one goroutine is done with few of them before another one wakes.
+// Its chunks have no numbers.
+func inPass(units, values int, j job) {
+	const few = 1 << 14
+	if values < few {
+		j.do(0, 0, units)
+		return
+	}
+	inChunks(units, j)
+}
+
 // Rows calls f for every chunk of a batch of rows with the range it covers,
 // on as many goroutines as there are processors.
 func Rows(rows int, f func(from, to int)) { inChunks(rows, rowsJob(f)) }
+
+// Pass is Rows for an f that only moves and adds the given number of values.
+func Pass(rows, values int, f func(from, to int)) { inPass(rows, values, rowsJob(f)) }
 
 type rowsJob func(from, to int)
 
