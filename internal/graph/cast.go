@@ -12,7 +12,7 @@ func Cast(x *gorgonia.Node, dt tensor.Dtype) (*gorgonia.Node, error) {
 	c := newConverter()
 	return Apply(Spec{
 		Name: castName, Shape: x.Shape(), Dtype: dt,
-		Run: func(out any, in []any) error { c.run(out, in[0]); return nil },
+		Run: func(out any, in []any) error { c.run(valuesOf(out), valuesOf(in[0])); return nil },
 		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			d, err := Cast(grad, in[0].Dtype())
 			return gorgonia.Nodes{d}, err
@@ -33,9 +33,26 @@ func uncast(n *gorgonia.Node) *gorgonia.Node {
 	return n
 }
 
+// values is a slice in one of two precisions: as an interface it would have to
+// be allocated.
+type values struct {
+	f64 []float64
+	f32 []float32
+}
+
+func valuesOf(x any) values {
+	switch x := x.(type) {
+	case []float64:
+		return values{f64: x}
+	case []float32:
+		return values{f32: x}
+	}
+	return values{}
+}
+
 // converter copies between slices of any two precisions.
 type converter struct {
-	dst, src any
+	dst, src values
 	part     func(from, to int) // convert: making it anew would allocate
 }
 
@@ -45,35 +62,23 @@ func newConverter() *converter {
 	return c
 }
 
-func (c *converter) run(dst, src any) {
+func (c *converter) run(dst, src values) {
 	c.dst, c.src = dst, src
-	n := 0
-	switch d := dst.(type) {
-	case []float64:
-		n = len(d)
-	case []float32:
-		n = len(d)
-	}
+	n := len(dst.f64) + len(dst.f32)
 	kernel.Pass(n, n, c.part)
-	c.dst, c.src = nil, nil
+	c.dst, c.src = values{}, values{}
 }
 
 func (c *converter) convert(from, to int) {
-	switch d := c.dst.(type) {
-	case []float64:
-		switch s := c.src.(type) {
-		case []float64:
-			copy(d[from:to], s[from:to])
-		case []float32:
-			convert(d[from:to], s[from:to])
-		}
-	case []float32:
-		switch s := c.src.(type) {
-		case []float32:
-			copy(d[from:to], s[from:to])
-		case []float64:
-			convert(d[from:to], s[from:to])
-		}
+	switch d, s := c.dst, c.src; {
+	case d.f64 != nil && s.f64 != nil:
+		copy(d.f64[from:to], s.f64[from:to])
+	case d.f64 != nil:
+		convert(d.f64[from:to], s.f32[from:to])
+	case s.f32 != nil:
+		copy(d.f32[from:to], s.f32[from:to])
+	default:
+		convert(d.f32[from:to], s.f64[from:to])
 	}
 }
 

@@ -130,7 +130,7 @@ func (o *op) Do(in ...gorgonia.Value) (v gorgonia.Value, err error) {
 			if s := (source{x, d.Uintptr()}); s != o.from[i] {
 				o.args[i], o.from[i] = flat(x), s
 			}
-		} else {
+		} else if !refill(o.args[i], x) {
 			o.args[i], o.from[i] = flat(x), source{}
 		}
 	}
@@ -191,6 +191,24 @@ func flat(v gorgonia.Value) any {
 		}
 	}
 	return v.Data()
+}
+
+// refill puts a scalar into the slice of one element that the last one was in,
+// if there is one.
+func refill(arg any, v gorgonia.Value) bool {
+	switch v := v.(type) {
+	case *gorgonia.F64:
+		if s, ok := arg.([]float64); ok && len(s) == 1 {
+			s[0] = float64(*v)
+			return true
+		}
+	case *gorgonia.F32:
+		if s, ok := arg.([]float32); ok && len(s) == 1 {
+			s[0] = float32(*v)
+			return true
+		}
+	}
+	return false
 }
 
 func newScalar(dt tensor.Dtype) (gorgonia.Value, any) {

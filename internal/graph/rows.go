@@ -38,11 +38,11 @@ func PerRow(name string, x *gorgonia.Node, dim int, newFunc func() RowsFunc) (*g
 			}
 			// A copy even in float64: f is given away, and must not be able
 			// to change the machine's values.
-			argument.run(x64, in[0])
+			argument.run(values{f64: x64}, valuesOf(in[0]))
 			if err := f(val, grad, x64); err != nil {
 				return err
 			}
-			result.run(out, val)
+			result.run(valuesOf(out), values{f64: val})
 			return nil
 		},
 		Diff: func(in gorgonia.Nodes, out, dOut *gorgonia.Node) (gorgonia.Nodes, error) {

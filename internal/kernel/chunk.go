@@ -70,7 +70,8 @@ var gangs = sync.Pool{New: func() any {
 func (g *gang) work() {
 	defer func() {
 		if p := recover(); p != nil {
-			g.fault.CompareAndSwap(nil, &p)
+			fault := p // the only thing here that is allocated, and only after a panic
+			g.fault.CompareAndSwap(nil, &fault)
 		}
 	}()
 	for c := int(g.next.Add(1)) - 1; c < g.chunks; c = int(g.next.Add(1)) - 1 {
