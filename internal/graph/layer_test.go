@@ -156,3 +156,47 @@ func TestLayerJacobian(t *testing.T) {
 		}
 	}
 }
+
+// A chain of layers works in a few buffers, however long it is, and its gradient
+// in a few more beside the states that it needs again.
+func TestBuffersAreShared(t *testing.T) {
+	c := newLayerCosts()
+	const rows, layers = 5, 20
+	for _, grad := range []bool{false, true} {
+		p := NewProgram(tensor.Float64, []int{6, c.params}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			w, err := Part(in[1], 0, tensor.Shape{c.params})
+			if err != nil {
+				return nil, err
+			}
+			s, err := State(in[0])
+			for k := 0; k < layers && err == nil; k++ {
+				s, err = c.layer.Apply(s, w, k%2 == 1)
+			}
+			if err != nil {
+				return nil, err
+			}
+			cost, err := Total(1, s)
+			if err != nil || !grad {
+				return []*gorgonia.Node{cost}, err
+			}
+			d, err := Grad(cost, in...)
+			return append([]*gorgonia.Node{cost}, d...), err
+		})
+		out := [][]float64{make([]float64, 1)}
+		if grad {
+			out = append(out, make([]float64, rows*6), make([]float64, rows*c.params))
+		}
+		if err := p.Run(rows, [][]float64{make([]float64, rows*6), make([]float64, rows*c.params)}, out); err != nil {
+			t.Fatal(err)
+		}
+		states := map[*float64]bool{}
+		for _, s := range p.compiled[0].steps {
+			if o, ok := s.op.(*op); ok && o.spec.Shape.TotalSize() == rows*7 {
+				states[&o.data.([]float64)[0]] = true
+			}
+		}
+		if want := map[bool]int{false: 2, true: layers + 4}[grad]; len(states) > want {
+			t.Errorf("gradient %v: %d layers work in %d states, want %d", grad, layers, len(states), want)
+		}
+	}
+}

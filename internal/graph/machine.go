@@ -84,6 +84,7 @@ func newMachine(rows int, g *gorgonia.ExprGraph, roots gorgonia.Nodes) (*machine
 			o.spec.Unused()
 		}
 	}
+	m.shareBuffers()
 	return m, nil
 }
 
