@@ -41,3 +41,16 @@ func ExampleBestRecipe() {
 	fmt.Println(model.Dim(), "sites,", len(model.Params()), "blocks, path gradients:", settings.PathGradient)
 	// Output: 64 sites, 12 blocks, path gradients: true
 }
+
+// Hot at first, the target itself after half of the steps.
+func ExampleRamp() {
+	cool := flow.Ramp(0.5, 1000)
+	for _, step := range []int{1, 500, 1000, 2000} {
+		fmt.Printf("step %d: β = %.2f\n", step, cool(step))
+	}
+	// Output:
+	// step 1: β = 0.50
+	// step 500: β = 0.75
+	// step 1000: β = 1.00
+	// step 2000: β = 1.00
+}

@@ -57,7 +57,7 @@ func (l *latent) LogProb(z *gorgonia.Node) (*gorgonia.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, logq, err := l.m.generate(z)
+	x, logq, err := l.m.push(z, logp)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
@@ -27,6 +28,8 @@ type Model struct {
 
 	sample, density, encode, decode *graph.Program
 	infer, gradient                 *graph.Program // in float64
+
+	latents sync.Pool // *[]float64, those of a call of Sample
 }
 
 // New returns the model of x = b.Forward(z), z drawn from p, in float64. It
@@ -116,6 +119,11 @@ func (m *Model) generate(z *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return m.push(z, logp)
+}
+
+// push is generate, given ln p(z).
+func (m *Model) push(z, logp *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
 	x, logDet, err := m.chain.Forward(z)
 	if err != nil {
 		return nil, nil, err
@@ -175,14 +183,20 @@ func (m *Model) Sample(x *mat.Dense, logq []float64, src rand.Source) error {
 		return fmt.Errorf("flow: Sample: %w: nil source", ErrSettings)
 	}
 	rnd := rand.New(src)
-	z := make([]float64, rows*m.Dim())
-	m.draw(z, rnd)
+	z, ok := m.latents.Get().(*[]float64)
+	if !ok || cap(*z) < rows*m.Dim() {
+		buf := make([]float64, rows*m.Dim())
+		z = &buf
+	}
+	defer m.latents.Put(z)
+	*z = (*z)[:rows*m.Dim()]
+	m.draw(*z, rnd)
 	out := graph.Contiguous(x)
-	if err := m.sample.Run(rows, [][]float64{z}, [][]float64{out, logq}); err != nil {
+	if err := m.sample.Run(rows, [][]float64{*z}, [][]float64{out, logq}); err != nil {
 		return fmt.Errorf("flow: Sample: %w", err)
 	}
 	graph.Restore(x, out)
-	m.randomImages(x, rnd)
+	m.randomImages(x, (*z)[:m.Dim()], rnd)
 	return nil
 }
 
@@ -198,18 +212,17 @@ func (m *Model) RandomImages(x *mat.Dense, src rand.Source) error {
 	if src == nil {
 		return fmt.Errorf("flow: RandomImages: %w: nil source", ErrSettings)
 	}
-	m.randomImages(x, rand.New(src))
+	m.randomImages(x, make([]float64, m.Dim()), rand.New(src))
 	return nil
 }
 
 // randomImages makes q_sym, the density of ηg(z) with a random η of the group,
-// of the density of g(z).
-func (m *Model) randomImages(x *mat.Dense, rnd *rand.Rand) {
+// of the density of g(z). copied is room for a row.
+func (m *Model) randomImages(x *mat.Dense, copied []float64, rnd *rand.Rand) {
 	if m.group == nil {
 		return
 	}
-	rows, n := x.Dims()
-	copied := make([]float64, n)
+	rows, _ := x.Dims()
 	for r := range rows {
 		y := x.RawRowView(r)
 		copy(copied, y)

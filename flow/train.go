@@ -122,6 +122,7 @@ type Trainer struct {
 	scales   []*mat.VecDense // of couplings, where they are bounded
 	window   []moments       // of the last steps, a ring
 	z        []float64
+	in       [][]float64 // z
 	logq     []float64
 	logpi    []float64
 	grads    [][]float64
@@ -187,6 +188,7 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	}
 	tr.adam = newAdam(tr.s.LearnRate, tr.params)
 	tr.z = make([]float64, tr.s.Batch*m.Dim())
+	tr.in = [][]float64{tr.z}
 	tr.logq, tr.logpi = make([]float64, tr.s.Batch), make([]float64, tr.s.Batch)
 	tr.out = append([][]float64{tr.logq, tr.logpi}, tr.grads...)
 	if tr.s.MaxScale > 0 {
@@ -318,8 +320,10 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 			return nil, fmt.Errorf("flow: training stopped after step %d: %w", tr.step, err)
 		}
 	}
-	if norm := floats.Norm(tr.gradient, 2); tr.s.ClipNorm > 0 && norm > tr.s.ClipNorm {
-		floats.Scale(tr.s.ClipNorm/norm, tr.gradient)
+	if tr.s.ClipNorm > 0 {
+		if norm := floats.Norm(tr.gradient, 2); norm > tr.s.ClipNorm {
+			floats.Scale(tr.s.ClipNorm/norm, tr.gradient)
+		}
 	}
 	tr.adam.update(tr.params, tr.grads, factor*tr.shrink)
 	for _, s := range tr.scales {
@@ -354,7 +358,7 @@ func (tr *Trainer) gradients() (moments, error) {
 	if tr.path != nil {
 		err = tr.path.run(tr.m, tr.z, tr.s.Batch, tr.out)
 	} else {
-		err = tr.program.Run(tr.s.Batch, [][]float64{tr.z}, tr.out)
+		err = tr.program.Run(tr.s.Batch, tr.in, tr.out)
 	}
 	if err != nil {
 		return batch, err

@@ -8,7 +8,6 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
-	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
 // FreeField is the free scalar field on a periodic lattice, a Gaussian,
@@ -42,21 +41,18 @@ func (f *FreeField) Dim() int { return f.operator.size }
 
 // LogProb is minus the action.
 func (f *FreeField) LogProb(phi *gorgonia.Node) (*gorgonia.Node, error) {
-	return graph.PerRow("target: free field", phi, f.Dim(), func() graph.RowsFunc { return f.logProb })
+	return graph.PerRow("target: free field", phi, f.Dim(), func() graph.RowsFunc { return graph.InParallel(f.Dim(), f.logProb) })
 }
 
-func (f *FreeField) logProb(val, grad, phi []float64) error {
+func (f *FreeField) logProb(val, grad, phi []float64) {
 	n := f.Dim()
-	kernel.Rows(len(val), func(from, to int) {
-		for r := from; r < to; r++ {
-			var g []float64
-			if grad != nil {
-				g = grad[r*n : (r+1)*n]
-			}
-			val[r] = f.row(g, phi[r*n:(r+1)*n])
+	for r := range val {
+		var g []float64
+		if grad != nil {
+			g = grad[r*n : (r+1)*n]
 		}
-	})
-	return nil
+		val[r] = f.row(g, phi[r*n:(r+1)*n])
+	}
 }
 
 // row is ln π of one configuration and, unless grad is nil, its gradient.

@@ -95,23 +95,20 @@ func (m *Ising) Alpha() float64 { return m.alpha }
 
 // LogProb is eq. 7.
 func (m *Ising) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
-	return graph.PerRow("target: Ising", x, m.Dim(), func() graph.RowsFunc { return m.logProb })
+	return graph.PerRow("target: Ising", x, m.Dim(), func() graph.RowsFunc { return graph.InParallel(m.Dim(), m.logProb) })
 }
 
-func (m *Ising) logProb(val, grad, x []float64) error {
+func (m *Ising) logProb(val, grad, x []float64) {
 	n := m.Dim()
-	kernel.Rows(len(val), func(from, to int) {
-		w := m.work.Get().(*isingWork)
-		defer m.work.Put(w)
-		for r := from; r < to; r++ {
-			var g []float64
-			if grad != nil {
-				g = grad[r*n : (r+1)*n]
-			}
-			val[r] = m.row(g, x[r*n:(r+1)*n], w)
+	w := m.work.Get().(*isingWork)
+	defer m.work.Put(w)
+	for r := range val {
+		var g []float64
+		if grad != nil {
+			g = grad[r*n : (r+1)*n]
 		}
-	})
-	return nil
+		val[r] = m.row(g, x[r*n:(r+1)*n], w)
+	}
 }
 
 // row is ln π of one configuration and, unless grad is nil, its gradient

@@ -23,7 +23,7 @@ func (n *Normal) Dim() int { return n.dim }
 func (n *Normal) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 	norm := 0.5 * float64(n.dim) * math.Log(2*math.Pi)
 	return graph.PerRow("normal density", x, n.dim, func() graph.RowsFunc {
-		return func(val, grad, x []float64) error {
+		return graph.InParallel(n.dim, func(val, grad, x []float64) {
 			for r := range val {
 				row := x[r*n.dim : (r+1)*n.dim]
 				s := 0.0
@@ -37,8 +37,7 @@ func (n *Normal) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 					}
 				}
 			}
-			return nil
-		}
+		})
 	})
 }
 

@@ -130,15 +130,17 @@ func (s *stretch) gradient(x, a, y, grad node, sign float64) (gorgonia.Nodes, er
 	if err != nil {
 		return nil, err
 	}
+	sums := make([]float64, 3)
 	da, err := graph.Apply(graph.Spec{
 		Name: "gradient of parameter", Shape: a.Shape(),
 		Run: run(func(da []float64, in [][]float64) {
 			if !s.pileUp {
-				clear(da)
+				clear(sums)
 			}
 			for i, d := range in[0] {
-				da[i%3] += s.da * sign * d * in[1][i]
+				sums[i%3] += s.da * sign * d * in[1][i]
 			}
+			copy(da, sums)
 		}),
 	}, grad, y)
 	return gorgonia.Nodes{dx, da}, err

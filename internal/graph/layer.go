@@ -41,49 +41,88 @@ func Unstate(state *gorgonia.Node, n int) (x, logDet *gorgonia.Node, err error) 
 // Apply adds the layer to the graph: state to state, with the parameters w.
 func (l *Layer) Apply(state, w *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
 	rows := state.Shape()[0] / (l.n + 1)
+	if state.Dtype() == tensor.Float64 {
+		return newLayerOp(l.f64, rows, inverse).apply(state, w)
+	}
+	return newLayerOp(l.f32, rows, inverse).apply(state, w)
+}
+
+// layerOp is a layer at one place in a graph.
+type layerOp[T kernel.Float] struct {
+	l       *kernel.Layer[T]
+	rows    int
+	inverse bool
+
+	// What a program that differentiates wants to know: not the gradient of the
+	// state, which is that of the program's own input, not that of the
+	// parameters, as in hybrid Monte Carlo, or both.
+	dState, dW bool
+	jacobian   []T // left by the forward operation
+	grad       []T // of the parameters
+}
+
+func newLayerOp[T kernel.Float](l *kernel.Layer[T], rows int, inverse bool) *layerOp[T] {
+	return &layerOp[T]{l: l, rows: rows, inverse: inverse}
+}
+
+func (o *layerOp[T]) apply(state, w *gorgonia.Node) (*gorgonia.Node, error) {
 	return Apply(Spec{
 		Name: "layer", Shape: state.Shape(),
-		Run: Generic(
-			func(out []float64, in [][]float64) error { l.f64.Run(out, in[0], in[1], rows, inverse); return nil },
-			func(out []float32, in [][]float32) error { l.f32.Run(out, in[0], in[1], rows, inverse); return nil }),
+		Run: func(out any, in []any) error {
+			o.l.RunJacobian(out.([]T), o.left(), in[0].([]T), in[1].([]T), o.rows, o.inverse)
+			return nil
+		},
 		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-			return l.grad(in[0], in[1], grad, rows, inverse)
+			return o.diff(in[0], in[1], out, grad)
 		},
 	}, state, w)
 }
 
-// grad is one operation that returns the gradient of the state and leaves the
-// gradient of the parameters for a second one to hand out; if nobody uses that
-// one, it is not computed.
-func (l *Layer) grad(state, w, dOut *gorgonia.Node, rows int, inverse bool) (gorgonia.Nodes, error) {
-	var dw64 []float64
-	var dw32 []float32
-	if w.Dtype() == tensor.Float64 {
-		dw64 = make([]float64, l.f64.Params())
-	} else {
-		dw32 = make([]float32, l.f32.Params())
+// left is what the forward operation leaves for the gradient: the Jacobian of
+// every tile if nothing but the gradient of the state is wanted, else nothing.
+func (o *layerOp[T]) left() []T {
+	if !o.dState || o.dW {
+		return nil
 	}
+	if o.jacobian == nil {
+		o.jacobian = make([]T, o.l.Jacobians(o.rows))
+	}
+	if len(o.jacobian) == 0 {
+		return nil
+	}
+	return o.jacobian
+}
+
+// diff is one operation that returns the gradient of the state and leaves the
+// gradient of the parameters for a second one to hand out; if nobody uses that
+// one, it is not computed. Taking out as an input makes the first run after the
+// Jacobians have been left.
+func (o *layerOp[T]) diff(state, w, out, dOut *gorgonia.Node) (gorgonia.Nodes, error) {
+	o.dState, o.dW = true, true
 	dState, err := Apply(Spec{
 		Name: "gradient of layer", Shape: state.Shape(),
-		Run: Generic(
-			func(out []float64, in [][]float64) error {
-				l.f64.Grad(out, dw64, in[0], in[1], in[2], rows, inverse)
-				return nil
-			},
-			func(out []float32, in [][]float32) error {
-				l.f32.Grad(out, dw32, in[0], in[1], in[2], rows, inverse)
-				return nil
-			}),
-	}, state, w, dOut)
+		Unused: func() { o.dState = false },
+		Run: func(d any, in []any) error {
+			din, dout := d.([]T), in[2].([]T)
+			switch jac := o.left(); {
+			case jac != nil:
+				o.l.GradJacobian(din, jac, dout, o.rows)
+			case o.dW:
+				o.grad = room(o.grad, o.l.Params())
+				o.l.Grad(din, o.grad, in[0].([]T), in[1].([]T), dout, o.rows, o.inverse)
+			default:
+				o.l.Grad(din, nil, in[0].([]T), in[1].([]T), dout, o.rows, o.inverse)
+			}
+			return nil
+		},
+	}, state, w, dOut, out)
 	if err != nil {
 		return nil, err
 	}
 	dW, err := Apply(Spec{
 		Name: "gradient of layer parameters", Shape: w.Shape(), Dtype: w.Dtype(),
-		Unused: func() { dw64, dw32 = nil, nil },
-		Run: Generic(
-			func(out []float64, _ [][]float64) error { copy(out, dw64); return nil },
-			func(out []float32, _ [][]float32) error { copy(out, dw32); return nil }),
+		Unused: func() { o.dW = false },
+		Run:    func(out any, _ []any) error { copy(out.([]T), o.grad); return nil },
 	}, dState)
 	return gorgonia.Nodes{dState, dW}, err
 }

@@ -7,6 +7,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
 // machine is a program compiled for one number of rows: the operations its
@@ -20,9 +22,11 @@ type machine struct {
 	rows int
 
 	mu    sync.Mutex
-	in    []any // data of the bound inputs
+	in    []values // data of the bound inputs
 	out   []*result
 	steps []step
+
+	convert *converter
 }
 
 // result is where an output of the graph is caught.
@@ -49,13 +53,12 @@ func newMachine(rows int, g *gorgonia.ExprGraph, roots gorgonia.Nodes) (*machine
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{rows: rows}
+	m := &machine{rows: rows, convert: newConverter()}
 	at := make(map[*gorgonia.Node]int, len(sorted))
 	for i := len(sorted) - 1; i >= 0; i-- {
 		n := sorted[i]
 		s := step{node: n}
 		if from := sub.From(n.ID()); n.Op() != nil && from.Len() > 0 {
-			s.op = n.Op()
 			for from.Next() {
 				k, ok := at[from.Node().(*gorgonia.Node)]
 				if !ok {
@@ -64,6 +67,7 @@ func newMachine(rows int, g *gorgonia.ExprGraph, roots gorgonia.Nodes) (*machine
 				s.args = append(s.args, k)
 			}
 			s.in = make([]gorgonia.Value, len(s.args))
+			s.op = m.operation(n, s.args)
 		} else if s.value = n.Value(); s.value == nil {
 			return nil, fmt.Errorf("input %v has no value", n)
 		} else {
@@ -80,6 +84,7 @@ func newMachine(rows int, g *gorgonia.ExprGraph, roots gorgonia.Nodes) (*machine
 			o.spec.Unused()
 		}
 	}
+	m.shareBuffers()
 	return m, nil
 }
 
@@ -107,7 +112,7 @@ func (m *machine) run(in, out [][]float64) (err error) {
 	defer m.mu.Unlock()
 	defer recovered(&err)
 	for i, x := range in {
-		convert(m.in[i], x)
+		m.convert.run(m.in[i], values{f64: x})
 	}
 	for i, r := range m.out {
 		r.dst = out[i]
@@ -125,27 +130,43 @@ func (m *machine) run(in, out [][]float64) (err error) {
 		for k, a := range s.args {
 			s.in[k] = m.steps[a].value
 		}
-		if err := s.do(); err != nil {
+		var err error
+		if s.value, err = s.op.Do(s.in...); err != nil {
 			return unbury(err)
 		}
 	}
 	return nil
 }
 
-// do computes the value of the step. Sums of gradients, which Gorgonia adds
-// while differentiating, go where they went in the last run; other built-in
-// operations make a new value.
-func (s *step) do() (err error) {
-	if s.value != nil {
-		if _, ours := s.op.(*op); !ours && s.op.String() == "+ false" {
-			if d, ok := s.op.(gorgonia.UsePreallocDoer); ok {
-				s.value, err = d.UsePreallocDo(s.value, s.in...)
-				return err
-			}
+// operation is that of the node or, if that is the built-in sum of two tensors of
+// one shape, as Gorgonia adds up gradients, one that writes to the same place
+// at every run.
+func (m *machine) operation(n *gorgonia.Node, args []int) gorgonia.Op {
+	if n.Op().String() != "+ false" || len(args) != 2 || n.IsScalar() {
+		return n.Op()
+	}
+	for _, k := range args {
+		if x := m.steps[k].node; !x.Shape().Eq(n.Shape()) || x.Dtype() != n.Dtype() {
+			return n.Op()
 		}
 	}
-	s.value, err = s.op.Do(s.in...)
-	return err
+	s := Spec{Name: "sum", Shape: n.Shape(), Dtype: n.Dtype(), Run: Generic(sum[float64](), sum[float32]())}
+	return &op{spec: s, arity: 2}
+}
+
+func sum[T kernel.Float]() func(out []T, in [][]T) error {
+	var z, x, y []T
+	part := func(from, to int) {
+		z, x, y := z[from:to], x[from:to], y[from:to]
+		for i, v := range x {
+			z[i] = v + y[i]
+		}
+	}
+	return func(out []T, in [][]T) error {
+		z, x, y = out, in[0], in[1]
+		kernel.Pass(len(z), len(z), part)
+		return nil
+	}
 }
 
 // unbury returns the error of one of our operations as it was, should it have

@@ -119,10 +119,13 @@ func (o *op) Do(in ...gorgonia.Value) (v gorgonia.Value, err error) {
 	if o.out == nil {
 		if len(o.spec.Shape) == 0 {
 			o.out, o.data = newScalar(o.spec.Dtype)
+		} else if n := o.spec.Shape.TotalSize(); o.spec.Dtype == tensor.Float32 {
+			o.lay(make([]float32, n))
 		} else {
-			d := tensor.New(tensor.Of(o.spec.Dtype), tensor.WithShape(o.spec.Shape...))
-			o.out, o.data = d, d.Data()
+			o.lay(make([]float64, n))
 		}
+	}
+	if o.args == nil {
 		o.args, o.from = make([]any, len(in)), make([]source, len(in))
 	}
 	for i, x := range in {
@@ -130,7 +133,7 @@ func (o *op) Do(in ...gorgonia.Value) (v gorgonia.Value, err error) {
 			if s := (source{x, d.Uintptr()}); s != o.from[i] {
 				o.args[i], o.from[i] = flat(x), s
 			}
-		} else {
+		} else if !refill(o.args[i], x) {
 			o.args[i], o.from[i] = flat(x), source{}
 		}
 	}
@@ -141,6 +144,12 @@ func (o *op) Do(in ...gorgonia.Value) (v gorgonia.Value, err error) {
 		setScalar(o.out, o.data)
 	}
 	return o.out, nil
+}
+
+// lay makes the slice, of as many elements as the result has, its place.
+func (o *op) lay(data any) {
+	o.out = tensor.New(tensor.WithShape(o.spec.Shape.Clone()...), tensor.WithBacking(data))
+	o.data = data
 }
 
 func (o *op) DiffWRT(inputs int) []bool {
@@ -191,6 +200,24 @@ func flat(v gorgonia.Value) any {
 		}
 	}
 	return v.Data()
+}
+
+// refill puts a scalar into the slice of one element that the last one was in,
+// if there is one.
+func refill(arg any, v gorgonia.Value) bool {
+	switch v := v.(type) {
+	case *gorgonia.F64:
+		if s, ok := arg.([]float64); ok && len(s) == 1 {
+			s[0] = float64(*v)
+			return true
+		}
+	case *gorgonia.F32:
+		if s, ok := arg.([]float32); ok && len(s) == 1 {
+			s[0] = float32(*v)
+			return true
+		}
+	}
+	return false
 }
 
 func newScalar(dt tensor.Dtype) (gorgonia.Value, any) {

@@ -217,8 +217,11 @@ func Part(x *gorgonia.Node, from int, shape tensor.Shape) (*gorgonia.Node, error
 }
 
 func part[T kernel.Float](from, size int) func(out []T, in [][]T) error {
+	var dst, src []T
+	pass := func(first, last int) { copy(dst[first:last], src[first:last]) }
 	return func(out []T, in [][]T) error {
-		copy(out, in[0][from:from+size])
+		dst, src = out, in[0][from:from+size]
+		kernel.Pass(size, size, pass)
 		return nil
 	}
 }
@@ -237,9 +240,13 @@ func place(x *gorgonia.Node, from int, shape tensor.Shape) (*gorgonia.Node, erro
 }
 
 func placed[T kernel.Float](from int) func(out []T, in [][]T) error {
+	var dst, src []T
+	pass := func(first, last int) { copy(dst[first:last], src[first:last]) }
 	return func(out []T, in [][]T) error {
-		clear(out)
-		copy(out[from:], in[0])
+		dst, src = out[from:], in[0]
+		clear(out[:from])
+		kernel.Pass(len(src), len(src), pass)
+		clear(dst[len(src):])
 		return nil
 	}
 }

@@ -107,10 +107,10 @@ func (p *Program) compile(rows, attempt int) (m *machine, err error) {
 
 	g := gorgonia.NewGraph()
 	var in, roots gorgonia.Nodes
-	var data []any
+	var data []values
 	for i, cols := range p.cols {
 		v := tensor.New(tensor.Of(p.dtype), tensor.WithShape(rows, cols))
-		data = append(data, flat(v))
+		data = append(data, valuesOf(flat(v)))
 		in = append(in, gorgonia.NewMatrix(g, p.dtype, gorgonia.WithShape(rows, cols),
 			gorgonia.WithName(fmt.Sprintf("input %d/%d", i, attempt)), gorgonia.WithValue(v)))
 	}
@@ -120,11 +120,11 @@ func (p *Program) compile(rows, attempt int) (m *machine, err error) {
 	}
 	var results []*result
 	for _, n := range out {
-		r := &result{size: max(1, n.Shape().TotalSize())}
+		r, conv := &result{size: max(1, n.Shape().TotalSize())}, newConverter()
 		results = append(results, r)
 		c, err := Apply(Spec{Name: "result", Run: func(_ any, in []any) error {
 			if r.dst != nil {
-				convert(r.dst, in[0])
+				conv.run(values{f64: r.dst}, valuesOf(in[0]))
 			}
 			return nil
 		}}, n)

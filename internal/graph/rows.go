@@ -25,6 +25,7 @@ func PerRow(name string, x *gorgonia.Node, dim int, newFunc func() RowsFunc) (*g
 	f := newFunc()
 	wanted := false
 	var val, grad, x64 []float64
+	argument, result := newConverter(), newConverter()
 	return Apply(Spec{
 		Name: name, Shape: tensor.Shape{rows},
 		Run: func(out any, in []any) error {
@@ -37,23 +38,24 @@ func PerRow(name string, x *gorgonia.Node, dim int, newFunc func() RowsFunc) (*g
 			}
 			// A copy even in float64: f is given away, and must not be able
 			// to change the machine's values.
-			convert(x64, in[0])
+			argument.run(values{f64: x64}, valuesOf(in[0]))
 			if err := f(val, grad, x64); err != nil {
 				return err
 			}
-			convert(out, val)
+			result.run(valuesOf(out), values{f64: val})
 			return nil
 		},
 		Diff: func(in gorgonia.Nodes, out, dOut *gorgonia.Node) (gorgonia.Nodes, error) {
 			wanted = true
 			// Taking out as an input makes this run after f has left grad.
+			scale64, scale32 := scaleRows[float64](&grad, dim), scaleRows[float32](&grad, dim)
 			d, err := Apply(Spec{
 				Name: "gradient of " + name, Shape: in[0].Shape(), Unused: func() { wanted = false },
 				Run: func(dx any, in []any) error {
 					if d, ok := dx.([]float64); ok {
-						scaleRows(d, in[0].([]float64), grad, dim)
+						scale64(d, in[0].([]float64))
 					} else {
-						scaleRows(dx.([]float32), in[0].([]float32), grad, dim)
+						scale32(dx.([]float32), in[0].([]float32))
 					}
 					return nil
 				},
@@ -63,17 +65,44 @@ func PerRow(name string, x *gorgonia.Node, dim int, newFunc func() RowsFunc) (*g
 	}, x)
 }
 
-func scaleRows[T kernel.Float](dx, d []T, grad []float64, dim int) {
-	for r, f := range d {
-		for i, v := range grad[r*dim : (r+1)*dim] {
-			dx[r*dim+i] = f * T(v)
+// InParallel returns the RowsFunc that calls f on as many goroutines as there
+// are processors, each time with some of the rows.
+func InParallel(dim int, f func(val, grad, x []float64)) RowsFunc {
+	var val, grad, x []float64
+	part := func(from, to int) {
+		var g []float64
+		if grad != nil {
+			g = grad[from*dim : to*dim]
 		}
+		f(val[from:to], g, x[from*dim:to*dim])
+	}
+	return func(v, g, rows []float64) error {
+		val, grad, x = v, g, rows
+		kernel.Rows(len(val), part)
+		return nil
 	}
 }
 
-func room(s []float64, n int) []float64 {
+// scaleRows returns the function that multiplies every row of grad by a number.
+func scaleRows[T kernel.Float](grad *[]float64, dim int) func(dx, d []T) {
+	var dx, d []T
+	part := func(from, to int) {
+		for r := from; r < to; r++ {
+			row, f := dx[r*dim:(r+1)*dim], d[r]
+			for i, v := range (*grad)[r*dim : (r+1)*dim] {
+				row[i] = f * T(v)
+			}
+		}
+	}
+	return func(out, factors []T) {
+		dx, d = out, factors
+		kernel.Pass(len(d), len(dx), part)
+	}
+}
+
+func room[T kernel.Float](s []T, n int) []T {
 	if s == nil {
-		return make([]float64, n)
+		return make([]T, n)
 	}
 	return s
 }

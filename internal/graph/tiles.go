@@ -169,22 +169,32 @@ func permute(x *gorgonia.Node, perm []int, sign []float64, back bool) (*gorgonia
 // permuted applies the signed permutation or, with back, its inverse, which
 // is also its transpose.
 func permuted[T kernel.Float](perm []int, sign []float64, back bool) func(out []T, in [][]T) error {
-	return func(out []T, in [][]T) error {
-		n := len(perm)
-		for at := 0; at < len(out); at += n {
-			y, x := out[at:at+n], in[0][at:at+n]
-			for i, p := range perm {
-				s := T(1)
-				if sign != nil {
-					s = T(sign[i])
+	n := len(perm)
+	signs := make([]T, n)
+	for i := range signs {
+		signs[i] = 1
+		if sign != nil {
+			signs[i] = T(sign[i])
+		}
+	}
+	var all, from []T
+	rows := func(first, last int) {
+		for at := first * n; at < last*n; at += n {
+			y, x := all[at:at+n], from[at:at+n]
+			if back {
+				for i, p := range perm {
+					y[p] = signs[i] * x[i]
 				}
-				if back {
-					y[p] = s * x[i]
-				} else {
-					y[i] = s * x[p]
+			} else {
+				for i, p := range perm {
+					y[i] = signs[i] * x[p]
 				}
 			}
 		}
+	}
+	return func(out []T, in [][]T) error {
+		all, from = out, in[0]
+		kernel.Pass(len(out)/n, len(out), rows)
 		return nil
 	}
 }

@@ -82,7 +82,9 @@ func newCouplings[T Float](dim int, pieces []piece[T]) *Couplings[T] {
 func (b *Couplings[T]) Dim() int    { return b.dim }
 func (b *Couplings[T]) Params() int { return b.at[len(b.pieces)] }
 
-func (b *Couplings[T]) Scratch() (run, grad int) { return b.saved, b.savedAll + b.scratch }
+func (b *Couplings[T]) Scratch() (run, grad int) {
+	return b.saved + b.tangents(), b.savedAll + b.scratch
+}
 
 func (b *Couplings[T]) Run(x, logDet, w []T, inverse bool, scratch []T) {
 	for i := range b.pieces {

@@ -70,7 +70,8 @@ var gangs = sync.Pool{New: func() any {
 func (g *gang) work() {
 	defer func() {
 		if p := recover(); p != nil {
-			g.fault.CompareAndSwap(nil, &p)
+			fault := p // the only thing here that is allocated, and only after a panic
+			g.fault.CompareAndSwap(nil, &fault)
 		}
 	}()
 	for c := int(g.next.Add(1)) - 1; c < g.chunks; c = int(g.next.Add(1)) - 1 {
@@ -78,9 +79,24 @@ func (g *gang) work() {
 	}
 }
 
+// inPass is inChunks for a job that only moves and adds the given number of
+// values: one goroutine is done with few of them before another one wakes.
+// Its chunks have no numbers.
+func inPass(units, values int, j job) {
+	const few = 1 << 14
+	if values < few {
+		j.do(0, 0, units)
+		return
+	}
+	inChunks(units, j)
+}
+
 // Rows calls f for every chunk of a batch of rows with the range it covers,
 // on as many goroutines as there are processors.
 func Rows(rows int, f func(from, to int)) { inChunks(rows, rowsJob(f)) }
+
+// Pass is Rows for an f that only moves and adds the given number of values.
+func Pass(rows, values int, f func(from, to int)) { inPass(rows, values, rowsJob(f)) }
 
 type rowsJob func(from, to int)
 

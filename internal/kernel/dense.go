@@ -31,6 +31,28 @@ func denseBack[T Float](din, w, dz, a, scratch []T, no, ni int) {
 	eluBackPlain(din, a)
 }
 
+// denseTangent sets out = W·in, and unless a is nil multiplies it by the slope
+// of ELU where its value is a: the derivative of a dense layer along that of
+// its inputs. W lies in w with stride columns to a row.
+func denseTangent[T Float](out, w, in, a []T, no, ni, stride int) {
+	out, w, in = out[:no*Lanes], w[:(no-1)*stride+ni], in[:ni*Lanes]
+	if a != nil {
+		a = a[:no*Lanes]
+	}
+	if v := inUse[T](); v != nil {
+		v.dense(&out[0], &w[0], nil, &in[0], first(a), no, ni, stride, 1)
+		return
+	}
+	if stride == ni {
+		densePlain(out, w, nil, in, no, ni)
+	} else {
+		for j := range no {
+			densePlain(out[j*Lanes:], w[j*stride:], nil, in, 1, ni)
+		}
+	}
+	eluBackPlain(out, a)
+}
+
 // denseGrad adds the gradients of the weights and the biases, which follow
 // them in dw, summed over the rows of the tile: dz·inᵀ and Σ dz. scratch is
 // partials(no, ni) values.

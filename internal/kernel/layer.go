@@ -10,9 +10,11 @@ import "sync"
 // use.
 type Layer[T Float] struct {
 	tr    Transform[T]
-	n     int   // values per row
-	index []int // site of position j of tile k: index[k*dim+j]
+	jac   Jacobian[T] // tr, or nil if it does not pay
+	n     int         // values per row
+	index []int       // site of position j of tile k: index[k*dim+j]
 	tiles int
+	whole bool // no site passes through
 
 	scratch sync.Pool // *scratch[T], one per goroutine at work
 	calls   sync.Pool // *call[T], one per call under way
@@ -22,16 +24,22 @@ type Layer[T Float] struct {
 // sites below n; no site is named twice.
 func NewLayer[T Float](tr Transform[T], n int, tiles [][]int) *Layer[T] {
 	l := &Layer[T]{tr: tr, n: n, tiles: len(tiles)}
+	if j, ok := tr.(Jacobian[T]); ok && j.HasJacobian() {
+		l.jac = j
+	}
 	for _, t := range tiles {
 		l.index = append(l.index, t...)
 	}
+	l.whole = len(l.index) == n
 	l.scratch.New = func() any {
 		dim := tr.Dim() * Lanes
 		run, grad := tr.Scratch()
-		return &scratch[T]{
-			x: make([]T, dim), dx: make([]T, dim), logDet: make([]T, Lanes),
+		s := &scratch[T]{
+			x: make([]T, dim), dx: make([]T, dim), logDet: make([]T, Lanes), ones: make([]T, Lanes),
 			rest: make([]T, max(run, grad)),
 		}
+		fill(s.ones, 1)
+		return s
 	}
 	l.calls.New = func() any { return &call[T]{l: l} }
 	return l
@@ -39,9 +47,9 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int) *Layer[T] {
 
 // scratch is what one goroutine works in.
 type scratch[T Float] struct {
-	x, dx, logDet, rest []T
-	tile, row           [Lanes]int // what each lane holds
-	len                 int        // lanes in use
+	x, dx, logDet, ones, rest []T
+	tile, row                 [Lanes]int // what each lane holds
+	len                       int        // lanes in use
 }
 
 // StateLen is the length of the state of a batch.
@@ -50,18 +58,45 @@ func (l *Layer[T]) StateLen(rows int) int { return rows * (l.n + 1) }
 // Params is the number of parameters.
 func (l *Layer[T]) Params() int { return l.tr.Params() }
 
-// call is one call of Run or Grad: its arguments and what its chunks leave.
+// Jacobians is the number of values that RunJacobian leaves for a batch, 0 if
+// Grad is the better way.
+func (l *Layer[T]) Jacobians(rows int) int { return l.units(rows) * l.jacobian() }
+
+// jacobian is the number of values that RunJacobian leaves for a tile.
+func (l *Layer[T]) jacobian() int {
+	if l.jac == nil {
+		return 0
+	}
+	dim := l.tr.Dim()
+	return (dim + 1) * dim * Lanes
+}
+
+// call is one call of Run or Grad, or of their forms with a Jacobian: its arguments
+// and what its chunks leave.
 type call[T Float] struct {
 	l       *Layer[T]
+	pass    pass
 	rows    int
 	inverse bool
 	w, in   []T
-	out     []T // of Run
-	din     []T // of Grad; nil in Run
-	dw      []T
+	out     []T
+	jac     []T // or nil
+	dw      []T // or nil
 	dout    []T
 	partial []T // of each tile and row: log-determinants; of each chunk: dw
 }
+
+// pass is what a call does to all units of work, whatever these are.
+type pass int
+
+const (
+	copyRows    pass = iota // rows of in to out: of the sites that belong to no tile
+	runTiles                // units, see there
+	gradTiles               // units
+	pullTiles               // units
+	sumLogDets              // rows
+	sumPartials             // parameters
+)
 
 // end returns the call, without its arguments, to the pool.
 func (c *call[T]) end() {
@@ -69,30 +104,60 @@ func (c *call[T]) end() {
 	c.l.calls.Put(c)
 }
 
+// over makes a pass in chunks of its units.
+func (c *call[T]) over(units int, p pass) {
+	c.pass = p
+	inChunks(units, c)
+}
+
+// quickly is over for a pass that only moves and adds values.
+func (c *call[T]) quickly(units, values int, p pass) {
+	c.pass = p
+	inPass(units, values, c)
+}
+
 func (c *call[T]) do(chunk, from, to int) {
+	switch c.pass {
+	case copyRows:
+		n := c.l.n
+		copy(c.out[from*n:to*n], c.in[from*n:to*n])
+		return
+	case sumLogDets:
+		c.sumLogDets(from, to)
+		return
+	case sumPartials:
+		c.sumPartials(from, to)
+		return
+	}
 	s := c.l.scratch.Get().(*scratch[T])
 	defer c.l.scratch.Put(s)
-	if c.din == nil {
+	switch c.pass {
+	case runTiles:
 		c.run(s, from, to)
-	} else {
+	case gradTiles:
 		c.grad(s, chunk, from, to)
+	case pullTiles:
+		c.pullBack(s, from, to)
 	}
 }
 
 // Run sets out to the image of the state in.
 func (l *Layer[T]) Run(out, in, w []T, rows int, inverse bool) {
-	copy(out, in)
+	l.RunJacobian(out, nil, in, w, rows, inverse)
+}
+
+// RunJacobian is Run and, unless jac is nil, leaves in jac what GradJacobian
+// needs.
+func (l *Layer[T]) RunJacobian(out, jac, in, w []T, rows int, inverse bool) {
 	c := l.calls.Get().(*call[T])
 	defer c.end()
-	c.rows, c.inverse, c.w, c.in, c.out = rows, inverse, w, in, out
-	logDets := grow(&c.partial, l.tiles*rows)
-	inChunks(l.units(rows), c)
-	sum := out[rows*l.n:]
-	for k := range l.tiles {
-		for r, v := range logDets[k*rows : (k+1)*rows] {
-			sum[r] += v
-		}
+	c.rows, c.inverse, c.w, c.in, c.out, c.jac = rows, inverse, w, in, out, jac
+	grow(&c.partial, l.tiles*rows)
+	if !l.whole {
+		c.quickly(rows, rows*l.n, copyRows)
 	}
+	c.over(l.units(rows), runTiles)
+	c.quickly(rows, rows*l.tiles, sumLogDets)
 }
 
 func (c *call[T]) run(s *scratch[T], from, to int) {
@@ -101,10 +166,26 @@ func (c *call[T]) run(s *scratch[T], from, to int) {
 		l.seat(s, u, c.rows)
 		l.gather(s.x, c.in, s)
 		clear(s.logDet)
-		l.tr.Run(s.x, s.logDet, c.w, c.inverse, s.rest)
+		if c.jac == nil {
+			l.tr.Run(s.x, s.logDet, c.w, c.inverse, s.rest)
+		} else {
+			l.jac.RunJacobian(s.x, s.logDet, c.tileJacobian(u), c.w, c.inverse, s.rest)
+		}
 		l.scatter(c.out, s.x, s)
 		for k := range s.len {
 			c.partial[s.tile[k]*c.rows+s.row[k]] = s.logDet[k]
+		}
+	}
+}
+
+// sumLogDets adds those of the tiles of some rows to what they had.
+func (c *call[T]) sumLogDets(from, to int) {
+	all := c.rows * c.l.n
+	sum := c.out[all+from : all+to]
+	copy(sum, c.in[all+from:])
+	for k := range c.l.tiles {
+		for r, v := range c.partial[k*c.rows+from : k*c.rows+to] {
+			sum[r] += v
 		}
 	}
 }
@@ -113,23 +194,26 @@ func (c *call[T]) run(s *scratch[T], from, to int) {
 // one with respect to its image, and dw, unless nil, to that of the
 // parameters.
 func (l *Layer[T]) Grad(din, dw, in, w, dout []T, rows int, inverse bool) {
-	copy(din, dout)
-	units := l.units(rows)
 	c := l.calls.Get().(*call[T])
 	defer c.end()
-	c.rows, c.inverse, c.w, c.in, c.din, c.dw, c.dout = rows, inverse, w, in, din, dw, dout
-	parts := grow(&c.partial, chunks(units)*len(dw))
-	clear(parts)
-	inChunks(units, c)
-	if dw == nil {
-		return
+	c.passThrough(din, dout, rows)
+	units := l.units(rows)
+	grow(&c.partial, chunks(units)*len(dw))
+	c.inverse, c.w, c.in, c.dw = inverse, w, in, dw
+	c.over(units, gradTiles)
+	if dw != nil {
+		c.quickly(len(dw), len(dw)*chunks(units), sumPartials)
 	}
-	clear(dw)
-	for k := range chunks(units) {
-		for i, v := range parts[k*len(dw) : (k+1)*len(dw)] {
-			dw[i] += v
-		}
+}
+
+// passThrough sets the gradient of what no tile changes.
+func (c *call[T]) passThrough(din, dout []T, rows int) {
+	c.rows, c.in, c.out, c.dout = rows, dout, din, dout
+	n := c.l.n
+	if !c.l.whole {
+		c.quickly(rows, rows*n, copyRows)
 	}
+	copy(din[rows*n:], dout[rows*n:])
 }
 
 func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
@@ -137,18 +221,61 @@ func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
 	var part []T
 	if c.dw != nil {
 		part = c.partial[chunk*len(c.dw) : (chunk+1)*len(c.dw)]
+		clear(part)
 	}
-	dLogDet := c.dout[c.rows*l.n:]
 	for u := from; u < to; u++ {
 		l.seat(s, u, c.rows)
 		l.gather(s.x, c.in, s)
 		l.gather(s.dx, c.dout, s)
-		clear(s.logDet)
-		for k := range s.len {
-			s.logDet[k] = dLogDet[s.row[k]]
-		}
+		c.gatherLogDet(s)
 		l.tr.Grad(part, s.dx, s.x, s.logDet, c.w, c.inverse, s.rest)
-		l.scatter(c.din, s.dx, s)
+		l.scatter(c.out, s.dx, s)
+	}
+}
+
+// sumPartials adds up some parameters' gradients, chunk by chunk.
+func (c *call[T]) sumPartials(from, to int) {
+	n, sum := len(c.dw), c.dw[from:to]
+	clear(sum)
+	for k := range chunks(c.l.units(c.rows)) {
+		for i, v := range c.partial[k*n+from : k*n+to] {
+			sum[i] += v
+		}
+	}
+}
+
+// GradJacobian sets din to the gradient with respect to the state in of
+// RunJacobian, which left jac, given dout, the one with respect to its image.
+func (l *Layer[T]) GradJacobian(din, jac, dout []T, rows int) {
+	c := l.calls.Get().(*call[T])
+	defer c.end()
+	c.passThrough(din, dout, rows)
+	c.jac = jac
+	c.over(l.units(rows), pullTiles)
+}
+
+func (c *call[T]) pullBack(s *scratch[T], from, to int) {
+	l := c.l
+	for u := from; u < to; u++ {
+		l.seat(s, u, c.rows)
+		l.gather(s.x, c.dout, s)
+		c.gatherLogDet(s)
+		pullBack(s.dx, c.tileJacobian(u), s.x, s.logDet, s.ones, l.tr.Dim())
+		l.scatter(c.out, s.dx, s)
+	}
+}
+
+// tileJacobian is what RunJacobian leaves for unit u.
+func (c *call[T]) tileJacobian(u int) []T {
+	n := c.l.jacobian()
+	return c.jac[u*n : (u+1)*n]
+}
+
+// gatherLogDet reads the gradients of the log-determinants of a tile.
+func (c *call[T]) gatherLogDet(s *scratch[T]) {
+	clear(s.logDet)
+	for k := range s.len {
+		s.logDet[k] = c.dout[c.rows*c.l.n+s.row[k]]
 	}
 }
 
@@ -212,9 +339,10 @@ func (l *Layer[T]) at(state []T, s *scratch[T], k, dim int) (row []T, sites []in
 	return state[r : r+l.n], l.index[t : t+dim]
 }
 
-func grow[T any](buf *[]T, n int) []T {
+// grow makes buf a slice of n values.
+func grow[T any](buf *[]T, n int) {
 	if cap(*buf) < n {
 		*buf = make([]T, n)
 	}
-	return (*buf)[:n]
+	*buf = (*buf)[:n]
 }

@@ -86,3 +86,25 @@ func netBack[T Float](n Net, dw, dx, w, x, act, dout, scratch []T) {
 	}
 	add(dx, d[:n.sizes[0]*Lanes])
 }
+
+// netTangent sets out to the derivative of the outputs with respect to input i.
+// act is that of netRun, ones is one value of every row, all of them 1.
+// scratch is 2·n.wide values of every row.
+func netTangent[T Float](n Net, out, w, act, ones []T, i int, scratch []T) {
+	in, next := scratch[:n.wide*Lanes], scratch[n.wide*Lanes:]
+	d := ones
+	for k, last := 1, len(n.sizes)-1; k <= last; k++ {
+		ni, no := n.sizes[k-1], n.sizes[k]
+		to, a := next, act[:no*Lanes]
+		if k == last {
+			to, a = out, nil
+		}
+		if k == 1 { // the derivative of the inputs is a unit vector
+			denseTangent(to, w[i:], d, a, no, 1, ni)
+		} else {
+			denseTangent(to, w, d, a, no, ni, ni)
+		}
+		d, in, next = to, next, in
+		w, act = w[no*(ni+1):], act[no*Lanes:]
+	}
+}

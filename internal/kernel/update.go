@@ -35,6 +35,38 @@ func affineGrad[T Float](dScale, d, ds, dt, dLogDet, f, u, th, scale []T, invers
 	}
 }
 
+// affineTangent takes a tangent through affineRun: s and t are the derivatives
+// of what the nets gave, of the argument of the tanh and of t, along one of the
+// kept columns. It replaces t by the derivative of the moved column, at a fixed
+// value of its own, and adds that of the log-determinant to q.
+func affineTangent[T Float](t, q, s, f, u, th, scale []T, inverse bool) {
+	t, q, s, f, u, th = t[:Lanes], q[:Lanes], s[:Lanes], f[:Lanes], u[:Lanes], th[:Lanes]
+	v := inUse[T]()
+	switch {
+	case v == nil:
+		affineTangentPlain(t, q, s, f, u, th, scale[0], inverse)
+	case inverse:
+		v.affineInverseTangent(&t[0], &q[0], &s[0], &f[0], &u[0], &th[0], &scale[0])
+	default:
+		v.affineForwardTangent(&t[0], &q[0], &s[0], &f[0], &u[0], &th[0], &scale[0])
+	}
+}
+
+// mix replaces n ≥ 1 values of every row by f·to + p·x. f and p are one value of
+// every row.
+func mix[T Float](to, x, f, p []T, n int) {
+	to, x, f, p = to[:n*Lanes], x[:n*Lanes], f[:Lanes], p[:Lanes]
+	if v := inUse[T](); v != nil {
+		v.mix(&to[0], &x[0], &f[0], &p[0], n)
+		return
+	}
+	for ; len(to) > 0; to, x = to[Lanes:], x[Lanes:] {
+		for l, v := range f {
+			to[l] = v*to[l] + p[l]*x[l]
+		}
+	}
+}
+
 func affineRunPlain[T Float](y, logDet, f, u, th, t []T, a T, inverse bool) {
 	if inverse {
 		for l, v := range th {
@@ -73,4 +105,17 @@ func affineGradPlain[T Float](d, ds, dt, dLogDet, f, u, th []T, a T, inverse boo
 		d[l] = df
 	}
 	return dScale
+}
+
+func affineTangentPlain[T Float](t, q, s, f, u, th []T, a T, inverse bool) {
+	for l, v := range th {
+		ds := a * (1 - v*v) * s[l]
+		if inverse {
+			q[l] -= ds
+			t[l] = u[l]*ds - f[l]*t[l]
+		} else {
+			q[l] += ds
+			t[l] += u[l] * ds
+		}
+	}
 }

@@ -22,6 +22,10 @@ type vector[T Float] struct {
 	affineForward, affineInverse         func(y, logDet, f, u, th, t, scale *T)
 	affineForwardGrad, affineInverseGrad func(dScale, d, ds, dt, dLogDet, f, u, th, scale *T)
 
+	affineForwardTangent, affineInverseTangent func(t, q, s, f, u, th, scale *T)
+
+	mix func(to, x, f, p *T, n int)
+
 	softmax     func(r *T, n int)
 	softmaxGrad func(d, p, bin, dSize, dStart, scale *T, n int)
 	splineBins  func(v, along, across, bin, start, end, wide, high, numbers *T, n int)

@@ -2010,6 +2010,40 @@ loop1:
 	VZEROUPPER
 	RET
 
+// func affineForwardTangentF32AVX2(t *float32, q *float32, s *float32, f *float32, u *float32, th *float32, scale *float32)
+// Requires: AVX, FMA3
+TEXT ·affineForwardTangentF32AVX2(SB), NOSPLIT, $0-56
+	MOVQ         t+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         s+16(FP), DX
+	MOVQ         u+32(FP), BX
+	MOVQ         th+40(FP), SI
+	MOVQ         scale+48(FP), DI
+	VMOVUPS      c32_3f800000<>+0(SB), Y1
+	VBROADCASTSS (DI), Y0
+	MOVQ         $+8, DI
+
+loop1:
+	VMOVUPS      (SI), Y2
+	VFNMADD213PS Y1, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (DX), Y2, Y2
+	VMOVUPS      (CX), Y3
+	VMOVUPS      (AX), Y4
+	VADDPS       Y2, Y3, Y3
+	VFMADD231PS  (BX), Y2, Y4
+	VMOVUPS      Y3, (CX)
+	VMOVUPS      Y4, (AX)
+	ADDQ         $+32, AX
+	ADDQ         $+32, CX
+	ADDQ         $+32, DX
+	ADDQ         $+32, BX
+	ADDQ         $+32, SI
+	DECQ         DI
+	JNZ          loop1
+	VZEROUPPER
+	RET
+
 // func affineInverseF32AVX2(y *float32, logDet *float32, f *float32, u *float32, th *float32, t *float32, scale *float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·affineInverseF32AVX2(SB), NOSPLIT, $0-56
@@ -2128,6 +2162,77 @@ loop1:
 	VADDSS       X0, X2, X2
 	VADDSS       (AX), X2, X2
 	VMOVSS       X2, (AX)
+	VZEROUPPER
+	RET
+
+// func affineInverseTangentF32AVX2(t *float32, q *float32, s *float32, f *float32, u *float32, th *float32, scale *float32)
+// Requires: AVX, FMA3
+TEXT ·affineInverseTangentF32AVX2(SB), NOSPLIT, $0-56
+	MOVQ         t+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         s+16(FP), DX
+	MOVQ         u+32(FP), BX
+	MOVQ         th+40(FP), SI
+	MOVQ         scale+48(FP), DI
+	MOVQ         f+24(FP), R8
+	VMOVUPS      c32_3f800000<>+0(SB), Y1
+	VBROADCASTSS (DI), Y0
+	MOVQ         $+8, DI
+
+loop1:
+	VMOVUPS      (SI), Y2
+	VFNMADD213PS Y1, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (DX), Y2, Y2
+	VMOVUPS      (CX), Y3
+	VMOVUPS      (AX), Y4
+	VSUBPS       Y2, Y3, Y3
+	VMULPS       (R8), Y4, Y4
+	VFMSUB231PS  (BX), Y2, Y4
+	VMOVUPS      Y3, (CX)
+	VMOVUPS      Y4, (AX)
+	ADDQ         $+32, AX
+	ADDQ         $+32, CX
+	ADDQ         $+32, DX
+	ADDQ         $+32, BX
+	ADDQ         $+32, SI
+	ADDQ         $+32, R8
+	DECQ         DI
+	JNZ          loop1
+	VZEROUPPER
+	RET
+
+// func mixF32AVX2(to *float32, x *float32, f *float32, p *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·mixF32AVX2(SB), NOSPLIT, $0-40
+	MOVQ to+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ f+16(FP), DX
+	MOVQ p+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ $+8, DI
+
+loop1:
+	VMOVUPS (DX), Y0
+	VMOVUPS (BX), Y1
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+	MOVQ    SI, R10
+
+loop2:
+	VMULPS      (R8), Y0, Y2
+	VFMADD231PS (R9), Y1, Y2
+	VMOVUPS     Y2, (R8)
+	ADDQ        $+256, R8
+	ADDQ        $+256, R9
+	DECQ        R10
+	JNZ         loop2
+	ADDQ        $+32, AX
+	ADDQ        $+32, CX
+	ADDQ        $+32, DX
+	ADDQ        $+32, BX
+	DECQ        DI
+	JNZ         loop1
 	VZEROUPPER
 	RET
 
@@ -4267,6 +4372,40 @@ loop1:
 	VZEROUPPER
 	RET
 
+// func affineForwardTangentF64AVX2(t *float64, q *float64, s *float64, f *float64, u *float64, th *float64, scale *float64)
+// Requires: AVX, FMA3
+TEXT ·affineForwardTangentF64AVX2(SB), NOSPLIT, $0-56
+	MOVQ         t+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         s+16(FP), DX
+	MOVQ         u+32(FP), BX
+	MOVQ         th+40(FP), SI
+	MOVQ         scale+48(FP), DI
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y1
+	VBROADCASTSD (DI), Y0
+	MOVQ         $+16, DI
+
+loop1:
+	VMOVUPD      (SI), Y2
+	VFNMADD213PD Y1, Y2, Y2
+	VMULPD       Y0, Y2, Y2
+	VMULPD       (DX), Y2, Y2
+	VMOVUPD      (CX), Y3
+	VMOVUPD      (AX), Y4
+	VADDPD       Y2, Y3, Y3
+	VFMADD231PD  (BX), Y2, Y4
+	VMOVUPD      Y3, (CX)
+	VMOVUPD      Y4, (AX)
+	ADDQ         $+32, AX
+	ADDQ         $+32, CX
+	ADDQ         $+32, DX
+	ADDQ         $+32, BX
+	ADDQ         $+32, SI
+	DECQ         DI
+	JNZ          loop1
+	VZEROUPPER
+	RET
+
 // func affineInverseF64AVX2(y *float64, logDet *float64, f *float64, u *float64, th *float64, t *float64, scale *float64)
 // Requires: AVX, AVX2, FMA3
 TEXT ·affineInverseF64AVX2(SB), NOSPLIT, $0-56
@@ -4388,6 +4527,77 @@ loop1:
 	VADDSD       X0, X2, X2
 	VADDSD       (AX), X2, X2
 	VMOVSD       X2, (AX)
+	VZEROUPPER
+	RET
+
+// func affineInverseTangentF64AVX2(t *float64, q *float64, s *float64, f *float64, u *float64, th *float64, scale *float64)
+// Requires: AVX, FMA3
+TEXT ·affineInverseTangentF64AVX2(SB), NOSPLIT, $0-56
+	MOVQ         t+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         s+16(FP), DX
+	MOVQ         u+32(FP), BX
+	MOVQ         th+40(FP), SI
+	MOVQ         scale+48(FP), DI
+	MOVQ         f+24(FP), R8
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y1
+	VBROADCASTSD (DI), Y0
+	MOVQ         $+16, DI
+
+loop1:
+	VMOVUPD      (SI), Y2
+	VFNMADD213PD Y1, Y2, Y2
+	VMULPD       Y0, Y2, Y2
+	VMULPD       (DX), Y2, Y2
+	VMOVUPD      (CX), Y3
+	VMOVUPD      (AX), Y4
+	VSUBPD       Y2, Y3, Y3
+	VMULPD       (R8), Y4, Y4
+	VFMSUB231PD  (BX), Y2, Y4
+	VMOVUPD      Y3, (CX)
+	VMOVUPD      Y4, (AX)
+	ADDQ         $+32, AX
+	ADDQ         $+32, CX
+	ADDQ         $+32, DX
+	ADDQ         $+32, BX
+	ADDQ         $+32, SI
+	ADDQ         $+32, R8
+	DECQ         DI
+	JNZ          loop1
+	VZEROUPPER
+	RET
+
+// func mixF64AVX2(to *float64, x *float64, f *float64, p *float64, n int)
+// Requires: AVX, FMA3
+TEXT ·mixF64AVX2(SB), NOSPLIT, $0-40
+	MOVQ to+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ f+16(FP), DX
+	MOVQ p+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ $+16, DI
+
+loop1:
+	VMOVUPD (DX), Y0
+	VMOVUPD (BX), Y1
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+	MOVQ    SI, R10
+
+loop2:
+	VMULPD      (R8), Y0, Y2
+	VFMADD231PD (R9), Y1, Y2
+	VMOVUPD     Y2, (R8)
+	ADDQ        $+512, R8
+	ADDQ        $+512, R9
+	DECQ        R10
+	JNZ         loop2
+	ADDQ        $+32, AX
+	ADDQ        $+32, CX
+	ADDQ        $+32, DX
+	ADDQ        $+32, BX
+	DECQ        DI
+	JNZ         loop1
 	VZEROUPPER
 	RET
 

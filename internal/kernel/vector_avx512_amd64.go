@@ -44,6 +44,11 @@ func affineForwardF32AVX512(y *float32, logDet *float32, f *float32, u *float32,
 //go:noescape
 func affineForwardGradF32AVX512(dScale *float32, d *float32, ds *float32, dt *float32, dLogDet *float32, f *float32, u *float32, th *float32, scale *float32)
 
+// affineForwardTangentF32AVX512 is the tangent of the affine update of one column of a tile, see the function of that name.
+//
+//go:noescape
+func affineForwardTangentF32AVX512(t *float32, q *float32, s *float32, f *float32, u *float32, th *float32, scale *float32)
+
 // affineInverseF32AVX512 is the affine update of one column of a tile, see couplingRun.
 //
 //go:noescape
@@ -53,6 +58,16 @@ func affineInverseF32AVX512(y *float32, logDet *float32, f *float32, u *float32,
 //
 //go:noescape
 func affineInverseGradF32AVX512(dScale *float32, d *float32, ds *float32, dt *float32, dLogDet *float32, f *float32, u *float32, th *float32, scale *float32)
+
+// affineInverseTangentF32AVX512 is the tangent of the affine update of one column of a tile, see the function of that name.
+//
+//go:noescape
+func affineInverseTangentF32AVX512(t *float32, q *float32, s *float32, f *float32, u *float32, th *float32, scale *float32)
+
+// mixF32AVX512 replaces n ≥ 1 values of every row by f·to + p·x, f and p being one value of every row.
+//
+//go:noescape
+func mixF32AVX512(to *float32, x *float32, f *float32, p *float32, n int)
 
 // softmaxF32AVX512 replaces n ≥ 1 values of every row of a tile by their softmax.
 //
@@ -109,6 +124,11 @@ func affineForwardF64AVX512(y *float64, logDet *float64, f *float64, u *float64,
 //go:noescape
 func affineForwardGradF64AVX512(dScale *float64, d *float64, ds *float64, dt *float64, dLogDet *float64, f *float64, u *float64, th *float64, scale *float64)
 
+// affineForwardTangentF64AVX512 is the tangent of the affine update of one column of a tile, see the function of that name.
+//
+//go:noescape
+func affineForwardTangentF64AVX512(t *float64, q *float64, s *float64, f *float64, u *float64, th *float64, scale *float64)
+
 // affineInverseF64AVX512 is the affine update of one column of a tile, see couplingRun.
 //
 //go:noescape
@@ -118,6 +138,16 @@ func affineInverseF64AVX512(y *float64, logDet *float64, f *float64, u *float64,
 //
 //go:noescape
 func affineInverseGradF64AVX512(dScale *float64, d *float64, ds *float64, dt *float64, dLogDet *float64, f *float64, u *float64, th *float64, scale *float64)
+
+// affineInverseTangentF64AVX512 is the tangent of the affine update of one column of a tile, see the function of that name.
+//
+//go:noescape
+func affineInverseTangentF64AVX512(t *float64, q *float64, s *float64, f *float64, u *float64, th *float64, scale *float64)
+
+// mixF64AVX512 replaces n ≥ 1 values of every row by f·to + p·x, f and p being one value of every row.
+//
+//go:noescape
+func mixF64AVX512(to *float64, x *float64, f *float64, p *float64, n int)
 
 // softmaxF64AVX512 replaces n ≥ 1 values of every row of a tile by their softmax.
 //

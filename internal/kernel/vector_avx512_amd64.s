@@ -3646,6 +3646,40 @@ loop1:
 	VZEROUPPER
 	RET
 
+// func affineForwardTangentF32AVX512(t *float32, q *float32, s *float32, f *float32, u *float32, th *float32, scale *float32)
+// Requires: AVX, AVX512F
+TEXT ·affineForwardTangentF32AVX512(SB), NOSPLIT, $0-56
+	MOVQ         t+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         s+16(FP), DX
+	MOVQ         u+32(FP), BX
+	MOVQ         th+40(FP), SI
+	MOVQ         scale+48(FP), DI
+	VMOVUPS      c32_3f800000<>+0(SB), Z1
+	VBROADCASTSS (DI), Z0
+	MOVQ         $+4, DI
+
+loop1:
+	VMOVUPS      (SI), Z2
+	VFNMADD213PS Z1, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMULPS       (DX), Z2, Z2
+	VMOVUPS      (CX), Z3
+	VMOVUPS      (AX), Z4
+	VADDPS       Z2, Z3, Z3
+	VFMADD231PS  (BX), Z2, Z4
+	VMOVUPS      Z3, (CX)
+	VMOVUPS      Z4, (AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	DECQ         DI
+	JNZ          loop1
+	VZEROUPPER
+	RET
+
 // func affineInverseF32AVX512(y *float32, logDet *float32, f *float32, u *float32, th *float32, t *float32, scale *float32)
 // Requires: AVX, AVX512F
 TEXT ·affineInverseF32AVX512(SB), NOSPLIT, $0-56
@@ -3771,6 +3805,77 @@ loop1:
 	VADDSS        X0, X2, X2
 	VADDSS        (AX), X2, X2
 	VMOVSS        X2, (AX)
+	VZEROUPPER
+	RET
+
+// func affineInverseTangentF32AVX512(t *float32, q *float32, s *float32, f *float32, u *float32, th *float32, scale *float32)
+// Requires: AVX, AVX512F
+TEXT ·affineInverseTangentF32AVX512(SB), NOSPLIT, $0-56
+	MOVQ         t+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         s+16(FP), DX
+	MOVQ         u+32(FP), BX
+	MOVQ         th+40(FP), SI
+	MOVQ         scale+48(FP), DI
+	MOVQ         f+24(FP), R8
+	VMOVUPS      c32_3f800000<>+0(SB), Z1
+	VBROADCASTSS (DI), Z0
+	MOVQ         $+4, DI
+
+loop1:
+	VMOVUPS      (SI), Z2
+	VFNMADD213PS Z1, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMULPS       (DX), Z2, Z2
+	VMOVUPS      (CX), Z3
+	VMOVUPS      (AX), Z4
+	VSUBPS       Z2, Z3, Z3
+	VMULPS       (R8), Z4, Z4
+	VFMSUB231PS  (BX), Z2, Z4
+	VMOVUPS      Z3, (CX)
+	VMOVUPS      Z4, (AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	ADDQ         $+64, R8
+	DECQ         DI
+	JNZ          loop1
+	VZEROUPPER
+	RET
+
+// func mixF32AVX512(to *float32, x *float32, f *float32, p *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·mixF32AVX512(SB), NOSPLIT, $0-40
+	MOVQ to+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ f+16(FP), DX
+	MOVQ p+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ $+4, DI
+
+loop1:
+	VMOVUPS (DX), Z0
+	VMOVUPS (BX), Z1
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+	MOVQ    SI, R10
+
+loop2:
+	VMULPS      (R8), Z0, Z2
+	VFMADD231PS (R9), Z1, Z2
+	VMOVUPS     Z2, (R8)
+	ADDQ        $+256, R8
+	ADDQ        $+256, R9
+	DECQ        R10
+	JNZ         loop2
+	ADDQ        $+64, AX
+	ADDQ        $+64, CX
+	ADDQ        $+64, DX
+	ADDQ        $+64, BX
+	DECQ        DI
+	JNZ         loop1
 	VZEROUPPER
 	RET
 
@@ -7541,6 +7646,40 @@ loop1:
 	VZEROUPPER
 	RET
 
+// func affineForwardTangentF64AVX512(t *float64, q *float64, s *float64, f *float64, u *float64, th *float64, scale *float64)
+// Requires: AVX, AVX512F
+TEXT ·affineForwardTangentF64AVX512(SB), NOSPLIT, $0-56
+	MOVQ         t+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         s+16(FP), DX
+	MOVQ         u+32(FP), BX
+	MOVQ         th+40(FP), SI
+	MOVQ         scale+48(FP), DI
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Z1
+	VBROADCASTSD (DI), Z0
+	MOVQ         $+8, DI
+
+loop1:
+	VMOVUPD      (SI), Z2
+	VFNMADD213PD Z1, Z2, Z2
+	VMULPD       Z0, Z2, Z2
+	VMULPD       (DX), Z2, Z2
+	VMOVUPD      (CX), Z3
+	VMOVUPD      (AX), Z4
+	VADDPD       Z2, Z3, Z3
+	VFMADD231PD  (BX), Z2, Z4
+	VMOVUPD      Z3, (CX)
+	VMOVUPD      Z4, (AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	DECQ         DI
+	JNZ          loop1
+	VZEROUPPER
+	RET
+
 // func affineInverseF64AVX512(y *float64, logDet *float64, f *float64, u *float64, th *float64, t *float64, scale *float64)
 // Requires: AVX, AVX512F
 TEXT ·affineInverseF64AVX512(SB), NOSPLIT, $0-56
@@ -7674,6 +7813,77 @@ loop1:
 	VADDSD        X0, X2, X2
 	VADDSD        (AX), X2, X2
 	VMOVSD        X2, (AX)
+	VZEROUPPER
+	RET
+
+// func affineInverseTangentF64AVX512(t *float64, q *float64, s *float64, f *float64, u *float64, th *float64, scale *float64)
+// Requires: AVX, AVX512F
+TEXT ·affineInverseTangentF64AVX512(SB), NOSPLIT, $0-56
+	MOVQ         t+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         s+16(FP), DX
+	MOVQ         u+32(FP), BX
+	MOVQ         th+40(FP), SI
+	MOVQ         scale+48(FP), DI
+	MOVQ         f+24(FP), R8
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Z1
+	VBROADCASTSD (DI), Z0
+	MOVQ         $+8, DI
+
+loop1:
+	VMOVUPD      (SI), Z2
+	VFNMADD213PD Z1, Z2, Z2
+	VMULPD       Z0, Z2, Z2
+	VMULPD       (DX), Z2, Z2
+	VMOVUPD      (CX), Z3
+	VMOVUPD      (AX), Z4
+	VSUBPD       Z2, Z3, Z3
+	VMULPD       (R8), Z4, Z4
+	VFMSUB231PD  (BX), Z2, Z4
+	VMOVUPD      Z3, (CX)
+	VMOVUPD      Z4, (AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	ADDQ         $+64, R8
+	DECQ         DI
+	JNZ          loop1
+	VZEROUPPER
+	RET
+
+// func mixF64AVX512(to *float64, x *float64, f *float64, p *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·mixF64AVX512(SB), NOSPLIT, $0-40
+	MOVQ to+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ f+16(FP), DX
+	MOVQ p+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ $+8, DI
+
+loop1:
+	VMOVUPD (DX), Z0
+	VMOVUPD (BX), Z1
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+	MOVQ    SI, R10
+
+loop2:
+	VMULPD      (R8), Z0, Z2
+	VFMADD231PD (R9), Z1, Z2
+	VMOVUPD     Z2, (R8)
+	ADDQ        $+512, R8
+	ADDQ        $+512, R9
+	DECQ        R10
+	JNZ         loop2
+	ADDQ        $+64, AX
+	ADDQ        $+64, CX
+	ADDQ        $+64, DX
+	ADDQ        $+64, BX
+	DECQ        DI
+	JNZ         loop1
 	VZEROUPPER
 	RET
 

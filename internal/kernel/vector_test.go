@@ -289,6 +289,92 @@ func testRowsDoNotLeak[T Float](t *testing.T) {
 	}
 }
 
+// Layers with wide nets, on one row and on more than a tile, agree with plain Go
+// in image and gradients, with and without Jacobians.
+func TestWideLayers(t *testing.T) {
+	for _, hidden := range [][]int{{64}, {65}, {256}, {64, 65}} {
+		for _, rows := range []int{1, 70} {
+			for _, inverse := range []bool{false, true} {
+				wideLayers[float32](t, hidden, rows, inverse, 1e-3)
+				wideLayers[float64](t, hidden, rows, inverse, 1e-11)
+			}
+		}
+	}
+}
+
+func wideLayers[T Float](t *testing.T, hidden []int, rows int, inverse bool, tol float64) {
+	defer UseVariant(current.name)
+	rnd := rand.New(rand.NewPCG(24, uint64(rows)))
+	b, w := fewKept[T](rnd, 4, 2, hidden)
+	for i := range w {
+		w[i] *= 0.2
+	}
+	l := NewLayer(b, 4, [][]int{{2, 0, 3, 1}})
+	in := normal[T](rnd, l.StateLen(rows))
+	dout := normal[T](rnd, len(in))
+	results := func(variant string) (r [][]T) {
+		if err := UseVariant(variant); err != nil {
+			t.Fatal(err)
+		}
+		out, din, dw, jac, short := make([]T, len(in)), make([]T, len(in)), make([]T, len(w)), make([]T, l.Jacobians(rows)), make([]T, len(in))
+		l.Run(out, in, w, rows, inverse)
+		l.Grad(din, dw, in, w, dout, rows, inverse)
+		l.RunJacobian(make([]T, len(in)), jac, in, w, rows, inverse)
+		l.GradJacobian(short, jac, dout, rows)
+		return [][]T{out, din, dw, short}
+	}
+	want := results("plain")
+	for _, variant := range Variants() {
+		for k, got := range results(variant) {
+			size := 1.0
+			for _, v := range want[k] {
+				size = max(size, math.Abs(float64(v)))
+			}
+			if d := maxDiff(got, want[k]); !(d <= tol*size) {
+				t.Errorf("%s, %T, hidden %v, %d rows, inverse %v: %s off by %g of %g", variant, in[0], hidden, rows, inverse,
+					[]string{"image", "input gradient", "parameter gradient", "gradient by Jacobians"}[k], d, size)
+			}
+		}
+	}
+}
+
+// What is not finite stays in its row of a matrix product.
+func TestDenseContainsNaN(t *testing.T) {
+	forEachVariant(t, func(t *testing.T) {
+		denseContainsNaN[float32](t)
+		denseContainsNaN[float64](t)
+	})
+}
+
+func denseContainsNaN[T Float](t *testing.T) {
+	rnd := rand.New(rand.NewPCG(25, 1))
+	for _, s := range [][2]int{{1, 1}, {2, 10}, {10, 10}, {13, 5}, {64, 65}} {
+		no, ni := s[0], s[1]
+		w, bias, x, a := normal[T](rnd, no*ni), normal[T](rnd, no), normal[T](rnd, ni*Lanes), normal[T](rnd, no*Lanes)
+		run := func() []T {
+			out, tan := make([]T, no*Lanes), make([]T, no*Lanes)
+			dense(out, w, bias, x, no, ni)
+			denseTangent(tan, w, x, a, no, ni, ni)
+			return append(out, tan...)
+		}
+		want := run()
+		lane := rnd.IntN(Lanes)
+		for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e38} {
+			for i := range ni {
+				x[i*Lanes+lane] = T(v)
+			}
+			for i, g := range run() {
+				if i%Lanes != lane && g != want[i] {
+					t.Fatalf("%T %d×%d: row %d changes with %g in row %d", g, no, ni, i%Lanes, v, lane)
+				}
+				if i%Lanes == lane && math.IsNaN(v) && !math.IsNaN(float64(g)) {
+					t.Fatalf("%T %d×%d: NaN in, %g out", g, no, ni, g)
+				}
+			}
+		}
+	}
+}
+
 // The affine update and its gradient agree with plain Go.
 func TestAffineUpdate(t *testing.T) {
 	forEachVariant(t, func(t *testing.T) {

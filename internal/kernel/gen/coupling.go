@@ -2,12 +2,15 @@ package main
 
 import "github.com/mmcloughlin/avo/reg"
 
-// coupling is the affine update of one column of a tile and its gradient.
+// coupling is the affine update of one column of a tile, its gradient and its
+// tangents.
 func (e *emitter) coupling() {
 	for _, inverse := range []bool{false, true} {
 		e.affineRun(inverse)
 		e.affineGrad(inverse)
+		e.affineTangent(inverse)
 	}
+	e.mix()
 }
 
 func direction(inverse bool) string {
@@ -132,5 +135,61 @@ func (e *emitter) affineGrad(inverse bool) {
 		e.VADDSD(at(dScale, 0), x, x)
 		e.VMOVSD(x, at(dScale, 0))
 	}
+	e.end()
+}
+
+func (e *emitter) affineTangent(inverse bool) {
+	e.begin("affine"+direction(inverse)+"Tangent", "t, q, s, f, u, th, scale *T",
+		"is the tangent of the affine update of one column of a tile, see the function of that name.")
+	t, q, s, u, th, scale := e.arg("t"), e.arg("q"), e.arg("s"), e.arg("u"), e.arg("th"), e.arg("scale")
+	pointers := []reg.Register{t, q, s, u, th}
+	var f reg.Register
+	if inverse {
+		f = e.arg("f")
+		pointers = append(pointers, f)
+	}
+	a, one := e.vec(), e.held(e.number(1))
+	e.broadcast(at(scale, 0), a)
+	e.rows(pointers, func() {
+		x, sum, v := e.vec(), e.vec(), e.vec()
+		e.load(at(th, 0), x)
+		e.op("VFNMADD213P", one, x, x) // 1 − th²
+		e.op("VMULP", a, x, x)
+		e.op("VMULP", at(s, 0), x, x)
+		e.load(at(q, 0), sum)
+		e.load(at(t, 0), v)
+		if inverse {
+			e.op("VSUBP", x, sum, sum)
+			e.op("VMULP", at(f, 0), v, v)
+			e.op("VFMSUB231P", at(u, 0), x, v)
+		} else {
+			e.op("VADDP", x, sum, sum)
+			e.op("VFMADD231P", at(u, 0), x, v)
+		}
+		e.store(sum, at(q, 0))
+		e.store(v, at(t, 0))
+	})
+	e.end()
+}
+
+func (e *emitter) mix() {
+	e.begin("mix", "to, x, f, p *T, n int", "replaces n ≥ 1 values of every row by f·to + p·x, f and p being one value of every row.")
+	to, x, f, p, n := e.arg("to"), e.arg("x"), e.arg("f"), e.arg("p"), e.arg("n")
+	e.rows([]reg.Register{to, x, f, p}, func() {
+		fs, ps, v := e.vec(), e.vec(), e.vec()
+		e.load(at(f, 0), fs)
+		e.load(at(p, 0), ps)
+		y, z, count := e.GP64(), e.GP64(), e.GP64()
+		e.MOVQ(to, y)
+		e.MOVQ(x, z)
+		e.MOVQ(n, count)
+		e.countdown(count, func() {
+			e.op("VMULP", at(y, 0), fs, v)
+			e.op("VFMADD231P", at(z, 0), ps, v)
+			e.store(v, at(y, 0))
+			e.ADDQ(imm(e.row()), y)
+			e.ADDQ(imm(e.row()), z)
+		})
+	})
 	e.end()
 }
