@@ -1,6 +1,11 @@
 package flow
 
-import "math"
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/floats"
+)
 
 // adam is the optimiser of Kingma and Ba, arXiv:1412.6980, over flat
 // parameters.
@@ -20,18 +25,58 @@ func newAdam(rate float64, params [][]float64) *adam {
 	return a
 }
 
-// update makes a step at factor times the learning rate.
-func (a *adam) update(params, grads [][]float64, factor float64) {
-	a.step++
-	t := float64(a.step)
+// update makes a step at factor times the learning rate, or none, with
+// ErrNotFinite, if that would leave a parameter or a moment that is not finite.
+func (a *adam) update(params, grads [][]float64, factor float64) error {
+	t := float64(a.step + 1)
 	rate := factor * a.rate / (1 - math.Pow(a.beta1, t))
 	norm := 1 / (1 - math.Pow(a.beta2, t))
+	move := func(p, m, v, d float64) (np, nm, nv float64) {
+		nm = m + (1-a.beta1)*(d-m)
+		nv = v + (1-a.beta2)*(d*d-v)
+		return p - rate*nm/(math.Sqrt(nv*norm)+a.eps), nm, nv
+	}
 	for k, p := range params {
-		m, v, g := a.m[k], a.v[k], grads[k]
-		for i, d := range g {
-			m[i] += (1 - a.beta1) * (d - m[i])
-			v[i] += (1 - a.beta2) * (d*d - v[i])
-			p[i] -= rate * m[i] / (math.Sqrt(v[i]*norm) + a.eps)
+		m, v := a.m[k], a.v[k]
+		for i, d := range grads[k] {
+			// Zero times what is not finite is NaN.
+			if x, y, z := move(p[i], m[i], v[i], d); 0*x+0*y+0*z != 0 {
+				return fmt.Errorf("step of the optimiser: %w: gradient %g at learning rate %g makes of %g the parameter %g", ErrNotFinite, d, factor*a.rate, p[i], x)
+			}
 		}
 	}
+	for k, p := range params {
+		m, v := a.m[k], a.v[k]
+		for i, d := range grads[k] {
+			p[i], m[i], v[i] = move(p[i], m[i], v[i], d)
+		}
+	}
+	a.step++
+	return nil
 }
+
+// update clips the gradient, moves the parameters along it at a factor of the
+// learning rate, and clamps scales.
+func (tr *Trainer) update(factor float64) error {
+	if clip := tr.s.ClipNorm; clip > 0 {
+		norm := floats.Norm(tr.gradient, 2)
+		if math.IsInf(norm, 1) {
+			return fmt.Errorf("norm of the gradient: %w: %g", ErrNotFinite, norm)
+		}
+		if norm > clip {
+			floats.Scale(clip/norm, tr.gradient)
+		}
+	}
+	if err := tr.adam.update(tr.params, tr.grads, factor); err != nil {
+		return err
+	}
+	for _, s := range tr.scales {
+		for i := range s.Len() {
+			s.SetVec(i, min(max(s.AtVec(i), -tr.s.MaxScale), tr.s.MaxScale))
+		}
+	}
+	return nil
+}
+
+// minShrink bounds from below the factor that faults make of the learning rate.
+const minShrink = 1e-6

@@ -16,7 +16,9 @@ func TestAdam(t *testing.T) {
 		{[][]float64{{2, -0.01}, {5e-9}, {0}}, [][]float64{{0.89464479271810482, -2.131722310696504}, {0.23466711136531654}, {7}}},
 	} {
 		grads := [][]float64{slices.Clone(step.grads[0]), slices.Clone(step.grads[1]), slices.Clone(step.grads[2])}
-		a.update(params, grads, 1)
+		if err := a.update(params, grads, 1); err != nil {
+			t.Fatal(err)
+		}
 		for i := range params {
 			wantClose(t, "parameters", params[i], step.want[i], 1e-15)
 			wantSame(t, "gradients after the update", grads[i], step.grads[i])

@@ -126,6 +126,16 @@ func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettin
 	return &e, nil
 }
 
+// finite tells whether none of the sums has overflowed.
+func (s *moments) finite() bool {
+	for _, v := range []float64{s.mean, s.m2, s.lw, s.lw2} {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return false
+		}
+	}
+	return true
+}
+
 // addRows adds the samples of a batch, or none if one of them is not finite.
 func (s *moments) addRows(logq, logpi []float64) error {
 	batch := newMoments()

@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
 
@@ -64,8 +63,9 @@ type Sampler interface {
 }
 
 // FaultPolicy says what a trainer does about a fault: a batch whose ln q, ln π
-// or gradient is NaN or infinite, or at which the target fails. No policy lets
-// one reach the parameters.
+// or gradient is NaN or infinite, or would make a parameter or a moment of the
+// optimiser so, or at which the target fails. No policy lets one reach the
+// parameters.
 type FaultPolicy int
 
 const (
@@ -159,8 +159,8 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 		return nil, fmt.Errorf("flow: %w: DataWeight %g, want one from 0 to 1, with Data", ErrSettings, s.DataWeight)
 	case tr.s.PathGradient && tr.s.InversionKL > 0:
 		return nil, fmt.Errorf("flow: %w: InversionKL %g with PathGradient, which has no estimate of it", ErrSettings, s.InversionKL)
-	case !(tr.s.ClipNorm >= 0) || !(tr.s.MaxScale >= 0):
-		return nil, fmt.Errorf("flow: %w: ClipNorm %g and MaxScale %g, want positive numbers, or 0 for none", ErrSettings, s.ClipNorm, s.MaxScale)
+	case !(tr.s.ClipNorm >= 0) || !(tr.s.MaxScale >= 0) || math.IsInf(tr.s.ClipNorm, 1) || math.IsInf(tr.s.MaxScale, 1):
+		return nil, fmt.Errorf("flow: %w: ClipNorm %g and MaxScale %g, want positive finite numbers, or 0 for none", ErrSettings, s.ClipNorm, s.MaxScale)
 	case tr.s.OnFault < FaultStop || tr.s.OnFault > FaultShrink || tr.s.MaxFaults < 0:
 		return nil, fmt.Errorf("flow: %w: OnFault %d, MaxFaults %d", ErrSettings, s.OnFault, s.MaxFaults)
 	case tr.s.Batch < 0:
@@ -304,7 +304,9 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 	for failed := 0; ; {
 		var err error
 		if batch, err = tr.gradients(); err == nil {
-			break
+			if err = tr.update(factor * tr.shrink); err == nil {
+				break
+			}
 		}
 		if tr.s.OnFault == FaultStop {
 			return nil, fmt.Errorf("flow: step %d: %w", step, tr.explain(err))
@@ -314,21 +316,10 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 		}
 		tr.faults++
 		if tr.s.OnFault == FaultShrink {
-			tr.shrink = max(tr.shrink/2, 1e-6)
+			tr.shrink = max(tr.shrink/2, minShrink)
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("flow: training stopped after step %d: %w", tr.step, err)
-		}
-	}
-	if tr.s.ClipNorm > 0 {
-		if norm := floats.Norm(tr.gradient, 2); norm > tr.s.ClipNorm {
-			floats.Scale(tr.s.ClipNorm/norm, tr.gradient)
-		}
-	}
-	tr.adam.update(tr.params, tr.grads, factor*tr.shrink)
-	for _, s := range tr.scales {
-		for i := range s.Len() {
-			s.SetVec(i, min(max(s.AtVec(i), -tr.s.MaxScale), tr.s.MaxScale))
 		}
 	}
 	tr.shrink = min(1, tr.shrink*1.01)
@@ -365,6 +356,9 @@ func (tr *Trainer) gradients() (moments, error) {
 	}
 	if err := batch.addRows(tr.logq, tr.logpi); err != nil {
 		return batch, err
+	}
+	if !batch.finite() {
+		return batch, fmt.Errorf("mean and variance of ln(q/π): %w: %g, %g", ErrNotFinite, batch.mean, batch.m2)
 	}
 	if tr.data != nil {
 		if err := tr.data.add(tr.gradient, tr.s.Data, tr.s.DataWeight); err != nil {
