@@ -2,14 +2,16 @@ package flow
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"math"
 	"reflect"
 	"slices"
 
-	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/floats"
+	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -43,6 +45,7 @@ const custom = "custom " // and the Go type of what a program made itself
 
 // encoder describes bijectors, each once.
 type encoder struct {
+	brief  bool // without arrays
 	nodes  []node
 	found  []bijector.Bijector // node by node
 	place  map[bijector.Bijector]int
@@ -57,8 +60,11 @@ type namedParam struct {
 }
 
 // encode describes m. The arrays are those of the architecture alone.
-func encode(m *Model) (*architecture, *encoder) {
-	e := &encoder{place: map[bijector.Bijector]int{}, named: map[*bijector.Param]bool{}}
+func encode(m *Model) (*architecture, *encoder) { return describe(m, false) }
+
+// describe is encode, or leaves the arrays out.
+func describe(m *Model, brief bool) (*architecture, *encoder) {
+	e := &encoder{brief: brief, place: map[bijector.Bijector]int{}, named: map[*bijector.Param]bool{}}
 	a := &architecture{Dim: m.Dim(), Symmetries: len(m.gens)}
 	switch m.prior.(type) {
 	case *target.Normal:
@@ -67,6 +73,9 @@ func encode(m *Model) (*architecture, *encoder) {
 		a.Prior = custom + fmt.Sprintf("%T", m.prior)
 	}
 	for k, g := range m.gens {
+		if brief {
+			break
+		}
 		full, _ := g.complete(m.Dim()) // checked by Symmetrize
 		e.ints(fmt.Sprintf("symmetry.%d.perm", k), full.Perm, len(full.Perm))
 		e.floats(fmt.Sprintf("symmetry.%d.sign", k), full.Sign, len(full.Sign))
@@ -115,7 +124,7 @@ func (e *encoder) add(b bijector.Bijector) int {
 		s := b.Settings()
 		n.Type, n.Hidden, n.Keep, n.Bins, n.Bound, n.Pure = "spline", s.Hidden, s.Keep, s.Bins, s.Bound, s.Pure
 	case *bijector.Orthogonal:
-		n.Type, n.Flip = "orthogonal", mat.Det(b.Matrix()) < 0
+		n.Type, n.Flip = "orthogonal", reflects(b)
 	case *bijector.Linear:
 		n.Type = "linear"
 		arrays = func(k int) {
@@ -154,7 +163,7 @@ func (e *encoder) add(b bijector.Bijector) int {
 	if shared {
 		e.place[b] = k
 	}
-	if arrays != nil {
+	if arrays != nil && !e.brief {
 		arrays(k)
 	}
 	taken := map[string]int{}
@@ -172,233 +181,29 @@ func (e *encoder) add(b bijector.Bijector) int {
 	return k
 }
 
-// decoder builds what an encoder described.
-type decoder struct {
-	f     *safetensors.File
-	size  int // values in the file, which bounds what is built
-	nodes []node
-	built []bijector.Bijector
-}
-
-// decode builds the model, with parameters that are still to be set.
-func decode(a *architecture, f *safetensors.File) (*Model, error) {
-	d := &decoder{f: f, nodes: a.Nodes}
-	for i := range f.Arrays {
-		n := 1
-		for _, s := range f.Arrays[i].Shape {
-			n *= s
-		}
-		d.size += n
+// reflects tells whether an orthogonal map, the rotations G of its parameter and
+// perhaps a reflection of the last position before, has that: whether the image
+// of the last unit vector is that under G or its opposite. The determinant
+// would tell as well, at the price of the matrix.
+func reflects(b *bijector.Orthogonal) bool {
+	n := b.Dim()
+	unit, image := make([]float64, n), make([]float64, n)
+	unit[n-1] = 1
+	p := graph.NewProgram(tensor.Float64, []int{n}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		x, _, err := b.Forward(in[0])
+		return []*gorgonia.Node{x}, err
+	})
+	if err := p.Run(1, [][]float64{unit}, [][]float64{image}); err != nil {
+		return false // it has a parameter that is not finite
 	}
-	if len(a.Nodes) == 0 {
-		return nil, fmt.Errorf("no bijector")
-	}
-	if a.Prior != "normal" {
-		return nil, fmt.Errorf("prior %q: %w", a.Prior, errCustom)
-	}
-	for k := range a.Nodes {
-		b, err := d.build(k)
-		if err != nil {
-			return nil, fmt.Errorf("bijector %d, %q: %w", k, a.Nodes[k].Type, err)
-		}
-		if b.Dim() != a.Nodes[k].Dim {
-			return nil, fmt.Errorf("bijector %d, %q: dimension %d, described as %d", k, a.Nodes[k].Type, b.Dim(), a.Nodes[k].Dim)
-		}
-		d.built = append(d.built, b)
-	}
-	if a.Dim < 1 || a.Dim != d.built[len(d.built)-1].Dim() {
-		return nil, fmt.Errorf("dimension %d of a bijector of %d", a.Dim, d.built[len(d.built)-1].Dim())
-	}
-	m, err := New(target.NewNormal(a.Dim), d.built[len(d.built)-1])
-	if err != nil {
-		return nil, err
-	}
-	var gens []Symmetry
-	for k := range a.Symmetries {
-		perm, err := f.Ints(fmt.Sprintf("symmetry.%d.perm", k), a.Dim)
-		if err != nil {
-			return nil, err
-		}
-		sign, err := f.Float64s(fmt.Sprintf("symmetry.%d.sign", k), a.Dim)
-		if err != nil {
-			return nil, err
-		}
-		gens = append(gens, Symmetry{perm, sign})
-	}
-	if gens != nil {
-		if m, err = Symmetrize(m, gens...); err != nil {
-			return nil, err
+	angles := b.Params()[0].Value().Float64s()
+	at := len(angles)
+	for i := n - 1; i >= 0; i-- {
+		for j := n - 1; j > i; j-- {
+			at--
+			s, c := math.Sincos(angles[at])
+			unit[i], unit[j] = c*unit[i]-s*unit[j], s*unit[i]+c*unit[j]
 		}
 	}
-	switch dt := f.Meta[dtypeKey]; dt {
-	case tensor.Float64.String():
-		return m, nil
-	case tensor.Float32.String():
-		return m.Convert(tensor.Float32)
-	default:
-		return nil, fmt.Errorf("arithmetic in %q", dt)
-	}
-}
-
-func (d *decoder) build(k int) (bijector.Bijector, error) {
-	n := &d.nodes[k]
-	for _, i := range n.Of {
-		if i < 0 || i >= k {
-			return nil, fmt.Errorf("made of bijector %d", i)
-		}
-	}
-	if len(n.Layers) > 0 && n.Type != "hierarchy" {
-		return nil, fmt.Errorf("layers")
-	}
-	switch n.Type {
-	case "realnvp":
-		// As large as its parameters are, no larger.
-		if err := d.f.Expect(fmt.Sprintf("%d.realnvp", k), d.couplingParams(n, 1, 0)); err != nil {
-			return nil, err
-		}
-		return bijector.NewRealNVP(n.Dim, &bijector.RealNVPSettings{Hidden: hiddenOf(n), Keep: n.Keep, Src: rand.NewPCG(0, 0)})
-	case "spline":
-		if n.Bins < 2 || n.Bins > d.size {
-			return nil, fmt.Errorf("%d bins", n.Bins)
-		}
-		affine := 1
-		if n.Pure {
-			affine = 0
-		}
-		if err := d.f.Expect(fmt.Sprintf("%d.spline", k), d.couplingParams(n, affine, 3*n.Bins-1)); err != nil {
-			return nil, err
-		}
-		return bijector.NewSpline(n.Dim, &bijector.SplineSettings{Hidden: hiddenOf(n), Keep: n.Keep, Bins: n.Bins, Bound: n.Bound, Pure: n.Pure, Src: rand.NewPCG(0, 0)})
-	case "orthogonal":
-		if n.Dim < 2 || n.Dim > d.size+1 {
-			return nil, fmt.Errorf("dimension %d", n.Dim)
-		}
-		if err := d.f.Expect(fmt.Sprintf("%d.orthogonal", k), n.Dim*(n.Dim-1)/2); err != nil {
-			return nil, err
-		}
-		one := mat.NewDiagDense(n.Dim, nil)
-		for i := range n.Dim {
-			one.SetDiag(i, 1)
-		}
-		if n.Flip {
-			one.SetDiag(n.Dim-1, -1)
-		}
-		return bijector.OrthogonalFrom(one)
-	case "linear":
-		if n.Dim < 1 || n.Dim > d.size {
-			return nil, fmt.Errorf("dimension %d", n.Dim)
-		}
-		p, err := d.f.Float64s(fmt.Sprintf("%d.pivots", k), n.Dim, n.Dim)
-		if err != nil {
-			return nil, err
-		}
-		b, err := bijector.LinearFrom(mat.NewDense(n.Dim, n.Dim, p))
-		if err == nil && !mat.Equal(b.SignedPermutation(), mat.NewDense(n.Dim, n.Dim, p)) {
-			err = fmt.Errorf("pivots are no signed permutation")
-		}
-		return b, err
-	case "permutation":
-		p, err := d.f.Ints(fmt.Sprintf("%d.perm", k), -1)
-		if err != nil {
-			return nil, err
-		}
-		return bijector.NewPermutation(p)
-	case "spectral":
-		v, err := d.f.Float64s(fmt.Sprintf("%d.spectrum", k), -1)
-		if err != nil {
-			return nil, err
-		}
-		return bijector.NewSpectral(n.Shape, v)
-	case "chain":
-		of := make([]bijector.Bijector, len(n.Of))
-		for i, j := range n.Of {
-			of[i] = d.built[j]
-		}
-		return bijector.NewChain(of...)
-	case "inverse":
-		if len(n.Of) != 1 {
-			return nil, fmt.Errorf("of %d bijectors", len(n.Of))
-		}
-		return bijector.Invert(d.built[n.Of[0]]), nil
-	case "hierarchy":
-		return d.hierarchy(k, n)
-	}
-	return nil, errCustom
-}
-
-func (d *decoder) hierarchy(k int, n *node) (bijector.Bijector, error) {
-	if len(n.Layers) != len(n.Of) {
-		return nil, fmt.Errorf("%d blocks for %d layers", len(n.Of), len(n.Layers))
-	}
-	if n.Dim < 0 || n.Dim > maxUntouched+d.size {
-		return nil, fmt.Errorf("%d sites, more than a file of its size can speak of", n.Dim)
-	}
-	var layers []*bijector.Layer
-	for i, keep := range n.Layers {
-		block := d.built[n.Of[i]]
-		sites, err := d.f.Ints(fmt.Sprintf("%d.tiles.%d", k, i), -1, block.Dim())
-		if err != nil {
-			return nil, err
-		}
-		tiles := slices.Collect(slices.Chunk(sites, block.Dim()))
-		var l *bijector.Layer
-		if keep == nil {
-			l, err = bijector.Disentangler(block, tiles)
-		} else {
-			l, err = bijector.Decimator(block, tiles, keep...)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("layer %d: %w", i, err)
-		}
-		layers = append(layers, l)
-	}
-	return NewHierarchy(n.Dim, layers...)
-}
-
-// maxUntouched bounds the sites of a hierarchy beyond the numbers in a file,
-// which those that no tile touches would be.
-const maxUntouched = 1 << 16
-
-func hiddenOf(n *node) []int {
-	if n.Hidden == nil {
-		return []int{}
-	}
-	return n.Hidden
-}
-
-// couplingParams is the number of parameters of a chain of couplings, each of
-// so many affine updates (two networks and the scales) and a network of so many
-// numbers for every moved position; or −2, which no array has, if it is beyond
-// the values in the file.
-func (d *decoder) couplingParams(n *node, affine, numbers int) int {
-	total := 0
-	add := func(in, out int) {
-		sizes := append(append([]int{in}, n.Hidden...), out)
-		for i := 1; i < len(sizes); i++ {
-			in, out := sizes[i-1], sizes[i]
-			if in < 1 || out < 1 || in > d.size || out > d.size || total > d.size {
-				total = d.size + 1
-				return
-			}
-			total += out * (in + 1)
-		}
-	}
-	for _, keep := range n.Keep {
-		move := n.Dim - len(keep)
-		if move < 1 || move > d.size {
-			return -2
-		}
-		if affine > 0 {
-			add(len(keep), move)
-			add(len(keep), move)
-			total += move
-		}
-		if numbers > 0 {
-			add(len(keep), numbers*move)
-		}
-		if total > d.size {
-			return -2
-		}
-	}
-	return total
+	return floats.Dot(unit, image) < 0
 }

@@ -21,15 +21,13 @@ const (
 	trainerKey = "trainer"
 )
 
-// maxArchitecture bounds the description of an architecture in bytes; arrays
-// are not part of it.
-const maxArchitecture = 4 << 20
-
 // Save writes the model as a safetensors file: the architecture as JSON in
 // the metadata, bipartitions, tiles and symmetries included, the parameters as
 // arrays of float64, and a SHA-256 of it all. Load makes the model again.
 // Couplings with a Conditioner, and bijectors and priors that a program made
-// itself, are named, not described: for them there is Restore. It fails with the writer's error.
+// itself, are named, not described: for them, and for very large models, there
+// is Restore. It fails with ErrNotFinite for a parameter that is NaN or
+// infinite, and with the writer's error.
 func (m *Model) Save(w io.Writer) error {
 	f, err := m.file()
 	if err == nil {
@@ -48,47 +46,44 @@ func (m *Model) file() (*safetensors.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(text) > maxArchitecture {
-		return nil, fmt.Errorf("%w: an architecture described in %d bytes, at most %d are read again", ErrSettings, len(text), maxArchitecture)
-	}
 	f := &safetensors.File{
 		Meta:   map[string]string{dtypeKey: m.dtype.String(), archKey: string(text)},
 		Arrays: e.arrays,
 	}
 	for _, p := range e.params {
 		v := p.Value()
+		for i, x := range v.Float64s() {
+			if math.IsNaN(x) || math.IsInf(x, 0) {
+				return nil, fmt.Errorf("%w: value %d of parameter %q is %g", ErrNotFinite, i, p.name, x)
+			}
+		}
 		f.Arrays = append(f.Arrays, safetensors.Array{Name: p.name, Shape: v.Shape(), Values: v.Float64s()})
 	}
 	return f, nil
 }
 
 // Load reads a model that Model.Save or Trainer.Save wrote. Files are checked
-// as far as they can be: damage is found by the digest, and what a file
-// describes is built only as large as the arrays in it are. All errors but
+// as far as they can be: damage is found by the digest, what a file describes
+// is built only as large as the arrays in it are, and not beyond 65 536 values
+// per row or some 50 000 sites in the tiles of all layers together. No more
+// than four times the size of the file and 16 MB are allocated. All errors but
 // those of the reader wrap ErrCheckpoint.
 func Load(r io.Reader) (*Model, error) {
 	f, _, err := safetensors.Load(r)
 	if err != nil {
 		return nil, fmt.Errorf("flow: Load: %w", err)
 	}
-	var a architecture
 	m, err := func() (*Model, error) {
-		text := f.Meta[archKey]
-		if len(text) > maxArchitecture {
-			return nil, fmt.Errorf("an architecture described in %d bytes, at most %d are read", len(text), maxArchitecture)
-		}
-		if err := json.Unmarshal([]byte(text), &a); err != nil {
-			return nil, fmt.Errorf("architecture: %v", err)
-		}
-		m, err := decode(&a, f)
+		m, err := decode(f)
 		if err != nil {
 			return nil, err
 		}
-		values, err := m.valuesIn(f)
-		if err == nil {
-			m.set(values)
+		values, err := m.valuesIn(f, true)
+		if err != nil {
+			return nil, err
 		}
-		return m, err
+		values.set()
+		return m, nil
 	}()
 	if err != nil {
 		return nil, fmt.Errorf("flow: Load: %w: %w", ErrCheckpoint, err)
@@ -102,9 +97,9 @@ func Load(r io.Reader) (*Model, error) {
 func (m *Model) Restore(r io.Reader) error {
 	f, _, err := safetensors.Load(r)
 	if err == nil {
-		var values [][]float64
-		if values, err = m.valuesIn(f); err == nil {
-			m.set(values)
+		var values values
+		if values, err = m.valuesIn(f, false); err == nil {
+			values.set()
 			return nil
 		}
 		err = fmt.Errorf("%w: %w", ErrCheckpoint, err)
@@ -112,9 +107,23 @@ func (m *Model) Restore(r io.Reader) error {
 	return fmt.Errorf("flow: Restore: %w", err)
 }
 
-// valuesIn returns the parameters that a file holds for m.
-func (m *Model) valuesIn(f *safetensors.File) ([][]float64, error) {
-	a, e := encode(m)
+// values are parameters and what a file holds for them, all of it finite.
+type values []struct {
+	to   []float64
+	from safetensors.Floats
+}
+
+// set sets the parameters.
+func (v values) set() {
+	for _, p := range v {
+		p.from.Copy(p.to, 0)
+	}
+}
+
+// valuesIn returns the parameters that a file holds for m. The arrays of the
+// architecture are compared, too, unless m was made of them.
+func (m *Model) valuesIn(f *safetensors.File, made bool) (values, error) {
+	a, e := describe(m, made)
 	text, err := json.Marshal(a)
 	if err != nil {
 		return nil, err
@@ -127,51 +136,55 @@ func (m *Model) valuesIn(f *safetensors.File) ([][]float64, error) {
 			return nil, err
 		}
 	}
-	var values [][]float64
-	for _, p := range e.params {
-		v, err := f.Float64s(p.name, p.Value().Shape()...)
+	all := make(values, len(e.params))
+	for k, p := range e.params {
+		v, err := finite(f, p.name, p.Value().Shape()...)
 		if err != nil {
 			return nil, err
 		}
-		for i, x := range v {
-			if math.IsNaN(x) || math.IsInf(x, 0) {
-				return nil, fmt.Errorf("array %q: value %d is %g", p.name, i, x)
-			}
-		}
-		values = append(values, v)
+		all[k].to, all[k].from = p.Value().Float64s(), v
 	}
-	return values, nil
+	return all, nil
 }
 
-// set sets the parameters in the order of valuesIn.
-func (m *Model) set(values [][]float64) {
-	_, e := encode(m)
-	for i, p := range e.params {
-		copy(p.Value().Float64s(), values[i])
+// finite returns the values of an array of float64, none of them NaN or
+// infinite.
+func finite(f *safetensors.File, name string, shape ...int) (safetensors.Floats, error) {
+	err := f.Expect(name, "F64", shape...)
+	if err != nil {
+		return safetensors.Floats{}, err
 	}
+	v, err := f.Floats(name, shape...)
+	if err != nil {
+		return v, err
+	}
+	for i := range v.Len() {
+		if x := v.At(i); math.IsNaN(x) || math.IsInf(x, 0) {
+			return v, fmt.Errorf("array %q: value %d is %g", name, i, x)
+		}
+	}
+	return v, nil
 }
 
 // same checks that an array of the architecture has the same values in a file.
 func same(f *safetensors.File, want *safetensors.Array) error {
-	equal := false
+	equal := true
 	switch v := want.Values.(type) {
 	case []int64:
 		got, err := f.Ints(want.Name, want.Shape...)
 		if err != nil {
 			return err
 		}
-		equal = true
 		for i, n := range got {
 			equal = equal && int64(n) == v[i]
 		}
 	case []float64:
-		got, err := f.Float64s(want.Name, want.Shape...)
+		got, err := finite(f, want.Name, want.Shape...)
 		if err != nil {
 			return err
 		}
-		equal = true
-		for i, x := range got {
-			equal = equal && x == v[i]
+		for i, x := range v {
+			equal = equal && got.At(i) == x
 		}
 	}
 	if !equal {

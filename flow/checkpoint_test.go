@@ -21,6 +21,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/internal/safetensors"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -171,12 +172,42 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
+// infinite is a file such as Save does not write.
 func infinite(t *testing.T, m *Model) []byte {
-	v := m.Params()[1].Value().Float64s()
-	old := v[3]
-	defer func() { v[3] = old }()
+	f, err := m.file()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &f.Arrays[len(f.Arrays)-1]
+	v := slices.Clone(a.Values.([]float64))
 	v[3] = math.Inf(1)
-	return save(t, m)
+	a.Values = v
+	return forge(t, "model", f)
+}
+
+// forge writes a file with a digest that fits.
+func forge(t testing.TB, kind string, f *safetensors.File) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := safetensors.Save(&b, kind, f); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// What could not be loaded again is not saved.
+func TestSaveRefuses(t *testing.T) {
+	m := mera(t, 4, 3)
+	m.Params()[1].Value().Float64s()[3] = math.NaN()
+	if err := m.Save(&bytes.Buffer{}); !errors.Is(err, ErrNotFinite) {
+		t.Errorf("%v", err)
+	}
+	for _, s := range []Settings{{ClipNorm: math.Inf(1)}, {MaxScale: math.Inf(1)}} {
+		s.Src = rand.NewPCG(1, 1)
+		if _, err := NewTrainer(mera(t, 4, 3), ising(t, 4), &s); !errors.Is(err, ErrSettings) {
+			t.Errorf("%+v: %v", s, err)
+		}
+	}
 }
 
 // Files of version 1 that lie in testdata are read as they were meant.

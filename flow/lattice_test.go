@@ -37,7 +37,7 @@ func TestLatticeGroups(t *testing.T) {
 			if g.order > maxGroup {
 				continue
 			}
-			group, err := generate(n, g.of)
+			group, err := generate(n, g.of, maxGroup)
 			if err != nil || len(group) != g.order {
 				t.Errorf("%v, %s: %d elements, %v, want %d", c.shape, name, len(group), err, g.order)
 			}

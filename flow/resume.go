@@ -126,31 +126,40 @@ func (tr *Trainer) Restore(r io.Reader) error {
 
 func (tr *Trainer) restore(f *safetensors.File, kind string) error {
 	if kind != "trainer" {
-		return fmt.Errorf("a file of kind %q, want %q", kind, "trainer")
+		return fmt.Errorf("a file of kind %.40q, want %q", kind, "trainer")
+	}
+	text := f.Meta[trainerKey]
+	if len(text) > maxState {
+		return fmt.Errorf("state of the trainer in %d bytes", len(text))
 	}
 	var s trainerState
-	if err := json.Unmarshal([]byte(f.Meta[trainerKey]), &s); err != nil {
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return fmt.Errorf("state of the trainer: %v", err)
 	}
 	if s.Settings != tr.s.kept() {
 		return fmt.Errorf("saved with settings %+v, the trainer has %+v", s.Settings, tr.s.kept())
 	}
-	if s.Step < 0 || s.Faults < 0 || !(s.Shrink > 0 && s.Shrink <= 1) {
+	if s.Step < 0 || s.Faults < 0 || !(s.Shrink >= minShrink && s.Shrink <= 1) {
 		return fmt.Errorf("step %d, %d faults, factor %g", s.Step, s.Faults, s.Shrink)
 	}
-	values, err := tr.m.valuesIn(f)
+	values, err := tr.m.valuesIn(f, false)
 	if err != nil {
 		return err
 	}
-	m, err := f.Float64s(adamM, len(tr.gradient))
+	m, err := finite(f, adamM, len(tr.gradient))
 	if err != nil {
 		return err
 	}
-	v, err := f.Float64s(adamV, len(tr.gradient))
+	v, err := finite(f, adamV, len(tr.gradient))
 	if err != nil {
 		return err
 	}
-	rows, err := f.Float64s(windowArray, min(s.Step, tr.s.Window), windowFields)
+	for i := range v.Len() {
+		if x := v.At(i); x < 0 {
+			return fmt.Errorf("array %q: value %d is %g", adamV, i, x)
+		}
+	}
+	window, err := windowIn(f, min(s.Step, tr.s.Window), tr.s.Batch)
 	if err != nil {
 		return err
 	}
@@ -165,18 +174,35 @@ func (tr *Trainer) restore(f *safetensors.File, kind string) error {
 	if err := src.UnmarshalBinary(state); err != nil {
 		return fmt.Errorf("state of the source: %w", err)
 	}
-	tr.m.set(values)
+	values.set()
 	at := 0
 	for k := range tr.adam.m {
-		n := len(tr.adam.m[k])
-		copy(tr.adam.m[k], m[at:at+n])
-		copy(tr.adam.v[k], v[at:at+n])
-		at += n
+		m.Copy(tr.adam.m[k], at)
+		v.Copy(tr.adam.v[k], at)
+		at += len(tr.adam.m[k])
 	}
-	tr.window = nil
-	for ; len(rows) > 0; rows = rows[windowFields:] {
-		tr.window = append(tr.window, moments{int(rows[0]), rows[1], rows[2], rows[3], rows[4]})
-	}
+	tr.window = window
 	tr.step, tr.adam.step, tr.faults, tr.shrink = s.Step, s.Step, s.Faults, s.Shrink
 	return nil
+}
+
+// maxState bounds the state of a trainer in JSON.
+const maxState = 1 << 14
+
+// windowIn returns the estimates of the last steps, each of a batch.
+func windowIn(f *safetensors.File, steps, batch int) ([]moments, error) {
+	rows, err := f.Float64s(windowArray, steps, windowFields)
+	if err != nil {
+		return nil, err
+	}
+	var window []moments
+	for k := range steps {
+		r := rows[k*windowFields : (k+1)*windowFields]
+		b := moments{batch, r[1], r[2], r[3], r[4]}
+		if r[0] != float64(batch) || !b.finite() || b.m2 < 0 {
+			return nil, fmt.Errorf("array %q: row %d is %v, of batches of %d", windowArray, k, r, batch)
+		}
+		window = append(window, b)
+	}
+	return window, nil
 }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"crypto/sha256"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -90,7 +91,7 @@ func TestSymmetryGroup(t *testing.T) {
 		{"all permutations of 7", 7, []Symmetry{transposition(7), cycle(7)}, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			group, err := generate(c.n, c.gens)
+			group, err := generate(c.n, c.gens, maxGroup)
 			if c.order < 0 {
 				wantError(t, "group", err, ErrSymmetry, "more than 1024")
 				return
@@ -105,7 +106,7 @@ func TestSymmetryGroup(t *testing.T) {
 			if group[0].key() != one.key() {
 				t.Errorf("the first element is %v", group[0])
 			}
-			seen := map[string]bool{}
+			seen := map[[sha256.Size]byte]bool{}
 			for _, g := range group {
 				if seen[g.key()] {
 					t.Errorf("%v occurs twice", g)
@@ -355,4 +356,11 @@ func pairOfFour(t *testing.T) *Model {
 	m := model(t, b)
 	scramble(m, 3, 0.4)
 	return m
+}
+
+// then is the symmetry that applies s, then t.
+func (s Symmetry) then(t Symmetry) Symmetry {
+	u := Symmetry{make([]int, len(s.Perm)), make([]float64, len(s.Perm))}
+	u.product(s, t)
+	return u
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -48,17 +49,18 @@ func torchModel(f *safetensors.File, L int) (*Model, error) {
 	}
 	prefix := strings.TrimSuffix(f.Arrays[at].Name, first)
 	for _, name := range []string{"prior.sigma", prefix + "prior.sigma"} {
-		if sigma, err := f.Float64s(name, 1); err == nil && sigma[0] != 1 {
-			return nil, fmt.Errorf("%s is %g, want 1", name, sigma[0])
+		if sigma, err := f.Floats(name, 1); err == nil && sigma.At(0) != 1 {
+			return nil, fmt.Errorf("%s is %g, want 1", name, sigma.At(0))
 		}
 	}
 	var blocks []*bijector.RealNVP
+	d := &decoder{f: f}
 	for k := 0; ; k++ {
 		name := fmt.Sprintf("%slayerList.%d.", prefix, k)
 		if _, err := f.Array(name + "maskList"); err != nil {
 			break
 		}
-		b, err := torchBlock(f, name)
+		b, err := d.torchBlock(name)
 		if err != nil {
 			return nil, fmt.Errorf("layer %d: %w", k, err)
 		}
@@ -70,6 +72,9 @@ func torchModel(f *safetensors.File, L int) (*Model, error) {
 	}
 	if L < 2 || 1<<scales != L || len(blocks)%(2*scales) != 0 {
 		return nil, fmt.Errorf("%d layers, want a multiple of twice the scales of a %d×%d lattice", len(blocks), L, L)
+	}
+	if L > maxDim || d.spend(len(blocks)*L*L, perSite) != nil {
+		return nil, fmt.Errorf("%d layers of a %d×%d lattice: %w", len(blocks), L, L, errLarge)
 	}
 	repeat := len(blocks) / (2 * scales)
 	var layers []*bijector.Layer
@@ -102,7 +107,8 @@ func torchModel(f *safetensors.File, L int) (*Model, error) {
 }
 
 // torchBlock reads the block whose arrays begin with prefix.
-func torchBlock(f *safetensors.File, prefix string) (*bijector.RealNVP, error) {
+func (d *decoder) torchBlock(prefix string) (*bijector.RealNVP, error) {
+	f := d.f
 	masks, err := f.Array(prefix + "maskList")
 	if err != nil {
 		return nil, err
@@ -117,13 +123,16 @@ func torchBlock(f *safetensors.File, prefix string) (*bijector.RealNVP, error) {
 	if dim != 4 {
 		return nil, fmt.Errorf("blocks of %d values, want 4", dim)
 	}
-	mask, err := f.Float64s(prefix+"maskList", masks.Shape...)
+	mask, err := f.Floats(prefix+"maskList", masks.Shape...)
 	if err != nil {
 		return nil, err
 	}
+	if err := d.spend(couplings, perCoupling); err != nil {
+		return nil, fmt.Errorf("%d couplings: %w", couplings, err)
+	}
 	keep := make([][]int, couplings)
-	for i, v := range mask {
-		switch k := i / dim; v {
+	for i := range mask.Len() {
+		switch k, v := i/dim, mask.At(i); v {
 		case 1:
 			keep[k] = append(keep[k], i%dim)
 		case 0:
@@ -145,13 +154,16 @@ func torchBlock(f *safetensors.File, prefix string) (*bijector.RealNVP, error) {
 	if len(hidden) == 0 {
 		return nil, errors.New("no networks")
 	}
+	if err := d.spend(len(hidden)*couplings, perDense); err != nil {
+		return nil, fmt.Errorf("%d couplings: %w", couplings, err)
+	}
 	hidden = hidden[:len(hidden)-1]
 	// All of it must be there before anything is made of that size.
 	sizes := slices.Concat([]int{dim}, hidden, []int{dim})
 	for k := range couplings {
 		for _, net := range []string{"s", "t"} {
 			for i := range len(sizes) - 1 {
-				if err := f.Expect(fmt.Sprintf("%s%sList.%d.layerList.%d.weight", prefix, net, k, 2*i), sizes[i+1], sizes[i]); err != nil {
+				if _, err := f.Floats(fmt.Sprintf("%s%sList.%d.layerList.%d.weight", prefix, net, k, 2*i), sizes[i+1], sizes[i]); err != nil {
 					return nil, err
 				}
 			}
@@ -166,12 +178,17 @@ func torchBlock(f *safetensors.File, prefix string) (*bijector.RealNVP, error) {
 		if err := errors.Join(torchNet(f, s, c.S, c.Keep, c.Move, dim), torchNet(f, t, c.T, c.Keep, c.Move, dim)); err != nil {
 			return nil, err
 		}
-		scale, err := f.Float64s(fmt.Sprintf("%s%d.scale", s, 2*len(c.S)-1), dim)
+		scale, err := f.Floats(fmt.Sprintf("%s%d.scale", s, 2*len(c.S)-1), dim)
 		if err != nil {
 			return nil, err
 		}
 		for i, m := range c.Move {
-			c.Scale.SetVec(i, scale[m])
+			c.Scale.SetVec(i, scale.At(m))
+		}
+	}
+	for i, v := range b.Params()[0].Value().Float64s() {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("%s: parameter %d of the block is %g", prefix, i, v)
 		}
 	}
 	return b, nil
@@ -189,18 +206,18 @@ func torchNet(f *safetensors.File, prefix string, layers []bijector.Dense, keep,
 		if k == len(layers)-1 {
 			outs, out = move, dim
 		}
-		w, err := f.Float64s(fmt.Sprintf("%s%d.weight", prefix, 2*k), out, in)
+		w, err := f.Floats(fmt.Sprintf("%s%d.weight", prefix, 2*k), out, in)
 		if err != nil {
 			return err
 		}
-		b, err := f.Float64s(fmt.Sprintf("%s%d.bias", prefix, 2*k), out)
+		b, err := f.Floats(fmt.Sprintf("%s%d.bias", prefix, 2*k), out)
 		if err != nil {
 			return err
 		}
 		for i, o := range outs {
-			d.B.SetVec(i, b[o])
+			d.B.SetVec(i, b.At(o))
 			for j, n := range ins {
-				d.W.Set(i, j, w[o*in+n])
+				d.W.Set(i, j, w.At(o*in+n))
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -39,7 +40,10 @@ func (s *Sampler) state() samplerState {
 	return samplerState{t.StepSize, t.Leapfrog, t.Jitter, t.MaxEnergyError, t.MaxFaults, t.Force != nil, s.failed, s.sweeps, s.accepted, s.divergent, fmt.Sprintf("%T", t.Src)}
 }
 
-const samplerKey = "sampler"
+const (
+	samplerKey = "sampler"
+	maxState   = 1 << 14 // bytes of a samplerState in JSON
+)
 
 // Save writes the chains, all counts and the state of Settings.Src as a
 // safetensors file with a SHA-256, whose arrays are "x" and "grad",
@@ -99,10 +103,14 @@ func (s *Sampler) Restore(r io.Reader) error {
 
 func (s *Sampler) restore(f *safetensors.File, kind string) error {
 	if kind != samplerKey {
-		return fmt.Errorf("a file of kind %q, want %q", kind, samplerKey)
+		return fmt.Errorf("a file of kind %.40q, want %q", kind, samplerKey)
+	}
+	text := f.Meta[samplerKey]
+	if len(text) > maxState {
+		return fmt.Errorf("state of the sampler in %d bytes", len(text))
 	}
 	var saved samplerState
-	if err := json.Unmarshal([]byte(f.Meta[samplerKey]), &saved); err != nil {
+	if err := json.Unmarshal([]byte(text), &saved); err != nil {
 		return fmt.Errorf("state of the sampler: %v", err)
 	}
 	want := s.state()
@@ -111,7 +119,8 @@ func (s *Sampler) restore(f *safetensors.File, kind string) error {
 		return fmt.Errorf("saved as %+v, the sampler is %+v", saved, s.state())
 	}
 	chains, dim := s.now.x.Dims()
-	if saved.Sweeps < 0 || saved.Failed < 0 || saved.Failed > saved.Sweeps || saved.Accepted < 0 || saved.Divergent < 0 || saved.Accepted+saved.Divergent > saved.Sweeps*chains {
+	if saved.Sweeps < 0 || saved.Sweeps > math.MaxInt/chains || saved.Failed < 0 || saved.Failed > saved.Sweeps ||
+		saved.Accepted < 0 || saved.Divergent < 0 || saved.Divergent > saved.Sweeps*chains || saved.Accepted > saved.Sweeps*chains-saved.Divergent {
 		return fmt.Errorf("%d accepted and %d divergent trajectories in %d sweeps of %d chains", saved.Accepted, saved.Divergent, saved.Sweeps, chains)
 	}
 	x, err := f.Float64s("x", chains, dim)

@@ -35,7 +35,7 @@ func Load(r io.Reader) (f *File, kind string, err error) {
 	case f.Meta[formatKey] == "":
 		return nil, "", fmt.Errorf("%w: not written by this library", ErrFormat)
 	case f.Meta[formatKey] != version:
-		return nil, "", fmt.Errorf("%w: format version %q, this is version %s", ErrFormat, f.Meta[formatKey], version)
+		return nil, "", fmt.Errorf("%w: format version %s, this is version %s", ErrFormat, quote(f.Meta[formatKey]), version)
 	case !f.Checked:
 		return nil, "", fmt.Errorf("%w: no digest", ErrFormat)
 	}

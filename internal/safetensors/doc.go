@@ -28,21 +28,23 @@ type File struct {
 	Checked bool // by Read: the file has a digest and it is right
 
 	index map[string]int // of what was read
+	data  data           // that was read
 }
 
 // Array is a named array. Values is of type []float64, []float32, []int64 or
-// []byte, row-major; what Read returns is converted by the methods of File.
+// []byte, row-major; what was read is in the File, and its methods convert it.
 type Array struct {
 	Name   string
 	Shape  []int
 	Values any
 
-	dtype string
-	raw   []byte
+	dtype      string
+	begin, end int // in what was read
 }
 
-// maxHeader bounds headers, as the format does.
-const maxHeader = 100 << 20
+// maxHeader bounds headers. The format allows 100 MB, which are more than what
+// 2¹⁴ arrays and a description of a model take.
+const maxHeader = 8 << 20
 
 const digestKey = "sha256"
 
@@ -104,5 +106,5 @@ func (f *File) Array(name string) (*Array, error) {
 	if i, ok := f.index[name]; ok {
 		return &f.Arrays[i], nil
 	}
-	return nil, fmt.Errorf("%w: no array %q", ErrFormat, name)
+	return nil, fmt.Errorf("%w: no array %s", ErrFormat, quote(name))
 }

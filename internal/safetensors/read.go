@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -16,8 +15,8 @@ import (
 // Limits of what a header may describe.
 const (
 	maxRank   = 8
-	maxArrays = 1 << 16
-	maxMeta   = 1 << 12
+	maxArrays = 1 << 14
+	maxMeta   = 1 << 10
 )
 
 // Read reads a whole file. Errors of r pass through; all others wrap
@@ -36,43 +35,42 @@ func Read(r io.Reader) (*File, error) {
 	if err != nil {
 		return nil, short(err, "header")
 	}
-	rest, err := io.ReadAll(r)
-	if err != nil {
+	f := &File{}
+	if err := f.data.read(r); err != nil {
 		return nil, err
 	}
 	// Before anything is parsed.
-	checked := false
 	if at := digestAt(header); at >= 0 {
 		h := sha256.New()
 		sum(h, length[:], header)
-		h.Write(rest)
+		for _, p := range f.data.pieces {
+			h.Write(p)
+		}
 		if got := hex.AppendEncode(nil, h.Sum(nil)); !bytes.Equal(got, header[at:at+len(got)]) {
 			return nil, fmt.Errorf("%w: SHA-256 is %s, the file says %q", ErrFormat, got, header[at:at+len(got)])
 		}
-		checked = true
+		f.Checked = true
 	}
-	f, entries, err := parseHeader(header)
-	if err != nil {
-		return nil, err
+	if err := f.parse(header); err != nil {
+		return nil, fmt.Errorf("%w: header: %v", ErrFormat, err)
 	}
-	f.Checked = checked
+	slices.SortStableFunc(f.Arrays, func(a, b Array) int {
+		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
+	})
 	at := 0
-	for i, e := range entries {
+	for i := range f.Arrays {
 		a := &f.Arrays[i]
-		size := itemSize(e.Dtype)
-		if size == 0 {
-			return nil, fmt.Errorf("%w: array %q: type %q", ErrFormat, a.Name, e.Dtype)
+		f.index[a.Name] = i
+		size := itemSize(a.dtype)
+		n := volume(a.Shape, f.data.size/size)
+		if n < 0 || a.begin != at || a.end != at+n*size || a.end > f.data.size {
+			return nil, fmt.Errorf("%w: array %s: %s%v at offsets [%d %d] of %d bytes, expected to begin at %d",
+				ErrFormat, quote(a.Name), a.dtype, a.Shape, a.begin, a.end, f.data.size, at)
 		}
-		n := volume(e.Shape, len(rest)/size)
-		if n < 0 || e.Offsets[0] != at || e.Offsets[1] != at+n*size || e.Offsets[1] > len(rest) {
-			return nil, fmt.Errorf("%w: array %q: %s%v at offsets %v of %d bytes, expected to begin at %d",
-				ErrFormat, a.Name, e.Dtype, e.Shape, e.Offsets, len(rest), at)
-		}
-		a.raw = rest[at:e.Offsets[1]:e.Offsets[1]]
-		at = e.Offsets[1]
+		at = a.end
 	}
-	if at != len(rest) {
-		return nil, fmt.Errorf("%w: %d bytes of values, the header describes %d", ErrFormat, len(rest), at)
+	if at != f.data.size {
+		return nil, fmt.Errorf("%w: %d bytes of values, the header describes %d", ErrFormat, f.data.size, at)
 	}
 	return f, nil
 }
@@ -85,215 +83,160 @@ func short(err error, what string) error {
 	return err
 }
 
-// readN reads n bytes into memory that grows as they arrive.
+// readN reads n bytes into memory that doubles as they arrive.
 func readN(r io.Reader, n int) ([]byte, error) {
-	var b bytes.Buffer
-	_, err := io.CopyN(&b, r, int64(n))
-	return b.Bytes(), err
-}
-
-// parseHeader returns the arrays in the order of their values. It walks the
-// tokens: decoding into maps would make much of little.
-func parseHeader(header []byte) (*File, []entry, error) {
-	p := parser{json.NewDecoder(bytes.NewReader(header))}
-	p.d.UseNumber()
-	f := &File{Meta: map[string]string{}}
-	type item struct {
-		Array
-		entry
-	}
-	var items []item
-	seen := map[string]bool{}
-	err := p.object(func(name string) error {
-		if seen[name] {
-			return fmt.Errorf("%q twice", name)
+	b := make([]byte, 0, min(n, pieceSize))
+	for len(b) < n {
+		if len(b) == cap(b) {
+			b = append(make([]byte, 0, min(n, 2*len(b))), b...)
 		}
-		if seen[name] = true; len(seen) > maxArrays {
-			return fmt.Errorf("more than %d arrays", maxArrays)
-		}
-		if name == "__metadata__" {
-			return p.object(func(key string) error {
-				if _, ok := f.Meta[key]; ok {
-					return fmt.Errorf("metadata %q twice", key)
-				}
-				if len(f.Meta) == maxMeta {
-					return fmt.Errorf("more than %d metadata", maxMeta)
-				}
-				v, err := p.text()
-				f.Meta[key] = v
-				return err
-			})
-		}
-		e, err := p.entry()
-		if err != nil {
-			return fmt.Errorf("array %q: %w", name, err)
-		}
-		items = append(items, item{Array{Name: name, Shape: e.Shape, dtype: e.Dtype}, e})
-		return nil
-	})
-	if err == nil {
-		if _, end := p.d.Token(); end != io.EOF {
-			err = fmt.Errorf("something after its end")
-		}
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: header: %v", ErrFormat, err)
-	}
-	slices.SortStableFunc(items, func(a, b item) int {
-		return cmp.Or(cmp.Compare(a.Offsets[0], b.Offsets[0]), cmp.Compare(a.Offsets[1], b.Offsets[1]))
-	})
-	entries := make([]entry, len(items))
-	f.index = make(map[string]int, len(items))
-	for i, it := range items {
-		f.index[it.Name] = i
-		f.Arrays, entries[i] = append(f.Arrays, it.Array), it.entry
-	}
-	return f, entries, nil
-}
-
-// parser reads JSON token by token.
-type parser struct{ d *json.Decoder }
-
-func (p parser) delim(want json.Delim) error {
-	t, err := p.d.Token()
-	if err == nil && t != want {
-		err = fmt.Errorf("%v where %v is expected", t, want)
-	}
-	return err
-}
-
-// object calls field for every key, to read its value.
-func (p parser) object(field func(key string) error) error {
-	if err := p.delim('{'); err != nil {
-		return err
-	}
-	for p.d.More() {
-		key, err := p.text()
-		if err != nil {
-			return err
-		}
-		if err := field(key); err != nil {
-			return err
-		}
-	}
-	return p.delim('}')
-}
-
-func (p parser) text() (string, error) {
-	t, err := p.d.Token()
-	if err != nil {
-		return "", err
-	}
-	s, ok := t.(string)
-	if !ok {
-		return "", fmt.Errorf("%v where a string is expected", t)
-	}
-	return s, nil
-}
-
-// numbers reads at most limit non-negative integers.
-func (p parser) numbers(limit int) ([]int, error) {
-	if err := p.delim('['); err != nil {
-		return nil, err
-	}
-	var list []int
-	for p.d.More() {
-		t, err := p.d.Token()
-		if err != nil {
+		k, err := io.ReadFull(r, b[len(b):cap(b)])
+		if b = b[:len(b)+k]; err != nil {
 			return nil, err
 		}
-		n, ok := t.(json.Number)
-		if !ok {
-			return nil, fmt.Errorf("%v where a number is expected", t)
-		}
-		v, err := n.Int64()
-		if err != nil || v < 0 || v > math.MaxInt/2 {
-			return nil, fmt.Errorf("%v where a number that counts is expected", n)
-		}
-		if len(list) == limit {
-			return nil, fmt.Errorf("a list of more than %d numbers", limit)
-		}
-		list = append(list, int(v))
 	}
-	return list, p.delim(']')
+	return b, nil
 }
 
-func (p parser) entry() (e entry, err error) {
-	has := map[string]bool{}
-	err = p.object(func(key string) error {
-		if has[key] {
-			return fmt.Errorf("%q twice", key)
-		}
-		has[key] = true
-		switch key {
-		case "dtype":
-			e.Dtype, err = p.text()
-		case "shape":
-			e.Shape, err = p.numbers(maxRank)
-		case "data_offsets":
-			var list []int
-			if list, err = p.numbers(2); err == nil && len(list) != 2 {
-				err = fmt.Errorf("%d offsets", len(list))
-			}
-			copy(e.Offsets[:], list)
+// data is what comes after a header, in pieces of pieceSize but for the last:
+// one slice would have to be moved as it grows.
+type data struct {
+	pieces [][]byte
+	size   int
+}
+
+const pieceSize = 1 << 16
+
+func (d *data) read(r io.Reader) error {
+	for {
+		p := make([]byte, pieceSize)
+		n, err := io.ReadFull(r, p)
+		d.pieces, d.size = append(d.pieces, p[:n]), d.size+n
+		switch err {
+		case nil:
+		case io.EOF, io.ErrUnexpectedEOF:
+			return nil
 		default:
-			err = fmt.Errorf("unknown %q", key)
+			return err
 		}
-		return err
-	})
-	if err == nil && len(has) != 3 {
-		err = fmt.Errorf("incomplete")
 	}
-	return e, err
 }
 
-// Float64s returns the values of an array of type F64 or F32, whose shape must
+// copy fills dst with what begins at a position.
+func (d *data) copy(dst []byte, at int) {
+	for len(dst) > 0 {
+		n := copy(dst, d.pieces[at/pieceSize][at%pieceSize:])
+		dst, at = dst[n:], at+n
+	}
+}
+
+// word is the item of up to eight bytes that begins at a position.
+func (d *data) word(at, size int) uint64 {
+	var b [8]byte
+	if p := d.pieces[at/pieceSize][at%pieceSize:]; len(p) >= size {
+		copy(b[:size], p)
+	} else {
+		d.copy(b[:size], at)
+	}
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// Floats are the values of an array where they are, in the file.
+type Floats struct {
+	data   *data
+	at     int
+	n      int
+	single bool
+}
+
+// Floats returns the values of an array of type F64 or F32, whose shape must
 // be as Expect wants it.
-func (f *File) Float64s(name string, shape ...int) ([]float64, error) {
+func (f *File) Floats(name string, shape ...int) (Floats, error) {
 	a, err := f.shaped(name, shape)
+	if err != nil {
+		return Floats{}, err
+	}
+	if a.dtype != "F64" && a.dtype != "F32" {
+		return Floats{}, fmt.Errorf("%w: array %s is of type %s, want F64 or F32", ErrFormat, quote(name), a.dtype)
+	}
+	return Floats{&f.data, a.begin, (a.end - a.begin) / itemSize(a.dtype), a.dtype == "F32"}, nil
+}
+
+// Len is the number of values.
+func (v Floats) Len() int { return v.n }
+
+// At is value i.
+func (v Floats) At(i int) float64 {
+	if v.single {
+		return float64(math.Float32frombits(uint32(v.data.word(v.at+4*i, 4))))
+	}
+	return math.Float64frombits(v.data.word(v.at+8*i, 8))
+}
+
+// Copy fills dst with the values from the given one on.
+func (v Floats) Copy(dst []float64, from int) {
+	for i := range dst {
+		dst[i] = v.At(from + i)
+	}
+}
+
+// Float64s returns the values of an array of type F64, whose shape must be as
+// Expect wants it.
+func (f *File) Float64s(name string, shape ...int) ([]float64, error) {
+	if err := f.Expect(name, "F64", shape...); err != nil {
+		return nil, err
+	}
+	v, err := f.Floats(name, shape...)
 	if err != nil {
 		return nil, err
 	}
-	switch a.dtype {
-	case "F64":
-		return decode(a.raw, 8, func(b []byte) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(b)) }), nil
-	case "F32":
-		return decode(a.raw, 4, func(b []byte) float64 { return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))) }), nil
-	}
-	return nil, fmt.Errorf("%w: array %q is of type %s, want F64 or F32", ErrFormat, name, a.dtype)
+	dst := make([]float64, v.Len())
+	v.Copy(dst, 0)
+	return dst, nil
 }
 
 // Ints returns the values of an array of type I64, as Float64s does.
 func (f *File) Ints(name string, shape ...int) ([]int, error) {
-	a, err := f.shaped(name, shape)
+	if err := f.Expect(name, "I64", shape...); err != nil {
+		return nil, err
+	}
+	a, err := f.Array(name)
 	if err != nil {
 		return nil, err
 	}
-	if a.dtype != "I64" {
-		return nil, fmt.Errorf("%w: array %q is of type %s, want I64", ErrFormat, name, a.dtype)
+	dst := make([]int, (a.end-a.begin)/8)
+	for i := range dst {
+		dst[i] = int(int64(f.data.word(a.begin+8*i, 8)))
 	}
-	return decode(a.raw, 8, func(b []byte) int { return int(int64(binary.LittleEndian.Uint64(b))) }), nil
+	return dst, nil
 }
 
-// Bytes returns the values of an array of type U8, as Float64s does; they are
-// not to be changed.
+// Bytes returns the values of an array of type U8, as Float64s does.
 func (f *File) Bytes(name string, shape ...int) ([]byte, error) {
-	a, err := f.shaped(name, shape)
+	if err := f.Expect(name, "U8", shape...); err != nil {
+		return nil, err
+	}
+	a, err := f.Array(name)
 	if err != nil {
 		return nil, err
 	}
-	if a.dtype != "U8" {
-		return nil, fmt.Errorf("%w: array %q is of type %s, want U8", ErrFormat, name, a.dtype)
-	}
-	return a.raw, nil
+	dst := make([]byte, a.end-a.begin)
+	f.data.copy(dst, a.begin)
+	return dst, nil
 }
 
-// Expect checks that there is an array of the given shape; −1 stands for any
-// extent.
-func (f *File) Expect(name string, shape ...int) error {
-	_, err := f.shaped(name, shape)
+// Expect checks that there is an array of the given type and shape; −1 stands
+// for any extent.
+func (f *File) Expect(name, dtype string, shape ...int) error {
+	a, err := f.shaped(name, shape)
+	if err == nil && a.dtype != dtype {
+		err = fmt.Errorf("%w: array %s is of type %s, want %s", ErrFormat, quote(name), a.dtype, dtype)
+	}
 	return err
 }
+
+// Size is the number of bytes of values, of all arrays together.
+func (f *File) Size() int { return f.data.size }
 
 func (f *File) shaped(name string, shape []int) (*Array, error) {
 	a, err := f.Array(name)
@@ -305,15 +248,7 @@ func (f *File) shaped(name string, shape []int) (*Array, error) {
 		fits = shape[i] == -1 || shape[i] == a.Shape[i]
 	}
 	if !fits {
-		return nil, fmt.Errorf("%w: array %q has shape %v, want %v", ErrFormat, name, a.Shape, shape)
+		return nil, fmt.Errorf("%w: array %s has shape %v, want %v", ErrFormat, quote(name), a.Shape, shape)
 	}
 	return a, nil
-}
-
-func decode[T any](raw []byte, size int, value func([]byte) T) []T {
-	values := make([]T, len(raw)/size)
-	for i := range values {
-		values[i] = value(raw[i*size:])
-	}
-	return values
 }

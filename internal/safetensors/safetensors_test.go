@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -58,8 +60,14 @@ func TestRoundTrip(t *testing.T) {
 		for _, want := range sample().Arrays {
 			var got any
 			switch want.Values.(type) {
-			case []float64, []float32:
+			case []float64:
 				got, err = f.Float64s(want.Name, want.Shape...)
+			case []float32:
+				var v Floats
+				v, err = f.Floats(want.Name, want.Shape...)
+				all := make([]float64, v.Len())
+				v.Copy(all, 0)
+				got = all
 			case []int64:
 				got, err = f.Ints(want.Name, want.Shape...)
 			case []byte:
@@ -78,8 +86,11 @@ func TestRoundTrip(t *testing.T) {
 		if _, err := f.Bytes("missing", 2); !errors.Is(err, ErrFormat) {
 			t.Errorf("%s: missing: %v", name, err)
 		}
-		if err := f.Expect("a/b", -1, 2); err != nil {
+		if err := f.Expect("a/b", "F64", -1, 2); err != nil {
 			t.Error(err)
+		}
+		if _, err := f.Float64s("single", 1, 3); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: F32 for F64: %v", name, err)
 		}
 	}
 	again := write(t, sample())
@@ -174,6 +185,77 @@ func TestHostileHeaders(t *testing.T) {
 	}
 }
 
+// Values are read where they are, across pieces and wherever they begin.
+func TestPieces(t *testing.T) {
+	const n = 3*pieceSize/8 + 5
+	want := make([]float64, n)
+	for i := range want {
+		want[i] = float64(i) + 0.5
+	}
+	odd := bytes.Repeat([]byte{7}, 3)
+	values := slices.Clone(odd)
+	for _, v := range want {
+		values = binary.LittleEndian.AppendUint64(values, math.Float64bits(v))
+	}
+	header := fmt.Sprintf(`{"odd":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"v":{"dtype":"F64","shape":[%d],"data_offsets":[3,%d]}}`, n, 3+8*n)
+	f, err := Read(bytes.NewReader(append(raw(header, 0), values...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := f.Float64s("v", n); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, or other values", err)
+	}
+	if got, err := f.Bytes("odd", 3); err != nil || !bytes.Equal(got, odd) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// Whatever a file says, what it takes to read it is bounded by its size.
+func TestReadAllocates(t *testing.T) {
+	arrays := func(n int) string {
+		var b strings.Builder
+		b.WriteString("{")
+		for i := range n {
+			fmt.Fprintf(&b, `"%x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},`, i)
+		}
+		return strings.TrimSuffix(b.String(), ",") + "}"
+	}
+	long := strings.Repeat("x", maxHeader-60)
+	escaped := strings.Repeat(`\"`, maxHeader/2-60)
+	metadata := func() string {
+		var b strings.Builder
+		for i := range maxMeta {
+			fmt.Fprintf(&b, `"%d":"%s",`, i, strings.Repeat(`\n`, 100))
+		}
+		return strings.TrimSuffix(b.String(), ",")
+	}
+	most := uint64(0)
+	for name, data := range map[string][]byte{
+		"as many arrays as there may be": raw(arrays(maxArrays), 0),
+		"65 536 arrays":                  raw(arrays(1<<16), 0),
+		"a long name":                    raw(`{"`+long+`":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`, 0),
+		"a long text":                    raw(`{"__metadata__":{"a":"`+long[:len(long)-60]+`"}}`, 0),
+		"a long text to be decoded":      raw(`{"__metadata__":{"a":"`+escaped+`"}}`, 0),
+		"metadata":                       raw(`{"__metadata__":{`+metadata()+`}}`, 0),
+		"a long type":                    raw(`{"a":{"dtype":"`+escaped+`"}}`, 0),
+		"values":                         raw(`{"a":{"dtype":"U8","shape":[50000000],"data_offsets":[0,50000000]}}`, 50000000),
+		"values without a description":   raw(`{}`, 50000000),
+		"a header that is not there":     binary.LittleEndian.AppendUint64(nil, maxHeader),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Read(bytes.NewReader(data))
+		runtime.ReadMemStats(&after)
+		used := after.TotalAlloc - before.TotalAlloc
+		if used > uint64(4*len(data)+16<<20) {
+			t.Errorf("%s: %d bytes allocated for a file of %d", name, used, len(data))
+		}
+		t.Logf("%s: %.1f MB for %.1f MB, %.60v", name, float64(used)/1e6, float64(len(data))/1e6, err)
+		most = max(most, used)
+	}
+	t.Logf("at most %.1f MB", float64(most)/1e6)
+}
+
 func TestWriteRefuses(t *testing.T) {
 	for name, f := range map[string]*File{
 		"shape":         {Arrays: []Array{{Name: "a", Shape: []int{2}, Values: []float64{1}}}},
@@ -242,19 +324,18 @@ func FuzzRead(f *testing.F) {
 	f.Add(raw(`{"__metadata__":{"a":"b"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 8))
 	f.Add(raw(`{}`, 0))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		file, err := Read(bytes.NewReader(data))
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > uint64(4*len(data)+16<<20) {
+			t.Errorf("%d bytes allocated for a file of %d", used, len(data))
+		}
 		if err != nil {
 			if !errors.Is(err, ErrFormat) {
 				t.Errorf("%v", err)
 			}
 			return
-		}
-		total := 0
-		for _, a := range file.Arrays {
-			total += len(a.raw)
-		}
-		if total > len(data) {
-			t.Errorf("%d bytes of values in a file of %d", total, len(data))
 		}
 		// What is read can be written, and is the same when read again.
 		again := &File{Meta: map[string]string{}}
@@ -264,11 +345,16 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		for _, a := range file.Arrays {
-			values := any(a.raw)
+			var values any
 			switch a.dtype {
 			case "F64", "F32":
-				values, err = file.Float64s(a.Name, a.Shape...)
+				var v Floats
+				v, err = file.Floats(a.Name, a.Shape...)
+				all := make([]float64, v.Len())
+				v.Copy(all, 0)
+				values = all
 			case "U8":
+				values, err = file.Bytes(a.Name, a.Shape...)
 			default:
 				continue
 			}
