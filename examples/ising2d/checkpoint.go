@@ -2,51 +2,59 @@ package main
 
 import (
 	"bytes"
-	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
-// record is the state of the program: with it, a run that was stopped, by
-// whatever, goes on as if it had not been.
-type record struct {
-	Options   string
-	Source    []byte
-	Trainer   []byte // as flow.Trainer.Save writes it
-	Sampler   []byte // as hmc.Sampler.Save writes it, while a sampler is under way
-	Trained   bool
-	Evaluated *flow.Estimate
-	History   history
-	Walkers   []walkerRecord
-}
-
-type walkerRecord struct {
-	X                 []float64
-	M2, Err           []float64
-	Chains            [][]float64
-	Final             int
-	Accepted, Seconds float64
-	Done              bool
-}
-
-// keeper writes records. One without a file does nothing.
+// keeper writes the state of the program to a file: with it, a run that was
+// stopped, by whatever, goes on as if it had not been. One without a file does
+// nothing.
 type keeper struct {
 	record
-	o       *options
-	src     *rand.PCG
-	trainer *flow.Trainer
-	walkers []*walkers
-	sampler *hmc.Sampler // under way, or nil
+	o         *options
+	src       *rand.PCG
+	model     *flow.Model
+	trainer   *flow.Trainer
+	walkers   []*walkers
+	sampler   *hmc.Sampler // under way, or nil
+	saved     []byte       // state of the sampler that a file says to be under way
+	history   history
+	evaluated *flow.Estimate
 }
+
+// record is what a file says about the program in JSON; the rest are
+// arrays.
+type record struct {
+	Options string         `json:"options"`
+	Seconds float64        `json:"seconds"`           // of training
+	Trained bool           `json:"trained"`           // training is over
+	Pending bool           `json:"pending,omitempty"` // after the last step the chains were to move
+	Walkers []walkersState `json:"walkers"`
+}
+
+type walkersState struct {
+	Final   int     `json:"final"`
+	Seconds float64 `json:"seconds"`
+	Accept  float64 `json:"accept"`
+	Done    bool    `json:"done"`
+}
+
+const (
+	kind     = "ising2d"
+	stateKey = "state"
+)
 
 // key tells whether two runs are the same but for where they write.
 func (o *options) key() string {
@@ -55,44 +63,80 @@ func (o *options) key() string {
 	return fmt.Sprintf("%+v", c)
 }
 
-// save writes the record.
+// save writes the file.
 func (k *keeper) save() error {
 	if k.o.checkpoint == "" {
 		return nil
 	}
-	k.Options = k.o.key()
-	var err error
-	if k.Source, err = k.src.MarshalBinary(); err != nil {
+	f, err := k.file()
+	if err != nil {
 		return err
 	}
-	if !k.Trained || k.Trainer == nil {
-		var b bytes.Buffer
-		if err := k.trainer.Save(&b); err != nil {
-			return err
-		}
-		k.Trainer = b.Bytes()
-	}
-	k.Sampler = nil
-	if k.sampler != nil {
-		var b bytes.Buffer
-		if err := k.sampler.Save(&b); err != nil {
-			return err
-		}
-		k.Sampler = b.Bytes()
-	}
-	k.Walkers = nil
-	for _, w := range k.walkers {
-		k.Walkers = append(k.Walkers, walkerRecord{w.x.RawMatrix().Data, w.m2, w.err, w.chains, w.final, w.accepted, w.seconds, w.done})
-	}
-	return checkpoint.Write(k.o.checkpoint, 3, func(w io.Writer) error { return gob.NewEncoder(w).Encode(&k.record) })
+	return checkpoint.Write(k.o.checkpoint, 3, func(w io.Writer) error { return safetensors.Save(w, kind, f) })
 }
 
-// load takes up the run of a record, if there is one.
+// file is the state as a file.
+func (k *keeper) file() (*safetensors.File, error) {
+	f := &safetensors.File{Meta: map[string]string{}}
+	add := func(name string, values any, shape ...int) {
+		f.Arrays = append(f.Arrays, safetensors.Array{Name: name, Shape: shape, Values: values})
+	}
+	// keep adds what is a file of its own.
+	keep := func(name string, save func(w io.Writer) error) error {
+		var b bytes.Buffer
+		err := save(&b)
+		add(name, b.Bytes(), b.Len())
+		return err
+	}
+	source, err := k.src.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	add("source", source, len(source))
+	if k.Trained {
+		err = keep("model", k.model.Save)
+	} else {
+		err = keep("trainer", k.trainer.Save)
+	}
+	if err == nil && k.sampler != nil {
+		err = keep("sampler", k.sampler.Save)
+	}
+	if err != nil {
+		return nil, err
+	}
+	add("history.loss", k.history.Loss, len(k.history.Loss))
+	add("history.err", k.history.Err, len(k.history.Err))
+	add("history.last", numbersOf(&k.history.Last), estimateFields)
+	if k.evaluated != nil {
+		add("evaluated", numbersOf(k.evaluated), estimateFields)
+	}
+	k.Options, k.Seconds, k.Walkers = k.o.key(), k.history.Seconds, nil
+	for _, w := range k.walkers {
+		k.Walkers = append(k.Walkers, walkersState{w.final, w.seconds, w.accept, w.done})
+		rows, n := w.x.Dims()
+		add(w.name+".x", w.x.RawMatrix().Data, rows, n)
+		add(w.name+".m2", slices.Concat(w.chains...), len(w.chains), rows)
+	}
+	text, err := json.Marshal(&k.record)
+	f.Meta[stateKey] = string(text)
+	return f, err
+}
+
+// load takes up the run of a file, if there is one.
 func (k *keeper) load() error {
 	if !k.o.resume {
 		return nil
 	}
-	err := checkpoint.Read(k.o.checkpoint, func(r io.Reader) error { return gob.NewDecoder(r).Decode(&k.record) })
+	err := checkpoint.Read(k.o.checkpoint, func(r io.Reader) error {
+		f, got, err := safetensors.Load(r)
+		if err == nil && got != kind {
+			err = fmt.Errorf("a file of kind %.40q, want %q", got, kind)
+		}
+		if err != nil {
+			return err
+		}
+		return k.restore(f)
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		fmt.Printf("no checkpoint %s yet: starting from the beginning\n", k.o.checkpoint)
 		return nil
@@ -100,30 +144,102 @@ func (k *keeper) load() error {
 	if err != nil {
 		return fmt.Errorf("%w (older ones may be there as %s.1 and .2)", err, k.o.checkpoint)
 	}
-	if k.Options != k.o.key() {
-		return fmt.Errorf("%s: of a run with other flags: %s, now %s", k.o.checkpoint, k.Options, k.o.key())
+	sweeps := 0
+	for _, w := range k.walkers {
+		sweeps += len(w.chains)
 	}
-	if err := k.trainer.Restore(bytes.NewReader(k.Trainer)); err != nil {
-		return fmt.Errorf("%s: %w", k.o.checkpoint, err)
+	fmt.Printf("resumed from %s after %d training steps and %d sweeps\n", k.o.checkpoint, len(k.history.Loss), sweeps)
+	return nil
+}
+
+func (k *keeper) restore(f *safetensors.File) error {
+	if err := json.Unmarshal([]byte(f.Meta[stateKey]), &k.record); err != nil {
+		return err
+	}
+	if k.Options != k.o.key() {
+		return fmt.Errorf("of a run with other flags: %s, now %s", k.Options, k.o.key())
 	}
 	if len(k.Walkers) != len(k.walkers) {
-		return fmt.Errorf("%s: %d sets of chains, want %d", k.o.checkpoint, len(k.Walkers), len(k.walkers))
+		return fmt.Errorf("%d sets of chains, want %d", len(k.Walkers), len(k.walkers))
+	}
+	// part reads what is a file of its own.
+	part := func(name string, restore func(r io.Reader) error) error {
+		data, err := f.Bytes(name, -1)
+		if err != nil {
+			return err
+		}
+		return restore(bytes.NewReader(data))
+	}
+	var err error
+	if k.Trained {
+		err = part("model", k.model.Restore)
+	} else {
+		err = part("trainer", k.trainer.Restore)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := f.Array("sampler"); err == nil {
+		if k.saved, err = f.Bytes("sampler", -1); err != nil {
+			return err
+		}
+	}
+	h := &k.history
+	h.Seconds = k.Seconds
+	if h.Loss, err = f.Float64s("history.loss", -1); err != nil {
+		return err
+	}
+	if h.Err, err = f.Float64s("history.err", len(h.Loss)); err != nil {
+		return err
+	}
+	last, err := f.Float64s("history.last", estimateFields)
+	if err != nil {
+		return err
+	}
+	h.Last = *estimateOf(last)
+	if _, err := f.Array("evaluated"); err == nil {
+		v, err := f.Float64s("evaluated", estimateFields)
+		if err != nil {
+			return err
+		}
+		k.evaluated = estimateOf(v)
 	}
 	for i, w := range k.walkers {
 		s := k.Walkers[i]
 		rows, n := w.x.Dims()
-		if len(s.X) != rows*n {
-			return fmt.Errorf("%s: %d values of %d chains, want %d", k.o.checkpoint, len(s.X), rows, rows*n)
+		x, err := f.Float64s(w.name+".x", rows, n)
+		if err != nil {
+			return err
 		}
-		w.x = mat.NewDense(rows, n, s.X)
-		w.m2, w.err, w.chains = s.M2, s.Err, s.Chains
-		w.final, w.accepted, w.seconds, w.done = s.Final, s.Accepted, s.Seconds, s.Done
+		m2, err := f.Float64s(w.name+".m2", -1, rows)
+		if err != nil {
+			return err
+		}
+		w.x = mat.NewDense(rows, n, x)
+		w.m2, w.err, w.chains = nil, nil, nil
+		for row := range slices.Chunk(m2, rows) {
+			w.measured(row)
+		}
+		if s.Final < 0 || s.Final > len(w.chains) {
+			return fmt.Errorf("%s: %d of %d sweeps during training", w.name, s.Final, len(w.chains))
+		}
+		w.final, w.seconds, w.accept, w.done = s.Final, s.Seconds, s.Accept, s.Done
 	}
-	if err := k.src.UnmarshalBinary(k.Source); err != nil {
-		return fmt.Errorf("%s: %w", k.o.checkpoint, err)
+	source, err := f.Bytes("source", -1)
+	if err != nil {
+		return err
 	}
-	fmt.Printf("resumed from %s after %d training steps\n", k.o.checkpoint, k.trainer.Result().Steps)
-	return nil
+	return k.src.UnmarshalBinary(source)
+}
+
+const estimateFields = 7
+
+func numbersOf(e *flow.Estimate) []float64 {
+	return []float64{float64(e.Samples), e.Loss, e.StdErr, e.Variance, e.ESS, e.LogZ, e.LogZErr}
+}
+
+func estimateOf(v []float64) *flow.Estimate {
+	return &flow.Estimate{Samples: int(v[0]), Loss: v[1], StdErr: v[2], Variance: v[3], ESS: v[4], LogZ: v[5], LogZErr: v[6]}
 }
 
 // errStopped ends a program that will be resumed.

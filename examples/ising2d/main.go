@@ -14,7 +14,7 @@
 // evaluation, either sampler) and goes on with what there is. With -checkpoint
 // FILE it ends the program instead, as a request to terminate does, and the
 // same command with -resume takes it up where it was, to the bit; so it does
-// after a crash.
+// after a crash. Without -resume a file that exists is left alone.
 package main
 
 import (
@@ -213,6 +213,11 @@ func parse(args []string) (*options, error) {
 }
 
 func run(o *options) error {
+	if o.checkpoint != "" && !o.resume {
+		if err := checkpoint.Refuse(o.checkpoint); err != nil {
+			return err
+		}
+	}
 	src := rand.NewPCG(o.seed, 2018)
 	ising, err := target.NewIsing([]int{o.L, o.L}, o.T)
 	if err != nil {
@@ -245,7 +250,7 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	k := &keeper{o: o, src: src, walkers: samplers}
+	k := &keeper{o: o, src: src, model: model, walkers: samplers}
 	if err := train(interrupts, k, model, ising); err != nil {
 		return err
 	}
@@ -254,16 +259,16 @@ func run(o *options) error {
 			return err
 		}
 	}
-	history := &k.History
+	history := &k.history
 	if err := errors.Join(lossFigure(history, exact, o), errorFigure(history, exact, o)); err != nil {
 		return err
 	}
-	if k.Evaluated == nil {
+	if k.evaluated == nil {
 		if err := evaluate(interrupts, k, model64, ising); err != nil {
 			return err
 		}
 	}
-	e := k.Evaluated
+	e := k.evaluated
 	s := summary{
 		Loss: e.Loss, LossErr: e.StdErr, Exact: exact, Gap: e.Loss - exact, Std: math.Sqrt(e.Variance), ESS: e.ESS,
 		LogZ: number(e.LogZ), LogZErr: number(e.LogZErr),
@@ -353,7 +358,7 @@ type history struct {
 
 // train trains the model; every o.every steps the samplers, if any, take part.
 func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
-	o, h := k.o, &k.History
+	o, h := k.o, &k.history
 	ctx, done := i.phase()
 	defer done()
 	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, PathGradient: o.path, Window: 20, Src: k.src}
@@ -365,23 +370,29 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	}
 	var bar *progress
 	last := time.Now()
+	// The chains move at every o.every-th step; if that is interrupted they do so
+	// first of all when the program goes on.
+	move := func() error {
+		err := alongside(ctx, k.walkers, k.src, o.between)
+		k.Pending = errors.Is(err, context.Canceled)
+		return err
+	}
 	s.Recorder = recorder(func(r *flow.Report) error {
 		h.Loss, h.Err = append(h.Loss, r.Running.Loss), append(h.Err, r.Running.StdErr)
 		h.Last = r.Running
 		h.Seconds += time.Since(last).Seconds()
 		bar.step(fmt.Sprintf("loss %.4f ± %.4f", r.Running.Loss, r.Running.StdErr))
 		if o.every > 0 && r.Step%o.every == 0 {
-			for _, w := range k.walkers {
-				if err := w.run(context.Background(), o.between); err != nil {
-					return err
-				}
+			if err := move(); err != nil {
+				return err
 			}
 		}
-		last = time.Now()
+		var err error
 		if r.Step%o.save == 0 {
-			return k.save()
+			err = k.save()
 		}
-		return nil
+		last = time.Now()
+		return err
 	})
 	var err error
 	if k.trainer, err = flow.NewTrainer(m, t, s); err != nil {
@@ -391,8 +402,13 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 		return err
 	}
 	bar = newProgress("training", o.steps, len(h.Loss))
+	if k.Pending {
+		err = move()
+	}
 	last = time.Now()
-	err = k.trainer.Run(ctx, o.steps-len(h.Loss))
+	if err == nil {
+		err = k.trainer.Run(ctx, o.steps-len(h.Loss))
+	}
 	bar.done()
 	if errors.Is(err, context.Canceled) {
 		if err = k.stopped(); err == nil && len(h.Loss) == 0 {
@@ -402,8 +418,7 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 			fmt.Printf("training stopped after %d steps\n", len(h.Loss))
 		}
 	}
-	// What was saved of it is of an earlier step.
-	k.Trained, k.Trainer = err == nil, nil
+	k.Trained, k.Pending = err == nil, false
 	return err
 }
 
@@ -417,12 +432,12 @@ func evaluate(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 		if k.o.checkpoint != "" { // as of the last save
 			return errStopped
 		}
-		e, err = &k.History.Last, nil
+		e, err = &k.history.Last, nil
 	}
 	if err != nil {
 		return err
 	}
-	k.Evaluated = e
+	k.evaluated = e
 	return k.save()
 }
 

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,6 +14,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/neuralrg/neuralrg/target"
 )
 
 func TestBadFlags(t *testing.T) {
@@ -154,4 +161,57 @@ func runFor(t *testing.T, dir string, args ...string) map[string]any {
 		}
 	}
 	return s
+}
+
+// Acceptance and time are those of the sweeps of the final model alone.
+func TestResultIsOfTheFinalModel(t *testing.T) {
+	o, err := parse(strings.Fields("-chains 2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &walkers{o: o}
+	for k := range 140 {
+		w.measured([]float64{float64(k * k % 7), float64(k * k * k % 5)})
+	}
+	a, _ := w.result()
+	w.final = 100
+	w.accept, w.seconds = 0.5, 4
+	b, _ := w.result()
+	if math.IsNaN(float64(b.Tau)) || math.Abs(float64(b.TauSeconds)-float64(b.Tau)/float64(o.leapfrog)*4/40) > 1e-12 || b.Accept != 0.5 || a.M2 == b.M2 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// Sampling alongside ends when training is told to, and leaves no trace.
+func TestAlongsideIsInterrupted(t *testing.T) {
+	o, err := parse(strings.Fields("-couplings 2 -hidden 4 -chains 2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := rand.NewPCG(1, 1)
+	ising, err := target.NewIsing([]int{o.L, o.L}, o.T)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := newModel(o, ising, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws, err := newWalkers(m, ising, o, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := alongside(context.Background(), ws, src, 3); err != nil {
+		t.Fatal(err)
+	}
+	before, x := *src, mat.DenseCopyOf(ws[0].x)
+	ctx, cancel := context.WithCancel(context.Background())
+	image := ws[1].image
+	ws[1].image = func(x, z *mat.Dense) error { cancel(); return image(x, z) } // in the second set's first sweep
+	if err := alongside(ctx, ws, src, 3); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if *src != before || !mat.Equal(ws[0].x, x) || len(ws[0].m2) != 3 || len(ws[0].chains) != 3 || len(ws[1].m2) != 3 {
+		t.Errorf("%d and %d sweeps, or other chains, or another state of the source", len(ws[0].m2), len(ws[1].m2))
+	}
 }

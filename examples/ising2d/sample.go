@@ -43,21 +43,21 @@ func (n number) MarshalJSON() ([]byte, error) {
 // ⟨m²⟩ that they measured. What lasts from one run to the next are their
 // configurations: in between, the flow may change.
 type walkers struct {
-	name     string
-	ising    *target.Ising
-	density  *target.Evaluator
-	force    hmc.LogDensity // of the trajectories, nil for the density's own
-	o        *options
-	src      rand.Source
-	x        *mat.Dense                  // configurations, a row per chain
-	state    func(z, x *mat.Dense) error // of the sampler, for configurations
-	image    func(x, z *mat.Dense) error // the configurations of a state
-	m2, err  []float64                   // mean over the chains and its standard error, sweep by sweep
-	chains   [][]float64                 // of each chain, sweep by sweep
-	done     bool                        // all sweeps are made
-	final    int                         // sweeps before the model was final
-	accepted float64                     // sum over sweeps of the fraction that was accepted
-	seconds  float64
+	name    string
+	ising   *target.Ising
+	density *target.Evaluator
+	force   hmc.LogDensity // of the trajectories, nil for the density's own
+	o       *options
+	src     rand.Source
+	x       *mat.Dense                  // configurations, a row per chain
+	state   func(z, x *mat.Dense) error // of the sampler, for configurations
+	image   func(x, z *mat.Dense) error // the configurations of a state
+	m2, err []float64                   // mean over the chains and its standard error, sweep by sweep
+	chains  [][]float64                 // of each chain, sweep by sweep
+	done    bool                        // all sweeps are made
+	final   int                         // sweeps before the model was final
+	accept  float64                     // fraction of the trajectories since then that were accepted
+	seconds float64                     // taken by the sweeps since then
 }
 
 // newWalkers returns the chains in latent and in physical space, which start
@@ -116,30 +116,46 @@ func (w *walkers) sweep(ctx context.Context, s *hmc.Sampler, sweeps int, visit f
 		for i := range m2 {
 			m2[i] = w.ising.StructureFactor(w.x.RawRowView(i))
 		}
-		mean, stdErr := hmc.MeanStdErr(m2)
-		w.m2, w.err, w.chains = append(w.m2, mean), append(w.err, stdErr), append(w.chains, m2)
+		w.measured(m2)
 		w.seconds += time.Since(last).Seconds()
+		err := visit()
 		last = time.Now()
-		return visit()
+		return err
 	})
 }
 
-// run makes a few sweeps while the flow is trained.
-func (w *walkers) run(ctx context.Context, sweeps int) error {
-	s, err := w.start()
-	if err != nil {
-		return err
-	}
-	err = w.sweep(ctx, s, sweeps, func() error { return nil })
-	w.accept(s)
-	return err
+// measured adds a sweep.
+func (w *walkers) measured(m2 []float64) {
+	mean, stdErr := hmc.MeanStdErr(m2)
+	w.m2, w.err, w.chains = append(w.m2, mean), append(w.err, stdErr), append(w.chains, m2)
 }
 
-// accept counts what a sampler accepted.
-func (w *walkers) accept(s *hmc.Sampler) {
-	if s.Sweeps() > 0 {
-		w.accepted += s.AcceptRate() * float64(s.Sweeps())
+// alongside makes a few sweeps of all chains while the flow is trained, or
+// none, if ctx ends before.
+func alongside(ctx context.Context, ws []*walkers, src *rand.PCG, sweeps int) error {
+	before := *src
+	undo := make([]func(), len(ws))
+	for i, w := range ws {
+		x, made, seconds := mat.DenseCopyOf(w.x), len(w.m2), w.seconds
+		undo[i] = func() {
+			w.x, w.seconds = x, seconds
+			w.m2, w.err, w.chains = w.m2[:made], w.err[:made], w.chains[:made]
+		}
 	}
+	for _, w := range ws {
+		s, err := w.start()
+		if err == nil {
+			err = w.sweep(ctx, s, sweeps, func() error { return nil })
+		}
+		if err != nil {
+			*src = before
+			for _, f := range undo {
+				f()
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // follow makes the sweeps after training, with a progress bar.
@@ -151,12 +167,13 @@ func (w *walkers) follow(i *interrupts, k *keeper) error {
 	defer done()
 	var s *hmc.Sampler
 	var err error
-	if k.Sampler != nil {
+	if k.saved != nil {
 		if s, err = w.sampler(w.x); err == nil {
-			err = s.Restore(bytes.NewReader(k.Sampler))
+			err = s.Restore(bytes.NewReader(k.saved))
 		}
+		k.saved = nil
 	} else {
-		w.final = len(w.m2)
+		w.final, w.seconds = len(w.m2), 0
 		s, err = w.start()
 	}
 	if err != nil {
@@ -178,18 +195,18 @@ func (w *walkers) follow(i *interrupts, k *keeper) error {
 	if err != nil {
 		return err
 	}
-	w.accept(s)
-	w.done, k.sampler = true, nil
+	w.done, w.accept, k.sampler = true, s.AcceptRate(), nil
 	return k.save()
 }
 
-// result takes the mean over the sweeps but those made during training and
+// result takes what there is after the model was final: acceptance and time of all
+// sweeps, and the mean over the sweeps but those made during training and
 // the first quarter of the others. Chains are independent: their means tell
 // the error, provided that they have forgotten where they started, which the
 // drift between the halves of these sweeps, in standard errors, puts to the
 // test.
 func (w *walkers) result() (r sampling, drift float64) {
-	r.Accept = number(w.accepted / float64(len(w.m2)))
+	r.Accept = number(w.accept)
 	from := w.final + (len(w.chains)-w.final)/4
 	mean, stdErr := chainMean(w.chains[from:])
 	r.M2, r.M2Err = number(mean), number(stdErr)
@@ -209,7 +226,7 @@ func (w *walkers) result() (r sampling, drift float64) {
 	}
 	leapfrogs := float64(w.o.leapfrog)
 	r.Tau, r.TauErr = number(tau*leapfrogs), number(tauErr*leapfrogs)
-	r.TauSeconds = number(tau * w.seconds / float64(len(w.m2)))
+	r.TauSeconds = number(tau * w.seconds / float64(len(w.m2)-w.final))
 	return r, (late - early) / math.Hypot(earlyErr, lateErr)
 }
 
