@@ -7,14 +7,16 @@
 //
 // A cell is one depth at one temperature. Networks are not symmetrised; the
 // penalty α·KL(q(x) ‖ q(−x)) of App. E takes the place of that. A cell starts from
-// the parameters of the next higher temperature if that has been trained. Every
-// cell that is done leaves a file in the directory -out and is not made again;
-// with -cell i, from 0, one machine of many makes one cell, and a last run
-// without it draws the figures. Ctrl-C stops at once and leaves the cells that
-// are done.
+// the parameters of the next higher temperature, or with -cold from nothing, as
+// those of the highest temperature do. Every cell that is done leaves a file in
+// the directory -out and is not made again; with -cell i, from 0, one machine of
+// many makes one cell, for which the next higher temperature must be there, and
+// a last run without it draws the figures. Ctrl-C stops at once and leaves the
+// cells that are done, and of the one under way a file to go on from.
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,6 +41,7 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/flow"
+	"github.com/neuralrg/neuralrg/internal/safetensors"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -59,6 +62,7 @@ type settings struct {
 	Rate      float64 `json:"rate"`
 	Alpha     float64 `json:"alpha"`
 	Seed      uint64  `json:"seed"`
+	Cold      bool    `json:"cold,omitempty"` // no cell starts from another
 }
 
 // cell is the result for one depth and temperature; energies are in nats.
@@ -108,6 +112,7 @@ func parse(args []string) (*options, error) {
 	f.Float64Var(&o.Rate, "lr", 3e-3, "largest learning rate, which falls to zero in every cell")
 	f.Float64Var(&o.Alpha, "alpha", 1, "factor of KL(q(x) ‖ q(−x)) in the loss")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of all randomness")
+	f.BoolVar(&o.Cold, "cold", false, "start every cell from nothing")
 	f.IntVar(&o.cell, "cell", -1, "make this cell alone, from 0; no figures")
 	f.StringVar(&o.out, "out", "out/scan", "directory for results and figures")
 	if err := f.Parse(args); err != nil {
@@ -183,13 +188,8 @@ func run(ctx context.Context, o *options) error {
 func make1(ctx context.Context, o *options, i int) (*cell, error) {
 	depth, temp := o.at(i)
 	name := o.file(depth, temp, "json")
-	if c, err := read(name); err == nil {
-		if c.Settings != o.settings {
-			return nil, fmt.Errorf("%s: made with other settings; use another -out", name)
-		}
-		return c, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	if c, err := o.made(depth, temp); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return c, err
 	}
 	start := time.Now()
 	// Blocks draw their bipartitions: those of one depth must be the same.
@@ -212,13 +212,14 @@ func make1(ctx context.Context, o *options, i int) (*cell, error) {
 	}
 	c := &cell{Depth: depth, T: T, Exact: -ising.LogZ(), Settings: o.settings}
 	steps := o.First
-	if temp > 0 {
-		switch err := checkpoint.Read(o.file(depth, temp-1, "safetensors"), m.Restore); {
-		case err == nil:
-			c.Warm, steps = true, o.Steps
-		case !errors.Is(err, fs.ErrNotExist):
+	if temp > 0 && !o.Cold {
+		if _, err := o.made(depth, temp-1); err != nil {
+			return nil, fmt.Errorf("cell %d starts from cell %d, unless with -cold: %w", i, i-1, err)
+		}
+		if err := checkpoint.Read(o.file(depth, temp-1, "safetensors"), m.Restore); err != nil {
 			return nil, err
 		}
+		c.Warm, steps = true, o.Steps
 	}
 	fast, err := m.Convert(tensor.Float32)
 	if err != nil {
@@ -226,7 +227,8 @@ func make1(ctx context.Context, o *options, i int) (*cell, error) {
 	}
 	fmt.Printf("cell %d of %d: depth %d, T = %g, %d steps from %s\n", i, o.cells(), depth, T, steps,
 		map[bool]string{true: "the next higher temperature", false: "scratch"}[c.Warm])
-	if err := train(ctx, fast, ising, o, steps, src, o.file(depth, temp, "training")); err != nil {
+	state := o.file(depth, temp, "training")
+	if err := train(ctx, fast, ising, o, under{o.settings, depth, T, c.Warm, steps}, src, state); err != nil {
 		return nil, err
 	}
 	e, err := flow.Evaluate(ctx, m, ising, &flow.EvaluateSettings{Src: src})
@@ -245,40 +247,118 @@ func make1(ctx context.Context, o *options, i int) (*cell, error) {
 	if err := checkpoint.Write(o.file(depth, temp, "safetensors"), 1, m.Save); err != nil {
 		return nil, err
 	}
-	return c, c.write(name)
+	if err := c.write(name); err != nil {
+		return nil, err
+	}
+	// From here on it is of no use.
+	if err := os.Remove(state); !errors.Is(err, fs.ErrNotExist) {
+		return c, err
+	}
+	return c, nil
 }
 
-// train trains a model, from where a run that was stopped left it in a file.
-func train(ctx context.Context, m *flow.Model, t target.Density, o *options, steps int, src rand.Source, name string) error {
+// made reads the result of a cell, which must be of these settings.
+func (o *options) made(depth, temp int) (*cell, error) {
+	name := o.file(depth, temp, "json")
+	c, err := read(name)
+	if err != nil {
+		return nil, err
+	}
+	if c.Settings != o.settings || c.Depth != depth || c.T != o.temps[temp] || c.Warm != (temp > 0 && !o.Cold) {
+		return nil, fmt.Errorf("%s: made with other settings; use another -out", name)
+	}
+	return c, nil
+}
+
+// under says of which cell a state of training is.
+type under struct {
+	Settings settings `json:"settings"`
+	Depth    int      `json:"depth"`
+	T        float64  `json:"T"`
+	Warm     bool     `json:"warm"`
+	Steps    int      `json:"steps"` // in all
+}
+
+const (
+	kind    = "scan"
+	cellKey = "cell"
+)
+
+// save writes a state of training.
+func (u *under) save(name string, tr *flow.Trainer) error {
+	text, err := json.Marshal(u)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := tr.Save(&b); err != nil {
+		return err
+	}
+	return checkpoint.Write(name, 1, func(w io.Writer) error {
+		return safetensors.Save(w, kind, &safetensors.File{
+			Meta:   map[string]string{cellKey: string(text)},
+			Arrays: []safetensors.Array{{Name: "trainer", Shape: []int{b.Len()}, Values: b.Bytes()}},
+		})
+	})
+}
+
+// restore takes up training from a file, if there is one.
+func (u *under) restore(name string, tr *flow.Trainer) error {
+	err := checkpoint.Read(name, func(r io.Reader) error {
+		f, got, err := safetensors.Load(r)
+		if err != nil {
+			return err
+		}
+		var of under
+		if err := json.Unmarshal([]byte(f.Meta[cellKey]), &of); err != nil || got != kind {
+			return fmt.Errorf("no state of a cell: kind %.40q, %v", got, err)
+		}
+		if of != *u {
+			return fmt.Errorf("of another cell or other settings, %+v, now %+v; use another -out", of, *u)
+		}
+		data, err := f.Bytes("trainer", -1)
+		if err != nil {
+			return err
+		}
+		return tr.Restore(bytes.NewReader(data))
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// train trains a model, from where a run that was stopped left it in a file, and
+// leaves it there.
+func train(ctx context.Context, m *flow.Model, t target.Density, o *options, u under, src rand.Source, name string) error {
 	var tr *flow.Trainer
 	tr, err := flow.NewTrainer(m, t, &flow.Settings{
-		Batch: o.Batch, LearnRate: o.Rate, Schedule: flow.Cosine(steps, steps/20), InversionKL: o.Alpha, Src: src,
+		Batch: o.Batch, LearnRate: o.Rate, Schedule: flow.Cosine(u.Steps, u.Steps/20), InversionKL: o.Alpha, Src: src,
 		Recorder: recorder(func(r *flow.Report) error {
-			if r.Step%100 != 0 {
+			if r.Step%100 != 0 && r.Step != u.Steps {
 				return nil
 			}
-			return checkpoint.Write(name, 1, tr.Save)
+			return u.save(name, tr)
 		}),
 	})
 	if err != nil {
 		return err
 	}
-	if err := checkpoint.Read(name, tr.Restore); err == nil {
-		fmt.Printf("  resumed after step %d\n", tr.Result().Steps)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if err := u.restore(name, tr); err != nil {
 		return err
 	}
-	err = tr.Run(ctx, steps-tr.Result().Steps)
+	done := tr.Result().Steps
+	if done > 0 {
+		fmt.Printf("  resumed after step %d\n", done)
+	}
+	if done > u.Steps {
+		return fmt.Errorf("%s: after %d of %d steps", name, done, u.Steps)
+	}
+	err = tr.Run(ctx, u.Steps-done)
 	if errors.Is(err, context.Canceled) && tr.Result().Steps > 0 {
-		err = errors.Join(err, checkpoint.Write(name, 1, tr.Save))
+		err = errors.Join(err, u.save(name, tr))
 	}
-	if err != nil {
-		return err
-	}
-	if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return err
 }
 
 type recorder func(r *flow.Report) error

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -69,6 +71,101 @@ func TestStopped(t *testing.T) {
 	}
 	if files, _ := os.ReadDir(dir); len(files) != 0 {
 		t.Errorf("%d files left", len(files))
+	}
+}
+
+// onStep is a context that is done after so many looks at it, one per step of
+// training and one per batch of an evaluation.
+type onStep struct {
+	context.Context
+	looks int
+}
+
+func (c *onStep) Err() error {
+	if c.looks--; c.looks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Wherever a cell is interrupted, while it is trained or while it is evaluated, it
+// ends as it would have.
+func TestInterrupted(t *testing.T) {
+	ctx := context.Background()
+	whole := t.TempDir()
+	if err := run(ctx, small(t, whole)); err != nil {
+		t.Fatal(err)
+	}
+	want, err := read(filepath.Join(whole, "depth1-T2.7.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, looks := range []int{1, 5, 6, 7, 9} { // there are six steps
+		dir := t.TempDir()
+		if err := run(&onStep{ctx, looks}, small(t, dir, "-cell", "0")); !errors.Is(err, context.Canceled) {
+			t.Fatalf("%d: %v", looks, err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "depth1-T2.7.training")); err != nil {
+			t.Errorf("%d: %v", looks, err)
+		}
+		for _, other := range []string{"-first 7", "-seed 2", "-cold"} {
+			if err := run(ctx, small(t, dir, append(strings.Fields(other), "-cell", "0")...)); err == nil || !strings.Contains(err.Error(), "other settings") {
+				t.Errorf("%d, %s: %v", looks, other, err)
+			}
+		}
+		if err := run(ctx, small(t, dir, "-cell", "0")); err != nil {
+			t.Fatal(err)
+		}
+		got, err := read(filepath.Join(dir, "depth1-T2.7.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Seconds = want.Seconds
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%d: %+v, want %+v", looks, got, want)
+		}
+		a, errA := os.ReadFile(filepath.Join(dir, "depth1-T2.7.safetensors"))
+		b, errB := os.ReadFile(filepath.Join(whole, "depth1-T2.7.safetensors"))
+		if err := errors.Join(errA, errB); err != nil || !bytes.Equal(a, b) {
+			t.Errorf("%d: another model, %v", looks, err)
+		}
+		if files, err := filepath.Glob(filepath.Join(dir, "*training*")); err != nil || len(files) != 0 {
+			t.Errorf("%d: left: %q, %v", looks, files, err)
+		}
+	}
+}
+
+// What a cell starts from does not depend on what is there already.
+func TestPredecessor(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	if err := run(ctx, small(t, dir, "-cell", "1")); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "-cold") {
+		t.Errorf("without a predecessor: %v", err)
+	}
+	if err := run(ctx, small(t, dir, "-cell", "0")); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(ctx, small(t, dir, "-cell", "1", "-steps", "4")); err == nil || !strings.Contains(err.Error(), "other settings") {
+		t.Errorf("predecessor of other settings: %v", err)
+	}
+	if err := run(ctx, small(t, dir, "-cell", "1")); err != nil {
+		t.Fatal(err)
+	}
+	// Cold cells are the same whether there are others or not.
+	alone, all := t.TempDir(), t.TempDir()
+	if err := errors.Join(run(ctx, small(t, alone, "-cold", "-cell", "1")), run(ctx, small(t, all, "-cold"))); err != nil {
+		t.Fatal(err)
+	}
+	a, errA := read(filepath.Join(alone, "depth1-T2.3.json"))
+	b, errB := read(filepath.Join(all, "depth1-T2.3.json"))
+	if err := errors.Join(errA, errB); err != nil {
+		t.Fatal(err)
+	}
+	if a.Warm || b.Warm || a.Loss != b.Loss {
+		t.Errorf("%+v, %+v", a, b)
+	}
+	if err := run(ctx, small(t, all)); err == nil || !strings.Contains(err.Error(), "other settings") {
+		t.Errorf("cold and warm: %v", err)
 	}
 }
 
