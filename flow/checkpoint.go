@@ -138,7 +138,7 @@ func (m *Model) valuesIn(f *safetensors.File, made bool) (values, error) {
 	}
 	all := make(values, len(e.params))
 	for k, p := range e.params {
-		v, err := finite(f, p.name, p.Value().Shape()...)
+		v, err := float64s(f, p.name, p.Value().Shape()...)
 		if err != nil {
 			return nil, err
 		}
@@ -147,13 +147,18 @@ func (m *Model) valuesIn(f *safetensors.File, made bool) (values, error) {
 	return all, nil
 }
 
-// finite returns the values of an array of float64, none of them NaN or
+// float64s returns the values of an array of float64, none of them NaN or
 // infinite.
-func finite(f *safetensors.File, name string, shape ...int) (safetensors.Floats, error) {
-	err := f.Expect(name, "F64", shape...)
-	if err != nil {
+func float64s(f *safetensors.File, name string, shape ...int) (safetensors.Floats, error) {
+	if err := f.Expect(name, "F64", shape...); err != nil {
 		return safetensors.Floats{}, err
 	}
+	return finite(f, name, shape...)
+}
+
+// finite returns the values of an array of float64 or float32, none of them NaN
+// or infinite.
+func finite(f *safetensors.File, name string, shape ...int) (safetensors.Floats, error) {
 	v, err := f.Floats(name, shape...)
 	if err != nil {
 		return v, err
@@ -179,7 +184,7 @@ func same(f *safetensors.File, want *safetensors.Array) error {
 			equal = equal && int64(n) == v[i]
 		}
 	case []float64:
-		got, err := finite(f, want.Name, want.Shape...)
+		got, err := float64s(f, want.Name, want.Shape...)
 		if err != nil {
 			return err
 		}

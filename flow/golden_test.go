@@ -66,7 +66,7 @@ type goldenNet struct {
 	Scale []float64
 }
 
-func readGolden(t *testing.T, path string) *golden {
+func readGolden(t testing.TB, path string) *golden {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {

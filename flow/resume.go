@@ -146,11 +146,11 @@ func (tr *Trainer) restore(f *safetensors.File, kind string) error {
 	if err != nil {
 		return err
 	}
-	m, err := finite(f, adamM, len(tr.gradient))
+	m, err := float64s(f, adamM, len(tr.gradient))
 	if err != nil {
 		return err
 	}
-	v, err := finite(f, adamV, len(tr.gradient))
+	v, err := float64s(f, adamV, len(tr.gradient))
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -178,17 +177,12 @@ func (d *decoder) torchBlock(prefix string) (*bijector.RealNVP, error) {
 		if err := errors.Join(torchNet(f, s, c.S, c.Keep, c.Move, dim), torchNet(f, t, c.T, c.Keep, c.Move, dim)); err != nil {
 			return nil, err
 		}
-		scale, err := f.Floats(fmt.Sprintf("%s%d.scale", s, 2*len(c.S)-1), dim)
+		scale, err := finite(f, fmt.Sprintf("%s%d.scale", s, 2*len(c.S)-1), dim)
 		if err != nil {
 			return nil, err
 		}
 		for i, m := range c.Move {
 			c.Scale.SetVec(i, scale.At(m))
-		}
-	}
-	for i, v := range b.Params()[0].Value().Float64s() {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("%s: parameter %d of the block is %g", prefix, i, v)
 		}
 	}
 	return b, nil
@@ -206,11 +200,12 @@ func torchNet(f *safetensors.File, prefix string, layers []bijector.Dense, keep,
 		if k == len(layers)-1 {
 			outs, out = move, dim
 		}
-		w, err := f.Floats(fmt.Sprintf("%s%d.weight", prefix, 2*k), out, in)
+		// Their networks multiply what they do not use by zero.
+		w, err := finite(f, fmt.Sprintf("%s%d.weight", prefix, 2*k), out, in)
 		if err != nil {
 			return err
 		}
-		b, err := f.Floats(fmt.Sprintf("%s%d.bias", prefix, 2*k), out)
+		b, err := finite(f, fmt.Sprintf("%s%d.bias", prefix, 2*k), out)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -89,6 +91,18 @@ func TestLoadTorchRefuses(t *testing.T) {
 			i := slices.IndexFunc(f.Arrays, func(a safetensors.Array) bool { return a.Name == "layerList.2.maskList" })
 			f.Arrays[i].Values.([]float64)[1] = 0.5
 		}},
+		// In a part that is used, and in one that is not.
+		"NaN": {4, func(f *safetensors.File) { named(f, "layerList.0.sList.0.layerList.2.", "weight")[1] = math.NaN() }},
+		"∞":   {4, func(f *safetensors.File) { named(f, "layerList.3.tList.1.layerList.0.", "bias")[0] = math.Inf(1) }},
+		"a scale": {4, func(f *safetensors.File) {
+			clear(named(f, "layerList.0.sList.0.", "scale"))
+			named(f, "layerList.0.sList.0.", "scale")[3] = math.Inf(-1)
+		}},
+		"unused": {4, func(f *safetensors.File) {
+			for i := range 4 {
+				named(f, "layerList.0.sList.0.layerList.0.", "weight")[i] = math.NaN()
+			}
+		}},
 	} {
 		f := torchFile(t, g, "")
 		c.change(f)
@@ -106,4 +120,56 @@ func TestLoadTorchRefuses(t *testing.T) {
 	if _, err := LoadTorch(io.LimitReader(bytes.NewReader(nil), 0), 4); !errors.Is(err, ErrCheckpoint) {
 		t.Errorf("empty: %v", err)
 	}
+}
+
+// named are the values of the first array whose name begins and ends so.
+func named(f *safetensors.File, prefix, suffix string) []float64 {
+	i := slices.IndexFunc(f.Arrays, func(a safetensors.Array) bool {
+		return strings.HasPrefix(a.Name, prefix) && strings.HasSuffix(a.Name, suffix)
+	})
+	v := slices.Clone(f.Arrays[i].Values.([]float64))
+	f.Arrays[i].Values = v
+	return v
+}
+
+// Whatever arrays there are, they make a model with finite parameters or an error.
+func FuzzLoadTorch(f *testing.F) {
+	g := readGolden(f, "testdata/golden/mera_L4.json")
+	for _, prefix := range []string{"", "flow."} {
+		file := torchFile(f, g, prefix)
+		// Two layers are a model of the 2×2 lattice, and fewer bytes to change.
+		file.Arrays = slices.DeleteFunc(file.Arrays, func(a safetensors.Array) bool {
+			return !strings.Contains(a.Name, "prior") && !strings.Contains(a.Name, "layerList.0.m") && !strings.Contains(a.Name, "layerList.1.m") &&
+				!strings.HasPrefix(a.Name, prefix+"layerList.0.") && !strings.HasPrefix(a.Name, prefix+"layerList.1.")
+		})
+		var b bytes.Buffer
+		if err := safetensors.Write(&b, file); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes(), 2)
+		f.Add(b.Bytes(), 4)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, L int) {
+		data = bytes.Clone(data)
+		seal(data)
+		var m *Model
+		var err error
+		if used := costOf(func() { m, err = LoadTorch(bytes.NewReader(data), L) }); used > allowed(len(data)) {
+			t.Errorf("%d bytes allocated for a file of %d", used, len(data))
+		}
+		if err != nil {
+			if !errors.Is(err, ErrCheckpoint) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		for i, v := range params(m) {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				t.Errorf("parameter %d is %g", i, v)
+			}
+		}
+		if again, err := Load(bytes.NewReader(save(t, m))); err != nil || !slices.Equal(params(m), params(again)) {
+			t.Errorf("loaded, but not again: %v", err)
+		}
+	})
 }
