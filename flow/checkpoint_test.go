@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -234,6 +236,73 @@ func TestGoldenCheckpoint(t *testing.T) {
 	}
 }
 
+var writeV1 = flag.Bool("v1", false, "write those files of testdata/v1-*.safetensors that are missing, and testdata/v1.json")
+
+// So are those of every kind of model and of a trainer: the file is written as
+// it was, and its density is what it was when the file was new.
+func TestGoldenCheckpoints(t *testing.T) {
+	const numbers = "testdata/v1.json"
+	density := map[string][]float64{}
+	if data, err := os.ReadFile(numbers); err == nil {
+		if err := json.Unmarshal(data, &density); err != nil {
+			t.Fatal(err)
+		}
+	}
+	logq := func(m *Model) []float64 { return logProbs(t, m, randn(1, 3, m.Dim())) }
+	for _, name := range []string{"composed", "reflection", "white", "splines", "pure", "float32", "shared", "trainer"} {
+		file := "testdata/v1-" + name + ".safetensors"
+		data, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) && *writeV1 {
+			if name == "trainer" {
+				m, tr := trainer(t, 1, Settings{})
+				var b bytes.Buffer
+				if err := errors.Join(tr.Run(context.Background(), 3), tr.Save(&b)); err != nil {
+					t.Fatal(err)
+				}
+				data, density[name] = b.Bytes(), logq(m)
+			} else {
+				m := zoo(t)[name]
+				data, density[name] = save(t, m), logq(m)
+			}
+			text, _ := json.Marshal(density)
+			err = errors.Join(os.WriteFile(file, data, 0o666), os.WriteFile(numbers, text, 0o666))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Load(bytes.NewReader(data))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		tol := 1e-9
+		if m.Dtype() == tensor.Float32 {
+			tol = 1e-4
+		}
+		wantClose(t, name, logq(m), density[name], tol)
+		again := save(t, m)
+		if name == "trainer" {
+			m, tr := trainer(t, 2, Settings{})
+			if err := tr.Restore(bytes.NewReader(data)); err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			wantClose(t, name, logq(m), density[name], tol)
+			var b bytes.Buffer
+			if err := tr.Save(&b); err != nil {
+				t.Fatal(err)
+			}
+			again = b.Bytes()
+			if err := tr.Run(context.Background(), 2); err != nil || tr.Result().Steps != 5 {
+				t.Errorf("%v after %d steps", err, tr.Result().Steps)
+			}
+		}
+		if !bytes.Equal(again, data) {
+			t.Errorf("%s: it is written differently now: is it another version?", name)
+		}
+	}
+}
+
 // 100 000 damaged and hostile files: none panics, none is taken for another
 // model, none costs more memory than a small multiple of its size.
 func TestCorruptedFiles(t *testing.T) {
@@ -334,7 +403,9 @@ func FuzzLoad(f *testing.F) {
 	m := model(f, must(NewMERA([]int{4}, blocks(2, 3, 2), nil)))
 	f.Add(save(f, m))
 	f.Add(save(f, zoo(f)["composed"]))
-	f.Add(save(f, zoo(f)["reflection"]))
+	for _, name := range []string{"reflection", "shared", "symmetric", "white", "pure", "linear networks"} {
+		f.Add(save(f, zoo(f)[name]))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, forge := range []bool{false, true} {
 			if forge {
@@ -343,7 +414,11 @@ func FuzzLoad(f *testing.F) {
 					return
 				}
 			}
-			l, err := Load(bytes.NewReader(data))
+			var l *Model
+			var err error
+			if used := costOf(func() { l, err = Load(bytes.NewReader(data)) }); used > allowed(len(data)) {
+				t.Errorf("%d bytes allocated for a file of %d", used, len(data))
+			}
 			if err != nil {
 				if !errors.Is(err, ErrCheckpoint) {
 					t.Errorf("%v", err)
@@ -354,6 +429,55 @@ func FuzzLoad(f *testing.F) {
 			if err != nil || !slices.Equal(params(l), params(again)) {
 				t.Errorf("loaded, but not again: %v", err)
 			}
+		}
+	})
+}
+
+// Whatever the file, a trainer takes over a state in which it can go on, or none.
+func FuzzRestoreTrainer(f *testing.F) {
+	newTrainer := func(t testing.TB) (*Model, *Trainer) {
+		m := model(t, must(NewMERA([]int{2, 2}, blocks(4, 3, 2), nil)))
+		tr, err := NewTrainer(m, target.NewNormal(4), &Settings{Batch: 2, Window: 2, OnFault: FaultSkip, Src: rand.NewPCG(1, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, tr
+	}
+	_, tr := newTrainer(f)
+	for range 2 {
+		var b bytes.Buffer
+		if err := errors.Join(tr.Save(&b), tr.Run(context.Background(), 3)); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		data = bytes.Clone(data)
+		seal(data)
+		m, tr := newTrainer(t)
+		before := params(m)
+		var err error
+		if used := costOf(func() { err = tr.Restore(bytes.NewReader(data)) }); used > allowed(len(data)) {
+			t.Errorf("%d bytes allocated for a file of %d", used, len(data))
+		}
+		if err != nil {
+			if !errors.Is(err, ErrCheckpoint) {
+				t.Errorf("%v", err)
+			}
+			if !slices.Equal(before, params(m)) || tr.step != 0 {
+				t.Error("the trainer has changed")
+			}
+			return
+		}
+		tr.s.MaxFaults = 3
+		_ = tr.Run(context.Background(), 2) // it may fail, but not otherwise
+		for i, v := range slices.Concat(append(tr.adam.m, params(m), slices.Concat(tr.adam.v...))...) {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				t.Errorf("number %d is %g", i, v)
+			}
+		}
+		if err := tr.Save(&bytes.Buffer{}); err != nil {
+			t.Errorf("%v", err)
 		}
 	})
 }

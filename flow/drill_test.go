@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -21,10 +22,19 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// Many goroutines sample and evaluate one model while a copy is trained.
+// Many goroutines sample and evaluate one model while a copy, saved and
+// loaded, is trained.
 func TestConcurrentUse(t *testing.T) {
 	m := symmetrize(t, mera(t, 4, 5), Inversion(16))
-	_, trainer := trainer(t, 3, Settings{}) // of a model with the same architecture
+	c, err := Load(bytes.NewReader(save(t, m)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trainer, err := NewTrainer(c, ising(t, 4), &Settings{Batch: 32, Src: rand.NewPCG(3, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := params(m)
 	f32, err := m.Convert(tensor.Float32)
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +49,7 @@ func TestConcurrentUse(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var training, users sync.WaitGroup
 	training.Go(func() {
-		for ctx.Err() == nil {
+		for first := true; first || ctx.Err() == nil; first = false {
 			if _, err := trainer.Step(); err != nil {
 				t.Error(err)
 				return
@@ -80,6 +90,9 @@ func TestConcurrentUse(t *testing.T) {
 	users.Wait()
 	cancel()
 	training.Wait()
+	if trainer.Result().Steps == 0 || slices.Equal(params(c), before) || !slices.Equal(params(m), before) {
+		t.Errorf("%d steps, or it was not the copy that was trained", trainer.Result().Steps)
+	}
 }
 
 // slow is a target that says when a batch begins.
@@ -180,13 +193,14 @@ func TestHeapIsFlat(t *testing.T) {
 	runtime.KeepAlive(tr)
 }
 
-// flaky makes a density fail at some of its evaluations of a batch: NaN, −∞ or a
-// panic.
+// flaky makes a density fail at some of its evaluations of a batch: NaN, ±∞, a
+// gradient that is NaN, an error or a panic.
 type flaky struct {
 	target.Density
 	rnd   *rand.Rand
 	rate  float64
 	calls int
+	kinds [6]int // of failures
 }
 
 func (f *flaky) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
@@ -201,11 +215,19 @@ func (f *flaky) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 				err = inner.LogProbGrad(val, mat.NewDense(len(val), f.Dim(), grad), in)
 			}
 			if f.calls++; f.rnd.Float64() < f.rate {
-				switch f.rnd.IntN(3) {
-				case 0:
+				kind := f.rnd.IntN(6)
+				f.kinds[kind]++
+				switch {
+				case kind == 0:
 					val[f.rnd.IntN(len(val))] = math.NaN()
-				case 1:
+				case kind == 1:
 					val[f.rnd.IntN(len(val))] = math.Inf(-1)
+				case kind == 2:
+					val[f.rnd.IntN(len(val))] = math.Inf(1)
+				case kind == 3 && grad != nil:
+					grad[f.rnd.IntN(len(grad))] = math.NaN()
+				case kind == 4:
+					return errors.New("broken")
 				default:
 					panic("bad luck")
 				}
@@ -221,13 +243,19 @@ func TestFaultDrill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains for some seconds")
 	}
+	for name, policy := range map[string]FaultPolicy{"skip": FaultSkip, "shrink": FaultShrink} {
+		t.Run(name, func(t *testing.T) { faultDrill(t, policy) })
+	}
+}
+
+func faultDrill(t *testing.T, policy FaultPolicy) {
 	exact := ising(t, 4)
 	d := &flaky{Density: exact, rnd: rand.New(rand.NewPCG(3, 3)), rate: 0.01}
 	m := symmetrize(t, model(t, must(NewMERA([]int{4, 4}, func() (bijector.Bijector, error) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 4, Src: rand.NewPCG(1, 2)})
 	}, nil))), Inversion(16))
 	src := rand.NewPCG(5, 5)
-	res, err := Train(context.Background(), m, d, &Settings{Steps: 800, Batch: 256, LearnRate: 3e-3, OnFault: FaultSkip, MaxFaults: 10, Src: src})
+	res, err := Train(context.Background(), m, d, &Settings{Steps: 800, Batch: 256, LearnRate: 3e-3, OnFault: policy, MaxFaults: 10, Src: src})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,6 +289,10 @@ func TestFaultDrill(t *testing.T) {
 	}
 	want, _ := exact.ExactStructureFactor()
 	mean, stdErr := hmc.MeanStdErr(means)
+	t.Logf("failures by kind %v", d.kinds)
+	if slices.Contains(d.kinds[:], 0) {
+		t.Error("a kind of failure is missing")
+	}
 	t.Logf("%d faults, gap %.3f; ⟨m²⟩ %.4f ± %.4f, exact %.4f, %d of %d trajectories divergent, acceptance %.2f",
 		res.Faults, gap, mean, stdErr, want, s.Divergent(), chains*s.Sweeps(), s.AcceptRate())
 	if s.Divergent() == 0 || !(stdErr < 0.01) || !(math.Abs(mean-want) < 3*stdErr) {

@@ -2,14 +2,22 @@ package hmc
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
 func anharmonicSampler(t *testing.T, start uint64, s Settings) *Sampler {
@@ -52,6 +60,155 @@ func TestResume(t *testing.T) {
 		}
 		if !bytes.Equal(saveSampler(t, s), saveSampler(t, r)) {
 			t.Errorf("%s: saved again it is another file", name)
+		}
+	}
+}
+
+// A file of version 1 that lies in testdata is read as it was meant, and what
+// follows is what followed.
+func TestGoldenCheckpoint(t *testing.T) {
+	name := filepath.Join("testdata", "v1.safetensors")
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatalf("%v: write it with os.WriteFile(name, saveSampler(t, s), 0o666) of a sampler after five sweeps", err)
+	}
+	s := anharmonicSampler(t, 1, Settings{})
+	mustRun(t, s, 5, nil)
+	r := anharmonicSampler(t, 2, Settings{})
+	if err := r.Restore(bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	if r.Sweeps() != 5 || !mat.EqualApprox(r.X(), s.X(), 1e-9) || r.AcceptRate() != s.AcceptRate() {
+		t.Errorf("%d sweeps, acceptance %g, or other chains", r.Sweeps(), r.AcceptRate())
+	}
+	if !bytes.Equal(saveSampler(t, r), data) {
+		t.Error("it is written differently now: is it another version?")
+	}
+	mustRun(t, s, 3, nil)
+	mustRun(t, r, 3, nil)
+	if !mat.EqualApprox(r.X(), s.X(), 1e-9) {
+		t.Error("it goes on differently")
+	}
+}
+
+// seal corrects the digest of a file, if it has one.
+func seal(data []byte) {
+	key := []byte(`"sha256":"`)
+	at := bytes.Index(data, key)
+	if at < 0 || at+len(key)+64 > len(data) {
+		return
+	}
+	digits := data[at+len(key) : at+len(key)+64]
+	for i := range digits {
+		digits[i] = '0'
+	}
+	sum := sha256.Sum256(data)
+	hex.Encode(digits, sum[:])
+}
+
+// restoreCost is what Restore allocates in all.
+func restoreCost(s *Sampler, data []byte) (used, allowed int, err error) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err = s.Restore(bytes.NewReader(data))
+	runtime.ReadMemStats(&after)
+	return int(after.TotalAlloc - before.TotalAlloc), 4*len(data) + 16<<20, err
+}
+
+// Whatever the file, a sampler takes over a state in which it can go on, or none.
+func FuzzRestore(f *testing.F) {
+	newSampler := func(t testing.TB) *Sampler {
+		s, err := New(&pointwise{dim: 2, f: anharmonic}, randn(1, 3, 2, 1), &Settings{Leapfrog: 2, Src: rand.NewPCG(4, 5)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := newSampler(f)
+	for range 2 {
+		var b bytes.Buffer
+		if err := errors.Join(s.Save(&b), s.Sweep()); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		data = bytes.Clone(data)
+		seal(data)
+		s := newSampler(t)
+		before := mat.DenseCopyOf(s.X())
+		used, allowed, err := restoreCost(s, data)
+		if used > allowed {
+			t.Errorf("%d bytes allocated for a file of %d", used, len(data))
+		}
+		if err != nil {
+			if !errors.Is(err, ErrCheckpoint) {
+				t.Errorf("%v", err)
+			}
+			if !mat.Equal(before, s.X()) || s.Sweeps() != 0 {
+				t.Error("the sampler has changed")
+			}
+			return
+		}
+		if err := s.Sweep(); err != nil {
+			t.Errorf("%v", err)
+		}
+		if s.Sweeps() > 0 && !(s.AcceptRate() >= 0 && s.AcceptRate() <= 1) || s.Divergent() < 0 {
+			t.Errorf("%d sweeps, acceptance %g, %d divergent", s.Sweeps(), s.AcceptRate(), s.Divergent())
+		}
+		for _, v := range s.X().RawMatrix().Data {
+			if !finite(v) {
+				t.Errorf("a position is %g", v)
+			}
+		}
+	})
+}
+
+// A file costs less than four times its size and 16 MB, whatever it says.
+func TestRestoreAllocates(t *testing.T) {
+	s := anharmonicSampler(t, 1, Settings{})
+	forge := func(meta map[string]string, arrays ...safetensors.Array) []byte {
+		var b bytes.Buffer
+		if err := safetensors.Save(&b, samplerKey, &safetensors.File{Meta: meta, Arrays: arrays}); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	text, err := json.Marshal(s.state())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 3000000
+	for name, data := range map[string][]byte{
+		"more arrays": forge(map[string]string{samplerKey: string(text)}, safetensors.Array{Name: "a", Shape: []int{n}, Values: make([]float64, n)}),
+		"more chains": forge(map[string]string{samplerKey: string(text)}, safetensors.Array{Name: "x", Shape: []int{n / 2, 2}, Values: make([]float64, n)}),
+		"a source": forge(map[string]string{samplerKey: string(text)},
+			safetensors.Array{Name: "x", Shape: []int{6, 2}, Values: make([]float64, 12)}, safetensors.Array{Name: "grad", Shape: []int{6, 2}, Values: make([]float64, 12)},
+			safetensors.Array{Name: "logp", Shape: []int{6}, Values: make([]float64, 6)}, safetensors.Array{Name: "source", Shape: []int{8 * n}, Values: make([]byte, 8*n)}),
+		"a text": forge(map[string]string{samplerKey: string(text) + strings.Repeat(" ", 1<<22)}),
+	} {
+		used, allowed, err := restoreCost(s, data)
+		t.Logf("%-12s %5.1f MB, allocates %5.1f MB of %5.1f: %.80v", name, float64(len(data))/1e6, float64(used)/1e6, float64(allowed)/1e6, err)
+		if used > allowed || !errors.Is(err, ErrCheckpoint) {
+			t.Errorf("%s: %d bytes allocated for a file of %d, %.200v", name, used, len(data), err)
+		}
+	}
+	// Counts that no run can have.
+	for name, change := range map[string]func(s *samplerState){
+		"accepted": func(s *samplerState) { s.Sweeps, s.Accepted = 1, 7 },
+		"overflow": func(s *samplerState) { s.Sweeps, s.Accepted, s.Divergent = 1, math.MaxInt, math.MaxInt },
+		"sweeps":   func(s *samplerState) { s.Sweeps = math.MaxInt / 2 },
+		"negative": func(s *samplerState) { s.Sweeps = -1 },
+		"failed":   func(s *samplerState) { s.Failed = 1 },
+	} {
+		state := s.state()
+		change(&state)
+		text, err := json.Marshal(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Restore(bytes.NewReader(forge(map[string]string{samplerKey: string(text)}))); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "trajectories") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -11,13 +11,13 @@ import (
 // Targets of any parameters are refused with an error of the package or have
 // a finite ln Z and a finite density at the origin.
 func FuzzTargets(f *testing.F) {
-	f.Add([]byte{4, 4}, 2.27, 1.0)
-	f.Add([]byte{8}, 0.5, 1e-3)
-	f.Add([]byte{2, 2}, 1e300, 1e300)
-	f.Add([]byte{3, 5}, 1e-300, 1e-300)
-	f.Add([]byte{}, math.NaN(), math.Inf(1))
-	f.Add([]byte{1, 0xff}, -1.0, -1.0)
-	f.Fuzz(func(t *testing.T, extents []byte, T, mass2 float64) {
+	f.Add([]byte{4, 4}, 2.27, 1.0, 2.0)
+	f.Add([]byte{8}, 0.5, 1e-3, 4.0)
+	f.Add([]byte{2, 2}, 1e300, 1e300, 1e300)
+	f.Add([]byte{3, 5}, 1e-300, 1e-300, 1e-300)
+	f.Add([]byte{}, math.NaN(), math.Inf(1), math.NaN())
+	f.Add([]byte{1, 0xff}, -1.0, -1.0, -1.0)
+	f.Fuzz(func(t *testing.T, extents []byte, T, mass2, alpha float64) {
 		if len(extents) > 3 {
 			return
 		}
@@ -47,6 +47,8 @@ func FuzzTargets(f *testing.F) {
 			}
 		}
 		i, err := NewIsing(shape, T)
+		check(i, err, func() float64 { return i.LogZ() })
+		i, err = NewIsingOffset(shape, T, alpha)
 		check(i, err, func() float64 { return i.LogZ() })
 		p, err := NewFreeField(shape, mass2)
 		check(p, err, func() float64 { return p.LogZ() })
