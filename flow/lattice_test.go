@@ -68,3 +68,12 @@ func ExampleTranslations() {
 	fmt.Println(len(m.Symmetries()), "elements")
 	// Output: 8 elements
 }
+
+// The point group of the square.
+func ExampleReflections() {
+	block := must(bijector.NewRealNVP(9, &bijector.RealNVPSettings{Src: rand.NewPCG(1, 2)}))
+	m := must(New(target.NewNormal(9), block))
+	m = must(Symmetrize(m, must(Reflections([]int{3, 3}))...))
+	fmt.Println(len(m.Symmetries()), "elements")
+	// Output: 8 elements
+}

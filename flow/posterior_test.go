@@ -299,6 +299,10 @@ func ExampleModel_Posterior() {
 	for r, k := range element {
 		fmt.Printf("%v is the image of %v under element %d\n", rounded(image.RawRowView(r)), x.RawRowView(r), k)
 	}
+	// Output:
+	// [-2 -1] is the image of [2 1] under element 1
+	// [2 1] is the image of [-2 -1] under element 1
+	// [-0.5 -0.1] is the image of [0.5 0.1] under element 1
 }
 
 func rounded(x []float64) []float64 {

@@ -6,9 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"go/ast"
+	"go/doc"
 	"go/parser"
 	"go/printer"
 	"go/token"
+	"go/types"
 	"io/fs"
 	"os"
 	"path"
@@ -39,38 +41,57 @@ type pkg struct {
 	lines    []string
 	undoc    []string
 	leaks    []string
-	makers   []string // functions that return a type of the package
-	examples map[string]bool
+	makers   []string          // functions that return a type of the package
+	examples map[string]bool   // whether their output is verified
+	consts   map[string]string // values
 	doc      bool
 }
 
 func parse(t *testing.T, name string) *pkg {
 	t.Helper()
-	p := &pkg{path: name, fset: token.NewFileSet(), examples: map[string]bool{}}
+	p := &pkg{path: name, fset: token.NewFileSet(), examples: map[string]bool{}, consts: map[string]string{}}
 	dir := filepath.Join(root, filepath.FromSlash(name))
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%s: %v, %d files", name, err, len(files))
 	}
+	var code []*ast.File
 	for _, file := range files {
 		f, err := parser.ParseFile(p.fset, file, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if strings.HasSuffix(file, "_test.go") {
-			for _, d := range f.Decls {
-				if fn, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(fn.Name.Name, "Example") {
-					p.examples[strings.TrimPrefix(fn.Name.Name, "Example")] = true
-				}
+			for _, e := range doc.Examples(f) {
+				p.examples[e.Name] = e.Output != "" || e.EmptyOutput
 			}
 			continue
 		}
 		p.doc = p.doc || f.Doc != nil
+		code = append(code, f)
+	}
+	p.values(code)
+	for _, f := range code {
 		p.file(f)
 	}
 	slices.Sort(p.lines)
 	return p
 }
+
+// values finds the values of constants, for which no import is needed.
+func (p *pkg) values(files []*ast.File) {
+	c := types.Config{Error: func(error) {}, Importer: noImports{}}
+	checked, _ := c.Check(p.path, p.fset, files, nil)
+	for _, name := range checked.Scope().Names() {
+		if k, ok := checked.Scope().Lookup(name).(*types.Const); ok {
+			p.consts[name] = k.Val().ExactString()
+		}
+	}
+}
+
+type noImports struct{}
+
+func (noImports) Import(path string) (*types.Package, error) { return types.NewPackage(path, ""), nil }
 
 func (p *pkg) file(f *ast.File) {
 	imports := map[string]string{}
@@ -129,7 +150,11 @@ func (p *pkg) file(f *ast.File) {
 				case *ast.ValueSpec:
 					for _, n := range s.Names {
 						if n.IsExported() {
-							add(d.Tok.String()+" "+n.Name, s, d.Doc != nil || s.Doc != nil || s.Comment != nil)
+							what := d.Tok.String() + " " + n.Name
+							if d.Tok == token.CONST {
+								what += " = " + p.consts[n.Name]
+							}
+							add(what, s, d.Doc != nil || s.Doc != nil || s.Comment != nil)
 						}
 					}
 				case *ast.TypeSpec:
@@ -174,12 +199,16 @@ func (p *pkg) typ(s *ast.TypeSpec, documented bool, add func(string, ast.Node, b
 	}
 }
 
-// makes tells whether a function returns an exported type of its package.
+// makes tells whether a function returns an exported type of its package, or a
+// slice of it.
 func (p *pkg) makes(f *ast.FuncType) bool {
 	if f.Results == nil {
 		return false
 	}
 	t := f.Results.List[0].Type
+	if a, ok := t.(*ast.ArrayType); ok {
+		t = a.Elt
+	}
 	if s, ok := t.(*ast.StarExpr); ok {
 		t = s.X
 	}
@@ -242,6 +271,11 @@ func TestDocumented(t *testing.T) {
 		}
 		for _, l := range p.undoc {
 			t.Errorf("no comment: %s", l)
+		}
+		for e, verified := range p.examples {
+			if !verified {
+				t.Errorf("%s: Example%s has no // Output:", name, e)
+			}
 		}
 		for _, m := range p.makers {
 			if !p.examples[m] && !slices.ContainsFunc(keys(p.examples), func(e string) bool { return strings.HasPrefix(e, m+"_") }) {
