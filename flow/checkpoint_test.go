@@ -400,6 +400,7 @@ func seal(data []byte) bool {
 }
 
 func FuzzLoad(f *testing.F) {
+	minimizeBriefly()
 	m := model(f, must(NewMERA([]int{4}, blocks(2, 3, 2), nil)))
 	f.Add(save(f, m))
 	f.Add(save(f, zoo(f)["composed"]))
@@ -435,6 +436,7 @@ func FuzzLoad(f *testing.F) {
 
 // Whatever the file, a trainer takes over a state in which it can go on, or none.
 func FuzzRestoreTrainer(f *testing.F) {
+	minimizeBriefly()
 	newTrainer := func(t testing.TB) (*Model, *Trainer) {
 		m := model(t, must(NewMERA([]int{2, 2}, blocks(4, 3, 2), nil)))
 		tr, err := NewTrainer(m, target.NewNormal(4), &Settings{Batch: 2, Window: 2, OnFault: FaultSkip, Src: rand.NewPCG(1, 1)})

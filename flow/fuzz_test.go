@@ -2,6 +2,7 @@ package flow
 
 import (
 	"errors"
+	"flag"
 	"math/rand/v2"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 // Layers of any tiles are refused, by themselves or as a hierarchy, with an
 // error that says so, or they make a flow whose inverse is one.
 func FuzzHierarchy(f *testing.F) {
+	minimizeBriefly()
 	f.Add(8, []byte{0, 1, 2, 3, 0x80, 4, 5, 6, 7, 0x81, 0, 4})
 	f.Add(4, []byte{0, 0, 0x80, 9, 1})
 	f.Add(0, []byte{})
@@ -98,6 +100,7 @@ func FuzzHierarchy(f *testing.F) {
 
 // Symmetries of any lattice are groups or errors.
 func FuzzSymmetry(f *testing.F) {
+	minimizeBriefly()
 	f.Add([]byte{1, 2, 3, 0}, []byte{0, 1, 0, 1})
 	f.Add([]byte{}, []byte{})
 	f.Add([]byte{0, 0}, []byte{2, 2})
@@ -121,4 +124,13 @@ func FuzzSymmetry(f *testing.F) {
 			t.Errorf("a group of order %d", k)
 		}
 	})
+}
+
+// minimizeBriefly keeps a fuzzer from spending its time on making inputs smaller: the
+// default is a minute for each that reaches new code.
+func minimizeBriefly() {
+	const name = "test.fuzzminimizetime"
+	if f := flag.Lookup(name); f.Value.String() == f.DefValue {
+		flag.Set(name, "10x")
+	}
 }

@@ -134,6 +134,7 @@ func named(f *safetensors.File, prefix, suffix string) []float64 {
 
 // Whatever arrays there are, they make a model with finite parameters or an error.
 func FuzzLoadTorch(f *testing.F) {
+	minimizeBriefly()
 	g := readGolden(f, "testdata/golden/mera_L4.json")
 	for _, prefix := range []string{"", "flow."} {
 		file := torchFile(f, g, prefix)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"flag"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -117,6 +118,7 @@ func restoreCost(s *Sampler, data []byte) (used, allowed int, err error) {
 
 // Whatever the file, a sampler takes over a state in which it can go on, or none.
 func FuzzRestore(f *testing.F) {
+	minimizeBriefly()
 	newSampler := func(t testing.TB) *Sampler {
 		s, err := New(&pointwise{dim: 2, f: anharmonic}, randn(1, 3, 2, 1), &Settings{Leapfrog: 2, Src: rand.NewPCG(4, 5)})
 		if err != nil {
@@ -296,5 +298,14 @@ func TestFaultsAreRejections(t *testing.T) {
 	}
 	if math.IsNaN(always.AcceptRate()) {
 		t.Error("no acceptance rate")
+	}
+}
+
+// minimizeBriefly keeps a fuzzer from spending its time on making inputs smaller: the
+// default is a minute for each that reaches new code.
+func minimizeBriefly() {
+	const name = "test.fuzzminimizetime"
+	if f := flag.Lookup(name); f.Value.String() == f.DefValue {
+		flag.Set(name, "10x")
 	}
 }

@@ -2,6 +2,7 @@ package target
 
 import (
 	"errors"
+	"flag"
 	"math"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 // Targets of any parameters are refused with an error of the package or have
 // a finite ln Z and a finite density at the origin.
 func FuzzTargets(f *testing.F) {
+	minimizeBriefly()
 	f.Add([]byte{4, 4}, 2.27, 1.0, 2.0)
 	f.Add([]byte{8}, 0.5, 1e-3, 4.0)
 	f.Add([]byte{2, 2}, 1e300, 1e300, 1e300)
@@ -53,4 +55,13 @@ func FuzzTargets(f *testing.F) {
 		p, err := NewFreeField(shape, mass2)
 		check(p, err, func() float64 { return p.LogZ() })
 	})
+}
+
+// minimizeBriefly keeps a fuzzer from spending its time on making inputs smaller: the
+// default is a minute for each that reaches new code.
+func minimizeBriefly() {
+	const name = "test.fuzzminimizetime"
+	if f := flag.Lookup(name); f.Value.String() == f.DefValue {
+		flag.Set(name, "10x")
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math"
@@ -320,6 +321,7 @@ print(repr(safetensors.safe_open(sys.argv[1], "numpy").metadata()["text"]))
 }
 
 func FuzzRead(f *testing.F) {
+	minimizeBriefly()
 	f.Add(write(f, sample()))
 	f.Add(raw(`{"__metadata__":{"a":"b"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 8))
 	f.Add(raw(`{}`, 0))
@@ -372,4 +374,13 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%v became %v", again, back)
 		}
 	})
+}
+
+// minimizeBriefly keeps a fuzzer from spending its time on making inputs smaller: the
+// default is a minute for each that reaches new code.
+func minimizeBriefly() {
+	const name = "test.fuzzminimizetime"
+	if f := flag.Lookup(name); f.Value.String() == f.DefValue {
+		flag.Set(name, "10x")
+	}
 }
