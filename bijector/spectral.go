@@ -60,14 +60,14 @@ func NewSpectral(shape []int, spectrum []float64) (*Spectral, error) {
 		s.logDet += 0.5 * math.Log(v)
 	}
 	s.root, s.white = fourier.NewDiagonal(shape, root), fourier.NewDiagonal(shape, white)
-	s.workspaces.New = func() any { return &spectralWork{s.root.NewWorkspace(), make([]float64, n)} }
+	s.workspaces.New = func() any { return &spectralWork{s.root.NewWorkspace(), make([]float64, s.root.Block()*n)} }
 	return s, nil
 }
 
 // spectralWork is what one goroutine works in.
 type spectralWork struct {
 	*fourier.Workspace
-	row []float64
+	rows []float64
 }
 
 // Dim returns the number of sites N.
@@ -125,20 +125,22 @@ func (s *Spectral) node(x *gorgonia.Node, d *fourier.Diagonal) (*gorgonia.Node, 
 	}, x)
 }
 
-// spectralRows maps row by row, in float64 whatever T is.
+// spectralRows maps block by block of rows, in float64 whatever T is.
 func spectralRows[T kernel.Float](s *Spectral, d *fourier.Diagonal, out, in []T) {
 	n := s.Dim()
 	kernel.Rows(len(in)/n, func(from, to int) {
 		w := s.workspaces.Get().(*spectralWork)
 		defer s.workspaces.Put(w)
-		for r := from; r < to; r++ {
-			for i, v := range in[r*n : (r+1)*n] {
-				w.row[i] = float64(v)
+		for at := from * n; at < to*n; {
+			rows := w.rows[:min(len(w.rows), to*n-at)]
+			for i, v := range in[at : at+len(rows)] {
+				rows[i] = float64(v)
 			}
-			d.Apply(w.row, w.row, w.Workspace)
-			for i, v := range w.row {
-				out[r*n+i] = T(v)
+			d.Apply(rows, rows, w.Workspace)
+			for i, v := range rows {
+				out[at+i] = T(v)
 			}
+			at += len(rows)
 		}
 	})
 }

@@ -35,7 +35,7 @@ type Ising struct {
 // isingWork is the scratch space of one goroutine.
 type isingWork struct {
 	ws *fourier.Workspace
-	y  []float64 // (K+αI)⁻¹x
+	y  []float64 // (K+αI)⁻¹x of a block of rows
 	e  []float64 // exp(−2|x|) − 1, filled up to whole tiles
 }
 
@@ -63,8 +63,8 @@ func NewIsingOffset(shape []int, T, alpha float64) (*Ising, error) {
 	}
 	m := &Ising{shape: slices.Clone(shape), temp: T, alpha: alpha, coupling: newCirculant(shape, T, alpha)}
 	m.work.New = func() any {
-		tiles := (m.Dim() + kernel.Lanes - 1) / kernel.Lanes
-		return &isingWork{m.coupling.newWorkspace(), make([]float64, m.Dim()), make([]float64, tiles*kernel.Lanes)}
+		n := m.coupling.inverse.Block() * m.Dim()
+		return &isingWork{m.coupling.newWorkspace(), make([]float64, n), make([]float64, wholeTiles(n))}
 	}
 	return m, nil
 }
@@ -102,40 +102,54 @@ func (m *Ising) logProb(val, grad, x []float64) {
 	n := m.Dim()
 	w := m.work.Get().(*isingWork)
 	defer m.work.Put(w)
-	for r := range val {
-		var g []float64
-		if grad != nil {
-			g = grad[r*n : (r+1)*n]
+	for len(val) > 0 {
+		rows := min(len(val), len(w.y)/n)
+		y, e := w.y[:rows*n], w.e[:wholeTiles(rows*n)]
+		m.coupling.solveRows(y, x[:rows*n], rows, w.ws)
+		for i, v := range x[:rows*n] {
+			e[i] = -2 * math.Abs(v)
 		}
-		val[r] = m.row(g, x[r*n:(r+1)*n], w)
+		kernel.Expm1(e)
+		for r := range rows {
+			from, to := r*n, (r+1)*n
+			var g []float64
+			if grad != nil {
+				g = grad[from:to]
+			}
+			val[r] = isingRow(g, x[from:to], y[from:to], e[from:to])
+		}
+		val, x = val[rows:], x[rows*n:]
+		if grad != nil {
+			grad = grad[rows*n:]
+		}
 	}
 }
 
-// row is ln π of one configuration and, unless grad is nil, its gradient
-// tanh x − (K+αI)⁻¹x.
-func (m *Ising) row(grad, x []float64, w *isingWork) float64 {
-	m.coupling.solveRows(w.y, x, 1, w.ws)
-	// With e = exp(−2|x|) − 1: ln cosh x = |x| + ln(1 + e/2) and tanh |x| =
-	// −e/(2 + e). The factors 1 + e/2 lie between 1/2 and 1,
-	// so a few dozen of them can share a logarithm.
-	for i, v := range x {
-		w.e[i] = -2 * math.Abs(v)
-	}
-	kernel.Expm1(w.e)
+// isingRow is ln π of one configuration and, unless grad is nil, its gradient
+// tanh x − y, where y = (K+αI)⁻¹x and e = exp(−2|x|) − 1: ln cosh x = |x| +
+// ln(1 + e/2) and tanh |x| = −e/(2 + e). The factors 1 + e/2 lie between 1/2
+// and 1, so a few dozen of them can share a logarithm.
+func isingRow(grad, x, y, e []float64) float64 {
+	y, e = y[:len(x)], e[:len(x)]
 	sum, product := 0.0, 1.0
 	for i, v := range x {
-		e := w.e[i]
-		sum += math.Abs(v) - 0.5*v*w.y[i]
-		if product *= 1 + e/2; i%32 == 31 {
+		sum += math.Abs(v) - 0.5*v*y[i]
+		if product *= 1 + e[i]/2; i%32 == 31 {
 			sum += math.Log(product)
 			product = 1
 		}
-		if grad != nil {
-			grad[i] = math.Copysign(-e/(2+e), v) - w.y[i]
+	}
+	if grad != nil {
+		grad = grad[:len(x)]
+		for i, v := range x {
+			grad[i] = math.Copysign(-e[i]/(2+e[i]), v) - y[i]
 		}
 	}
 	return sum + math.Log(product)
 }
+
+// wholeTiles rounds a number of values up to whole tiles.
+func wholeTiles(n int) int { return (n + kernel.Lanes - 1) / kernel.Lanes * kernel.Lanes }
 
 // LogZ returns the exact ln ∫ π(x) dx = ln Z_Ising + ½ ln det(K+αI) −
 // (N/2)[ln(2/π) − α].

@@ -395,6 +395,23 @@ func TestIsingKeepsItsOwnShape(t *testing.T) {
 	}
 }
 
+// BenchmarkIsingEnergy is the part of a training step that is the energy of 512
+// configurations and its gradient.
+func BenchmarkIsingEnergy(b *testing.B) {
+	for _, L := range []int{4, 8, 16, 32, 64} {
+		b.Run(fmt.Sprintf("L=%d", L), func(b *testing.B) {
+			const rows = 512
+			m := newIsing(b, []int{L, L}, CriticalTemperature(), byRule)
+			x := normalRows(10, rows*m.Dim())
+			logp, grad := make([]float64, rows), make([]float64, len(x))
+			b.ReportAllocs()
+			for b.Loop() {
+				m.logProb(logp, grad, x)
+			}
+		})
+	}
+}
+
 func BenchmarkIsing(b *testing.B) {
 	const rows = 512
 	m := newIsing(b, []int{16, 16}, CriticalTemperature(), byRule)
