@@ -338,12 +338,7 @@ func (d *decoder) hierarchy(k int, n *node) (bijector.Bijector, error) {
 		for t := range tiles {
 			tiles[t] = sites[t*block.Dim() : (t+1)*block.Dim()]
 		}
-		var l *bijector.Layer
-		if keep == nil {
-			l, err = bijector.Disentangler(block, tiles)
-		} else {
-			l, err = bijector.Decimator(block, tiles, keep...)
-		}
+		l, err := newLayer(block, tiles, keep)
 		if err != nil {
 			return nil, fmt.Errorf("layer %d: %w", i, err)
 		}

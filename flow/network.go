@@ -149,17 +149,20 @@ func (b *builder) add(size, step, offset int, keep ...int) {
 		b.err = fmt.Errorf("flow: block of layer %d: %w", len(b.layers), err)
 		return
 	}
-	var l *bijector.Layer
-	if keep == nil {
-		l, err = bijector.Disentangler(block, tiles)
-	} else {
-		l, err = bijector.Decimator(block, tiles, keep...)
-	}
+	l, err := newLayer(block, tiles, keep)
 	if err != nil {
 		b.err = fmt.Errorf("flow: layer %d: %w", len(b.layers), err)
 		return
 	}
 	b.layers = append(b.layers, l)
+}
+
+// newLayer returns a layer of decimators, or of disentanglers if keep is nil.
+func newLayer(block bijector.Bijector, tiles [][]int, keep []int) (*bijector.Layer, error) {
+	if keep == nil {
+		return bijector.Disentangler(block, tiles)
+	}
+	return bijector.Decimator(block, tiles, keep...)
 }
 
 func (b *builder) hierarchy() (*Hierarchy, error) {

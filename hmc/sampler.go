@@ -63,12 +63,10 @@ func New(d LogDensity, x0 *mat.Dense, s *Settings) (*Sampler, error) {
 	if err := now.evaluate(force); err != nil {
 		return nil, fmt.Errorf("hmc: at the start: %w", err)
 	}
-	for i, logp := range now.logp {
-		if !finite(logp) {
-			return nil, fmt.Errorf("hmc: chain %d: log-density is %v at the start: %w", i, logp, ErrNotFinite)
-		}
-	}
 	if settings.Force != nil {
+		if i := firstNotFinite(now.logp); i >= 0 {
+			return nil, fmt.Errorf("hmc: chain %d: log-density of the force is %v at the start: %w", i, now.logp[i], ErrNotFinite)
+		}
 		if err := now.ask(d, nil); err != nil {
 			return nil, fmt.Errorf("hmc: at the start: %w", err)
 		}

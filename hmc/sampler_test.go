@@ -473,7 +473,12 @@ func TestForceFaults(t *testing.T) {
 		}
 		mustRun(t, s, 3, nil)
 	}
-	_, err := New(&pointwise{dim: 1, f: skewed}, start, &Settings{Force: &pointwise{dim: 2, f: anharmonic}, Src: rand.NewPCG(1, 1)})
+	beyond := mat.NewDense(1, 1, []float64{2})
+	_, err := New(&pointwise{dim: 1, f: skewed}, beyond, &Settings{Force: &pointwise{dim: 1, f: wall}, Src: rand.NewPCG(1, 1)})
+	wantError(t, "force at the start", err, ErrNotFinite, "log-density of the force is NaN")
+	_, err = New(&pointwise{dim: 1, f: wall}, beyond, &Settings{Force: &pointwise{dim: 1, f: skewed}, Src: rand.NewPCG(1, 1)})
+	wantError(t, "density at the start", err, ErrNotFinite, "log-density is NaN")
+	_, err = New(&pointwise{dim: 1, f: skewed}, start, &Settings{Force: &pointwise{dim: 2, f: anharmonic}, Src: rand.NewPCG(1, 1)})
 	wantError(t, "dimensions", err, ErrShape, "the force has dimension 2, the density 1")
 }
 

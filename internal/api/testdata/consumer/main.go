@@ -10,6 +10,7 @@ import (
 	"log"
 	"math"
 	"math/rand/v2"
+	"os"
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
@@ -96,7 +97,7 @@ func check(ok bool, format string, args ...any) {
 	if !ok {
 		log.Fatalf("failed: "+format, args...)
 	}
-	fmt.Printf(format+"\n", args...)
+	fmt.Fprintf(os.Stdout, format+"\n", args...)
 }
 
 func must[T any](v T, err error) T {
