@@ -42,6 +42,7 @@ type RealNVP struct {
 	dim       int
 	couplings []kernel.Coupling
 	at        []int // offset of each coupling's parameters
+	hidden    []int
 	fused
 	self *fusedLayer
 }
@@ -62,7 +63,7 @@ func NewRealNVP(dim int, s *RealNVPSettings) (*RealNVP, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &RealNVP{dim: dim, at: []int{0}}
+	b := &RealNVP{dim: dim, at: []int{0}, hidden: slices.Clone(p.hidden)}
 	for k := range p.keep {
 		c := p.affine(k)
 		b.couplings = append(b.couplings, c)
@@ -238,6 +239,16 @@ func drawLayers(net []Dense, rnd *rand.Rand) {
 			d.B.SetVec(i, bound*(2*rnd.Float64()-1))
 		}
 	}
+}
+
+// Settings returns the settings of the block, all fields filled in but Src,
+// which is nil.
+func (b *RealNVP) Settings() RealNVPSettings {
+	s := RealNVPSettings{Couplings: len(b.couplings), Hidden: slices.Clone(b.hidden)}
+	for _, c := range b.couplings {
+		s.Keep = append(s.Keep, slices.Clone(c.Keep))
+	}
+	return s
 }
 
 // Dim returns the number of values per row.

@@ -109,17 +109,8 @@ func (e *encoder) add(b bijector.Bijector) int {
 	var arrays func(k int) // to be named after the node's place
 	switch b := b.(type) {
 	case *bijector.RealNVP:
-		n.Type = "realnvp"
-		n.Hidden = []int{}
-		for i, c := range b.Couplings() {
-			n.Keep = append(n.Keep, c.Keep)
-			if i > 0 {
-				continue
-			}
-			for _, d := range c.S[:len(c.S)-1] {
-				n.Hidden = append(n.Hidden, d.B.Len())
-			}
-		}
+		s := b.Settings()
+		n.Type, n.Hidden, n.Keep = "realnvp", s.Hidden, s.Keep
 	case *bijector.Spline:
 		s := b.Settings()
 		n.Type, n.Hidden, n.Keep, n.Bins, n.Bound, n.Pure = "spline", s.Hidden, s.Keep, s.Bins, s.Bound, s.Pure

@@ -42,6 +42,21 @@ func ExampleBestRecipe() {
 	// Output: 64 sites, 12 blocks, path gradients: true
 }
 
+// From the flow of a small lattice, trained, to one of a lattice twice as large,
+// to be trained for a while longer.
+func ExampleRecipe_Grow() {
+	small, large := []int{8, 8}, []int{16, 16}
+	recipe, src := flow.BestRecipe(), rand.NewPCG(1, 2)
+	T := target.CriticalTemperature()
+	model := must(recipe.Model(small, must(target.NewIsing(small, T)).Spectrum(), src)) // train this
+	grown := must(recipe.Grow(model, large, must(target.NewIsing(large, T)).Spectrum()))
+
+	recipe.Anneal, recipe.LearnRate = 1, 2e-3 // it knows all modes already
+	settings := recipe.Settings(1000, src)
+	fmt.Println(grown.Dim(), "sites,", len(grown.Params()), "blocks, learning rate", settings.LearnRate)
+	// Output: 256 sites, 16 blocks, learning rate 0.002
+}
+
 // Hot at first, the target itself after half of the steps.
 func ExampleRamp() {
 	cool := flow.Ramp(0.5, 1000)

@@ -53,12 +53,17 @@ func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model
 			return nil, fmt.Errorf("flow: %w: blocks of %d sites along each of %d axes", ErrSettings, size, len(shape))
 		}
 	}
-	h, err := NewMERA(shape, func() (bijector.Bijector, error) {
+	return r.model(shape, spectrum, func() (bijector.Bijector, error) {
 		if r.Spline {
 			return bijector.NewSpline(dim, &bijector.SplineSettings{Couplings: r.Couplings, Hidden: r.Hidden, Src: src})
 		}
 		return bijector.NewRealNVP(dim, &bijector.RealNVPSettings{Couplings: r.Couplings, Hidden: r.Hidden, Src: src})
-	}, &r.Network)
+	})
+}
+
+// model is the network with the given blocks.
+func (r *Recipe) model(shape []int, spectrum []float64, block BlockFunc) (*Model, error) {
+	h, err := NewMERA(shape, block, &r.Network)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +78,89 @@ func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model
 		}
 	}
 	return New(target.NewNormal(h.Dim()), b)
+}
+
+// Grow returns a model on another lattice, most likely one twice as large, whose
+// layers begin as copies of those of m, a model of the same recipe on a lattice
+// of as many dimensions. Near a critical point the renormalization flow is at
+// its fixed point on all scales but the finest, where the lattice is felt, and
+// the coarsest, where the boundary is; so the finest scales and the coarsest
+// are those of m, and what is missing in between are copies of the last scale
+// before the coarsest. Such a model needs a fraction of the training of one
+// that begins with random parameters, and has the modes that m has.
+//
+// The temperature should be that of m, and spectrum that of the new lattice. Train
+// it without annealing and at a lower learning rate.
+// Blocks are those of m; of the recipe Network and White are used. The model
+// shares no parameters with m, and is not symmetrised.
+//
+// It fails with ErrHierarchy if m is not of the recipe, and as Model does.
+func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64) (*Model, error) {
+	if m == nil {
+		return nil, fmt.Errorf("flow: %w: nil model", ErrSettings)
+	}
+	_, depth, repeat, err := r.Network.defaults(shape)
+	if err != nil {
+		return nil, err
+	}
+	layers, err := r.layers(m, spectrum != nil, 2*repeat)
+	if err != nil {
+		return nil, fmt.Errorf("flow: a model to grow: %w", err)
+	}
+	per := 2 * repeat
+	scales := len(layers) / per
+	next := 0 // layer, fine to coarse
+	return r.model(shape, spectrum, func() (bijector.Bijector, error) {
+		scale, layer := next/per, next%per
+		next++
+		if scale == depth-1 {
+			scale = scales - 1
+		} else {
+			scale = min(scale, max(scales-2, 0))
+		}
+		return copyBlock(layers[scale*per+layer].Block())
+	})
+}
+
+// layers returns the layers of a model of the recipe, of which there are so
+// many at a scale, fine to coarse.
+func (r *Recipe) layers(m *Model, spectrum bool, per int) ([]*bijector.Layer, error) {
+	b := m.b
+	if c, ok := b.(*bijector.Chain); ok && r.White && spectrum && len(c.Bijectors()) == 2 {
+		b = c.Bijectors()[0]
+	}
+	h, ok := b.(*Hierarchy)
+	if !ok {
+		return nil, fmt.Errorf("%w: no network of the recipe, but a %T", ErrHierarchy, b)
+	}
+	for k, l := range h.layers {
+		if last := k%per == per-1; last != (l.Keep() != nil) {
+			return nil, fmt.Errorf("%w: layer %d is no decimator or should be none: want every %dth to be one", ErrHierarchy, k, per)
+		}
+	}
+	return h.layers, nil
+}
+
+// copyBlock returns a block of a recipe with parameters of its own.
+func copyBlock(b bijector.Bijector) (c bijector.Bijector, err error) {
+	src := rand.NewPCG(0, 0) // of weights that are replaced
+	switch b := b.(type) {
+	case *bijector.RealNVP:
+		s := b.Settings()
+		s.Src = src
+		c, err = bijector.NewRealNVP(b.Dim(), &s)
+	case *bijector.Spline:
+		s := b.Settings()
+		s.Src = src
+		c, err = bijector.NewSpline(b.Dim(), &s)
+	default:
+		return nil, fmt.Errorf("%w: a block of type %T, want *bijector.RealNVP or *bijector.Spline", ErrHierarchy, b)
+	}
+	if err != nil {
+		return nil, err
+	}
+	copy(c.Params()[0].Value().Float64s(), b.Params()[0].Value().Float64s())
+	return c, nil
 }
 
 // Settings returns the settings for training in the given number of steps, the

@@ -3,7 +3,10 @@ package flow
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"testing"
 
 	"gorgonia.org/tensor"
@@ -63,5 +66,122 @@ func TestRecipeModel(t *testing.T) {
 	}
 	if s := FastRecipe().Settings(100, src); s.Schedule(10) != 1 || s.Schedule(101) != 0 || s.Anneal(25) != 0.75 || s.Anneal(50) != 1 || !s.PathGradient || s.LearnRate != 5e-3 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A grown model has copies of the layers of a smaller one, and in between more of
+// those before the coarsest.
+func TestGrow(t *testing.T) {
+	src := rand.NewPCG(1, 1)
+	for name, r := range map[string]*Recipe{"paper": PaperRecipe(), "best": BestRecipe(), "blocks of 9": {Spline: true, Couplings: 1, Network: NetworkSettings{Size: 3}}} {
+		size := max(2, r.Network.Size)
+		shape := func(depth int) []int { n := int(math.Pow(float64(size), float64(depth))); return []int{n, n} }
+		spectrum := func(depth int) []float64 { return slices.Repeat([]float64{2}, shape(depth)[0]*shape(depth)[1]) }
+		for _, c := range []struct {
+			from, to int
+			scales   []int // of the small model, fine to coarse
+		}{{1, 3, []int{0, 0, 0}}, {2, 3, []int{0, 0, 1}}, {3, 3, []int{0, 1, 2}}, {3, 2, []int{0, 2}}} {
+			if size == 3 && c.from == 3 {
+				continue
+			}
+			small := must(r.Model(shape(c.from), spectrum(c.from), src))
+			scramble(small, 2, 0.3)
+			m, err := r.Grow(symmetrize(t, small, Inversion(small.Dim())), shape(c.to), spectrum(c.to))
+			if err != nil {
+				t.Fatalf("%s, %d: %v", name, c, err)
+			}
+			if m.group != nil {
+				t.Errorf("%s, %d: symmetrised", name, c)
+			}
+			per := 2 * max(1, r.Network.Repeat)
+			a, b := must(r.layers(small, true, per)), must(r.layers(m, true, per))
+			if len(b) != c.to*per {
+				t.Fatalf("%s, %d: %d layers", name, c, len(b))
+			}
+			owned := map[*bijector.Param]bool{}
+			for k, l := range b {
+				of := a[c.scales[k/per]*per+k%per].Block()
+				p, q := l.Block().Params()[0], of.Params()[0]
+				if owned[p] || p == q {
+					t.Errorf("%s, %d, layer %d: a parameter is shared", name, c, k)
+				}
+				owned[p] = true
+				if !slices.Equal(p.Value().Float64s(), q.Value().Float64s()) || !sameBlock(l.Block(), of) {
+					t.Errorf("%s, %d, layer %d: not a copy", name, c, k)
+				}
+			}
+		}
+	}
+}
+
+// sameBlock tells whether two blocks have the same settings.
+func sameBlock(a, b bijector.Bijector) bool {
+	switch a := a.(type) {
+	case *bijector.RealNVP:
+		return reflect.DeepEqual(a.Settings(), b.(*bijector.RealNVP).Settings())
+	case *bijector.Spline:
+		return reflect.DeepEqual(a.Settings(), b.(*bijector.Spline).Settings())
+	}
+	return false
+}
+
+func TestGrowFails(t *testing.T) {
+	src := rand.NewPCG(1, 1)
+	r := FastRecipe()
+	spectrum := slices.Repeat([]float64{1}, 16)
+	small := must(r.Model([]int{4, 4}, spectrum, src))
+	if _, err := r.Grow(nil, []int{8, 8}, nil); !errors.Is(err, ErrSettings) {
+		t.Errorf("nil: %v", err)
+	}
+	if _, err := BestRecipe().Grow(small, []int{4, 4}, spectrum); !errors.Is(err, ErrHierarchy) {
+		t.Errorf("another number of layers: %v", err)
+	}
+	if _, err := r.Grow(small, []int{4, 4}, nil); !errors.Is(err, ErrHierarchy) {
+		t.Errorf("a network without whitening from one with: %v", err)
+	}
+	if _, err := r.Grow(small, []int{4}, []float64{1, 1, 1, 1}); !errors.Is(err, bijector.ErrTiles) {
+		t.Errorf("another dimension: %v", err)
+	}
+	if _, err := r.Grow(small, []int{6, 5}, spectrum); !errors.Is(err, bijector.ErrTiles) {
+		t.Errorf("5 sites: %v", err)
+	}
+	other := must(NewTree([]int{4, 4}, func() (bijector.Bijector, error) { return bijector.NewOrthogonal(4, src) }, nil))
+	if _, err := r.Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, ErrHierarchy) {
+		t.Errorf("a tree: %v", err)
+	}
+	other = must(NewMERA([]int{4, 4}, func() (bijector.Bijector, error) { return bijector.NewOrthogonal(4, src) }, nil))
+	if _, err := r.Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, ErrHierarchy) {
+		t.Errorf("other blocks: %v", err)
+	}
+}
+
+// At the critical point a grown model begins where a new one ends after
+// hundreds of steps.
+func TestGrowBeginsWell(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains")
+	}
+	r := FastRecipe()
+	src := rand.NewPCG(1, 1)
+	small := must(r.Model([]int{4, 4}, ising(t, 4).Spectrum(), src))
+	s := r.Settings(300, src)
+	s.Batch = 256
+	if _, err := Train(context.Background(), must(symmetrize(t, small, Inversion(16)).Convert(tensor.Float32)), ising(t, 4), s); err != nil {
+		t.Fatal(err)
+	}
+	d := ising(t, 8)
+	gap := func(m *Model) float64 {
+		e, err := Evaluate(context.Background(), symmetrize(t, m, Inversion(64)), d, &EvaluateSettings{Samples: 2000, Src: src})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.Loss + d.LogZ()
+	}
+	grown := must(r.Grow(small, []int{8, 8}, d.Spectrum()))
+	before := gap(must(r.Model([]int{8, 8}, d.Spectrum(), src)))
+	after := gap(grown)
+	t.Logf("gap of a new model %.2f, of a grown one %.2f", before, after)
+	if !(after < 3 && after < before/4) {
+		t.Errorf("gap of a new model %.2f, of a grown one %.2f", before, after)
 	}
 }

@@ -81,6 +81,29 @@ func TestBest(t *testing.T) {
 	}
 }
 
+// A flow of four sites goes on as one of sixteen.
+func TestGrow(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "flow2")
+	runFor(t, t.TempDir(), "-recipe", "fast", "-L", "2", "-steps", "30", "-model", file)
+	s := runFor(t, t.TempDir(), "-recipe", "fast", "-steps", "20", "-grow", file)
+	if gap := s["gap"].(float64); !(gap > 0 && gap < 10) || s["params"] != 20832.0 {
+		t.Errorf("gap %v, %v parameters", gap, s["params"])
+	}
+	o, err := parse(strings.Fields("-recipe best -lr 1e-2 -grow x"))
+	if err != nil || o.lr != 1e-2 || o.anneal != 1 || o.repeat != 2 {
+		t.Errorf("learning rate %g, from β = %g, %v", o.lr, o.anneal, err)
+	}
+	for want, args := range map[string]string{"no such file": "-grow nowhere", "hierarchy": "-recipe best -grow " + file} {
+		o, err := parse(append(strings.Fields(args), "-out", t.TempDir()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := run(o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v", args, err)
+		}
+	}
+}
+
 // Sampling alongside training adds to the sweeps.
 func TestAlongside(t *testing.T) {
 	runFor(t, t.TempDir(), "-steps", "20", "-every", "10", "-between", "2")
