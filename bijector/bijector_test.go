@@ -33,6 +33,7 @@ func TestConformance(t *testing.T) {
 	twoByTwo := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
 	on := func(l *bijector.Layer, n int) bijector.Bijector { return must(l.On(n)) }
 	shared := block(4, 9, small)
+	given := [][]int{{0, 5, 1, 2}, {5, 0, 3, 4}, {0, 0, 6, 7}} // the first two are the context
 	for name, b := range map[string]bijector.Bijector{
 		"RealNVP":              block(4, 1, small),
 		"RealNVP of 2":         block(2, 2, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{4}}),
@@ -50,6 +51,9 @@ func TestConformance(t *testing.T) {
 		"Disentangler, partly": on(must(bijector.Disentangler(coupling(2, []int{1}, 11), [][]int{{4, 0}, {1, 3}})), 6),
 		"Decimator":            on(must(bijector.Decimator(shared, must(bijector.Tiles([]int{4, 4}, 2, 2, 0)), 0)), 16),
 		"Decimator, chain":     on(must(bijector.Decimator(must(bijector.NewChain(shared, shared)), twoByTwo, 3, 1)), 16),
+		"Conditional":          on(must(bijector.Conditional(block(4, 13, bijector.RealNVPSettings{Keep: [][]int{{0, 3}, {1, 0, 3}}, Hidden: []int{4}}), pick(given, 0, 2, 3, 1), 0, 3)), 8),
+		"Conditional, nodes":   on(must(bijector.Conditional(coupling(4, []int{1, 0}, 14), pick(given, 0, 1, 2, 3), 0, 1)), 8),
+		"Conditional, chain":   on(must(bijector.Conditional(must(bijector.NewChain(bijector.Invert(coupling(3, []int{2}, 15)), coupling(3, []int{2, 0}, 16))), pick(given, 2, 3, 0), 2)), 9),
 		"Coupling, user's":     must(bijector.NewCoupling(2, []int{1}, linear{must(bijector.NewParam("a", []float64{0.5}, 1, 1))})),
 		"user's, in a chain":   must(bijector.NewChain(sinh{2}, coupling(2, []int{0}, 12), sinh{2})),
 		"user's, in a layer":   on(must(bijector.Disentangler(sinh{2}, [][]int{{4, 0}, {1, 3}})), 6),
@@ -57,6 +61,19 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { bijectortest.Check(t, b) })
 	}
+}
+
+// pick returns tiles of the given positions of others.
+func pick(tiles [][]int, positions ...int) [][]int {
+	var picked [][]int
+	for _, t := range tiles {
+		var sites []int
+		for _, j := range positions {
+			sites = append(sites, t[j])
+		}
+		picked = append(picked, sites)
+	}
+	return picked
 }
 
 // sinh is what a user may write: x_i = sinh z_i with built-in nodes only.

@@ -62,6 +62,10 @@ func TestConstructorErrors(t *testing.T) {
 		b := block(3, 1, settings{Couplings: 2})
 		return func() error { _, err := bijector.Decimator(b, [][]int{{0, 1, 2}}, keep...); return err }
 	}
+	conditional := func(b bijector.Bijector, context []int, tiles ...[]int) func() error {
+		return func() error { _, err := bijector.Conditional(b, tiles, context...); return err }
+	}
+	given := block(3, 1, settings{Keep: [][]int{{0, 2}, {2}}})
 	on := func(n int, tiles ...[]int) func() error {
 		l := must(bijector.Disentangler(pair, tiles))
 		return func() error { _, err := l.On(n); return err }
@@ -138,6 +142,19 @@ func TestConstructorErrors(t *testing.T) {
 		"Decimator, keeps one outside":    {decimator(0, 3), bijector.ErrTiles, []string{"[0 3]"}},
 		"Decimator, keeps one below":      {decimator(-1), bijector.ErrTiles, []string{"[-1]"}},
 		"Decimator, no block":             {func() error { _, err := bijector.Decimator(nil, [][]int{{0, 1}}, 0); return err }, bijector.ErrShape, []string{"nil block"}},
+		"Conditional, no block":           {conditional(nil, []int{0}, []int{0, 1}), bijector.ErrShape, []string{"nil block"}},
+		"Conditional, no context":         {conditional(given, nil, []int{0, 1, 2}), bijector.ErrTiles, []string{"3 sites", "[]"}},
+		"Conditional, nothing moves":      {conditional(given, []int{0, 1, 2}, []int{0, 1, 2}), bijector.ErrTiles, []string{"[0 1 2]"}},
+		"Conditional, context outside":    {conditional(given, []int{3}, []int{0, 1, 2}), bijector.ErrTiles, []string{"[3]"}},
+		"Conditional, moved twice":        {conditional(given, []int{2}, []int{0, 1, 2}, []int{3, 1, 2}), bijector.ErrTiles, []string{"tile 1", "site 1", "tile 0"}},
+		"Conditional, context moved":      {conditional(given, []int{2}, []int{0, 1, 2}, []int{3, 2, 4}), bijector.ErrTiles, []string{"tile 0", "site 2", "tile 1 moves"}},
+		"Conditional, site below 0":       {conditional(given, []int{2}, []int{0, 1, -1}), bijector.ErrTiles, []string{"tile 0", "site -1"}},
+		"Conditional, RealNVP":            {conditional(given, []int{0}, []int{0, 1, 2}), bijector.ErrPartition, []string{"RealNVP", "position 0"}},
+		"Conditional, Spline":             {conditional(must(bijector.NewSpline(2, &bijector.SplineSettings{Src: src})), []int{0}, []int{0, 1}), bijector.ErrPartition, []string{"Spline", "position 0"}},
+		"Conditional, Coupling":           {conditional(coupling(3, []int{1}, 1), []int{1, 2}, []int{0, 1, 2}), bijector.ErrPartition, []string{"Coupling", "position 2"}},
+		"Conditional, Chain":              {conditional(must(bijector.NewChain(given, bijector.Invert(coupling(3, []int{0}, 1)))), []int{2}, []int{0, 1, 2}), bijector.ErrPartition, []string{"Chain", "position 2"}},
+		"Conditional, Permutation":        {conditional(must(bijector.NewPermutation([]int{0, 2, 1})), []int{2}, []int{0, 1, 2}), bijector.ErrPartition, []string{"Permutation", "position 2"}},
+		"Conditional, Orthogonal":         {conditional(must(bijector.NewOrthogonal(2, src)), []int{1}, []int{0, 1}), bijector.ErrPartition, []string{"Orthogonal", "position 1"}},
 		"Layer off the lattice":           {on(6, []int{0, 1}, []int{3, 5}, []int{2, 6}), bijector.ErrTiles, []string{"tile 2", "site 6", "6 sites"}},
 		"Layer on less than no lattice":   {on(-1, []int{0, 1}), bijector.ErrTiles, []string{"tile 0", "site 0", "-1 sites"}},
 		"Layer far off the lattice":       {on(6, []int{0, huge}), bijector.ErrTiles, []string{"tile 0"}},
@@ -159,6 +176,7 @@ func everyKind() map[string]bijector.Bijector {
 		"Invert":              bijector.Invert(b),
 		"Permutation":         must(bijector.NewPermutation([]int{3, 1, 0, 2})),
 		"Disentangler":        must(must(bijector.Disentangler(b, [][]int{{2, 1, 0, 3}})).On(4)),
+		"Conditional":         must(must(bijector.Conditional(block(2, 1, bijector.RealNVPSettings{Keep: [][]int{{0}}}), [][]int{{1, 0}, {1, 3}}, 0)).On(4)),
 		"Disentangler, nodes": must(must(bijector.Disentangler(pair, [][]int{{2, 1}})).On(4)),
 	}
 }

@@ -130,6 +130,25 @@ func ExampleDisentangler() {
 	// Output: 7 sites, 3 tiles, 1 parameter
 }
 
+// The details of an image, given a coarse one: on a ring of eight sites the even
+// ones are the coarse field, and the two of them beside an odd site say how it
+// is distributed.
+func ExampleConditional() {
+	block, err := bijector.NewRealNVP(3, &bijector.RealNVPSettings{
+		Keep: [][]int{{0, 1}}, // the context passes through and feeds the networks
+		Src:  rand.NewPCG(1, 2),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	layer, err := bijector.Conditional(block, [][]int{{0, 2, 1}, {2, 4, 3}, {4, 6, 5}, {6, 0, 7}}, 0, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("decimated:", layer.Decimated())
+	// Output: decimated: [1 3 5 7]
+}
+
 func ExampleNewPermutation() {
 	p, err := bijector.NewPermutation([]int{2, 0, 1})
 	if err != nil {

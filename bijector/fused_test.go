@@ -107,6 +107,29 @@ func TestFusedLayerIsComposed(t *testing.T) {
 	}
 }
 
+// The same where tiles share their context, in large batches and small ones.
+func TestFusedConditionalIsComposed(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(15, 16))
+	hidden := []int{5, 4}
+	for _, l := range []struct {
+		n, dim  int
+		keep    [][]int
+		tiles   [][]int
+		context []int
+	}{
+		{16, 5, [][]int{{0, 4}, {0, 4, 1}}, [][]int{{0, 1, 4, 5, 2}, {2, 3, 6, 7, 0}, {8, 9, 12, 13, 0}, {8, 10, 11, 14, 8}}, []int{4, 0}},
+		{12, 3, [][]int{{1}, {1, 0}, {2, 1}}, [][]int{{3, 7, 4}, {5, 7, 0}}, []int{1}},
+	} {
+		b := block(l.dim, 2, bijector.RealNVPSettings{Keep: l.keep, Hidden: hidden})
+		randomise(b, 0.5, rnd)
+		fused := must(must(bijector.Conditional(b, l.tiles, l.context...)).On(l.n))
+		nodes := must(must(bijector.Conditional(composed(b, hidden), l.tiles, l.context...)).On(l.n))
+		for _, rows := range []int{1, 3, 40, 133} {
+			t.Run(fmt.Sprintf("tiles=%v/rows=%d", l.tiles, rows), func(t *testing.T) { sameMap(t, fused, nodes, b, rows, rnd) })
+		}
+	}
+}
+
 // sameMap checks that fused, whose parameters are those of block, and nodes,
 // whose parameters are those of composed, agree in values, log-determinants
 // and gradients, in both directions and precisions.

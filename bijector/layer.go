@@ -17,6 +17,7 @@ type Layer struct {
 	block Bijector
 	tiles [][]int
 	keep  []int // nil: all
+	given bool  // the kept positions are the context of a conditional decimator
 	last  int   // largest site
 }
 
@@ -28,7 +29,7 @@ func Disentangler(block Bijector, tiles [][]int) (*Layer, error) {
 	if block == nil {
 		return nil, fmt.Errorf("bijector: %w: nil block", ErrShape)
 	}
-	last, err := checkTiles(tiles, block.Dim())
+	last, err := checkTiles(tiles, block.Dim(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -45,13 +46,78 @@ func Decimator(block Bijector, tiles [][]int, keep ...int) (*Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.keep = slices.Clone(keep)
-	slices.Sort(l.keep)
-	if len(keep) == 0 || len(keep) >= block.Dim() || len(slices.Compact(slices.Clone(l.keep))) != len(keep) ||
-		l.keep[0] < 0 || l.keep[len(keep)-1] >= block.Dim() {
-		return nil, fmt.Errorf("bijector: %w: a decimator of %d sites cannot keep outputs %v", ErrTiles, block.Dim(), keep)
+	l.keep, err = checkKeep(keep, block.Dim())
+	return l, err
+}
+
+// Conditional returns the decimator whose variables that do not live on are
+// distributed given the coarse field around them, as details given an image that
+// is enlarged. The positions of a tile named by context are read; the block
+// passes them through, and they alone live on. Tiles may share their sites and
+// name one more than once. The block maps the other positions, and after the
+// layer they are latent variables for good.
+//
+// In a hierarchy it follows, fine to coarse, the disentanglers of its scale. A
+// coupling whose Keep holds the context is a fitting block, a RealNVP or Spline of
+// such couplings, or a chain. A Bijector that is not of this package is taken at
+// its word that it passes the context through; bijectortest.Check of the layer
+// shows if it does not.
+//
+// It fails as Decimator does, with ErrTiles if a site at a position of the context is
+// at another position of a tile as well, and with ErrPartition if the block
+// changes the context.
+func Conditional(block Bijector, tiles [][]int, context ...int) (*Layer, error) {
+	if block == nil {
+		return nil, fmt.Errorf("bijector: %w: nil block", ErrShape)
 	}
-	return l, nil
+	keep, err := checkKeep(context, block.Dim())
+	if err != nil {
+		return nil, err
+	}
+	last, err := checkTiles(tiles, block.Dim(), keep)
+	if err != nil {
+		return nil, err
+	}
+	for _, j := range keep {
+		if !passes(block, j) {
+			return nil, fmt.Errorf("bijector: conditional decimator: %w: %T changes position %d, which is of the context", ErrPartition, block, j)
+		}
+	}
+	return &Layer{block, cloneTiles(tiles), keep, true, last}, nil
+}
+
+// checkKeep returns the positions that a decimator keeps of a tile, sorted.
+func checkKeep(keep []int, dim int) ([]int, error) {
+	sorted := slices.Clone(keep)
+	slices.Sort(sorted)
+	if len(keep) == 0 || len(keep) >= dim || len(slices.Compact(slices.Clone(sorted))) != len(keep) ||
+		sorted[0] < 0 || sorted[len(keep)-1] >= dim {
+		return nil, fmt.Errorf("bijector: %w: a decimator of %d sites cannot keep outputs %v", ErrTiles, dim, keep)
+	}
+	return sorted, nil
+}
+
+// passes tells whether a block leaves a position as it is, for all that is known
+// of it.
+func passes(block Bijector, position int) bool {
+	moved := func(move []int) bool { return slices.Contains(move, position) }
+	switch b := block.(type) {
+	case *RealNVP:
+		return !slices.ContainsFunc(b.couplings, func(c kernel.Coupling) bool { return moved(c.Move) })
+	case *Spline:
+		return !slices.ContainsFunc(b.splines, func(c kernel.Spline) bool { return moved(c.Move) })
+	case *Coupling:
+		return !moved(b.move)
+	case *Chain:
+		return !slices.ContainsFunc(b.bs, func(e Bijector) bool { return !passes(e, position) })
+	case inverted:
+		return passes(b.Bijector, position)
+	case *Permutation:
+		return b.perm[position] == position
+	case *Linear, *Orthogonal, *Spectral:
+		return false
+	}
+	return true
 }
 
 // Block returns the block that all tiles share.
@@ -60,9 +126,20 @@ func (l *Layer) Block() Bijector { return l.block }
 // Tiles returns the sites of each tile.
 func (l *Layer) Tiles() [][]int { return cloneTiles(l.tiles) }
 
-// Keep returns the positions whose outputs live on after a decimator; nil for
-// a disentangler, of which all do.
+// Keep returns the positions whose outputs live on after a decimator, which are
+// the context of a conditional one; nil for a disentangler, of which all do.
 func (l *Layer) Keep() []int { return slices.Clone(l.keep) }
+
+// Conditional tells whether the layer is one of the function Conditional.
+func (l *Layer) Conditional() bool { return l.given }
+
+// context is what tiles may share.
+func (l *Layer) context() []int {
+	if l.given {
+		return l.keep
+	}
+	return nil
+}
 
 // Decimated returns the sites that do not live on after this layer, in the
 // order of tiles; none for a disentangler.
@@ -94,14 +171,14 @@ func (l *Layer) On(n int) (Bijector, error) {
 		}
 	}
 	if b, ok := l.block.(fusable); ok {
-		return b.on(n, l.tiles), nil
+		return b.on(n, l.tiles, l.context()...), nil
 	}
-	return &nodeLayer{l.block, n, l.tiles}, nil
+	return newNodeLayer(l.block, n, l.tiles, l.context()), nil
 }
 
 // fusable bijectors can run on tiles as one operation.
 type fusable interface {
-	on(n int, tiles [][]int) *fusedLayer
+	on(n int, tiles [][]int, context ...int) *fusedLayer
 }
 
 // fused is a transform with its parameters.
@@ -111,9 +188,10 @@ type fused struct {
 	f32     kernel.Transform[float32]
 }
 
-// on is the transform on tiles of a row of n values.
-func (f *fused) on(n int, tiles [][]int) *fusedLayer {
-	return &fusedLayer{f.weights, n, graph.NewLayer(f.f64, f.f32, n, tiles)}
+// on is the transform on tiles of a row of n values, which may share what is at
+// the positions of the context.
+func (f *fused) on(n int, tiles [][]int, context ...int) *fusedLayer {
+	return &fusedLayer{f.weights, n, graph.NewLayer(f.f64, f.f32, n, tiles, context...)}
 }
 
 // alone is the transform on whole rows.
@@ -157,6 +235,25 @@ type nodeLayer struct {
 	block Bijector
 	n     int
 	tiles [][]int
+	move  []int   // positions that the block moves
+	moved [][]int // sites of these, tile by tile
+}
+
+func newNodeLayer(block Bijector, n int, tiles [][]int, context []int) *nodeLayer {
+	l := &nodeLayer{block: block, n: n, tiles: tiles}
+	for j := range block.Dim() {
+		if !slices.Contains(context, j) {
+			l.move = append(l.move, j)
+		}
+	}
+	for _, t := range tiles {
+		var sites []int
+		for _, j := range l.move {
+			sites = append(sites, t[j])
+		}
+		l.moved = append(l.moved, sites)
+	}
+	return l
 }
 
 func (l *nodeLayer) Dim() int         { return l.n }
@@ -182,7 +279,12 @@ func (l *nodeLayer) apply(x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.N
 	if err != nil {
 		return nil, nil, err
 	}
-	if y, err = graph.Scatter(x, cells, l.tiles); err != nil {
+	if len(l.move) < l.block.Dim() {
+		if cells, err = graph.Gather(cells, [][]int{l.move}); err != nil {
+			return nil, nil, err
+		}
+	}
+	if y, err = graph.Scatter(x, cells, l.moved); err != nil {
 		return nil, nil, err
 	}
 	logDet, err = graph.SumTiles(d, len(l.tiles))

@@ -65,9 +65,10 @@ func points(shape []int) func(yield func([]int) bool) {
 	}
 }
 
-// checkTiles checks that tiles have dim sites each, none of them twice, and
-// returns the largest site.
-func checkTiles(tiles [][]int, dim int) (last int, err error) {
+// checkTiles checks that tiles have dim sites each, none of them twice but those
+// that are at positions of the context and nowhere else, and returns the
+// largest site.
+func checkTiles(tiles [][]int, dim int, context []int) (last int, err error) {
 	if len(tiles) == 0 {
 		return 0, fmt.Errorf("bijector: %w: no tiles", ErrTiles)
 	}
@@ -79,9 +80,13 @@ func checkTiles(tiles [][]int, dim int) (last int, err error) {
 		if len(t) != dim {
 			return 0, fmt.Errorf("bijector: tile %d: %w: %d sites for a block of dimension %d", k, ErrTiles, len(t), dim)
 		}
-		for _, site := range t {
+		for j, site := range t {
 			if site < 0 {
 				return 0, fmt.Errorf("bijector: tile %d: %w: site %d", k, ErrTiles, site)
+			}
+			last = max(last, site)
+			if slices.Contains(context, j) {
+				continue
 			}
 			if o, ok := owner[site]; ok && o == k {
 				return 0, fmt.Errorf("bijector: tile %d: %w: site %d repeated", k, ErrTiles, site)
@@ -89,7 +94,13 @@ func checkTiles(tiles [][]int, dim int) (last int, err error) {
 				return 0, fmt.Errorf("bijector: tile %d: %w: site %d is in tile %d already", k, ErrTiles, site, o)
 			}
 			owner[site] = k
-			last = max(last, site)
+		}
+	}
+	for k, t := range tiles {
+		for _, j := range context {
+			if o, ok := owner[t[j]]; ok {
+				return 0, fmt.Errorf("bijector: tile %d: %w: site %d is of the context, and tile %d moves it", k, ErrTiles, t[j], o)
+			}
 		}
 	}
 	return last, nil

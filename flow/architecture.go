@@ -39,6 +39,7 @@ type node struct {
 	Flip   bool    `json:"flip,omitempty"`   // of an orthogonal map of determinant −1
 	Of     []int   `json:"of,omitempty"`     // elements, or the blocks of layers
 	Layers [][]int `json:"layers,omitempty"` // of a hierarchy: positions that live on; tiles are arrays "k.tiles.layer"
+	Given  []int   `json:"given,omitempty"`  // and which layers are conditional
 }
 
 const custom = "custom " // and the Go type of what a program made itself
@@ -136,9 +137,12 @@ func (e *encoder) add(b bijector.Bijector) int {
 		n.Type, n.Of = "inverse", []int{e.add(b.Inverted())}
 	case *Hierarchy:
 		n.Type = "hierarchy"
-		for _, l := range b.layers {
+		for i, l := range b.layers {
 			n.Of = append(n.Of, e.add(l.Block()))
 			n.Layers = append(n.Layers, l.Keep())
+			if l.Conditional() {
+				n.Given = append(n.Given, i)
+			}
 		}
 		arrays = func(k int) {
 			for i, l := range b.layers {

@@ -43,6 +43,7 @@ func zoo(t testing.TB) map[string]*Model {
 		"shared": model(t, must(NewHierarchy(17,
 			must(bijector.Disentangler(shared, tiles)),
 			must(bijector.Decimator(shared, must(bijector.Tiles([]int{4, 4}, 2, 1, 0)), 0, 3))))),
+		"conditional":     model(t, must(NewMERA([]int{2, 4}, blocks(4, 6, 3), &NetworkSettings{Depth: 1, Conditional: conditional(7, 2)}))),
 		"linear networks": model(t, must(bijector.NewRealNVP(3, &bijector.RealNVPSettings{Hidden: []int{}, Keep: [][]int{{2, 0}, {1}}, Src: src}))),
 		"composed": model(t, must(bijector.NewChain(linear, bijector.Invert(linear),
 			must(bijector.NewPermutation([]int{2, 0, 1})), bijector.Invert(must(bijector.NewLinear(3, src)))))),

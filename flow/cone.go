@@ -1,6 +1,10 @@
 package flow
 
-import "github.com/neuralrg/neuralrg/bijector"
+import (
+	"slices"
+
+	"github.com/neuralrg/neuralrg/bijector"
+)
 
 // Cone returns the sites of the latent variables on which the physical
 // variable of a site can depend, ascending: its causal light cone (paper, Fig.
@@ -11,7 +15,7 @@ func (h *Hierarchy) Cone(site int) []int {
 	in := make([]bool, h.Dim())
 	in[site] = true
 	for _, l := range h.layers {
-		widen(in, l)
+		widen(in, l, false)
 	}
 	return members(in)
 }
@@ -23,20 +27,28 @@ func (h *Hierarchy) Influence(latent int) []int {
 	in := make([]bool, h.Dim())
 	in[latent] = true
 	for k := len(h.layers) - 1; k >= 0; k-- {
-		widen(in, h.layers[k])
+		widen(in, h.layers[k], true)
 	}
 	return members(in)
 }
 
-// widen adds to a set of sites the tiles that it touches.
-func widen(in []bool, l *bijector.Layer) {
+// widen adds to a set of sites what the tiles it touches make of it: all their
+// sites, but that the context of a conditional decimator feeds what it moves and
+// not the other way, forwards in the direction z → x.
+func widen(in []bool, l *bijector.Layer, forwards bool) {
+	var context []int
+	if l.Conditional() {
+		context = l.Keep()
+	}
 	for _, tile := range l.Tiles() {
 		touched := false
-		for _, site := range tile {
-			touched = touched || in[site]
+		for j, site := range tile {
+			touched = touched || in[site] && (forwards || !slices.Contains(context, j))
 		}
-		for _, site := range tile {
-			in[site] = touched
+		for j, site := range tile {
+			if touched && !(forwards && slices.Contains(context, j)) {
+				in[site] = true
+			}
 		}
 	}
 }

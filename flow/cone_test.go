@@ -62,12 +62,14 @@ func TestConeIsTheJacobian(t *testing.T) {
 		"MERA 8×8, 1 deep": must(NewMERA([]int{8, 8}, mixing(4, 2), &NetworkSettings{Depth: 1})),
 		"MERA 16, blocks 4": must(NewMERA([]int{16}, mixing(4, 3), &NetworkSettings{
 			Size: 4, Depth: 1, Repeat: 2})),
-		"tree 8":     must(NewTree([]int{8}, mixing(2, 4), nil)),
-		"tree 4×8":   must(NewTree([]int{4, 8}, mixing(4, 5), &NetworkSettings{Depth: 1})),
-		"TEBD 16":    must(NewTEBD([]int{16}, mixing(2, 6), &NetworkSettings{Depth: 2})),
-		"TEBD 8×8":   must(NewTEBD([]int{8, 8}, mixing(4, 7), nil)),
-		"irregular":  must(NewHierarchy(6, must(bijector.Decimator(must(mixing(3, 8)()), [][]int{{5, 0, 3}}, 2)), must(bijector.Disentangler(must(mixing(2, 9)()), [][]int{{3, 4}})))),
-		"tile apart": must(NewHierarchy(3, must(bijector.Disentangler(must(bijector.NewChain(must(mixing(2, 9)()), pair)), [][]int{{0, 2}})))),
+		"tree 8":               must(NewTree([]int{8}, mixing(2, 4), nil)),
+		"tree 4×8":             must(NewTree([]int{4, 8}, mixing(4, 5), &NetworkSettings{Depth: 1})),
+		"TEBD 16":              must(NewTEBD([]int{16}, mixing(2, 6), &NetworkSettings{Depth: 2})),
+		"TEBD 8×8":             must(NewTEBD([]int{8, 8}, mixing(4, 7), nil)),
+		"irregular":            must(NewHierarchy(6, must(bijector.Decimator(must(mixing(3, 8)()), [][]int{{5, 0, 3}}, 2)), must(bijector.Disentangler(must(mixing(2, 9)()), [][]int{{3, 4}})))),
+		"conditional 8":        must(NewMERA([]int{8}, mixing(2, 10), &NetworkSettings{Conditional: conditional(11, 4)})),
+		"conditional tree 8×8": must(NewTree([]int{8, 8}, mixing(4, 12), &NetworkSettings{Depth: 2, Conditional: conditional(13, 4)})),
+		"tile apart":           must(NewHierarchy(3, must(bijector.Disentangler(must(bijector.NewChain(must(mixing(2, 9)()), pair)), [][]int{{0, 2}})))),
 	} {
 		t.Run(name, func(t *testing.T) {
 			scramble(h, 3, 0.5)

@@ -191,7 +191,7 @@ func (d *decoder) symmetrize(m *Model, generators int) (*Model, error) {
 
 func (d *decoder) build(k int) (bijector.Bijector, error) {
 	n := &d.nodes[k]
-	if len(n.Layers) > 0 && n.Type != "hierarchy" {
+	if len(n.Layers)+len(n.Given) > 0 && n.Type != "hierarchy" {
 		return nil, fmt.Errorf("layers")
 	}
 	name := func(array string) string { return fmt.Sprintf("%d.%s", k, array) }
@@ -316,6 +316,13 @@ func (d *decoder) hierarchy(k int, n *node) (bijector.Bijector, error) {
 	if len(n.Layers) != len(n.Of) {
 		return nil, fmt.Errorf("%d blocks for %d layers", len(n.Of), len(n.Layers))
 	}
+	given := make([]bool, len(n.Layers))
+	for _, i := range n.Given {
+		if i < 0 || i >= len(given) {
+			return nil, fmt.Errorf("layer %d of %d is conditional", i, len(given))
+		}
+		given[i] = true
+	}
 	var layers []*bijector.Layer
 	for i, keep := range n.Layers {
 		block := d.built[n.Of[i]]
@@ -338,7 +345,7 @@ func (d *decoder) hierarchy(k int, n *node) (bijector.Bijector, error) {
 		for t := range tiles {
 			tiles[t] = sites[t*block.Dim() : (t+1)*block.Dim()]
 		}
-		l, err := newLayer(block, tiles, keep)
+		l, err := newLayer(block, tiles, keep, given[i])
 		if err != nil {
 			return nil, fmt.Errorf("layer %d: %w", i, err)
 		}

@@ -161,7 +161,7 @@ func (m *Model) firstFault(l *bijector.Layer, n int, z []float64, rows int) int 
 		if err != nil || part == nil {
 			return k
 		}
-		layer, err := bijector.Disentangler(part, l.Tiles())
+		layer, err := sameLayer(l, part)
 		if err != nil {
 			return k
 		}

@@ -32,6 +32,14 @@ func blocks(dim int, seed uint64, hidden ...int) BlockFunc {
 	}
 }
 
+// conditional makes blocks of conditional decimators, one coupling each.
+func conditional(seed uint64, hidden ...int) func(context, moved int) (bijector.Bijector, error) {
+	src := rand.NewPCG(seed, 0)
+	return func(context, moved int) (bijector.Bijector, error) {
+		return bijector.NewRealNVP(context+moved, &bijector.RealNVPSettings{Keep: [][]int{first(context)}, Hidden: hidden, Src: src})
+	}
+}
+
 // scramble draws new parameters, normal of the given standard deviation: a
 // fresh block is so near the identity that much would pass unseen.
 func scramble(m interface{ Params() []*bijector.Param }, seed uint64, sigma float64) {

@@ -19,6 +19,14 @@ type NetworkSettings struct {
 	// Repeat is the number of times that blocks on shifted and unshifted
 	// tiles alternate within a scale, 1 by default.
 	Repeat int
+	// Conditional, if not nil, makes for every scale of a MERA or a tree the
+	// block of a conditional decimator (bijector.Conditional), by which what a
+	// scale adds to the field is distributed given the coarse field around. The
+	// block acts on context + moved values: those of the coarse site of a tile and
+	// of the 3^d − 1 around it, row-major, which it must pass through, and the
+	// others of the tile. Where the coarse lattice has fewer than three sites along an axis
+	// some are named more than once.
+	Conditional func(context, moved int) (bijector.Bijector, error)
 }
 
 // BlockFunc makes the block of a layer. Layers share parameters if it returns
@@ -29,7 +37,7 @@ type BlockFunc func() (bijector.Bijector, error)
 // 2(c)): at each scale a layer of disentanglers on tiles shifted by one coarse
 // site, then one of decimators on unshifted tiles, which keep their first
 // output. With Repeat r there are r such pairs, of which only the last
-// decimates.
+// decimates, or none if a conditional decimator follows.
 //
 // It fails with bijector.ErrTiles if an extent is not a multiple of Size, or
 // of Size^Depth, and with the errors of block, naming the layer.
@@ -80,6 +88,9 @@ func network(shape []int, block BlockFunc, s *NetworkSettings, layers func(b *bu
 		return nil, err
 	}
 	b := &builder{shape: shape, block: block}
+	if s != nil {
+		b.conditional = s.Conditional
+	}
 	scale := 1
 	for i := 0; i < depth && b.err == nil; i++ {
 		layers(b, scale, size, repeat)
@@ -93,7 +104,7 @@ func (s *NetworkSettings) defaults(shape []int) (size, depth, repeat int, err er
 		s = &NetworkSettings{}
 	}
 	if s.Size < 0 || s.Size == 1 || s.Depth < 0 || s.Repeat < 0 {
-		return 0, 0, 0, fmt.Errorf("flow: %w: %+v", ErrSettings, *s)
+		return 0, 0, 0, fmt.Errorf("flow: %w: Size %d, Depth %d, Repeat %d", ErrSettings, s.Size, s.Depth, s.Repeat)
 	}
 	size, depth, repeat = s.Size, s.Depth, s.Repeat
 	if size == 0 {
@@ -122,34 +133,64 @@ func divides(shape []int, n int) bool {
 
 // builder collects layers until the first error.
 type builder struct {
-	shape  []int
-	block  BlockFunc
-	layers []*bijector.Layer
-	err    error
+	shape       []int
+	block       BlockFunc
+	conditional func(context, moved int) (bijector.Bijector, error) // or nil
+	layers      []*bijector.Layer
+	err         error
 }
 
-func (b *builder) disentangle(size, step, offset int) { b.add(size, step, offset) }
-func (b *builder) decimate(size, step int)            { b.add(size, step, 0, 0) }
+func (b *builder) disentangle(size, step, offset int) {
+	b.add(b.tiles(size, step, offset), b.block, bijector.Disentangler)
+}
 
-func (b *builder) add(size, step, offset int, keep ...int) {
+// decimate adds the decimators of a scale, or blocks on their tiles and
+// conditional decimators.
+func (b *builder) decimate(size, step int) {
+	tiles := b.tiles(size, step, 0)
+	if b.conditional == nil {
+		b.add(tiles, b.block, func(block bijector.Bijector, tiles [][]int) (*bijector.Layer, error) {
+			return bijector.Decimator(block, tiles, 0)
+		})
+		return
+	}
+	b.add(tiles, b.block, bijector.Disentangler)
 	if b.err != nil {
 		return
+	}
+	around, context := surround(b.shape, tiles, size*step)
+	b.add(around, func() (bijector.Bijector, error) { return b.conditional(context, len(around[0])-context) },
+		func(block bijector.Bijector, tiles [][]int) (*bijector.Layer, error) {
+			return bijector.Conditional(block, tiles, first(context)...)
+		})
+}
+
+// tiles is bijector.Tiles for the next layer.
+func (b *builder) tiles(size, step, offset int) [][]int {
+	if b.err != nil {
+		return nil
 	}
 	tiles, err := bijector.Tiles(b.shape, size, step, offset)
 	if err != nil {
 		b.err = fmt.Errorf("flow: layer %d: %w", len(b.layers), err)
+	}
+	return tiles
+}
+
+func (b *builder) add(tiles [][]int, block BlockFunc, layer func(bijector.Bijector, [][]int) (*bijector.Layer, error)) {
+	if b.err != nil {
 		return
 	}
-	if b.block == nil {
+	if block == nil {
 		b.err = fmt.Errorf("flow: %w: nil block function", ErrSettings)
 		return
 	}
-	block, err := b.block()
+	made, err := block()
 	if err != nil {
 		b.err = fmt.Errorf("flow: block of layer %d: %w", len(b.layers), err)
 		return
 	}
-	l, err := newLayer(block, tiles, keep)
+	l, err := layer(made, tiles)
 	if err != nil {
 		b.err = fmt.Errorf("flow: layer %d: %w", len(b.layers), err)
 		return
@@ -157,12 +198,57 @@ func (b *builder) add(size, step, offset int, keep ...int) {
 	b.layers = append(b.layers, l)
 }
 
-// newLayer returns a layer of decimators, or of disentanglers if keep is nil.
-func newLayer(block bijector.Bijector, tiles [][]int, keep []int) (*bijector.Layer, error) {
-	if keep == nil {
-		return bijector.Disentangler(block, tiles)
+// surround returns, for every tile, the first site of it and of the tiles around
+// it, which are so many sites apart along each axis, row-major, and then its
+// other sites; and how many of the former there are.
+func surround(shape []int, tiles [][]int, apart int) (around [][]int, context int) {
+	stride := make([]int, len(shape))
+	stride[len(shape)-1] = 1
+	for a := len(shape) - 1; a > 0; a-- {
+		stride[a-1] = stride[a] * shape[a]
 	}
-	return bijector.Decimator(block, tiles, keep...)
+	for _, t := range tiles {
+		sites := []int{0}
+		for a, n := range shape {
+			at := t[0] / stride[a] % n
+			var next []int
+			for _, s := range sites {
+				for _, d := range []int{n - apart, 0, apart} {
+					next = append(next, s+(at+d)%n*stride[a])
+				}
+			}
+			sites = next
+		}
+		context = len(sites)
+		around = append(around, append(sites, t[1:]...))
+	}
+	return around, context
+}
+
+// first returns 0 … n−1.
+func first(n int) []int {
+	row := make([]int, n)
+	for i := range row {
+		row[i] = i
+	}
+	return row
+}
+
+// sameLayer returns a layer of the kind of l with another block.
+func sameLayer(l *bijector.Layer, block bijector.Bijector) (*bijector.Layer, error) {
+	return newLayer(block, l.Tiles(), l.Keep(), l.Conditional())
+}
+
+// newLayer returns a layer of decimators, conditional ones or not, or of
+// disentanglers if keep is nil.
+func newLayer(block bijector.Bijector, tiles [][]int, keep []int, conditional bool) (*bijector.Layer, error) {
+	switch {
+	case conditional:
+		return bijector.Conditional(block, tiles, keep...)
+	case keep != nil:
+		return bijector.Decimator(block, tiles, keep...)
+	}
+	return bijector.Disentangler(block, tiles)
 }
 
 func (b *builder) hierarchy() (*Hierarchy, error) {

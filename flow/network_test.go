@@ -146,6 +146,72 @@ func wantLevels(t *testing.T, h *Hierarchy, level, count []int) {
 	}
 }
 
+// With conditional decimators, the sites that live on are those of the coarse
+// lattice, and each cell reads its own and those around it.
+func TestConditionalNetworks(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		build   constructor
+		shape   []int
+		s       NetworkSettings
+		per     int   // layers of a scale
+		around  []int // sites that the first cell of the finest scale reads
+		latents []int
+	}{
+		{"MERA 8×8", NewMERA, []int{8, 8}, NetworkSettings{}, 3, []int{54, 48, 50, 6, 0, 2, 22, 16, 18}, []int{48, 12, 3, 1}},
+		{"MERA 4×6, repeated", NewMERA, []int{4, 6}, NetworkSettings{Repeat: 2}, 5, []int{16, 12, 14, 4, 0, 2, 16, 12, 14}, []int{18, 6}},
+		{"tree 9", NewTree, []int{9}, NetworkSettings{Size: 3}, 2, []int{6, 0, 3}, []int{6, 2, 1}},
+		{"MERA 2×2×2", NewMERA, []int{2, 2, 2}, NetworkSettings{}, 3, make([]int, 27), []int{7, 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			size := max(2, c.s.Size)
+			c.s.Conditional = conditional(3, 2)
+			h := must(c.build(c.shape, blocks(power(size, len(c.shape)), 1, 3), &c.s))
+			level := make([]int, h.Dim())
+			step := 1
+			for k, l := range h.Layers() {
+				last := k%c.per == c.per-1
+				if l.Conditional() != last || (l.Keep() != nil) != last {
+					t.Fatalf("layer %d: conditional %t, keeps %v", k, l.Conditional(), l.Keep())
+				}
+				if !last {
+					continue
+				}
+				if got := l.Tiles()[0]; k < c.per && !slices.Equal(got[:len(c.around)], c.around) {
+					t.Errorf("the first cell reads %v, want %v", got[:len(c.around)], c.around)
+				}
+				cells := must(bijector.Tiles(c.shape, size, step, 0))
+				for i, cell := range cells {
+					own, others := l.Tiles()[i], cell[1:]
+					if got := own[len(own)-len(others):]; !slices.Equal(got, others) {
+						t.Errorf("layer %d, cell %d: moves %v, want %v", k, i, got, others)
+					}
+					if got := own[(len(own)-len(others))/2]; got != cell[0] {
+						t.Errorf("layer %d, cell %d: reads %d in the middle, want %d", k, i, got, cell[0])
+					}
+				}
+				step *= size
+			}
+			for site := range level {
+				for l := range c.latents {
+					if slices.Contains(h.Latents(l), site) {
+						level[site] = l
+					}
+				}
+			}
+			wantLevels(t, h, level, c.latents)
+			if h.Dim() <= 9 {
+				bijectortest.Check(t, h)
+			}
+		})
+	}
+	broken := errors.New("broken")
+	_, err := NewMERA([]int{4, 4}, blocks(4, 1, 3), &NetworkSettings{Conditional: func(_, _ int) (bijector.Bijector, error) { return nil, broken }})
+	wantError(t, "error of a conditional block", err, broken, "flow: block of layer 2: broken")
+	_, err = NewMERA([]int{4, 4}, blocks(4, 1, 3), &NetworkSettings{Conditional: func(context, moved int) (bijector.Bijector, error) { return blocks(context+moved, 1, 3)() }})
+	wantError(t, "a block that moves its context", err, bijector.ErrPartition, "flow: layer 2")
+}
+
 func TestNetworkBijectors(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -156,6 +222,8 @@ func TestNetworkBijectors(t *testing.T) {
 		{"MERA 4×4", NewMERA, []int{4, 4}, nil},
 		{"MERA 4×4, repeated", NewMERA, []int{4, 4}, &NetworkSettings{Repeat: 2, Depth: 1}},
 		{"MERA, chain of 8", NewMERA, []int{8}, nil},
+		{"MERA 4×4, conditional", NewMERA, []int{4, 4}, &NetworkSettings{Depth: 1, Conditional: conditional(4, 3)}},
+		{"tree, chain of 8, conditional", NewTree, []int{8}, &NetworkSettings{Conditional: conditional(4, 3)}},
 		{"tree 4×4", NewTree, []int{4, 4}, nil},
 		{"TEBD 4×4", NewTEBD, []int{4, 4}, nil},
 	} {

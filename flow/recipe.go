@@ -16,6 +16,7 @@ type Recipe struct {
 	Hidden    []int           // units of the hidden layers, as in bijector.RealNVPSettings
 	Spline    bool            // blocks are bijector.Spline, not bijector.RealNVP
 	Network   NetworkSettings // of the MERA
+	Coarse    bool            // what a scale adds to the field is distributed given the coarse field around, unless Network.Conditional says how: by one coupling like those of the blocks
 	White     bool            // the network is followed by the bijector.Spectral of a covariance, if one is known
 	Path      bool            // training is along the path (Settings.PathGradient)
 	Anneal    float64         // inverse temperature at the start, which rises to 1 in the first half of the steps; 1 by default
@@ -53,17 +54,24 @@ func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model
 			return nil, fmt.Errorf("flow: %w: blocks of %d sites along each of %d axes", ErrSettings, size, len(shape))
 		}
 	}
-	return r.model(shape, spectrum, func() (bijector.Bijector, error) {
+	couplings := func(dim, n int, keep [][]int) (bijector.Bijector, error) {
 		if r.Spline {
-			return bijector.NewSpline(dim, &bijector.SplineSettings{Couplings: r.Couplings, Hidden: r.Hidden, Src: src})
+			return bijector.NewSpline(dim, &bijector.SplineSettings{Couplings: n, Keep: keep, Hidden: r.Hidden, Src: src})
 		}
-		return bijector.NewRealNVP(dim, &bijector.RealNVPSettings{Couplings: r.Couplings, Hidden: r.Hidden, Src: src})
-	})
+		return bijector.NewRealNVP(dim, &bijector.RealNVPSettings{Couplings: n, Keep: keep, Hidden: r.Hidden, Src: src})
+	}
+	network := r.Network
+	if r.Coarse && network.Conditional == nil {
+		network.Conditional = func(context, moved int) (bijector.Bijector, error) {
+			return couplings(context+moved, 1, [][]int{first(context)})
+		}
+	}
+	return r.model(shape, spectrum, &network, func() (bijector.Bijector, error) { return couplings(dim, r.Couplings, nil) })
 }
 
-// model is the network with the given blocks.
-func (r *Recipe) model(shape []int, spectrum []float64, block BlockFunc) (*Model, error) {
-	h, err := NewMERA(shape, block, &r.Network)
+// model is the given network with the given blocks.
+func (r *Recipe) model(shape []int, spectrum []float64, network *NetworkSettings, block BlockFunc) (*Model, error) {
+	h, err := NewMERA(shape, block, network)
 	if err != nil {
 		return nil, err
 	}
@@ -103,14 +111,17 @@ func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64) (*Model, error)
 	if err != nil {
 		return nil, err
 	}
-	layers, err := r.layers(m, spectrum != nil, 2*repeat)
+	per := 2 * repeat
+	if r.conditional() {
+		per++
+	}
+	layers, err := r.layers(m, spectrum != nil, per)
 	if err != nil {
 		return nil, fmt.Errorf("flow: a model to grow: %w", err)
 	}
-	per := 2 * repeat
 	scales := len(layers) / per
 	next := 0 // layer, fine to coarse
-	return r.model(shape, spectrum, func() (bijector.Bijector, error) {
+	block := func() (bijector.Bijector, error) {
 		scale, layer := next/per, next%per
 		next++
 		if scale == depth-1 {
@@ -119,8 +130,16 @@ func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64) (*Model, error)
 			scale = min(scale, max(scales-2, 0))
 		}
 		return copyBlock(layers[scale*per+layer].Block())
-	})
+	}
+	network := r.Network
+	if r.conditional() {
+		network.Conditional = func(_, _ int) (bijector.Bijector, error) { return block() }
+	}
+	return r.model(shape, spectrum, &network, block)
 }
+
+// conditional tells whether the network has conditional decimators.
+func (r *Recipe) conditional() bool { return r.Coarse || r.Network.Conditional != nil }
 
 // layers returns the layers of a model of the recipe, of which there are so
 // many at a scale, fine to coarse.
@@ -134,8 +153,8 @@ func (r *Recipe) layers(m *Model, spectrum bool, per int) ([]*bijector.Layer, er
 		return nil, fmt.Errorf("%w: no network of the recipe, but a %T", ErrHierarchy, b)
 	}
 	for k, l := range h.layers {
-		if last := k%per == per-1; last != (l.Keep() != nil) {
-			return nil, fmt.Errorf("%w: layer %d is no decimator or should be none: want every %dth to be one", ErrHierarchy, k, per)
+		if last := k%per == per-1; last != (l.Keep() != nil) || last && l.Conditional() != r.conditional() {
+			return nil, fmt.Errorf("%w: layer %d of a model that has every %dth as a decimator, conditional: %t", ErrHierarchy, k, per, r.conditional())
 		}
 	}
 	return h.layers, nil

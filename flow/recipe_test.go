@@ -73,7 +73,7 @@ func TestRecipeModel(t *testing.T) {
 // those before the coarsest.
 func TestGrow(t *testing.T) {
 	src := rand.NewPCG(1, 1)
-	for name, r := range map[string]*Recipe{"paper": PaperRecipe(), "best": BestRecipe(), "blocks of 9": {Spline: true, Couplings: 1, Network: NetworkSettings{Size: 3}}} {
+	for name, r := range map[string]*Recipe{"paper": PaperRecipe(), "best": BestRecipe(), "coarse": {Couplings: 2, Coarse: true, White: true}, "blocks of 9": {Spline: true, Couplings: 1, Network: NetworkSettings{Size: 3}}} {
 		size := max(2, r.Network.Size)
 		shape := func(depth int) []int { n := int(math.Pow(float64(size), float64(depth))); return []int{n, n} }
 		spectrum := func(depth int) []float64 { return slices.Repeat([]float64{2}, shape(depth)[0]*shape(depth)[1]) }
@@ -94,6 +94,9 @@ func TestGrow(t *testing.T) {
 				t.Errorf("%s, %d: symmetrised", name, c)
 			}
 			per := 2 * max(1, r.Network.Repeat)
+			if r.Coarse {
+				per++
+			}
 			a, b := must(r.layers(small, true, per)), must(r.layers(m, true, per))
 			if len(b) != c.to*per {
 				t.Fatalf("%s, %d: %d layers", name, c, len(b))
@@ -135,6 +138,9 @@ func TestGrowFails(t *testing.T) {
 	}
 	if _, err := BestRecipe().Grow(small, []int{4, 4}, spectrum); !errors.Is(err, ErrHierarchy) {
 		t.Errorf("another number of layers: %v", err)
+	}
+	if _, err := (&Recipe{Spline: true, White: true, Coarse: true}).Grow(small, []int{4, 4}, spectrum); !errors.Is(err, ErrHierarchy) {
+		t.Errorf("conditional decimators from others: %v", err)
 	}
 	if _, err := r.Grow(small, []int{4, 4}, nil); !errors.Is(err, ErrHierarchy) {
 		t.Errorf("a network without whitening from one with: %v", err)

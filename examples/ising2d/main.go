@@ -49,6 +49,9 @@ type options struct {
 	couplings int
 	hidden    []int
 	repeat    int
+	coarse    bool
+	size      int
+	reflect   bool
 	spline    bool
 	white     bool
 	lr        float64
@@ -119,6 +122,9 @@ func parse(args []string) (*options, error) {
 	hidden := f.String("hidden", "10,10,10", "units of the hidden layers")
 	f.IntVar(&o.repeat, "repeat", 1, "pairs of layers per scale")
 	f.BoolVar(&o.spline, "spline", false, "a rational-quadratic spline after every affine coupling")
+	f.BoolVar(&o.coarse, "coarse", false, "what a scale adds is distributed given the coarse field around")
+	f.IntVar(&o.size, "size", 2, "linear size of a block, of which -L is a power")
+	f.BoolVar(&o.reflect, "reflect", false, "symmetrise over the reflections of the lattice, too")
 	f.BoolVar(&o.white, "white", false, "end with the root of the covariance K+αI")
 	f.BoolVar(&o.path, "path", false, "path gradients")
 	f.Float64Var(&o.anneal, "anneal", 1, "inverse temperature at the start of training, which rises to 1 in the first half")
@@ -174,7 +180,7 @@ func parse(args []string) (*options, error) {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	for name, v := range map[string]int{"steps": o.steps, "batch": o.batch, "chains": o.chains, "sweeps": o.sweeps,
-		"between": o.between, "leapfrog": o.leapfrog, "save": o.save, "repeat": o.repeat} {
+		"between": o.between, "leapfrog": o.leapfrog, "save": o.save, "repeat": o.repeat, "size": o.size} {
 		if v <= 0 {
 			return nil, fmt.Errorf("-%s %d: want a positive number", name, v)
 		}
@@ -327,7 +333,7 @@ func run(o *options) error {
 func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, error) {
 	recipe := &flow.Recipe{
 		Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline,
-		Network: flow.NetworkSettings{Repeat: o.repeat}, White: o.white,
+		Network: flow.NetworkSettings{Size: o.size, Repeat: o.repeat}, Coarse: o.coarse, White: o.white,
 	}
 	shape := []int{o.L, o.L}
 	var m *flow.Model
@@ -340,10 +346,19 @@ func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, er
 	if err != nil {
 		return nil, err
 	}
+	var symmetries []flow.Symmetry
 	if o.symmetric {
-		if m, err = flow.Symmetrize(m, flow.Inversion(m.Dim())); err != nil {
+		symmetries = append(symmetries, flow.Inversion(m.Dim()))
+	}
+	if o.reflect {
+		r, err := flow.Reflections(shape)
+		if err != nil {
 			return nil, err
 		}
+		symmetries = append(symmetries, r...)
+	}
+	if m, err = flow.Symmetrize(m, symmetries...); err != nil {
+		return nil, err
 	}
 	return m.Convert(o.dtype)
 }

@@ -24,8 +24,7 @@ func newSites(n int, tiles [][]int) sites {
 
 // Gather reads tiles of sites from (rows, n): row r·tiles+k of the result, a
 // (rows·tiles, dim) matrix, is tile k of row r. Tiles must be non-empty, of
-// one length, and name every site once at most. With one tile it picks
-// columns.
+// one length. With one tile it picks columns.
 func Gather(x *gorgonia.Node, tiles [][]int) (*gorgonia.Node, error) {
 	return gather(x, newSites(x.Shape()[1], tiles))
 }
@@ -38,7 +37,7 @@ func gather(x *gorgonia.Node, s sites) (*gorgonia.Node, error) {
 		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			d, err := Apply(Spec{
 				Name: "gradient of gather", Shape: tensor.Shape{rows, s.n},
-				Run: Generic(scatterOnZero[float64](s), scatterOnZero[float32](s)),
+				Run: Generic(addOnZero[float64](s), addOnZero[float32](s)),
 			}, grad)
 			return gorgonia.Nodes{d}, err
 		},
@@ -46,7 +45,7 @@ func gather(x *gorgonia.Node, s sites) (*gorgonia.Node, error) {
 }
 
 // Scatter returns x with tiles of sites replaced by the rows of y, the
-// opposite of Gather.
+// opposite of Gather. No site is to be named twice.
 func Scatter(x, y *gorgonia.Node, tiles [][]int) (*gorgonia.Node, error) {
 	s := newSites(x.Shape()[1], tiles)
 	return Apply(Spec{
@@ -78,10 +77,10 @@ func gatherInto[T kernel.Float](s sites) func(out []T, in [][]T) error {
 	}
 }
 
-func scatterOnZero[T kernel.Float](s sites) func(out []T, in [][]T) error {
+func addOnZero[T kernel.Float](s sites) func(out []T, in [][]T) error {
 	return func(out []T, in [][]T) error {
 		clear(out)
-		s.write(func(row, k, site int) { out[row*s.n+site] = in[0][row*len(s.index)+k] }, len(out))
+		s.write(func(row, k, site int) { out[row*s.n+site] += in[0][row*len(s.index)+k] }, len(out))
 		return nil
 	}
 }

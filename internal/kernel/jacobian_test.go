@@ -63,6 +63,90 @@ func testJacobian[T Float](t *testing.T, c layerCase, inverse bool, tol float64)
 	}
 }
 
+// Tiles that share their context add to its gradient: the same in one pass with
+// a Jacobian and in the other, on one row and in a batch, to the bit for any
+// number of processors, and as central differences say.
+func TestContext(t *testing.T) {
+	forEachVariant(t, func(t *testing.T) {
+		for _, inverse := range []bool{false, true} {
+			testContext[float64](t, inverse, 1e-12)
+			testContext[float32](t, inverse, 1e-3)
+		}
+	})
+}
+
+func testContext[T Float](t *testing.T, inverse bool, tol float64) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	rnd := rand.New(rand.NewPCG(22, 1))
+	net := func(out int) Net { return NewNet(2, []int{5}, out) }
+	b := NewAffine[T](4, []Coupling{
+		{Keep: []int{3, 1}, Move: []int{0, 2}, S: net(2), T: net(2)},
+		{Keep: []int{1, 3}, Move: []int{2, 0}, S: net(2), T: net(2)},
+	})
+	w := make([]T, b.Params())
+	for i := range w {
+		w[i] = T(rnd.NormFloat64() * 0.4)
+	}
+	// Every tile reads two of sites 0 … 2, one of them the same twice.
+	l := NewLayer(b, 10, [][]int{{3, 0, 4, 1}, {5, 1, 6, 2}, {7, 2, 8, 2}}, 1, 3)
+	for _, rows := range []int{1, Lanes - 1, 3*Lanes + 2, 300} {
+		in := normal[T](rnd, l.StateLen(rows))
+		dout := normal[T](rnd, len(in))
+		n := len(in)
+		jac := make([]T, l.Jacobians(rows))
+		var first []T
+		for _, procs := range []int{1, 2, 5} {
+			runtime.GOMAXPROCS(procs)
+			out, din, dw, pulled := make([]T, n), make([]T, n), make([]T, len(w)), make([]T, n)
+			l.RunJacobian(out, jac, in, w, rows, inverse)
+			l.Grad(din, dw, in, w, dout, rows, inverse)
+			l.GradJacobian(pulled, jac, dout, rows)
+			for i, v := range din {
+				if !(math.Abs(float64(pulled[i]-v)) <= tol*(1+math.Abs(float64(v)))) {
+					t.Fatalf("%d rows: gradient %d is %g by the Jacobian, %g without", rows, i, pulled[i], v)
+				}
+			}
+			if all := slices.Concat(out, din, dw, pulled); first == nil {
+				first = all
+			} else if !slices.Equal(all, first) {
+				t.Errorf("%d rows: GOMAXPROCS=%d changes the result", rows, procs)
+			}
+			last := (rows - 1) * 10
+			one := append(slices.Clone(in[last:last+10]), in[n-1])
+			dOne := append(slices.Clone(dout[last:last+10]), dout[n-1])
+			l.Grad(one, nil, slices.Clone(one), w, dOne, 1, inverse)
+			if !slices.Equal(one[:10], din[last:last+10]) {
+				t.Errorf("the last of %d rows has another gradient alone", rows)
+			}
+		}
+		if tol > 1e-6 { // differences want double precision
+			continue
+		}
+		cost := func() (sum float64) {
+			out := make([]T, n)
+			l.Run(out, in, w, rows, inverse)
+			for i, v := range out {
+				sum += float64(v * dout[i])
+			}
+			return sum
+		}
+		din := first[n : 2*n]
+		for site := range 10 {
+			const h = 1e-5
+			i := (rows/2)*10 + site
+			v := in[i]
+			in[i] = v + h
+			up := cost()
+			in[i] = v - h
+			want := (up - cost()) / (2 * h)
+			in[i] = v
+			if math.Abs(float64(din[i])-want) > 1e-6*(1+math.Abs(want)) {
+				t.Errorf("%d rows: gradient of site %d is %g, want %g", rows, site, din[i], want)
+			}
+		}
+	}
+}
+
 // The gradient of a random linear function of the image against central
 // differences.
 func TestJacobianDifferences(t *testing.T) {

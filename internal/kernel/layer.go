@@ -1,9 +1,14 @@
 package kernel
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // Layer applies one Transform to every tile of sites of every row of a batch.
-// Sites that belong to no tile pass through.
+// Sites that belong to no tile pass through, and so do the sites at the context
+// positions of the tiles, which the transform does not change and which tiles
+// may share.
 //
 // A batch travels as one flat slice, the state: rows·n values row by row, then
 // the running log-determinant of each row. A Layer is safe for concurrent
@@ -16,21 +21,29 @@ type Layer[T Float] struct {
 	tiles int
 	whole bool // no site passes through
 
+	context, move []int // positions
+
 	scratch sync.Pool // *scratch[T], one per goroutine at work
 	calls   sync.Pool // *call[T], one per call under way
 }
 
 // NewLayer returns the layer on rows of n values. Each tile names tr.Dim()
-// sites below n; no site is named twice.
-func NewLayer[T Float](tr Transform[T], n int, tiles [][]int) *Layer[T] {
-	l := &Layer[T]{tr: tr, n: n, tiles: len(tiles)}
+// sites below n; no site is named twice, unless always at positions of the
+// context, which the transform must pass through.
+func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *Layer[T] {
+	l := &Layer[T]{tr: tr, n: n, tiles: len(tiles), context: context}
+	for j := range tr.Dim() {
+		if !slices.Contains(context, j) {
+			l.move = append(l.move, j)
+		}
+	}
 	if j, ok := tr.(Jacobian[T]); ok && j.HasJacobian() {
 		l.jac = j
 	}
 	for _, t := range tiles {
 		l.index = append(l.index, t...)
 	}
-	l.whole = len(l.index) == n
+	l.whole = len(l.index) == n && len(context) == 0
 	l.scratch.New = func() any {
 		dim := tr.Dim() * Lanes
 		run, grad := tr.Scratch()
@@ -92,8 +105,8 @@ type pass int
 const (
 	copyRows    pass = iota // rows of in to out: of the sites that belong to no tile
 	runTiles                // units, see there
-	gradTiles               // units
-	pullTiles               // units
+	gradTiles               // pieces, see there
+	pullTiles               // pieces
 	sumLogDets              // rows
 	sumPartials             // parameters
 )
@@ -197,12 +210,12 @@ func (l *Layer[T]) Grad(din, dw, in, w, dout []T, rows int, inverse bool) {
 	c := l.calls.Get().(*call[T])
 	defer c.end()
 	c.passThrough(din, dout, rows)
-	units := l.units(rows)
-	grow(&c.partial, chunks(units)*len(dw))
+	pieces := l.pieces(rows)
+	grow(&c.partial, chunks(pieces)*len(dw))
 	c.inverse, c.w, c.in, c.dw = inverse, w, in, dw
-	c.over(units, gradTiles)
+	c.over(pieces, gradTiles)
 	if dw != nil {
-		c.quickly(len(dw), len(dw)*chunks(units), sumPartials)
+		c.quickly(len(dw), len(dw)*chunks(pieces), sumPartials)
 	}
 }
 
@@ -223,13 +236,12 @@ func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
 		part = c.partial[chunk*len(c.dw) : (chunk+1)*len(c.dw)]
 		clear(part)
 	}
-	for u := from; u < to; u++ {
+	for u := l.unit(from, c.rows); u < l.unit(to, c.rows); u++ {
 		l.seat(s, u, c.rows)
 		l.gather(s.x, c.in, s)
-		l.gather(s.dx, c.dout, s)
-		c.gatherLogDet(s)
+		c.gatherGrad(s.dx, s)
 		l.tr.Grad(part, s.dx, s.x, s.logDet, c.w, c.inverse, s.rest)
-		l.scatter(c.out, s.dx, s)
+		c.scatterGrad(s.dx, s)
 	}
 }
 
@@ -237,7 +249,7 @@ func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
 func (c *call[T]) sumPartials(from, to int) {
 	n, sum := len(c.dw), c.dw[from:to]
 	clear(sum)
-	for k := range chunks(c.l.units(c.rows)) {
+	for k := range chunks(c.l.pieces(c.rows)) {
 		for i, v := range c.partial[k*n+from : k*n+to] {
 			sum[i] += v
 		}
@@ -251,17 +263,16 @@ func (l *Layer[T]) GradJacobian(din, jac, dout []T, rows int) {
 	defer c.end()
 	c.passThrough(din, dout, rows)
 	c.jac = jac
-	c.over(l.units(rows), pullTiles)
+	c.over(l.pieces(rows), pullTiles)
 }
 
 func (c *call[T]) pullBack(s *scratch[T], from, to int) {
 	l := c.l
-	for u := from; u < to; u++ {
+	for u := l.unit(from, c.rows); u < l.unit(to, c.rows); u++ {
 		l.seat(s, u, c.rows)
-		l.gather(s.x, c.dout, s)
-		c.gatherLogDet(s)
+		c.gatherGrad(s.x, s)
 		pullBack(s.dx, c.tileJacobian(u), s.x, s.logDet, s.ones, l.tr.Dim())
-		l.scatter(c.out, s.dx, s)
+		c.scatterGrad(s.dx, s)
 	}
 }
 
@@ -271,12 +282,49 @@ func (c *call[T]) tileJacobian(u int) []T {
 	return c.jac[u*n : (u+1)*n]
 }
 
-// gatherLogDet reads the gradients of the log-determinants of a tile.
-func (c *call[T]) gatherLogDet(s *scratch[T]) {
+// gatherGrad reads the gradients of the image and of the log-determinants of a
+// tile. Those of the context have passed through already.
+func (c *call[T]) gatherGrad(dx []T, s *scratch[T]) {
+	c.l.gather(dx, c.dout, s)
+	for _, j := range c.l.context {
+		clear(dx[j*Lanes : (j+1)*Lanes])
+	}
 	clear(s.logDet)
 	for k := range s.len {
 		s.logDet[k] = c.dout[c.rows*c.l.n+s.row[k]]
 	}
+}
+
+// scatterGrad writes the gradient of a tile and adds to that of its context.
+func (c *call[T]) scatterGrad(dx []T, s *scratch[T]) {
+	c.l.scatter(c.out, dx, s)
+	if len(c.l.context) == 0 {
+		return
+	}
+	for k := range s.len {
+		row, sites := c.l.at(c.out, s, k)
+		for _, j := range c.l.context {
+			row[sites[j]] += dx[j*Lanes+k]
+		}
+	}
+}
+
+// pieces is the number of parts of a batch whose gradients can be taken side by
+// side: units or, if tiles share sites, to whose gradients they add, all units
+// of a block of rows.
+func (l *Layer[T]) pieces(rows int) int {
+	if len(l.context) == 0 {
+		return l.units(rows)
+	}
+	return (rows + Lanes - 1) / Lanes
+}
+
+// unit is the first unit of a piece.
+func (l *Layer[T]) unit(piece, rows int) int {
+	if len(l.context) == 0 {
+		return piece
+	}
+	return min(piece*l.tiles, l.units(rows))
 }
 
 // units is the number of tiles of Lanes rows that a batch fills. Rows are
@@ -306,35 +354,32 @@ func (l *Layer[T]) seat(s *scratch[T], u, rows int) {
 
 // gather reads a tile from the rows of a state; idle lanes become zero.
 func (l *Layer[T]) gather(x, state []T, s *scratch[T]) {
-	dim := l.tr.Dim()
 	for k := range s.len {
-		row, sites := l.at(state, s, k, dim)
+		row, sites := l.at(state, s, k)
 		at := k
 		for _, site := range sites {
 			x[at] = row[site]
 			at += Lanes
 		}
 	}
-	for j := range dim {
+	for j := range l.tr.Dim() {
 		clear(x[j*Lanes+s.len : (j+1)*Lanes])
 	}
 }
 
-// scatter writes a tile to the rows of a state.
+// scatter writes what moves of a tile to the rows of a state.
 func (l *Layer[T]) scatter(state, x []T, s *scratch[T]) {
-	dim := l.tr.Dim()
 	for k := range s.len {
-		row, sites := l.at(state, s, k, dim)
-		at := k
-		for _, site := range sites {
-			row[site] = x[at]
-			at += Lanes
+		row, sites := l.at(state, s, k)
+		for _, j := range l.move {
+			row[sites[j]] = x[j*Lanes+k]
 		}
 	}
 }
 
 // at is the row of the state in lane k and the sites of its tile.
-func (l *Layer[T]) at(state []T, s *scratch[T], k, dim int) (row []T, sites []int) {
+func (l *Layer[T]) at(state []T, s *scratch[T], k int) (row []T, sites []int) {
+	dim := l.tr.Dim()
 	r, t := s.row[k]*l.n, s.tile[k]*dim
 	return state[r : r+l.n], l.index[t : t+dim]
 }
