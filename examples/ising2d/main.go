@@ -62,6 +62,7 @@ type options struct {
 	dtype     tensor.Dtype
 	seed      uint64
 	every     int
+	adapt     float64
 	between   int
 	chains    int
 	sweeps    int
@@ -134,6 +135,7 @@ func parse(args []string) (*options, error) {
 	dtype := f.String("dtype", "f32", "precision of training, f64 or f32")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
 	f.IntVar(&o.every, "every", 0, "training steps between two runs of hybrid Monte Carlo alongside, 0 for none")
+	f.Float64Var(&o.adapt, "adapt", 0, "weight, below 1, of the likelihood of the latent chains' configurations, from which the flow learns what it does not propose; with -every")
 	f.IntVar(&o.between, "between", 4, "sweeps of each such run")
 	f.IntVar(&o.chains, "chains", 128, "hybrid Monte Carlo chains")
 	f.IntVar(&o.sweeps, "sweeps", 120, "hybrid Monte Carlo sweeps after training")
@@ -199,6 +201,9 @@ func parse(args []string) (*options, error) {
 	}
 	if o.every < 0 {
 		return nil, fmt.Errorf("-every %d: want a positive number, or 0 for no sampling alongside", o.every)
+	}
+	if !(o.adapt >= 0 && o.adapt < 1) || o.adapt > 0 && o.every == 0 {
+		return nil, fmt.Errorf("-adapt %g: want a number from 0 to below 1, with -every for chains that move", o.adapt)
 	}
 	if !(o.stepSize > 0) {
 		return nil, fmt.Errorf("-stepsize %g: want a positive step size", o.stepSize)
@@ -398,6 +403,9 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	}
 	if o.cosine {
 		s.Schedule = flow.Cosine(o.steps, min(50, o.steps/10))
+	}
+	if o.adapt > 0 {
+		s.Data, s.DataWeight = &chainSampler{k.walkers[0], m, k.src}, o.adapt
 	}
 	var bar *progress
 	last := time.Now()

@@ -34,6 +34,9 @@ func TestBadFlags(t *testing.T) {
 		{"-lr 0", "-lr 0"},
 		{"-anneal 0", "-anneal 0"},
 		{"-every -1", "-every -1"},
+		{"-adapt 1 -every 5", "-adapt 1"},
+		{"-adapt 0.5", "-every"},
+		{"-size 0", "-size 0"},
 		{"-between 0", "-between 0"},
 		{"-leapfrog 0", "-leapfrog 0"},
 		{"-stepsize 0", "-stepsize 0"},
@@ -48,6 +51,7 @@ func TestBadFlags(t *testing.T) {
 		{"-L 5", "extent 5"},
 		{"-T 0", "temperature 0"},
 		{"-T -1", "temperature -1"},
+		{"-size 3", "extent 4"},
 	} {
 		o, err := parse(append(strings.Fields(c.args), "-out", t.TempDir()))
 		if err != nil {
@@ -70,6 +74,15 @@ func TestRun(t *testing.T) {
 		if gap := s["gap"].(float64); !(gap > 0 && gap < 30) {
 			t.Errorf("%s: gap %v", dtype, gap)
 		}
+	}
+}
+
+// With all that there is: blocks of another size, conditional decimators, all
+// symmetries, learning from its own chains.
+func TestRunWithAll(t *testing.T) {
+	s := runFor(t, t.TempDir(), "-steps", "30", "-size", "4", "-coarse", "-reflect", "-spline", "-white", "-path", "-adapt", "0.3", "-every", "5")
+	if gap := s["gap"].(float64); !(gap > 0 && gap < 10) {
+		t.Errorf("gap %v", gap)
 	}
 }
 

@@ -130,6 +130,22 @@ func (w *walkers) measured(m2 []float64) {
 	w.m2, w.err, w.chains = append(w.m2, mean), append(w.err, stdErr), append(w.chains, m2)
 }
 
+// chainSampler is a flow.Sampler of where the chains are.
+type chainSampler struct {
+	w   *walkers
+	m   *flow.Model
+	src rand.Source
+}
+
+func (s *chainSampler) Sample(x *mat.Dense) error {
+	rnd := rand.New(s.src)
+	rows, _ := x.Dims()
+	for i := range rows {
+		x.SetRow(i, s.w.x.RawRowView(rnd.IntN(s.w.o.chains)))
+	}
+	return s.m.RandomImages(x, s.src)
+}
+
 // alongside makes a few sweeps of all chains while the flow is trained, or
 // none, if ctx ends before.
 func alongside(ctx context.Context, ws []*walkers, src *rand.PCG, sweeps int) error {
