@@ -228,6 +228,22 @@ func TestHostileFiles(t *testing.T) {
 			return forged(t, sites, 0, fmt.Sprintf(`{"type":"linear","dim":1},{"type":"hierarchy","dim":%d,"of":[0],"layers":[null]}`, sites),
 				unitMatrix("0.pivots", 1), blank("0.linear", 1, 1), counts("1.tiles.0", 0, sites, 1))
 		}, true},
+		{"conditional on as many sites as there may be", func() []byte {
+			pairs := make([]int64, sites) // tile k reads site 0 and moves site k + 1
+			for k := 1; k < sites; k += 2 {
+				pairs[k] = int64(k+1) / 2
+			}
+			return forged(t, sites, 0, fmt.Sprintf(`{"type":"permutation","dim":2},{"type":"hierarchy","dim":%d,"of":[0],"layers":[[0]],"given":[0]}`, sites),
+				counts("0.perm", 0, 2), safetensors.Array{Name: "1.tiles.0", Shape: []int{sites / 2, 2}, Values: pairs})
+		}, true},
+		{"a layer that is none is conditional", func() []byte {
+			return forged(t, 2, 0, `{"type":"permutation","dim":2},{"type":"hierarchy","dim":2,"of":[0],"layers":[[0]],"given":[1]}`,
+				counts("0.perm", 0, 2), counts("1.tiles.0", 0, 1, 2))
+		}, false},
+		{"a permutation of its context", func() []byte {
+			return forged(t, 2, 0, `{"type":"permutation","dim":2},{"type":"hierarchy","dim":2,"of":[0],"layers":[[0]],"given":[0]}`,
+				turning("0.perm", 0, 2, 2), counts("1.tiles.0", 0, 1, 2))
+		}, false},
 		{"more sites", func() []byte {
 			return forged(t, 6*million, 0, fmt.Sprintf(`{"type":"permutation","dim":1},{"type":"hierarchy","dim":%d,"of":[0],"layers":[null]}`, 6*million),
 				counts("0.perm", 0, 1), counts("1.tiles.0", 0, 6*million, 1))
