@@ -158,6 +158,10 @@ func everyKind() map[string]bijector.Bijector {
 		"Chain, nodes":        must(bijector.NewChain(coupling(4, []int{0, 1}, 2), chain)),
 		"Invert":              bijector.Invert(b),
 		"Permutation":         must(bijector.NewPermutation([]int{3, 1, 0, 2})),
+		"ActNorm":             must(bijector.NewActNorm(4)),
+		"Linear":              must(bijector.NewLinear(4, rand.NewPCG(5, 5))),
+		"Orthogonal":          must(bijector.NewOrthogonal(4, rand.NewPCG(5, 6))),
+		"Spline":              must(bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 2, Hidden: []int{3}, Bins: 3, Src: rand.NewPCG(5, 7)})),
 		"Disentangler":        must(must(bijector.Disentangler(b, [][]int{{2, 1, 0, 3}})).On(4)),
 		"Disentangler, nodes": must(must(bijector.Disentangler(pair, [][]int{{2, 1}})).On(4)),
 	}
