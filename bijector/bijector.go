@@ -14,7 +14,7 @@
 // float32; parameters follow.
 //
 // RealNVP is the block of the paper, Orthogonal and Linear are its linear
-// limits. Chain, Invert and Permutation compose.
+// limits; ActNorm normalises. Chain, Invert and Permutation compose.
 // Disentangler and Decimator place a block on the tiles of a lattice, with
 // shared weights; package flow stacks them into hierarchies. Package
 // bijectortest checks any Bijector, a user's own included.

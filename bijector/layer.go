@@ -114,7 +114,7 @@ func passes(block Bijector, position int) bool {
 		return passes(b.Bijector, position)
 	case *Permutation:
 		return b.perm[position] == position
-	case *Linear, *Orthogonal, *Spectral:
+	case *ActNorm, *Linear, *Orthogonal, *Spectral:
 		return false
 	}
 	return true

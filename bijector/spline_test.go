@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"gonum.org/v1/gonum/floats"
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
@@ -144,6 +145,53 @@ func TestSplineAtItsKnots(t *testing.T) {
 		}
 		if (v <= -bound || v >= bound) && (y[1] != v || d[0] != 0) {
 			t.Errorf("outside, at %g: %g with %g", v, y[1], d[0])
+		}
+	}
+}
+
+// Exactly at its knots and at the ends of its box a spline has the gradients
+// that it has beside them: the image is smooth there, so that its gradients are
+// those on both sides, and that of the log-determinant is that on one of them.
+func TestSplineGradientsAtItsKnots(t *testing.T) {
+	const bins, bound, h = 5, 3.0, 1e-8
+	rnd := rand.New(rand.NewPCG(1, 11))
+	raw := normal(3*bins-1, 1, rnd)
+	b := bare(t, bins, bound, raw)
+	xs, ys := knots(bins, bound, raw)
+	for _, inverse := range []bool{false, true} {
+		at := xs
+		if inverse {
+			at = ys
+		}
+		for k, v := range at {
+			slopes := func(v, image, logDet float64) []float64 {
+				dx, dw := gradients(t, b, tensor.Float64, inverse, []float64{0.3, v}, []float64{0, image, logDet})
+				return append(dx, dw[0]...)
+			}
+			what := fmt.Sprintf("%s at knot %d, ", direction(inverse), k)
+			y, d := image(t, b, tensor.Float64, inverse, []float64{0.3, v})
+			here, before, after := slopes(v, 1, 0), slopes(v-h, 1, 0), slopes(v+h, 1, 0)
+			agree(t, what+"slope", here[1:2], []float64{math.Exp(d[0])}, 1e-9)
+			agree(t, what+"from below", here, before, 1e-5)
+			agree(t, what+"from above", here, after, 1e-5)
+
+			here, before, after = slopes(v, 0, 1), slopes(v-h, 0, 1), slopes(v+h, 0, 1)
+			beside := func(side []float64) bool {
+				return !slices.ContainsFunc(here, math.IsNaN) && floats.Distance(here, side, math.Inf(1)) < 1e-4
+			}
+			if !beside(before) && !beside(after) {
+				t.Errorf("%sgradient of the log-determinant %.6g is neither %.6g nor %.6g", what, here, before, after)
+			}
+			if floats.Distance(before, after, math.Inf(1)) < 1e-2 {
+				t.Errorf("%sno kink: the test shows nothing", what)
+			}
+
+			// In float32 a knot may fall on either side.
+			y32, d32 := image(t, b, tensor.Float32, inverse, []float64{0.3, v})
+			agree(t, what+"image in float32", y32, y, 1e-5)
+			agree(t, what+"log-determinant in float32", d32, d, 1e-3)
+			dx, dw := gradients(t, b, tensor.Float32, inverse, []float64{0.3, v}, []float64{0, 1, 0})
+			agree(t, what+"gradients in float32", append(dx, dw[0]...), slopes(v, 1, 0), 1e-3)
 		}
 	}
 }

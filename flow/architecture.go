@@ -122,6 +122,8 @@ func (e *encoder) add(b bijector.Bijector) int {
 		arrays = func(k int) {
 			e.floats(fmt.Sprintf("%d.pivots", k), b.SignedPermutation().RawMatrix().Data, n.Dim, n.Dim)
 		}
+	case *bijector.ActNorm:
+		n.Type = "actnorm"
 	case *bijector.Permutation:
 		n.Type = "permutation"
 		arrays = func(k int) { e.ints(fmt.Sprintf("%d.perm", k), b.Perm(), n.Dim) }

@@ -52,6 +52,8 @@ func zoo(t testing.TB) map[string]*Model {
 		"splines":    model(t, must(bijector.NewSpline(3, &bijector.SplineSettings{Couplings: 2, Hidden: []int{3}, Bins: 3, Bound: 2.5, Src: src}))),
 		"pure":       model(t, must(bijector.NewSpline(3, &bijector.SplineSettings{Keep: [][]int{{2}, {0, 1}}, Pure: true, Src: src}))),
 	}
+	normalised := must(bijector.NewChain(must(NewTree([]int{4}, func() (bijector.Bijector, error) { return bijector.NewActNorm(2) }, nil)), bijector.Invert(must(bijector.NewActNorm(4)))))
+	all["actnorm"] = model(t, normalised)
 	all["float32"] = must(all["mera"].Convert(tensor.Float32))
 	for name, m := range all {
 		if name != "float32" {
@@ -149,6 +151,7 @@ func TestRestoreRefuses(t *testing.T) {
 	keep := model(t, must(NewMERA([]int{4, 4}, blocks(4, 77, 5, 4), nil)))
 	for name, data := range map[string][]byte{
 		"another kind":          save(t, models["composed"]),
+		"scales and shifts":     save(t, models["actnorm"]),
 		"another lattice":       save(t, mera(t, 8, 3)),
 		"symmetric":             save(t, models["symmetric"]),
 		"other bipartitions":    save(t, keep),
@@ -250,7 +253,7 @@ func TestGoldenCheckpoints(t *testing.T) {
 		}
 	}
 	logq := func(m *Model) []float64 { return logProbs(t, m, randn(1, 3, m.Dim())) }
-	for _, name := range []string{"composed", "reflection", "white", "splines", "pure", "float32", "shared", "trainer"} {
+	for _, name := range []string{"composed", "reflection", "white", "splines", "pure", "actnorm", "float32", "shared", "trainer"} {
 		file := "testdata/v1-" + name + ".safetensors"
 		data, err := os.ReadFile(file)
 		if errors.Is(err, os.ErrNotExist) && *writeV1 {
@@ -326,7 +329,7 @@ func TestCorruptedFiles(t *testing.T) {
 		return params(m), nil
 	}
 	models := zoo(t)
-	for _, name := range []string{"mera", "symmetric", "shared", "composed", "reflection", "white", "splines", "float32"} {
+	for _, name := range []string{"mera", "symmetric", "shared", "composed", "reflection", "white", "splines", "actnorm", "float32"} {
 		kinds = append(kinds, kind{name, save(t, models[name]), load})
 	}
 	kinds = append(kinds, kind{"restored", save(t, models["tebd"]), func(data []byte) ([]float64, error) {
@@ -465,7 +468,7 @@ func FuzzLoad(f *testing.F) {
 	m := model(f, must(NewMERA([]int{4}, blocks(2, 3, 2), nil)))
 	f.Add(save(f, m))
 	f.Add(save(f, zoo(f)["composed"]))
-	for _, name := range []string{"reflection", "shared", "symmetric", "white", "pure", "linear networks"} {
+	for _, name := range []string{"reflection", "shared", "symmetric", "white", "pure", "actnorm", "linear networks"} {
 		f.Add(save(f, zoo(f)[name]))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -239,6 +239,11 @@ func (d *decoder) build(k int) (bijector.Bijector, error) {
 			return nil, err
 		}
 		return bijector.LinearFrom(p)
+	case "actnorm":
+		if err := d.f.Expect(name("actnorm"), "F64", 2, n.Dim); err != nil {
+			return nil, err
+		}
+		return bijector.NewActNorm(n.Dim)
 	case "permutation":
 		p, err := d.f.Ints(name("perm"), n.Dim)
 		if err != nil {

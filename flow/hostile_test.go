@@ -193,6 +193,29 @@ func TestHostileFiles(t *testing.T) {
 					return []safetensors.Array{counts(fmt.Sprintf("%d.perm", k), 0, maxDim)}
 				})...)
 		}, true},
+		{"scales and shifts", func() []byte {
+			const n = 40
+			return forged(t, maxDim, 0, list(n, func(int) string { return fmt.Sprintf(`{"type":"actnorm","dim":%d}`, maxDim) })+fmt.Sprintf(`,{"type":"chain","dim":%d,"of":[%s]}`, maxDim, numbered(n)),
+				repeat(n, func(k int) []safetensors.Array {
+					return []safetensors.Array{blank(fmt.Sprintf("%d.actnorm", k), 2, maxDim)}
+				})...)
+		}, true},
+		{"many scales and shifts", func() []byte {
+			const n, dim = 2000, 129 // of an awkward size
+			return forged(t, dim, 0, list(n, func(int) string { return fmt.Sprintf(`{"type":"actnorm","dim":%d}`, dim) })+fmt.Sprintf(`,{"type":"chain","dim":%d,"of":[%s]}`, dim, numbered(n)),
+				repeat(n, func(k int) []safetensors.Array {
+					return []safetensors.Array{blank(fmt.Sprintf("%d.actnorm", k), 2, dim)}
+				})...)
+		}, true},
+		{"scales without shifts", func() []byte {
+			return forged(t, maxDim, 0, fmt.Sprintf(`{"type":"actnorm","dim":%d}`, maxDim), blank("0.actnorm", maxDim))
+		}, false},
+		{"scales and shifts that are not there", func() []byte {
+			return forged(t, maxDim, 0, fmt.Sprintf(`{"type":"actnorm","dim":%d}`, maxDim))
+		}, false},
+		{"other types: scales and shifts", func() []byte {
+			return forged(t, maxDim, 0, fmt.Sprintf(`{"type":"actnorm","dim":%d}`, maxDim), octets("0.actnorm", 2, maxDim))
+		}, false},
 		{"spectra", func() []byte {
 			return forged(t, maxDim, 0, list(90, func(int) string {
 				return fmt.Sprintf(`{"type":"spectral","dim":%d,"shape":[%d]}`, maxDim, maxDim)

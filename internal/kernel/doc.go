@@ -10,8 +10,8 @@
 // the primitive operations on tiles, the only code that is written for a
 // particular processor; Net is a multilayer perceptron built on them, which
 // knows nothing of what its outputs are used for; Affine is the Real NVP
-// block, one client of Net; Rotations and LU are linear blocks, in plain Go;
-// Layer is the batch.
+// block, one client of Net; Rotations, LU and ActNorm are linear blocks, in
+// plain Go; Layer is the batch.
 //
 // Every primitive exists in plain Go and in vector code for amd64 processors
 // with AVX2 and FMA or with AVX-512; vector.go chooses when the program starts.

@@ -45,9 +45,7 @@ func (m *LU[T]) Run(x, logDet, w []T, inverse bool, scratch []T) {
 	if inverse {
 		sum = -sum
 	}
-	for l := range logDet[:Lanes] {
-		logDet[l] += sum
-	}
+	shift(logDet, sum)
 }
 
 // run is everything but the permutation that ends Run. Unless saved is nil, it
@@ -120,10 +118,7 @@ func (m *LU[T]) Grad(dw, dx, x, dLogDet, w []T, inverse bool, scratch []T) {
 	if dw == nil {
 		return
 	}
-	var sum T
-	for _, d := range dLogDet[:Lanes] {
-		sum += d
-	}
+	sum := total(dLogDet)
 	if inverse {
 		sum = -sum
 	}
