@@ -253,7 +253,7 @@ func TestGoldenCheckpoints(t *testing.T) {
 		}
 	}
 	logq := func(m *Model) []float64 { return logProbs(t, m, randn(1, 3, m.Dim())) }
-	for _, name := range []string{"composed", "reflection", "white", "splines", "pure", "actnorm", "float32", "shared", "trainer"} {
+	for _, name := range []string{"composed", "reflection", "white", "splines", "pure", "actnorm", "conditional", "float32", "shared", "trainer"} {
 		file := "testdata/v1-" + name + ".safetensors"
 		data, err := os.ReadFile(file)
 		if errors.Is(err, os.ErrNotExist) && *writeV1 {
