@@ -3,6 +3,7 @@ package flow
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/target"
@@ -16,7 +17,7 @@ type Recipe struct {
 	Hidden    []int           // units of the hidden layers, as in bijector.RealNVPSettings
 	Spline    bool            // blocks are bijector.Spline, not bijector.RealNVP
 	Network   NetworkSettings // of the MERA
-	Coarse    bool            // what a scale adds to the field is distributed given the coarse field around, unless Network.Conditional says how: by one coupling like those of the blocks
+	Coarse    bool            // what a scale adds to the field is distributed given the coarse field around, unless Network.Conditional says how: by couplings like those of the blocks, of which each moves one variable of a tile
 	White     bool            // the network is followed by the bijector.Spectral of a covariance, if one is known
 	Path      bool            // training is along the path (Settings.PathGradient)
 	Anneal    float64         // inverse temperature at the start, which rises to 1 in the first half of the steps; 1 by default
@@ -63,7 +64,11 @@ func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model
 	network := r.Network
 	if r.Coarse && network.Conditional == nil {
 		network.Conditional = func(context, moved int) (bijector.Bijector, error) {
-			return couplings(context+moved, 1, [][]int{first(context)})
+			keep := make([][]int, moved)
+			for k := range keep { // all but the k-th
+				keep[k] = slices.Delete(first(context+moved), context+k, context+k+1)
+			}
+			return couplings(context+moved, moved, keep)
 		}
 	}
 	return r.model(shape, spectrum, &network, func() (bijector.Bijector, error) { return couplings(dim, r.Couplings, nil) })
