@@ -34,10 +34,7 @@ func TestLatticeGroups(t *testing.T) {
 			"point group":  {turns, c.point},
 			"space group":  {slices.Concat(moves, turns), c.both},
 		} {
-			if g.order > maxGroup {
-				continue
-			}
-			group, err := generate(n, g.of, maxGroup)
+			group, err := generate(n, g.of, g.order)
 			if err != nil || len(group) != g.order {
 				t.Errorf("%v, %s: %d elements, %v, want %d", c.shape, name, len(group), err, g.order)
 			}
