@@ -40,6 +40,9 @@ func TestLatticeGroups(t *testing.T) {
 			}
 		}
 	}
+	if limit := maxTable / elementBytes(32*32); limit < 2*8*32*32 {
+		t.Errorf("no room for the symmetries of 32 × 32 spins, but for %d elements", limit)
+	}
 	m := symmetrize(t, mera(t, 4, 2), slices.Concat(must(Translations([]int{4, 4})), must(Reflections([]int{4, 4})))...)
 	if err := checkSymmetry(m, ising(t, 4)); err != nil {
 		t.Error(err)

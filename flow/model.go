@@ -187,7 +187,7 @@ func (m *Model) average(logq, x *gorgonia.Node, s *images) (*gorgonia.Node, erro
 }
 
 // Sample fills x, (rows, Dim), with draws and logq, (rows) or nil, with their
-// ln q. It fails with ErrShape if the extents do not fit and with ErrSettings
+// ln q; without that it takes no inverse pass. It fails with ErrShape if the extents do not fit and with ErrSettings
 // for a nil source.
 func (m *Model) Sample(x *mat.Dense, logq []float64, src rand.Source) error {
 	rows, err := m.rows("Sample", logq, x)

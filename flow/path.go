@@ -17,8 +17,8 @@ import (
 // symmetrised q as well: x is drawn from q of the bijector, the symmetrised
 // density is the mean of that over the group, and a function that is the same
 // at all images has the same mean under both. The same goes for the mean over
-// any set of elements, and with it for Settings.Images. Where q = π/Z every
-// single sample gives zero.
+// a set T of elements and x = η⁻¹g(z) with an η of it, for every T, and with it for
+// Settings.Images. Where q = π/Z every single sample gives zero.
 type pathGradient struct {
 	dim         int
 	score, pull *graph.Program

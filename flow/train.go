@@ -30,7 +30,8 @@ import (
 // the loss is a bound, too, which falls with Images, on average, from that of the
 // model without symmetry, at 1, to that of the symmetrised one. The model is what it
 // was: LogProb, Sample and Latent, and with it hybrid Monte Carlo, are of the
-// whole group.
+// whole group. With Data, ln q of a configuration is over as many random elements of
+// its own, which on average is less than over all.
 //
 // Anneal makes a target with several modes flat at first, so that the flow finds
 // all of them before they part, and lets it cool; Ramp is the usual schedule.
