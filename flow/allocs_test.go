@@ -22,6 +22,14 @@ func TestAllocations(t *testing.T) {
 	const rows = 70
 	pi := must(target.NewIsing([]int{4, 4}, target.CriticalTemperature()))
 	for _, dt := range both {
+		m := must(benchModel(4, []int{10, 10, 10}).Convert(dt))
+		m = must(flow.Symmetrize(m, append(must(flow.Translations([]int{4, 4})), flow.Inversion(m.Dim()))...))
+		few := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows, Images: 3, Src: rand.NewPCG(3, 4)}))
+		for _, procs := range []int{1, 2} {
+			if got := allocations(t, procs, func() error { _, err := few.Step(); return err }); got > 1 {
+				t.Errorf("%v, %d processors: a training step with images makes %g allocations, want 1", dt, procs, got)
+			}
+		}
 		for _, symmetrised := range []bool{false, true} {
 			m := must(benchModel(4, []int{10, 10, 10}).Convert(dt))
 			if symmetrised {

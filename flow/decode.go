@@ -34,7 +34,7 @@ const (
 	perSlot       = 20  // site of a hierarchy
 	perWave       = 55  // of a spectrum
 	perReflected  = 42  // element of the matrix of an orthogonal map of determinant −1
-	perImage      = 17  // value of a row, for every element of a symmetry group
+	perCode       = 25  // value of a row, where a group is generated; its elements have elementBytes
 	maxDim        = 1 << 16
 	maxLinear     = 1 << 11 // beyond, the decomposition takes minutes
 	maxGenerators = 1 << 6
@@ -179,7 +179,13 @@ func (d *decoder) symmetrize(m *Model, generators int) (*Model, error) {
 		}
 		gens = append(gens, Symmetry{perm, sign})
 	}
-	group, err := generate(m.Dim(), gens, (budget-d.spent)/(perImage*m.Dim()))
+	if err := d.spend(m.Dim(), perCode); err != nil {
+		return nil, err
+	}
+	group, err := generate(m.Dim(), gens, (budget-d.spent)/elementBytes(m.Dim()))
+	if errors.Is(err, errOrder) {
+		return nil, fmt.Errorf("%w: %w", err, errLarge)
+	}
 	if err != nil {
 		return nil, err
 	}

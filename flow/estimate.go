@@ -77,11 +77,17 @@ func (s *moments) estimate() Estimate {
 type EvaluateSettings struct {
 	Samples int // 10 000 by default
 	Batch   int // samples drawn at a time, 500 by default
-	Src     rand.Source
+	// Images is the number of elements of the symmetry group over which the
+	// density of a sample is the mean, as in Settings; all by default. With any
+	// number of them the mean loss is a bound of −ln Z and that of the weights π/q
+	// is Z; the bound is closest and the weights vary least with all. With few,
+	// a mode that the bijector leaves to the symmetry may be missing from LogZ.
+	Images int
+	Src    rand.Source // draws latent variables and images; required
 }
 
 // Evaluate estimates loss, effective sample size and ln Z from fresh samples
-// of m. It fails with ErrSettings for a nil source or negative numbers, with
+// of m. It fails with ErrSettings for a nil source or numbers out of range, with
 // ErrShape if the dimensions differ, with ErrSymmetry if m is symmetrised and t
 // is not symmetric, with ErrNotFinite, naming the sample, if
 // ln q or ln π is NaN or infinite, and with the context's error.
@@ -102,8 +108,12 @@ func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettin
 	if err := match(m, t); err != nil {
 		return nil, err
 	}
+	images, err := newImages(m, s.Images)
+	if err != nil {
+		return nil, fmt.Errorf("flow: Evaluate: %w", err)
+	}
 	p := graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		_, logq, logpi, err := m.distill(in[0], t)
+		_, logq, logpi, err := m.distill(in[0], t, images)
 		return []*gorgonia.Node{logq, logpi}, err
 	})
 	rnd := rand.New(s.Src)
@@ -115,6 +125,7 @@ func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettin
 		rows := min(batch, samples-sum.n)
 		z, logq, logpi := make([]float64, rows*m.Dim()), make([]float64, rows), make([]float64, rows)
 		m.draw(z, rnd)
+		images.draw(rows, rnd)
 		if err := p.Run(rows, [][]float64{z}, [][]float64{logq, logpi}); err != nil {
 			return nil, fmt.Errorf("flow: Evaluate: %w", err)
 		}
@@ -150,9 +161,10 @@ func (s *moments) addRows(logq, logpi []float64) error {
 	return nil
 }
 
-// distill maps z to x = g(z), ln q and ln π.
-func (m *Model) distill(z *gorgonia.Node, t target.Density) (x, logq, logpi *gorgonia.Node, err error) {
-	x, logq, err = m.generate(z)
+// distill maps z to x = g(z), ln q, over some of the images or over all if s is
+// nil, and ln π.
+func (m *Model) distill(z *gorgonia.Node, t target.Density, s *images) (x, logq, logpi *gorgonia.Node, err error) {
+	x, logq, err = m.generate(z, s)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -291,7 +291,7 @@ func (g *golden) check(t *testing.T, m *Model, d deviations) {
 
 	image, perRow := mat.NewDense(rows, n, nil), make([]float64, rows)
 	logPi := density(m.dtype, pi)
-	losses := map[bool]*graph.Program{false: lossProgram(m, pi, []float64{1, -1}, 0), true: lossProgram(sym, pi, []float64{1, -1}, 0)}
+	losses := map[bool]*graph.Program{false: lossProgram(m, pi, []float64{1, -1}, 0, nil), true: lossProgram(sym, pi, []float64{1, -1}, 0, nil)}
 	latents := map[bool]*graph.Program{false: latentGrad(m, pi), true: latentGrad(sym, pi)}
 	evaluators := map[bool]*target.Evaluator{false: target.NewEvaluator(Latent(m, pi)), true: target.NewEvaluator(Latent(sym, pi))}
 

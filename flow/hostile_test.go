@@ -303,6 +303,18 @@ func TestHostileFiles(t *testing.T) {
 			return forged(t, dim, 1, fmt.Sprintf(`{"type":"permutation","dim":%d}`, dim), counts("0.perm", 0, dim),
 				turning("symmetry.0.perm", 0, dim, dim), ones("symmetry.0.sign", dim))
 		}, true},
+		{"as large a group of short rows as there may be", func() []byte {
+			const dim = 11 // all signs, and turns
+			sign := ones("symmetry.0.sign", dim)
+			sign.Values.([]float64)[0] = -1
+			return forged(t, dim, 2, fmt.Sprintf(`{"type":"permutation","dim":%d}`, dim), counts("0.perm", 0, dim),
+				turning("symmetry.0.perm", 0, 1, dim), sign, turning("symmetry.1.perm", 0, dim, dim), ones("symmetry.1.sign", dim))
+		}, true},
+		{"a group of short rows without end", func() []byte {
+			const dim = 12
+			return forged(t, dim, 2, fmt.Sprintf(`{"type":"permutation","dim":%d}`, dim), counts("0.perm", 0, dim),
+				turning("symmetry.0.perm", 0, 2, dim), ones("symmetry.0.sign", dim), turning("symmetry.1.perm", 0, dim, dim), ones("symmetry.1.sign", dim))
+		}, false},
 		{"a group without end", func() []byte {
 			const dim = 512
 			return forged(t, dim, 2, fmt.Sprintf(`{"type":"permutation","dim":%d}`, dim), counts("0.perm", 0, dim),

@@ -22,8 +22,9 @@ type latent struct {
 // up to a constant. If q = π/Z it is the prior. Configurations x = g(z) of its
 // samples z, by Model.Decode, are samples of π/Z.
 //
-// For a symmetrised model t must have the symmetry, and x must be taken
-// through Model.RandomImages before anything is measured that lacks it.
+// For a symmetrised model q is the mean over the whole group, whatever
+// Settings.Images it was trained with, t must have the symmetry, and x must be
+// taken through Model.RandomImages before anything is measured that lacks it.
 //
 // Its LogProb fails with ErrShape if m or t is nil or their dimensions differ.
 func Latent(m *Model, t target.Density) target.Density { return &latent{m, t} }
@@ -57,7 +58,7 @@ func (l *latent) LogProb(z *gorgonia.Node) (*gorgonia.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, logq, err := l.m.push(z, logp)
+	x, logq, err := l.m.push(z, logp, nil)
 	if err != nil {
 		return nil, err
 	}

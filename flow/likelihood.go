@@ -3,6 +3,7 @@ package flow
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
@@ -11,18 +12,23 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// likelihood is the gradient of E_data[ln q].
+// likelihood is the gradient of E_data[ln q] or, over some of the images, of a
+// bound: every configuration x is taken to a random image first, and the images
+// of that make a random set of elements of the mean over it, whose logarithm is
+// ln q_sym(x) at most, on average.
 type likelihood struct {
 	program  *graph.Program
 	x        *mat.Dense
 	logq     []float64
 	gradient []float64
 	out      [][]float64
+	images   *images
+	row      []float64
 	mean     float64 // of ln q, the last time
 }
 
-func newLikelihood(m *Model, batch int) *likelihood {
-	l := &likelihood{x: mat.NewDense(batch, m.Dim(), nil), logq: make([]float64, batch)}
+func newLikelihood(m *Model, batch int, s *images) *likelihood {
+	l := &likelihood{images: s, row: make([]float64, m.Dim()), x: mat.NewDense(batch, m.Dim(), nil), logq: make([]float64, batch)}
 	l.out = append(l.out, l.logq)
 	total := 0
 	for _, p := range m.Params() {
@@ -36,7 +42,7 @@ func newLikelihood(m *Model, batch int) *likelihood {
 		at += n
 	}
 	l.program = graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		logq, err := m.LogProb(in[0])
+		logq, err := m.logProb(in[0], s)
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +57,7 @@ func newLikelihood(m *Model, batch int) *likelihood {
 }
 
 // add draws configurations and makes of a gradient that of the mixed loss.
-func (l *likelihood) add(gradient []float64, data Sampler, weight float64) error {
+func (l *likelihood) add(gradient []float64, m *Model, data Sampler, weight float64, rnd *rand.Rand) error {
 	if err := graph.Guard(func() error { return data.Sample(l.x) }); err != nil {
 		return err
 	}
@@ -60,6 +66,10 @@ func (l *likelihood) add(gradient []float64, data Sampler, weight float64) error
 			_, n := l.x.Dims()
 			return fmt.Errorf("configuration %d: %w: value %d is %g", i/n, ErrNotFinite, i%n, v)
 		}
+	}
+	if l.images.random() {
+		m.randomImages(l.x, l.row, rnd)
+		l.images.draw(len(l.logq), rnd)
 	}
 	if err := l.program.Run(len(l.logq), [][]float64{l.x.RawMatrix().Data}, l.out); err != nil {
 		return err

@@ -54,7 +54,7 @@ func newModel(p target.Prior, b bijector.Bijector, group, gens []Symmetry, dt te
 		return graph.NewProgram(dt, []int{p.Dim()}, build)
 	}
 	m.sample = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		x, logq, err := m.generate(in[0])
+		x, logq, err := m.generate(in[0], nil)
 		return []*gorgonia.Node{x, logq}, err
 	})
 	m.density = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
@@ -105,25 +105,30 @@ func (m *Model) Params() []*bijector.Param { return m.b.Params() }
 // LogProb maps x, (rows, Dim), to ln q(x), (rows): eq. 1, or D.1 for a
 // symmetrised model.
 func (m *Model) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return m.logProb(x, nil)
+}
+
+// logProb is LogProb over some of the images, or over all if s is nil.
+func (m *Model) logProb(x *gorgonia.Node, s *images) (*gorgonia.Node, error) {
 	_, logq, err := m.inferred(x)
 	if err != nil {
 		return nil, err
 	}
-	return m.average(logq, x)
+	return m.average(logq, x, s)
 }
 
 // generate maps z to x = g(z) and ln q(x), which without symmetrisation takes
-// no inverse pass.
-func (m *Model) generate(z *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
+// no inverse pass. ln q is over some of the images, or over all if s is nil.
+func (m *Model) generate(z *gorgonia.Node, s *images) (x, logq *gorgonia.Node, err error) {
 	logp, err := graph.LogProb(m.prior, z)
 	if err != nil {
 		return nil, nil, err
 	}
-	return m.push(z, logp)
+	return m.push(z, logp, s)
 }
 
 // push is generate, given ln p(z).
-func (m *Model) push(z, logp *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
+func (m *Model) push(z, logp *gorgonia.Node, s *images) (x, logq *gorgonia.Node, err error) {
 	x, logDet, err := m.chain.Forward(z)
 	if err != nil {
 		return nil, nil, err
@@ -131,7 +136,7 @@ func (m *Model) push(z, logp *gorgonia.Node) (x, logq *gorgonia.Node, err error)
 	if logq, err = graph.Combine(0, []float64{1, -1}, logp, logDet); err != nil {
 		return nil, nil, err
 	}
-	logq, err = m.average(logq, x)
+	logq, err = m.average(logq, x, s)
 	return x, logq, err
 }
 
@@ -150,10 +155,20 @@ func (m *Model) inferred(x *gorgonia.Node) (z, logq *gorgonia.Node, err error) {
 }
 
 // average turns the bijector's ln q(x) into the model's: the logarithm of the
-// mean of q(ηx) over the group.
-func (m *Model) average(logq, x *gorgonia.Node) (*gorgonia.Node, error) {
+// mean of q(ηx) over the group or, unless s is nil, some of its elements.
+func (m *Model) average(logq, x *gorgonia.Node, s *images) (*gorgonia.Node, error) {
 	if m.group == nil {
 		return logq, nil
+	}
+	if s == nil && len(m.group) > maxCopies {
+		s = allImages(m)
+		if rows, n := x.Shape()[0], m.Dim(); rows > maxImages/(s.of.N*n) {
+			return nil, fmt.Errorf("flow: %w: the images of %d rows under %d elements are more than %d values: take fewer rows or, in training and Evaluate, Images",
+				ErrSymmetry, rows, len(m.group), maxImages)
+		}
+	}
+	if s != nil {
+		return s.average(m, logq, x)
 	}
 	for _, g := range m.group[1:] {
 		y, err := g.node(x)
@@ -172,7 +187,7 @@ func (m *Model) average(logq, x *gorgonia.Node) (*gorgonia.Node, error) {
 }
 
 // Sample fills x, (rows, Dim), with draws and logq, (rows) or nil, with their
-// ln q. It fails with ErrShape if the extents do not fit and with ErrSettings
+// ln q; without that it takes no inverse pass. It fails with ErrShape if the extents do not fit and with ErrSettings
 // for a nil source.
 func (m *Model) Sample(x *mat.Dense, logq []float64, src rand.Source) error {
 	rows, err := m.rows("Sample", logq, x)
@@ -192,7 +207,11 @@ func (m *Model) Sample(x *mat.Dense, logq []float64, src rand.Source) error {
 	*z = (*z)[:rows*m.Dim()]
 	m.draw(*z, rnd)
 	out := graph.Contiguous(x)
-	if err := m.sample.Run(rows, [][]float64{*z}, [][]float64{out, logq}); err != nil {
+	p := m.sample
+	if logq == nil { // no need of images
+		p = m.decode
+	}
+	if err := p.Run(rows, [][]float64{*z}, [][]float64{out, logq}); err != nil {
 		return fmt.Errorf("flow: Sample: %w", err)
 	}
 	graph.Restore(x, out)

@@ -16,21 +16,22 @@ import (
 // for E[∂ ln q(x)/∂θ], at fixed x, is the derivative of 1. It holds for a
 // symmetrised q as well: x is drawn from q of the bijector, the symmetrised
 // density is the mean of that over the group, and a function that is the same
-// at all images has the same mean under both. Where q = π/Z every single sample
-// gives zero.
+// at all images has the same mean under both. The same goes for the mean over
+// a set T of elements and x = η⁻¹g(z) with an η of it, for every T, and with it for
+// Settings.Images. Where q = π/Z every single sample gives zero.
 type pathGradient struct {
 	dim         int
 	score, pull *graph.Program
 	x, force    []float64
 }
 
-func newPathGradient(m *Model, t target.Density, batch int, weights []float64) *pathGradient {
+func newPathGradient(m *Model, t target.Density, batch int, weights []float64, s *images) *pathGradient {
 	return &pathGradient{
 		dim: m.Dim(),
 		x:   make([]float64, batch*m.Dim()), force: make([]float64, batch*m.Dim()),
 		// ln q and ln π of x and the gradient of their weighted sum.
 		score: graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-			logq, err := m.LogProb(in[0])
+			logq, err := m.logProb(in[0], s)
 			if err != nil {
 				return nil, err
 			}

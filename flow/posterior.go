@@ -35,7 +35,10 @@ func (m *Model) Posterior(z *mat.Dense, element []int, x *mat.Dense, src rand.So
 		return fmt.Errorf("flow: Posterior: %w: nil source", ErrSettings)
 	}
 	n := m.Dim()
-	group := m.Symmetries()
+	group := m.group
+	if group == nil {
+		group = m.Symmetries()
+	}
 	// Of the elements so far one is chosen with its weight among them: a new
 	// one takes its place with its share of the new total.
 	rnd := rand.New(src)

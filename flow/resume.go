@@ -25,6 +25,7 @@ type trainerSettings struct {
 	Batch        int         `json:"batch"`
 	LearnRate    float64     `json:"learn_rate"`
 	InversionKL  float64     `json:"inversion_kl"`
+	Images       int         `json:"images,omitempty"`
 	PathGradient bool        `json:"path_gradient"`
 	Data         bool        `json:"data"`
 	DataWeight   float64     `json:"data_weight"`
@@ -36,7 +37,7 @@ type trainerSettings struct {
 }
 
 func (s *Settings) kept() trainerSettings {
-	return trainerSettings{s.Batch, s.LearnRate, s.InversionKL, s.PathGradient, s.Data != nil, s.DataWeight, s.ClipNorm, s.MaxScale, s.OnFault, s.MaxFaults, s.Window}
+	return trainerSettings{s.Batch, s.LearnRate, s.InversionKL, s.Images, s.PathGradient, s.Data != nil, s.DataWeight, s.ClipNorm, s.MaxScale, s.OnFault, s.MaxFaults, s.Window}
 }
 
 // source is a source of randomness whose state can be saved, as those of

@@ -55,6 +55,9 @@ func TestResumeLaw(t *testing.T) {
 		"data":                        {Settings{Data: &numberedData{}, DataWeight: 0.3}, true, ising(t, 4), false},
 		"path gradient and data":      {Settings{PathGradient: true, Data: &numberedData{}}, true, ising(t, 4), false},
 		"penalty":                     {Settings{InversionKL: 0.7}, false, ising(t, 4), false},
+		"images":                      {Settings{Images: 3}, true, ising(t, 4), false},
+		"images along the path":       {Settings{Images: 5, PathGradient: true, Data: &numberedData{}}, true, ising(t, 4), false},
+		"images and faults":           {Settings{Images: 2, OnFault: FaultSkip}, true, fussy(16, 1.8), true},
 		"shrinking":                   {Settings{OnFault: FaultShrink}, true, fussy(16, 1.8), true},
 		"skipping, with everything":   {Settings{OnFault: FaultSkip, PathGradient: true, ClipNorm: 5, MaxScale: 0.9}, false, fussy(16, 1.8), true},
 		"shrinking, with the penalty": {Settings{OnFault: FaultShrink, InversionKL: 0.2, ClipNorm: 5}, false, fussy(16, 1.8), true},
@@ -63,7 +66,9 @@ func TestResumeLaw(t *testing.T) {
 			make := func(seed uint64) (*Model, *Trainer) {
 				m := model(t, must(NewMERA([]int{4, 4}, blocks(4, 3, 5, 4), nil)))
 				scramble(m, seed, 0.1)
-				if c.symmetric {
+				if c.s.Images > 0 {
+					m = symmetrize(t, m, Inversion(16), translation(4, 0, 1))
+				} else if c.symmetric {
 					m = symmetrize(t, m, Inversion(16))
 				}
 				s := c.s

@@ -23,6 +23,16 @@ import (
 // is reported: that remains the bound of eq. 5. A symmetrised model takes
 // none.
 //
+// Images makes a symmetrised model cheap to train whose group is large. The
+// density of every sample is the mean over the identity and Images − 1 other
+// elements, drawn from Src, in place of all, at the cost in time and memory of an
+// inverse pass of Batch·(Images − 1) rows. What is reported is of this density:
+// the loss is a bound, too, which falls with Images, on average, from that of the
+// model without symmetry, at 1, to that of the symmetrised one. The model is what it
+// was: LogProb, Sample and Latent, and with it hybrid Monte Carlo, are of the
+// whole group. With Data, ln q of a configuration is over as many random elements of
+// its own, which on average is less than over all.
+//
 // Anneal makes a target with several modes flat at first, so that the flow finds
 // all of them before they part, and lets it cool; Ramp is the usual schedule.
 // Losses are reported for the target as it is. At the end β should be 1.
@@ -43,6 +53,7 @@ type Settings struct {
 	Schedule     Schedule    // of the learning rate, constant by default
 	Anneal       Schedule    // of the inverse temperature β in E_q[ln q − β ln π], which is minimised, 1 by default
 	InversionKL  float64     // α ≥ 0 of the penalty α·KL(q(x) ‖ q(−x)), 0 by default
+	Images       int         // elements of the symmetry group in the mean that is q, all by default
 	PathGradient bool        // estimate the gradient along the path z → x alone, with less noise near the optimum, for up to two more inverse passes
 	Data         Sampler     // of configurations to learn from, none by default
 	DataWeight   float64     // of these, in (0, 1], ½ by default
@@ -52,7 +63,7 @@ type Settings struct {
 	MaxFaults    int         // batches in a row that may fail, 100 by default
 	Window       int         // steps over which Result averages, 100 by default
 	Recorder     Recorder    // is told of every step, if not nil
-	Src          rand.Source // draws latent variables; required
+	Src          rand.Source // draws latent variables and images; required
 }
 
 // Sampler fills x, (rows, Dim), with configurations of a target. It is called once
@@ -114,6 +125,7 @@ type Trainer struct {
 	program  *graph.Program
 	path     *pathGradient // in place of program, or nil
 	data     *likelihood   // or nil
+	images   *images       // or nil
 	params   [][]float64
 	adam     *adam
 	step     int
@@ -174,6 +186,10 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	case tr.s.Window < 0:
 		return nil, fmt.Errorf("flow: %w: window of %d steps", ErrSettings, s.Window)
 	}
+	var err error
+	if tr.images, err = newImages(m, s.Images); err != nil {
+		return nil, fmt.Errorf("flow: %w", err)
+	}
 	total := 0
 	for _, p := range m.Params() {
 		v := p.Value().Float64s()
@@ -212,12 +228,12 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 		if tr.s.DataWeight == 0 {
 			tr.s.DataWeight = 0.5
 		}
-		tr.data = newLikelihood(m, tr.s.Batch)
+		tr.data = newLikelihood(m, tr.s.Batch, tr.images)
 	}
 	if tr.s.PathGradient {
-		tr.path = newPathGradient(m, t, tr.s.Batch, tr.weights)
+		tr.path = newPathGradient(m, t, tr.s.Batch, tr.weights, tr.images)
 	} else {
-		tr.program = lossProgram(m, t, tr.weights, tr.s.InversionKL)
+		tr.program = lossProgram(m, t, tr.weights, tr.s.InversionKL, tr.images)
 	}
 	return tr, nil
 }
@@ -225,9 +241,9 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 // lossProgram maps z to ln q, ln π and the gradients of the mean of their sum
 // with the weights of the moment, and of alpha times the mean of
 // ln q(x) − ln q(−x), with respect to the parameters of m.
-func lossProgram(m *Model, t target.Density, weights []float64, alpha float64) *graph.Program {
+func lossProgram(m *Model, t target.Density, weights []float64, alpha float64, s *images) *graph.Program {
 	return graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		x, logq, logpi, err := m.distill(in[0], t)
+		x, logq, logpi, err := m.distill(in[0], t, s)
 		if err != nil {
 			return nil, err
 		}
@@ -344,6 +360,7 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 // gradients draws a batch and computes its loss and gradient.
 func (tr *Trainer) gradients() (moments, error) {
 	tr.m.draw(tr.z, tr.rnd)
+	tr.images.draw(tr.s.Batch, tr.rnd)
 	batch := newMoments()
 	var err error
 	if tr.path != nil {
@@ -361,7 +378,7 @@ func (tr *Trainer) gradients() (moments, error) {
 		return batch, fmt.Errorf("mean and variance of ln(q/π): %w: %g, %g", ErrNotFinite, batch.mean, batch.m2)
 	}
 	if tr.data != nil {
-		if err := tr.data.add(tr.gradient, tr.s.Data, tr.s.DataWeight); err != nil {
+		if err := tr.data.add(tr.gradient, tr.m, tr.s.Data, tr.s.DataWeight, tr.rnd); err != nil {
 			return batch, fmt.Errorf("data: %w", err)
 		}
 	}

@@ -54,6 +54,21 @@ var opCases = []opCase{
 	{"Permute", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
 		return Permute(in[0], []int{2, 0, 3, 1}, []float64{1, -1, -1, 1})
 	}},
+	{"Images", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return reordered.Of(in[0]) }},
+	{"chosen Images", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+		s := &Images{N: 2, Element: reordered.Element}
+		for k := range 2 * in[0].Shape()[0] {
+			s.Chosen = append(s.Chosen, k*k%3)
+		}
+		return s.Of(in[0])
+	}},
+	{"LogSumExpTiles", []int{6}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+		v, err := Part(in[0], 0, tensor.Shape{6 * in[0].Shape()[0]})
+		if err != nil {
+			return nil, err
+		}
+		return LogSumExpTiles(v, 3)
+	}},
 	{"State", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
 		s, err := State(in[0])
 		if err != nil {
@@ -86,6 +101,11 @@ var opCases = []opCase{
 		return LogAddExp(c, in[0])
 	}},
 }
+
+// reordered are three images of a row of 4 values.
+var reordered = &Images{N: 3, Element: func(k int) ([]int, []float64) {
+	return [][]int{{2, 0, 3, 1}, {0, 1, 2, 3}, {1, 0, 2, 3}}[k], [][]float64{{1, -1, -1, 1}, {-1, -1, -1, -1}, {1, 1, 1, -1}}[k]
+}}
 
 // cubic is Σ i·x_i³ with its gradient; it scribbles on x, as a user might.
 func cubic() RowsFunc {
@@ -226,6 +246,57 @@ func TestLogAddExpExtremes(t *testing.T) {
 	}
 	if v := LnCoshOf(-800); math.Abs(v-(800-math.Ln2)) > 1e-12 {
 		t.Errorf("ln cosh(-800) = %g", v)
+	}
+}
+
+func TestLogSumExpTilesExtremes(t *testing.T) {
+	p := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		v, err := Flatten(in[0])
+		if err != nil {
+			return nil, err
+		}
+		y, err := LogSumExpTiles(v, 2)
+		return []*gorgonia.Node{y}, err
+	})
+	inf, nan := math.Inf(1), math.NaN()
+	in := []float64{-1000, -1001, 1000, -1000, -inf, -inf, -inf, 5, inf, 0, nan, 0, inf, nan}
+	want := []float64{-1000 + math.Log1p(math.Exp(-1)), 1000, -inf, 5, inf, nan, nan}
+	got := make([]float64, len(want))
+	if err := p.Run(len(want), [][]float64{in}, [][]float64{got}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if got[i] != want[i] && !(math.IsNaN(got[i]) && math.IsNaN(want[i])) {
+			t.Errorf("row %d: %g, want %g", i, got[i], want[i])
+		}
+	}
+}
+
+// The images of a row are those that are chosen at the time of a run, and as
+// many as there must be.
+func TestImagesChosen(t *testing.T) {
+	s := &Images{N: 2, Element: reordered.Element}
+	p := NewProgram(tensor.Float64, []int{4}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		y, err := s.Of(in[0])
+		return []*gorgonia.Node{y}, err
+	})
+	x, y := []float64{1, 2, 3, 4}, make([]float64, 8)
+	for _, c := range []struct {
+		chosen []int
+		want   []float64
+	}{
+		{nil, []float64{3, -1, -4, 2, -1, -2, -3, -4}},
+		{[]int{2, 0}, []float64{2, 1, 3, -4, 3, -1, -4, 2}},
+		{[]int{1, 1}, []float64{-1, -2, -3, -4, -1, -2, -3, -4}},
+	} {
+		s.Chosen = c.chosen
+		if err := p.Run(1, [][]float64{x}, [][]float64{y}); err != nil || !slices.Equal(y, c.want) {
+			t.Errorf("%v: %v, %v, want %v", c.chosen, y, err, c.want)
+		}
+	}
+	s.Chosen = []int{1}
+	if err := p.Run(1, [][]float64{x}, [][]float64{y}); !errors.Is(err, ErrShape) {
+		t.Errorf("one element for two images: %v", err)
 	}
 }
 
