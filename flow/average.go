@@ -34,7 +34,8 @@ func average(averages, params [][]float64, a float64, step int) {
 //
 // The optimiser and the average itself stay as they are. Training that goes on
 // does so from the averaged parameters, and takes what follows into the same
-// average, which includes the steps that led there.
+// average, which includes the steps that led there. Save writes the parameters
+// as they are, before and after.
 //
 // It fails with ErrSettings without Settings.Average and before the first step.
 func (tr *Trainer) UseAverage() error {

@@ -31,7 +31,8 @@ func (p Plateau) defaults(window int) (*Plateau, error) {
 		p.Floor = 1e-6
 	}
 	if !(p.Factor > 0 && p.Factor < 1) || p.Patience < 0 || !(p.Least >= 0) || math.IsInf(p.Least, 1) || !(p.Floor > 0 && p.Floor <= 1) {
-		return nil, fmt.Errorf("flow: %w: Plateau of factor %g, patience %d, least improvement %g and floor %g", ErrSettings, p.Factor, p.Patience, p.Least, p.Floor)
+		return nil, fmt.Errorf("flow: %w: Plateau of factor %g, patience %d, least improvement %g and floor %g",
+			ErrSettings, p.Factor, p.Patience, p.Least, p.Floor)
 	}
 	return &p, nil
 }
