@@ -27,18 +27,22 @@ func lossOf(t *testing.T, steps int, loss func(step int) float64, s Settings) []
 		return sum - loss(step)
 	})
 	var rates []float64
+	var tr *Trainer
 	s.Batch, s.LearnRate, s.Src = 4, 0.25, rand.NewPCG(1, 1)
 	s.Recorder = recorder(func(r *Report) error {
 		if math.Abs(r.Loss-loss(step)) > 1e-12*(1+math.Abs(loss(step))) {
 			t.Fatalf("step %d: loss %g, want %g", step, r.Loss, loss(step))
+		}
+		if err := tr.plateau.check(tr.s.Plateau, tr.s.Window, step); err != nil {
+			t.Fatalf("step %d: a file would be refused: %v", step, err)
 		}
 		rates = append(rates, r.LearnRate)
 		step++
 		return nil
 	})
 	m := model(t, must(bijector.NewPermutation([]int{1, 2, 0})))
-	tr, err := NewTrainer(m, d, &s)
-	if err != nil {
+	var err error
+	if tr, err = NewTrainer(m, d, &s); err != nil {
 		t.Fatal(err)
 	}
 	if err := tr.Run(t.Context(), steps); err != nil {
