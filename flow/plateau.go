@@ -11,7 +11,9 @@ import (
 // The loss is the running estimate, of the last Settings.Window steps. It is
 // judged from the step on at which all of these were made at β = 1 and after
 // the last reduction; what was found before does not count any more. Reductions
-// so lie Window + Patience steps apart or more.
+// so lie Window + Patience steps apart or more. Both must be long enough that a
+// loss that still falls does so by more than the StdErr of the running estimate
+// within Patience steps, or noise passes for a plateau.
 type Plateau struct {
 	Factor   float64 // of the learning rate at a reduction, in (0, 1), ½ by default
 	Patience int     // steps in a row without improvement before a reduction, Settings.Window by default
