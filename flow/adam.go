@@ -70,12 +70,17 @@ func (tr *Trainer) update(factor float64) error {
 	if err := tr.adam.update(tr.params, tr.grads, factor); err != nil {
 		return err
 	}
+	tr.clampScales()
+	return nil
+}
+
+// clampScales bounds the scales of couplings, where they are.
+func (tr *Trainer) clampScales() {
 	for _, s := range tr.scales {
 		for i := range s.Len() {
 			s.SetVec(i, min(max(s.AtVec(i), -tr.s.MaxScale), tr.s.MaxScale))
 		}
 	}
-	return nil
 }
 
 // minShrink bounds from below the factor that faults make of the learning rate.

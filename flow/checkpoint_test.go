@@ -336,14 +336,14 @@ func TestCorruptedFiles(t *testing.T) {
 		err := models["tebd"].Restore(bytes.NewReader(data))
 		return params(models["tebd"]), err
 	}})
-	m, tr := trainer(t, 1, Settings{OnFault: FaultShrink})
+	m, tr := observed(t, 1)
 	var b bytes.Buffer
 	if err := errors.Join(tr.Run(context.Background(), 9), tr.Save(&b)); err != nil {
 		t.Fatal(err)
 	}
 	kinds = append(kinds, kind{"trainer", bytes.Clone(b.Bytes()), func(data []byte) ([]float64, error) {
 		err := tr.Restore(bytes.NewReader(data))
-		return slices.Concat(params(m), slices.Concat(tr.adam.m...), slices.Concat(tr.adam.v...)), err
+		return slices.Concat(params(m), slices.Concat(tr.adam.m...), slices.Concat(tr.adam.v...), slices.Concat(tr.averages...), []float64{tr.plateau.Factor, tr.plateau.Best}), err
 	}})
 	s, err := hmc.New(target.NewEvaluator(ising(t, 4)), randn(1, 3, 16), &hmc.Settings{Src: rand.NewPCG(1, 1)})
 	b.Reset()
@@ -501,49 +501,68 @@ func FuzzLoad(f *testing.F) {
 // Whatever the file, a trainer takes over a state in which it can go on, or none.
 func FuzzRestoreTrainer(f *testing.F) {
 	minimizeBriefly()
-	newTrainer := func(t testing.TB) (*Model, *Trainer) {
+	newTrainer := func(t testing.TB, all bool) (*Model, *Trainer) {
 		m := model(t, must(NewMERA([]int{2, 2}, blocks(4, 3, 2), nil)))
-		tr, err := NewTrainer(m, target.NewNormal(4), &Settings{Batch: 2, Window: 2, OnFault: FaultSkip, Src: rand.NewPCG(1, 1)})
+		s := &Settings{Batch: 2, Window: 2, OnFault: FaultSkip, Src: rand.NewPCG(1, 1)}
+		if all {
+			s.Average, s.Plateau = 0.9, &Plateau{Patience: 1}
+			s.Evaluate, s.EvaluateEvery = &EvaluateSettings{Samples: 2, Src: rand.NewPCG(2, 2)}, 1
+		}
+		tr, err := NewTrainer(m, target.NewNormal(4), s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return m, tr
 	}
-	_, tr := newTrainer(f)
-	for range 2 {
-		var b bytes.Buffer
-		if err := errors.Join(tr.Save(&b), tr.Run(context.Background(), 3)); err != nil {
-			f.Fatal(err)
+	for _, all := range []bool{false, true} {
+		_, tr := newTrainer(f, all)
+		for range 2 {
+			var b bytes.Buffer
+			if err := errors.Join(tr.Save(&b), tr.Run(context.Background(), 3)); err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b.Bytes())
 		}
-		f.Add(b.Bytes())
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		data = bytes.Clone(data)
 		seal(data)
-		m, tr := newTrainer(t)
-		before := params(m)
-		var err error
-		if used := costOf(func() { err = tr.Restore(bytes.NewReader(data)) }); used > allowed(len(data)) {
-			t.Errorf("%d bytes allocated for a file of %d", used, len(data))
-		}
-		if err != nil {
-			if !errors.Is(err, ErrCheckpoint) {
+		for _, all := range []bool{false, true} {
+			m, tr := newTrainer(t, all)
+			before := params(m)
+			var err error
+			if used := costOf(func() { err = tr.Restore(bytes.NewReader(data)) }); used > allowed(len(data)) {
+				t.Errorf("%d bytes allocated for a file of %d", used, len(data))
+			}
+			if err != nil {
+				if !errors.Is(err, ErrCheckpoint) {
+					t.Errorf("%v", err)
+				}
+				if !slices.Equal(before, params(m)) || tr.step != 0 || tr.plateau != (plateauState{Factor: 1}) {
+					t.Error("the trainer has changed")
+				}
+				continue
+			}
+			tr.s.MaxFaults = 3
+			_ = tr.Run(context.Background(), 2) // it may fail, but not otherwise
+			if all && tr.step > 0 {
+				if err := tr.UseAverage(); err != nil {
+					t.Errorf("%v", err)
+				}
+			}
+			for i, v := range slices.Concat(append(tr.adam.m, params(m), slices.Concat(tr.adam.v...))...) {
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					t.Errorf("number %d is %g", i, v)
+				}
+			}
+			tr.s.MaxFaults = 100
+			var b bytes.Buffer
+			if err := tr.Save(&b); err != nil {
 				t.Errorf("%v", err)
 			}
-			if !slices.Equal(before, params(m)) || tr.step != 0 {
-				t.Error("the trainer has changed")
+			if _, again := newTrainer(t, all); again.Restore(&b) != nil {
+				t.Error("it cannot be taken up again")
 			}
-			return
-		}
-		tr.s.MaxFaults = 3
-		_ = tr.Run(context.Background(), 2) // it may fail, but not otherwise
-		for i, v := range slices.Concat(append(tr.adam.m, params(m), slices.Concat(tr.adam.v...))...) {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				t.Errorf("number %d is %g", i, v)
-			}
-		}
-		if err := tr.Save(&bytes.Buffer{}); err != nil {
-			t.Errorf("%v", err)
 		}
 	})
 }

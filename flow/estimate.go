@@ -95,46 +95,92 @@ func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettin
 	if ctx == nil || s == nil || s.Src == nil {
 		return nil, fmt.Errorf("flow: Evaluate: %w: nil source or context", ErrSettings)
 	}
-	if s.Samples < 0 || s.Batch < 0 {
-		return nil, fmt.Errorf("flow: Evaluate: %w: %d samples in batches of %d", ErrSettings, s.Samples, s.Batch)
-	}
-	samples, batch := s.Samples, s.Batch
-	if samples == 0 {
-		samples = 10000
-	}
-	if batch == 0 {
-		batch = 500
+	full, err := s.defaults()
+	if err != nil {
+		return nil, fmt.Errorf("flow: Evaluate: %w", err)
 	}
 	if err := match(m, t); err != nil {
 		return nil, err
 	}
-	images, err := newImages(m, s.Images)
+	e, err := newEvaluator(m, t, full)
 	if err != nil {
 		return nil, fmt.Errorf("flow: Evaluate: %w", err)
 	}
-	p := graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	estimate, err := e.estimate(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("flow: Evaluate: %w", err)
+	}
+	return estimate, nil
+}
+
+// defaults returns the settings with their defaults.
+func (s EvaluateSettings) defaults() (*EvaluateSettings, error) {
+	if s.Samples < 0 || s.Batch < 0 {
+		return nil, fmt.Errorf("%w: %d samples in batches of %d", ErrSettings, s.Samples, s.Batch)
+	}
+	if s.Samples == 0 {
+		s.Samples = 10000
+	}
+	if s.Batch == 0 {
+		s.Batch = 500
+	}
+	return &s, nil
+}
+
+// evaluator judges a model again and again.
+type evaluator struct {
+	m       *Model
+	s       *EvaluateSettings
+	rnd     *rand.Rand
+	images  *images
+	program *graph.Program // z to ln q and ln π
+}
+
+func newEvaluator(m *Model, t target.Density, s *EvaluateSettings) (*evaluator, error) {
+	images, err := newImages(m, s.Images)
+	if err != nil {
+		return nil, err
+	}
+	return &evaluator{m, s, rand.New(s.Src), images, graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		_, logq, logpi, err := m.distill(in[0], t, images)
 		return []*gorgonia.Node{logq, logpi}, err
-	})
-	rnd := rand.New(s.Src)
+	})}, nil
+}
+
+// estimate draws fresh samples.
+func (e *evaluator) estimate(ctx context.Context) (*Estimate, error) {
 	sum := newMoments()
-	for sum.n < samples {
+	for sum.n < e.s.Samples {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("flow: Evaluate: after %d samples: %w", sum.n, err)
+			return nil, fmt.Errorf("after %d samples: %w", sum.n, err)
 		}
-		rows := min(batch, samples-sum.n)
-		z, logq, logpi := make([]float64, rows*m.Dim()), make([]float64, rows), make([]float64, rows)
-		m.draw(z, rnd)
-		images.draw(rows, rnd)
-		if err := p.Run(rows, [][]float64{z}, [][]float64{logq, logpi}); err != nil {
-			return nil, fmt.Errorf("flow: Evaluate: %w", err)
+		rows := min(e.s.Batch, e.s.Samples-sum.n)
+		z, logq, logpi := make([]float64, rows*e.m.Dim()), make([]float64, rows), make([]float64, rows)
+		e.m.draw(z, e.rnd)
+		e.images.draw(rows, e.rnd)
+		if err := e.program.Run(rows, [][]float64{z}, [][]float64{logq, logpi}); err != nil {
+			return nil, err
 		}
 		if err := sum.addRows(logq, logpi); err != nil {
-			return nil, fmt.Errorf("flow: Evaluate: samples from %d: %w", sum.n, err)
+			return nil, fmt.Errorf("samples from %d: %w", sum.n, err)
 		}
 	}
-	e := sum.estimate()
-	return &e, nil
+	estimate := sum.estimate()
+	return &estimate, nil
+}
+
+// judge is estimate for a trainer: to the end, and finite in every field.
+func (e *evaluator) judge() (*Estimate, error) {
+	r, err := e.estimate(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range [...]float64{r.Loss, r.StdErr, r.Variance, r.ESS, r.LogZ, r.LogZErr} {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("%w: %+v", ErrNotFinite, *r)
+		}
+	}
+	return r, nil
 }
 
 // finite tells whether none of the sums has overflowed.

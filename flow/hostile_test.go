@@ -397,7 +397,7 @@ func TestHostileStates(t *testing.T) {
 		return b.Bytes()
 	}
 	state := func(change func(f *safetensors.File)) []byte {
-		_, tr := trainer(t, 1, Settings{})
+		_, tr := observed(t, 1)
 		f, err := tr.m.file()
 		if err == nil {
 			err = tr.addTo(f)
@@ -408,7 +408,7 @@ func TestHostileStates(t *testing.T) {
 		change(f)
 		return forge(t, "trainer", f)
 	}
-	_, tr := trainer(t, 1, Settings{})
+	_, tr := observed(t, 1)
 	load := func(L int) func(data []byte) error {
 		return func(data []byte) error { _, err := LoadTorch(bytes.NewReader(data), L); return err }
 	}
@@ -437,10 +437,17 @@ func TestHostileStates(t *testing.T) {
 			text, _ := json.Marshal(s)
 			f.Meta[trainerKey] = string(text)
 		}), restore, false},
-		{"source", state(func(f *safetensors.File) {
+		{"sources", state(func(f *safetensors.File) {
 			for i := range f.Arrays {
-				if f.Arrays[i].Name == sourceArray {
-					f.Arrays[i] = octets(sourceArray, 50000000)
+				if name := f.Arrays[i].Name; name == sourceArray || name == heldArray {
+					f.Arrays[i] = octets(name, 25000000)
+				}
+			}
+		}), restore, false},
+		{"average", state(func(f *safetensors.File) {
+			for i := range f.Arrays {
+				if f.Arrays[i].Name == averageArray {
+					f.Arrays[i] = blank(averageArray, 6000000)
 				}
 			}
 		}), restore, false},
@@ -461,7 +468,7 @@ func TestHostileStates(t *testing.T) {
 
 // A trainer takes over no state that it could not have.
 func TestRestoreTrainerValidates(t *testing.T) {
-	_, saved := trainer(t, 1, Settings{})
+	_, saved := observed(t, 1)
 	if err := saved.Run(t.Context(), 3); err != nil {
 		t.Fatal(err)
 	}
@@ -478,8 +485,12 @@ func TestRestoreTrainerValidates(t *testing.T) {
 		"steps":               func(tr *Trainer) { tr.step = 2 },
 		"steps that are none": func(tr *Trainer) { tr.step = -1 },
 		"faults":              func(tr *Trainer) { tr.faults = -1 },
+		"average is NaN":      func(tr *Trainer) { tr.averages[0][3] = math.NaN() },
+		"average is ∞":        func(tr *Trainer) { tr.averages[1][0] = math.Inf(-1) },
+		"plateau":             func(tr *Trainer) { tr.plateau.Factor = 2 },
+		"plateau's steps":     func(tr *Trainer) { tr.plateau.Since = 4 },
 	} {
-		_, tr := trainer(t, 1, Settings{})
+		_, tr := observed(t, 1)
 		if err := tr.Run(t.Context(), 3); err != nil {
 			t.Fatal(err)
 		}
@@ -488,7 +499,7 @@ func TestRestoreTrainerValidates(t *testing.T) {
 		if err := tr.Save(&b); err != nil {
 			t.Fatal(err)
 		}
-		m, other := trainer(t, 2, Settings{})
+		m, other := observed(t, 2)
 		before := params(m)
 		if err := other.Restore(&b); !errors.Is(err, ErrCheckpoint) {
 			t.Errorf("%s: %v", name, err)
@@ -502,7 +513,7 @@ func TestRestoreTrainerValidates(t *testing.T) {
 	if err := saved.Save(&b); err != nil {
 		t.Fatal(err)
 	}
-	_, other := trainer(t, 2, Settings{})
+	_, other := observed(t, 2)
 	if err := other.Restore(&b); err != nil {
 		t.Error(err)
 	}

@@ -3,8 +3,11 @@ package flow
 import (
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"slices"
 
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
@@ -17,6 +20,8 @@ type trainerState struct {
 	Faults   int             `json:"faults"`
 	Shrink   float64         `json:"shrink"`
 	Source   string          `json:"source"` // Go type
+	Plateau  plateauState    `json:"plateau,omitzero"`
+	Held     string          `json:"evaluate_source,omitempty"` // Go type
 }
 
 // trainerSettings are those that must be the same for training to go on as it
@@ -34,10 +39,39 @@ type trainerSettings struct {
 	OnFault      FaultPolicy `json:"on_fault"`
 	MaxFaults    int         `json:"max_faults"`
 	Window       int         `json:"window"`
+
+	// Left out where they are zero, as in the files of versions without them.
+	Plateau  keptPlateau  `json:"plateau,omitzero"`
+	Average  float64      `json:"average,omitzero"`
+	Evaluate keptEvaluate `json:"evaluate,omitzero"`
+}
+
+type keptPlateau struct {
+	Factor   float64 `json:"factor"`
+	Patience int     `json:"patience"`
+	Least    float64 `json:"least"`
+	Floor    float64 `json:"floor"`
+}
+
+type keptEvaluate struct {
+	Samples int `json:"samples"`
+	Batch   int `json:"batch"`
+	Images  int `json:"images,omitzero"`
+	Every   int `json:"every"`
 }
 
 func (s *Settings) kept() trainerSettings {
-	return trainerSettings{s.Batch, s.LearnRate, s.InversionKL, s.Images, s.PathGradient, s.Data != nil, s.DataWeight, s.ClipNorm, s.MaxScale, s.OnFault, s.MaxFaults, s.Window}
+	k := trainerSettings{
+		s.Batch, s.LearnRate, s.InversionKL, s.Images, s.PathGradient, s.Data != nil, s.DataWeight, s.ClipNorm, s.MaxScale, s.OnFault, s.MaxFaults, s.Window,
+		keptPlateau{}, s.Average, keptEvaluate{},
+	}
+	if s.Plateau != nil {
+		k.Plateau = keptPlateau(*s.Plateau)
+	}
+	if s.Evaluate != nil {
+		k.Evaluate = keptEvaluate{s.Evaluate.Samples, s.Evaluate.Batch, s.Evaluate.Images, s.EvaluateEvery}
+	}
+	return k
 }
 
 // source is a source of randomness whose state can be saved, as those of
@@ -47,20 +81,22 @@ type source interface {
 	encoding.BinaryUnmarshaler
 }
 
-// Names of a trainer's arrays. Moments of the optimiser follow each other like
-// the parameters.
+// Names of a trainer's arrays. Moments of the optimiser and averages follow
+// each other like the parameters.
 const (
 	adamM        = "adam.m"
 	adamV        = "adam.v"
 	windowArray  = "window" // a row per step: samples; mean and sum of squared deviations of ln(q/π); ln Σw, ln Σw²
 	sourceArray  = "source"
+	heldArray    = "evaluate.source"
+	averageArray = "average"
 	windowFields = 5
 )
 
 // Save writes the model, as Model.Save does, and with it all that it takes to
-// go on: the state of the optimiser and of Settings.Src, the number of steps
-// and the running estimates. Load reads the model alone. It is for between two
-// steps, or for a Recorder. It fails with ErrSettings if Src cannot be saved: it
+// go on: the state of the optimiser and of the sources of Settings, the number of
+// steps, running estimates and averages. Load reads the model alone. It is for between two
+// steps, or for a Recorder. It fails with ErrSettings if a source cannot be saved: it
 // must be an encoding.BinaryMarshaler and BinaryUnmarshaler, as rand.PCG and
 // rand.ChaCha8 are.
 func (tr *Trainer) Save(w io.Writer) error {
@@ -77,15 +113,22 @@ func (tr *Trainer) Save(w io.Writer) error {
 }
 
 func (tr *Trainer) addTo(f *safetensors.File) error {
-	src, ok := tr.s.Src.(source)
-	if !ok {
-		return fmt.Errorf("%w: a source of type %T, whose state cannot be saved", ErrSettings, tr.s.Src)
-	}
-	state, err := src.MarshalBinary()
+	state, err := stateOf(tr.s.Src)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(trainerState{tr.s.kept(), tr.step, tr.faults, tr.shrink, fmt.Sprintf("%T", src)})
+	kept := trainerState{Settings: tr.s.kept(), Step: tr.step, Faults: tr.faults, Shrink: tr.shrink, Source: fmt.Sprintf("%T", tr.s.Src)}
+	if tr.s.Plateau != nil {
+		kept.Plateau = tr.plateau
+	}
+	var held []byte
+	if tr.held != nil {
+		if held, err = stateOf(tr.s.Evaluate.Src); err != nil {
+			return err
+		}
+		kept.Held = fmt.Sprintf("%T", tr.s.Evaluate.Src)
+	}
+	text, err := json.Marshal(kept)
 	if err != nil {
 		return err
 	}
@@ -103,14 +146,30 @@ func (tr *Trainer) addTo(f *safetensors.File) error {
 		safetensors.Array{Name: adamV, Shape: []int{len(v)}, Values: v},
 		safetensors.Array{Name: windowArray, Shape: []int{len(tr.window), windowFields}, Values: window},
 		safetensors.Array{Name: sourceArray, Shape: []int{len(state)}, Values: state})
+	if tr.averages != nil {
+		all := slices.Concat(tr.averages...)
+		f.Arrays = append(f.Arrays, safetensors.Array{Name: averageArray, Shape: []int{len(all)}, Values: all})
+	}
+	if tr.held != nil {
+		f.Arrays = append(f.Arrays, safetensors.Array{Name: heldArray, Shape: []int{len(held)}, Values: held})
+	}
 	return nil
 }
 
-// Restore takes up training where Save left it: parameters, optimiser, source
-// and estimates become those in the file, and what follows is, to the bit, what
+// stateOf is the state of a source.
+func stateOf(src rand.Source) ([]byte, error) {
+	s, ok := src.(source)
+	if !ok {
+		return nil, fmt.Errorf("%w: a source of type %T, whose state cannot be saved", ErrSettings, src)
+	}
+	return s.MarshalBinary()
+}
+
+// Restore takes up training where Save left it: parameters, optimiser, sources,
+// estimates and averages become those in the file, and what follows is, to the bit, what
 // would have followed there. The trainer must have been made with an equal
-// model, target, schedule and settings (Steps and Recorder apart) and a source
-// of the same type. All errors but those of the reader wrap ErrCheckpoint; the
+// model, target, schedule and settings (Steps and Recorder apart) and sources
+// of the same types. All errors but those of the reader wrap ErrCheckpoint; the
 // trainer and the model are then as they were.
 func (tr *Trainer) Restore(r io.Reader) error {
 	f, kind, err := safetensors.Load(r)
@@ -164,26 +223,83 @@ func (tr *Trainer) restore(f *safetensors.File, kind string) error {
 	if err != nil {
 		return err
 	}
-	state, err := f.Bytes(sourceArray, -1)
-	if err != nil {
+	if tr.s.Plateau != nil {
+		if err := s.Plateau.check(tr.s.Plateau, tr.s.Window, s.Step); err != nil {
+			return err
+		}
+	}
+	var mean safetensors.Floats
+	if tr.averages != nil {
+		if mean, err = float64s(f, averageArray, len(tr.gradient)); err != nil {
+			return err
+		}
+	}
+	var sources sources
+	if err := sources.add(f, sourceArray, s.Source, tr.s.Src); err != nil {
 		return err
 	}
-	src, ok := tr.s.Src.(source)
-	if !ok || fmt.Sprintf("%T", src) != s.Source {
-		return fmt.Errorf("saved with a source of type %s, the trainer has %T", s.Source, tr.s.Src)
+	if tr.held != nil {
+		if err := sources.add(f, heldArray, s.Held, tr.s.Evaluate.Src); err != nil {
+			return err
+		}
 	}
-	if err := src.UnmarshalBinary(state); err != nil {
-		return fmt.Errorf("state of the source: %w", err)
+	if err := sources.set(); err != nil {
+		return err
 	}
 	values.set()
 	at := 0
 	for k := range tr.adam.m {
 		m.Copy(tr.adam.m[k], at)
 		v.Copy(tr.adam.v[k], at)
+		if tr.averages != nil {
+			mean.Copy(tr.averages[k], at)
+		}
 		at += len(tr.adam.m[k])
 	}
 	tr.window = window
 	tr.step, tr.adam.step, tr.faults, tr.shrink = s.Step, s.Step, s.Faults, s.Shrink
+	if tr.s.Plateau != nil {
+		tr.plateau = s.Plateau
+	}
+	return nil
+}
+
+// sources are those of a trainer and what a file holds for them.
+type sources []sourceStates
+
+type sourceStates struct {
+	to            source
+	before, after []byte
+}
+
+// add takes up a source of the given type from an array.
+func (s *sources) add(f *safetensors.File, name, typ string, src rand.Source) error {
+	after, err := f.Bytes(name, -1)
+	if err != nil {
+		return err
+	}
+	to, ok := src.(source)
+	if !ok || fmt.Sprintf("%T", src) != typ {
+		return fmt.Errorf("array %q: saved with a source of type %.40s, the trainer has %T", name, typ, src)
+	}
+	before, err := to.MarshalBinary()
+	if err != nil {
+		return fmt.Errorf("array %q: state of the source: %w", name, err)
+	}
+	*s = append(*s, sourceStates{to, before, after})
+	return nil
+}
+
+// set sets all of them, or none.
+func (s sources) set() error {
+	for k, src := range s {
+		if err := src.to.UnmarshalBinary(src.after); err != nil {
+			for _, done := range s[:k+1] {
+				err = errors.Join(err, done.to.UnmarshalBinary(done.before))
+			}
+			return fmt.Errorf("state of the source: %w", err)
+		}
+	}
 	return nil
 }
 

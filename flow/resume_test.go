@@ -3,13 +3,17 @@ package flow
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/neuralrg/neuralrg/internal/safetensors"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -61,8 +65,16 @@ func TestResumeLaw(t *testing.T) {
 		"shrinking":                   {Settings{OnFault: FaultShrink}, true, fussy(16, 1.8), true},
 		"skipping, with everything":   {Settings{OnFault: FaultSkip, PathGradient: true, ClipNorm: 5, MaxScale: 0.9}, false, fussy(16, 1.8), true},
 		"shrinking, with the penalty": {Settings{OnFault: FaultShrink, InversionKL: 0.2, ClipNorm: 5}, false, fussy(16, 1.8), true},
+		"plateau":                     {Settings{Plateau: &Plateau{Patience: 2, Least: 1e9}}, true, ising(t, 4), false},
+		"average":                     {Settings{Average: 0.9}, true, ising(t, 4), false},
+		"evaluation":                  {Settings{Evaluate: &EvaluateSettings{Samples: 21, Batch: 8}, EvaluateEvery: 3}, false, ising(t, 4), false},
+		"all of them, shrinking": {Settings{
+			Plateau: &Plateau{Patience: 1, Least: 0.3, Factor: 0.7}, Average: 0.8, Anneal: Ramp(0.5, 3), OnFault: FaultShrink, ClipNorm: 5, MaxScale: 0.9,
+			Evaluate: &EvaluateSettings{Samples: 30}, EvaluateEvery: 2,
+		}, false, fussy(16, 1.8), true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			var reports bytes.Buffer // of one run, in JSON
 			make := func(seed uint64) (*Model, *Trainer) {
 				m := model(t, must(NewMERA([]int{4, 4}, blocks(4, 3, 5, 4), nil)))
 				scramble(m, seed, 0.1)
@@ -76,6 +88,12 @@ func TestResumeLaw(t *testing.T) {
 				if s.Data != nil {
 					s.Data = &numberedData{}
 				}
+				if s.Evaluate != nil {
+					e := *s.Evaluate
+					e.Src = rand.NewChaCha8([32]byte{byte(seed)})
+					s.Evaluate = &e
+				}
+				s.Recorder = recorder(func(r *Report) error { return json.NewEncoder(&reports).Encode(r) })
 				tr, err := NewTrainer(m, c.target, &s)
 				if err != nil {
 					t.Fatal(err)
@@ -95,6 +113,20 @@ func TestResumeLaw(t *testing.T) {
 				}
 			}
 			want, result := params(m), *tr.Result()
+			lines := slices.Collect(strings.Lines(reports.String()))
+			var last bytes.Buffer
+			if err := tr.Save(&last); err != nil {
+				t.Fatal(err)
+			}
+			if c.s.Plateau != nil && tr.plateau.Factor == 1 {
+				t.Error("no reduction")
+			}
+			if c.s.Average != 0 {
+				if err := tr.UseAverage(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			averaged := params(m)
 			if c.faults != (result.Faults > 0) || c.faults && faults[steps/2] == 0 {
 				t.Errorf("%d faults, %d of them in the first half", result.Faults, faults[steps/2])
 			}
@@ -109,13 +141,151 @@ func TestResumeLaw(t *testing.T) {
 				if d, ok := tr.s.Data.(*numberedData); ok {
 					d.calls = k
 				}
+				reports.Reset()
 				if err := tr.Run(context.Background(), steps-k); err != nil {
 					t.Fatal(err)
+				}
+				if got, want := reports.String(), strings.Join(lines[k:], ""); got != want {
+					t.Errorf("from step %d: reports\n%s, want\n%s", k, got, want)
+				}
+				var b bytes.Buffer
+				if err := tr.Save(&b); err != nil || !bytes.Equal(b.Bytes(), last.Bytes()) {
+					t.Errorf("from step %d: another file at the end, error %v", k, err)
 				}
 				if !slices.Equal(params(m), want) || *tr.Result() != result {
 					t.Errorf("from step %d: %+v, want %+v, or other parameters", k, *tr.Result(), result)
 				}
+				if c.s.Average != 0 {
+					if err := tr.UseAverage(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				wantSame(t, "averaged", params(m), averaged)
 			}
 		})
 	}
+}
+
+// observed is a trainer with all that watches training and its learning rate.
+func observed(t testing.TB, seed uint64) (*Model, *Trainer) {
+	t.Helper()
+	return trainer(t, seed, Settings{
+		Plateau: &Plateau{Patience: 2, Least: 1e9}, Average: 0.9,
+		Evaluate: &EvaluateSettings{Samples: 20, Src: rand.NewChaCha8([32]byte{byte(seed)})}, EvaluateEvery: 2,
+	})
+}
+
+// Averaged parameters are part of a trainer's file as any others are, and so is
+// what comes after.
+func TestResumeFromAverage(t *testing.T) {
+	m, tr := observed(t, 1)
+	var b bytes.Buffer
+	if err := errors.Join(tr.Run(t.Context(), 4), tr.UseAverage(), tr.Save(&b), tr.Run(t.Context(), 3), tr.UseAverage()); err != nil {
+		t.Fatal(err)
+	}
+	m2, tr2 := observed(t, 2)
+	if err := errors.Join(tr2.Restore(&b), tr2.Run(t.Context(), 3), tr2.UseAverage()); err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, "parameters", params(m2), params(m))
+}
+
+// A file says with which settings it was made, and is for no others; one that
+// lacks an array of theirs is refused, and one of a source that is spoilt. Then
+// the trainer is as it was, its sources too.
+func TestRestoreObservedRefuses(t *testing.T) {
+	_, saved := observed(t, 1)
+	var b bytes.Buffer
+	if err := errors.Join(saved.Run(t.Context(), 3), saved.Save(&b)); err != nil {
+		t.Fatal(err)
+	}
+	_, plain := trainer(t, 1, Settings{})
+	var old bytes.Buffer
+	if err := errors.Join(plain.Run(t.Context(), 3), plain.Save(&old)); err != nil {
+		t.Fatal(err)
+	}
+	_, other := observed(t, 3)
+	wantError(t, "a file without", other.Restore(bytes.NewReader(old.Bytes())), ErrCheckpoint, "Plateau")
+	wantError(t, "a trainer without", plain.Restore(bytes.NewReader(b.Bytes())), ErrCheckpoint, "Plateau")
+
+	change := func(f func(f *safetensors.File)) []byte {
+		file, err := saved.m.file()
+		if err == nil {
+			err = saved.addTo(file)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(file)
+		return forge(t, "trainer", file)
+	}
+	drop := func(name string) []byte {
+		return change(func(f *safetensors.File) {
+			f.Arrays = slices.DeleteFunc(f.Arrays, func(a safetensors.Array) bool { return a.Name == name })
+		})
+	}
+	text := func(from, to string) []byte {
+		return change(func(f *safetensors.File) {
+			if !strings.Contains(f.Meta[trainerKey], from) {
+				t.Fatalf("no %s in %s", from, f.Meta[trainerKey])
+			}
+			f.Meta[trainerKey] = strings.Replace(f.Meta[trainerKey], from, to, 1)
+		})
+	}
+	state := func(p plateauState) []byte {
+		now, _ := json.Marshal(saved.plateau)
+		then, _ := json.Marshal(p)
+		return text(string(now), string(then))
+	}
+	for name, data := range map[string][]byte{
+		"no average":           drop(averageArray),
+		"no second source":     drop(heldArray),
+		"second source spoilt": change(func(f *safetensors.File) { f.Arrays[len(f.Arrays)-1].Values.([]byte)[0] ^= 1 }),
+		"second source cut": change(func(f *safetensors.File) {
+			a := &f.Arrays[len(f.Arrays)-1]
+			a.Shape, a.Values = []int{4}, a.Values.([]byte)[:4]
+		}),
+		"second source of another type": text("*rand.ChaCha8", "*rand.PCG"),
+		"another average":               text(`"average":0.9`, `"average":0.8`),
+		"another plateau":               text(`"patience":2`, `"patience":3`),
+		"other evaluations":             text(`"every":2`, `"every":3`),
+		"no plateau":                    state(plateauState{}),
+		"factor above 1":                state(plateauState{Factor: 1.1}),
+		"factor below the floor":        state(plateauState{Factor: 1e-9}),
+		"negative count":                state(plateauState{Factor: 1, Since: -1}),
+		"more than there are steps":     state(plateauState{Factor: 1, Since: 4}),
+		"waiting too early":             state(plateauState{Factor: 1, Since: 2, Wait: 1}),
+		"a loss too early":              state(plateauState{Factor: 1, Since: 2, Best: 1}),
+		"negative wait":                 state(plateauState{Factor: 1, Since: 2, Wait: -1}),
+	} {
+		m, tr := observed(t, 2)
+		before := params(m)
+		var was, is bytes.Buffer
+		if err := tr.Save(&was); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, name, tr.Restore(bytes.NewReader(data)), ErrCheckpoint)
+		wantSame(t, name, params(m), before)
+		if err := tr.Save(&is); err != nil || !bytes.Equal(was.Bytes(), is.Bytes()) {
+			t.Errorf("%s: the trainer has changed", name)
+		}
+	}
+	_, tr := observed(t, 2)
+	if err := tr.Restore(bytes.NewReader(change(func(*safetensors.File) {}))); err != nil {
+		t.Errorf("as it was: %v", err)
+	}
+	// Past its patience no wait is left.
+	for p, ok := range map[plateauState]bool{
+		{Factor: 1, Since: 8, Best: -3, Wait: 1}: true,
+		{Factor: 1, Since: 9, Best: -3, Wait: 2}: false,
+		{Factor: 1, Since: 7, Best: -3, Wait: 1}: false,
+		{Factor: 1e-6, Since: 7, Best: 0}:        true,
+	} {
+		if err := p.check(tr.s.Plateau, 7, 20); (err == nil) != ok {
+			t.Errorf("%+v: %v", p, err)
+		}
+	}
+
+	_, opaque := trainer(t, 1, Settings{Evaluate: &EvaluateSettings{Src: struct{ rand.Source }{rand.NewPCG(1, 1)}}})
+	wantError(t, "source without a state", opaque.Save(&bytes.Buffer{}), ErrSettings, "cannot be saved")
 }

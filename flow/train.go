@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
@@ -46,11 +47,24 @@ import (
 // The configurations may come from anywhere, the chains of hybrid Monte Carlo
 // in the latent space of the flow itself among them (adaptive Monte Carlo;
 // Gabrié, Rotskoff and Vanden-Eijnden, PNAS 119, e2109420119 (2022)).
+//
+// Average keeps an exponential moving average of the parameters beside them,
+// over the last 1/(1−Average) steps or so, which training does not see.
+// Trainer.UseAverage puts it into the model; Train does so at its end.
+//
+// Evaluate judges the model as every EvaluateEvery-th step leaves it, not its
+// average, from samples that training does not see: Src must be another source
+// than that of training, which goes on as it would without. An evaluation is part
+// of its step and not interrupted. One that fails, for what would be a fault of
+// a batch, is an error under FaultStop, after the step; under other policies it
+// is counted as a fault and left out.
 type Settings struct {
 	Steps        int         // of Train; required there
 	Batch        int         // samples per step, 512 by default
 	LearnRate    float64     // of Adam, 1e-3 by default
 	Schedule     Schedule    // of the learning rate, constant by default
+	Plateau      *Plateau    // lowers the learning rate where the loss has ceased to fall, if not nil
+	Average      float64     // decay a in (0, 1) of the average of the parameters; 0 for none
 	Anneal       Schedule    // of the inverse temperature β in E_q[ln q − β ln π], which is minimised, 1 by default
 	InversionKL  float64     // α ≥ 0 of the penalty α·KL(q(x) ‖ q(−x)), 0 by default
 	Images       int         // elements of the symmetry group in the mean that is q, all by default
@@ -64,6 +78,9 @@ type Settings struct {
 	Window       int         // steps over which Result averages, 100 by default
 	Recorder     Recorder    // is told of every step, if not nil
 	Src          rand.Source // draws latent variables and images; required
+
+	Evaluate      *EvaluateSettings // of two samples or more, none by default
+	EvaluateEvery int               // steps from one evaluation to the next, 100 by default
 }
 
 // Sampler fills x, (rows, Dim), with configurations of a target. It is called once
@@ -92,11 +109,13 @@ const (
 
 // Report is the outcome of one training step.
 type Report struct {
-	Step     int      // from 1
-	Estimate          // from the batch of this step, before its update
-	Running  Estimate // from the batches of the last Settings.Window steps
-	Faults   int      // batches that were dropped so far
-	Data     float64  // mean of ln q over the configurations of Settings.Data, in nats; 0 without
+	Step       int       // from 1
+	Estimate             // from the batch of this step, before its update
+	Running    Estimate  // from the batches of the last Settings.Window steps
+	Evaluation *Estimate // by Settings.Evaluate, after the update; nil at steps without
+	LearnRate  float64   // of this step, after Schedule, Plateau and faults
+	Faults     int       // batches and evaluations that were dropped so far
+	Data       float64   // mean of ln q over the configurations of Settings.Data, in nats; 0 without
 }
 
 // Recorder is told of every training step as it ends; it may use the model. An
@@ -110,7 +129,7 @@ type Recorder interface {
 // Evaluate judges the final model.
 type Result struct {
 	Steps  int // made
-	Faults int // batches that were dropped
+	Faults int // batches and evaluations that were dropped
 	Estimate
 }
 
@@ -131,6 +150,9 @@ type Trainer struct {
 	step     int
 	faults   int
 	shrink   float64         // factor of the learning rate after faults
+	plateau  plateauState    // with Settings.Plateau
+	averages [][]float64     // of params, or nil
+	held     *evaluator      // of Settings.Evaluate, or nil
 	scales   []*mat.VecDense // of couplings, where they are bounded
 	window   []moments       // of the last steps, a ring
 	z        []float64
@@ -185,6 +207,24 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 		return nil, fmt.Errorf("flow: %w: a penalty of factor %g for asymmetry, and a model that is symmetrised", ErrSettings, s.InversionKL)
 	case tr.s.Window < 0:
 		return nil, fmt.Errorf("flow: %w: window of %d steps", ErrSettings, s.Window)
+	case tr.s.Average != 0 && !(tr.s.Average > 0 && tr.s.Average < 1):
+		return nil, fmt.Errorf("flow: %w: Average %g, want a decay between 0 and 1, or 0 for none", ErrSettings, s.Average)
+	}
+	if tr.s.Plateau != nil {
+		var err error
+		if tr.s.Plateau, err = tr.s.Plateau.defaults(tr.s.Window); err != nil {
+			return nil, err
+		}
+	}
+	tr.plateau.Factor = 1
+	if err := tr.s.evaluation(); err != nil {
+		return nil, err
+	}
+	if tr.s.Evaluate != nil {
+		var err error
+		if tr.held, err = newEvaluator(m, t, tr.s.Evaluate); err != nil {
+			return nil, fmt.Errorf("flow: Evaluate: %w", err)
+		}
 	}
 	var err error
 	if tr.images, err = newImages(m, s.Images); err != nil {
@@ -194,6 +234,9 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	for _, p := range m.Params() {
 		v := p.Value().Float64s()
 		tr.params = append(tr.params, v)
+		if tr.s.Average != 0 {
+			tr.averages = append(tr.averages, make([]float64, len(v)))
+		}
 		total += len(v)
 	}
 	tr.gradient = make([]float64, total)
@@ -236,6 +279,31 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 		tr.program = lossProgram(m, t, tr.weights, tr.s.InversionKL, tr.images)
 	}
 	return tr, nil
+}
+
+// evaluation sets defaults of the held-out evaluation.
+func (s *Settings) evaluation() error {
+	if s.Evaluate == nil {
+		if s.EvaluateEvery != 0 {
+			return fmt.Errorf("flow: %w: EvaluateEvery %d without Evaluate", ErrSettings, s.EvaluateEvery)
+		}
+		return nil
+	}
+	e, err := s.Evaluate.defaults()
+	if err != nil {
+		return fmt.Errorf("flow: Evaluate: %w", err)
+	}
+	if e.Src == nil || reflect.ValueOf(e.Src).Comparable() && e.Src == s.Src {
+		return fmt.Errorf("flow: Evaluate: %w: needs a source of its own", ErrSettings)
+	}
+	if e.Samples < 2 || s.EvaluateEvery < 0 {
+		return fmt.Errorf("flow: Evaluate: %w: %d samples every %d steps, want two or more", ErrSettings, e.Samples, s.EvaluateEvery)
+	}
+	if s.EvaluateEvery == 0 {
+		s.EvaluateEvery = 100
+	}
+	s.Evaluate = e
+	return nil
 }
 
 // lossProgram maps z to ln q, ln π and the gradients of the mean of their sum
@@ -302,7 +370,8 @@ func (m *Model) paramGrads(cost, x *gorgonia.Node) ([]*gorgonia.Node, error) {
 // When it fails the error wraps ErrNotFinite if ln q, ln π or the gradient was
 // NaN or infinite, the target's own error if that failed, and names the step
 // and, as far as it can tell, the layer and the coupling. The parameters are
-// those of the last good step.
+// those of the last good step. If it is the Recorder that fails, or an evaluation,
+// the step was made, and its report comes with the error.
 func (tr *Trainer) Step() (*Report, error) { return tr.advance(context.Background()) }
 
 func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
@@ -316,11 +385,14 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 		return nil, fmt.Errorf("flow: step %d: inverse temperature: %w", step, err)
 	}
 	tr.weights[1] = -beta
+	factor *= tr.plateau.Factor
 	var batch moments
+	var rate float64
 	for failed := 0; ; {
 		var err error
 		if batch, err = tr.gradients(); err == nil {
-			if err = tr.update(factor * tr.shrink); err == nil {
+			rate = factor * tr.shrink
+			if err = tr.update(rate); err == nil {
 				break
 			}
 		}
@@ -345,16 +417,33 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 	} else {
 		tr.window[(step-1)%tr.s.Window] = batch
 	}
-	r := &Report{Step: step, Estimate: batch.estimate(), Running: tr.running(), Faults: tr.faults}
+	if tr.averages != nil {
+		average(tr.averages, tr.params, tr.s.Average, step)
+	}
+	r := &Report{Step: step, Estimate: batch.estimate(), Running: tr.running(), LearnRate: rate * tr.s.LearnRate}
+	if tr.s.Plateau != nil {
+		tr.plateau.judge(tr.s.Plateau, beta, r.Running.Loss, tr.s.Window)
+	}
 	if tr.data != nil {
 		r.Data = tr.data.mean
 	}
-	if tr.s.Recorder != nil {
-		if err := tr.s.Recorder.Record(r); err != nil {
-			return r, fmt.Errorf("flow: step %d: recorder: %w", step, err)
+	var failed error
+	if tr.held != nil && step%tr.s.EvaluateEvery == 0 {
+		if r.Evaluation, err = tr.held.judge(); err != nil {
+			if tr.s.OnFault == FaultStop {
+				failed = fmt.Errorf("flow: step %d: evaluation: %w", step, err)
+			} else {
+				tr.faults++
+			}
 		}
 	}
-	return r, nil
+	r.Faults = tr.faults
+	if tr.s.Recorder != nil {
+		if err := tr.s.Recorder.Record(r); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("flow: step %d: recorder: %w", step, err))
+		}
+	}
+	return r, failed
 }
 
 // gradients draws a batch and computes its loss and gradient.
@@ -435,7 +524,8 @@ func (tr *Trainer) Run(ctx context.Context, steps int) error {
 // Train trains m on the density t for s.Steps steps (paper, Algorithm 1). It
 // fails as NewTrainer and Step do, and with ErrSettings unless s.Steps is
 // positive. When it is stopped, by ctx or by an error, the result is that of
-// the steps made, and nil if training did not begin.
+// the steps made, and nil if training did not begin. With s.Average the model
+// ends with the averaged parameters, however few the steps.
 func Train(ctx context.Context, m *Model, t target.Density, s *Settings) (*Result, error) {
 	tr, err := NewTrainer(m, t, s)
 	if err != nil {
@@ -445,5 +535,8 @@ func Train(ctx context.Context, m *Model, t target.Density, s *Settings) (*Resul
 		return nil, fmt.Errorf("flow: %w: %d steps", ErrSettings, s.Steps)
 	}
 	err = tr.Run(ctx, s.Steps)
+	if tr.averages != nil && tr.step > 0 {
+		err = errors.Join(err, tr.UseAverage())
+	}
 	return tr.Result(), err
 }

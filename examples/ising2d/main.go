@@ -56,6 +56,7 @@ type options struct {
 	white     bool
 	lr        float64
 	cosine    bool
+	average   float64
 	path      bool
 	anneal    float64
 	symmetric bool
@@ -131,6 +132,7 @@ func parse(args []string) (*options, error) {
 	f.Float64Var(&o.anneal, "anneal", 1, "inverse temperature at the start of training, which rises to 1 in the first half")
 	f.Float64Var(&o.lr, "lr", 1e-3, "learning rate")
 	f.BoolVar(&o.cosine, "cosine", false, "let the learning rate rise for 50 steps and then fall to zero")
+	f.Float64Var(&o.average, "average", 0, "decay of the moving average of the parameters with which training ends, 0.97 for example, 0 for the last ones")
 	f.BoolVar(&o.symmetric, "symmetric", true, "symmetrise over x → −x")
 	dtype := f.String("dtype", "f32", "precision of training, f64 or f32")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
@@ -192,6 +194,9 @@ func parse(args []string) (*options, error) {
 	}
 	if !(o.anneal > 0) {
 		return nil, fmt.Errorf("-anneal %g: want a positive inverse temperature", o.anneal)
+	}
+	if !(o.average >= 0 && o.average < 1) {
+		return nil, fmt.Errorf("-average %g: want a decay between 0 and 1, or 0 for none", o.average)
 	}
 	if o.couplings < 0 {
 		return nil, fmt.Errorf("-couplings %d: want a positive number, or 0 for the default", o.couplings)
@@ -397,7 +402,7 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	o, h := k.o, &k.history
 	ctx, done := i.phase()
 	defer done()
-	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, PathGradient: o.path, Window: 20, Src: k.src}
+	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, Average: o.average, PathGradient: o.path, Window: 20, Src: k.src}
 	if o.anneal != 1 {
 		s.Anneal = flow.Ramp(o.anneal, o.steps/2)
 	}
@@ -456,6 +461,9 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 		if err == nil {
 			fmt.Printf("training stopped after %d steps\n", len(h.Loss))
 		}
+	}
+	if err == nil && o.average != 0 {
+		err = k.trainer.UseAverage()
 	}
 	k.Trained, k.Pending = err == nil, false
 	return err

@@ -49,7 +49,7 @@ func (p program) file(name string) string { return filepath.Join(p.dir, name) }
 func (p program) run(name string, more ...string) *exec.Cmd {
 	return exec.Command(p.binary, append([]string{
 		"-couplings", "2", "-hidden", "4", "-batch", "32", "-chains", "8",
-		"-steps", "120", "-every", "30", "-between", "1", "-adapt", "0.2", "-sweeps", "60", "-cosine",
+		"-steps", "120", "-every", "30", "-between", "1", "-adapt", "0.2", "-sweeps", "60", "-cosine", "-average", "0.9",
 		"-out", p.file(name), "-model", p.file(name + ".safetensors"), "-json", p.file(name + ".json"),
 	}, more...)...)
 }
