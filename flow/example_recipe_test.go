@@ -26,7 +26,7 @@ func ExamplePaperRecipe() {
 
 func ExampleFastRecipe() {
 	describe("fast", flow.FastRecipe())
-	// Output: fast: 6 blocks with 31248 parameters
+	// Output: fast: 9 blocks with 43902 parameters
 }
 
 // The best recipe, from energy to settings: what remains is flow.Train.
@@ -39,7 +39,7 @@ func ExampleBestRecipe() {
 	settings := recipe.Settings(5000, src)
 
 	fmt.Println(model.Dim(), "sites,", len(model.Params()), "blocks, path gradients:", settings.PathGradient)
-	// Output: 64 sites, 12 blocks, path gradients: true
+	// Output: 64 sites, 15 blocks, path gradients: true
 }
 
 // From the flow of a small lattice, trained, to one of a lattice twice as large,
@@ -54,7 +54,7 @@ func ExampleRecipe_Grow() {
 	recipe.Anneal, recipe.LearnRate = 1, 2e-3 // it knows all modes already
 	settings := recipe.Settings(1000, src)
 	fmt.Println(grown.Dim(), "sites,", len(grown.Params()), "blocks, learning rate", settings.LearnRate)
-	// Output: 256 sites, 16 blocks, learning rate 0.002
+	// Output: 256 sites, 20 blocks, learning rate 0.002
 }
 
 // Hot at first, the target itself after half of the steps.

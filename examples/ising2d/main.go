@@ -115,7 +115,7 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("ising2d", flag.ContinueOnError)
 	paper := f.Bool("paper", false, "the run of the paper's Fig. 3: -L 16 -steps 5000 -lr 5e-3 -cosine -every 100 -chains 512 -sweeps 700, unless given")
-	recipe := f.String("recipe", "", "settings that belong together, unless given: paper, the network of the paper with -lr 5e-3 -cosine; fast, -spline -white -path -anneal 0.5 besides; best, -repeat 2 too")
+	recipe := f.String("recipe", "", "settings that belong together, unless given: paper, the network of the paper with -lr 5e-3 -cosine; fast, -spline -coarse -white -path -anneal 0.5 besides; best, -repeat 2 too")
 	f.IntVar(&o.L, "L", 4, "linear size of the lattice, even")
 	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature")
 	f.IntVar(&o.steps, "steps", 600, "training steps")
@@ -144,7 +144,7 @@ func parse(args []string) (*options, error) {
 	f.Float64Var(&o.stepSize, "stepsize", 0.2, "hybrid Monte Carlo step size")
 	f.IntVar(&o.leapfrog, "leapfrog", 10, "leapfrog steps per sweep")
 	f.StringVar(&o.out, "out", "out", "directory for the figures")
-	f.StringVar(&o.grow, "grow", "", "file of -model from a smaller lattice at this temperature with the same -repeat and -white, whose flow this one begins as; with -recipe also -lr 2e-3 -anneal 1, unless given")
+	f.StringVar(&o.grow, "grow", "", "file of -model from a smaller lattice at this temperature with the same -repeat, -coarse and -white, whose flow this one begins as; with -recipe also -lr 2e-3 -anneal 1, unless given")
 	f.StringVar(&o.model, "model", "", "file for the trained flow, which examples/collective reads")
 	f.StringVar(&o.json, "json", "", "file for the results")
 	f.StringVar(&o.checkpoint, "checkpoint", "", "file for the state of the run, written every -save steps and sweeps")
@@ -171,9 +171,9 @@ func parse(args []string) (*options, error) {
 	case "paper":
 		preset(map[string]string{"lr": "5e-3", "cosine": "true"})
 	case "fast":
-		preset(map[string]string{"lr": "5e-3", "cosine": "true", "spline": "true", "white": "true", "path": "true", "anneal": "0.5"})
+		preset(map[string]string{"lr": "5e-3", "cosine": "true", "spline": "true", "coarse": "true", "white": "true", "path": "true", "anneal": "0.5"})
 	case "best":
-		preset(map[string]string{"lr": "5e-3", "cosine": "true", "repeat": "2", "spline": "true", "white": "true", "path": "true", "anneal": "0.5"})
+		preset(map[string]string{"lr": "5e-3", "cosine": "true", "repeat": "2", "spline": "true", "coarse": "true", "white": "true", "path": "true", "anneal": "0.5"})
 	default:
 		return nil, fmt.Errorf("-recipe %s: want paper, fast or best", *recipe)
 	}
