@@ -52,6 +52,8 @@ type options struct {
 	coarse    bool
 	size      int
 	reflect   bool
+	translate bool
+	images    int
 	spline    bool
 	white     bool
 	lr        float64
@@ -127,6 +129,8 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&o.coarse, "coarse", false, "what a scale adds is distributed given the coarse field around")
 	f.IntVar(&o.size, "size", 2, "linear size of a block, of which -L is a power")
 	f.BoolVar(&o.reflect, "reflect", false, "symmetrise over the reflections of the lattice, too")
+	f.BoolVar(&o.translate, "translate", false, "symmetrise over the translations, too")
+	f.IntVar(&o.images, "images", 0, "elements of the symmetry group, at random, that a sample of training is symmetrised over, 0 for all")
 	f.BoolVar(&o.white, "white", false, "end with the root of the covariance K+αI")
 	f.BoolVar(&o.path, "path", false, "path gradients")
 	f.Float64Var(&o.anneal, "anneal", 1, "inverse temperature at the start of training, which rises to 1 in the first half")
@@ -367,6 +371,13 @@ func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, er
 		}
 		symmetries = append(symmetries, r...)
 	}
+	if o.translate {
+		t, err := flow.Translations(shape)
+		if err != nil {
+			return nil, err
+		}
+		symmetries = append(symmetries, t...)
+	}
 	if m, err = flow.Symmetrize(m, symmetries...); err != nil {
 		return nil, err
 	}
@@ -402,7 +413,7 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	o, h := k.o, &k.history
 	ctx, done := i.phase()
 	defer done()
-	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, Average: o.average, PathGradient: o.path, Window: 20, Src: k.src}
+	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, Average: o.average, Images: o.images, PathGradient: o.path, Window: 20, Src: k.src}
 	if o.anneal != 1 {
 		s.Anneal = flow.Ramp(o.anneal, o.steps/2)
 	}

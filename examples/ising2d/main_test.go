@@ -52,6 +52,7 @@ func TestBadFlags(t *testing.T) {
 		{"-T 0", "temperature 0"},
 		{"-T -1", "temperature -1"},
 		{"-size 3", "extent 4"},
+		{"-images 3", "1 to 2"},
 	} {
 		o, err := parse(append(strings.Fields(c.args), "-out", t.TempDir()))
 		if err != nil {
@@ -80,7 +81,7 @@ func TestRun(t *testing.T) {
 // With all that there is: blocks of another size, conditional decimators, all
 // symmetries, learning from its own chains.
 func TestRunWithAll(t *testing.T) {
-	s := runFor(t, t.TempDir(), "-steps", "30", "-size", "4", "-coarse", "-reflect", "-spline", "-white", "-path", "-adapt", "0.3", "-every", "5")
+	s := runFor(t, t.TempDir(), "-steps", "30", "-size", "4", "-coarse", "-reflect", "-translate", "-images", "3", "-spline", "-white", "-path", "-adapt", "0.3", "-every", "5")
 	if gap := s["gap"].(float64); !(gap > 0 && gap < 10) {
 		t.Errorf("gap %v", gap)
 	}
