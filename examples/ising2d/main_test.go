@@ -78,12 +78,18 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// With all that there is: blocks of another size, conditional decimators, all
+// With all that there is: blocks of another size, conditional decimators, more
 // symmetries, learning from its own chains.
 func TestRunWithAll(t *testing.T) {
-	s := runFor(t, t.TempDir(), "-steps", "30", "-size", "4", "-coarse", "-reflect", "-translate", "-images", "3", "-spline", "-white", "-path", "-adapt", "0.3", "-every", "5")
-	if gap := s["gap"].(float64); !(gap > 0 && gap < 10) {
-		t.Errorf("gap %v", gap)
+	for _, args := range []string{
+		"-size 4 -coarse -spline -white -path -adapt 0.3 -every 5",
+		"-coarse -reflect -images 3 -path",
+		"-translate -images 2 -symmetric=false -couplings 2",
+	} {
+		s := runFor(t, t.TempDir(), append(strings.Fields(args), "-steps", "10")...)
+		if gap := s["gap"].(float64); !(gap > 0 && gap < 30) {
+			t.Errorf("%s: gap %v", args, gap)
+		}
 	}
 }
 
