@@ -53,6 +53,7 @@ func TestConformance(t *testing.T) {
 		"Decimator, chain":     on(must(bijector.Decimator(must(bijector.NewChain(shared, shared)), twoByTwo, 3, 1)), 16),
 		"Conditional":          on(must(bijector.Conditional(block(4, 13, bijector.RealNVPSettings{Keep: [][]int{{0, 3}, {1, 0, 3}}, Hidden: []int{4}}), pick(given, 0, 2, 3, 1), 0, 3)), 8),
 		"Conditional, nodes":   on(must(bijector.Conditional(coupling(4, []int{1, 0}, 14), pick(given, 0, 1, 2, 3), 0, 1)), 8),
+		"Conditional, user's":  on(must(bijector.Conditional(struct{ bijector.Bijector }{coupling(4, []int{1, 0}, 14)}, pick(given, 0, 1, 2, 3), 0, 1)), 8),
 		"Conditional, chain":   on(must(bijector.Conditional(must(bijector.NewChain(bijector.Invert(coupling(3, []int{2}, 15)), coupling(3, []int{2, 0}, 16))), pick(given, 2, 3, 0), 2)), 9),
 		"Coupling, user's":     must(bijector.NewCoupling(2, []int{1}, linear{must(bijector.NewParam("a", []float64{0.5}, 1, 1))})),
 		"user's, in a chain":   must(bijector.NewChain(sinh{2}, coupling(2, []int{0}, 12), sinh{2})),

@@ -107,6 +107,14 @@ func (p *Permutation) Params() []*Param { return nil }
 // Perm returns perm, where x_i = z_perm[i].
 func (p *Permutation) Perm() []int { return slices.Clone(p.perm) }
 
+func (p *Permutation) passed() []bool {
+	all := make([]bool, len(p.perm))
+	for i, k := range p.perm {
+		all[i] = i == k
+	}
+	return all
+}
+
 // Forward maps z to x_i = z_perm[i].
 func (p *Permutation) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
 	return permute(z, p.perm)

@@ -87,6 +87,8 @@ func (c *Coupling) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err erro
 	return z, logDet, err
 }
 
+func (c *Coupling) passed() []bool { return without(c.dim, c.move) }
+
 // split picks the moved columns and conditions on the kept ones.
 func (c *Coupling) split(x *gorgonia.Node) (s, t, moved *gorgonia.Node, err error) {
 	rows, err := graph.Rows(x, c.dim)

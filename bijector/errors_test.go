@@ -2,6 +2,7 @@ package bijector_test
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -60,7 +61,13 @@ func TestConstructorErrors(t *testing.T) {
 	}
 	decimator := func(keep ...int) func() error {
 		b := block(3, 1, settings{Couplings: 2})
-		return func() error { _, err := bijector.Decimator(b, [][]int{{0, 1, 2}}, keep...); return err }
+		return func() error {
+			l, err := bijector.Decimator(b, [][]int{{0, 1, 2}}, keep...)
+			if l != nil {
+				return fmt.Errorf("a layer beside the error %w", errUser)
+			}
+			return err
+		}
 	}
 	conditional := func(b bijector.Bijector, context []int, tiles ...[]int) func() error {
 		return func() error { _, err := bijector.Conditional(b, tiles, context...); return err }
@@ -143,7 +150,7 @@ func TestConstructorErrors(t *testing.T) {
 		"Decimator, keeps one below":      {decimator(-1), bijector.ErrTiles, []string{"[-1]"}},
 		"Decimator, no block":             {func() error { _, err := bijector.Decimator(nil, [][]int{{0, 1}}, 0); return err }, bijector.ErrShape, []string{"nil block"}},
 		"Conditional, no block":           {conditional(nil, []int{0}, []int{0, 1}), bijector.ErrShape, []string{"nil block"}},
-		"Conditional, no context":         {conditional(given, nil, []int{0, 1, 2}), bijector.ErrTiles, []string{"3 sites", "[]"}},
+		"Conditional, no context":         {conditional(given, nil, []int{0, 1, 2}), bijector.ErrTiles, []string{"3 sites", "context []"}},
 		"Conditional, nothing moves":      {conditional(given, []int{0, 1, 2}, []int{0, 1, 2}), bijector.ErrTiles, []string{"[0 1 2]"}},
 		"Conditional, context outside":    {conditional(given, []int{3}, []int{0, 1, 2}), bijector.ErrTiles, []string{"[3]"}},
 		"Conditional, moved twice":        {conditional(given, []int{2}, []int{0, 1, 2}, []int{3, 1, 2}), bijector.ErrTiles, []string{"tile 1", "site 1", "tile 0"}},
@@ -154,6 +161,12 @@ func TestConstructorErrors(t *testing.T) {
 		"Conditional, Coupling":           {conditional(coupling(3, []int{1}, 1), []int{1, 2}, []int{0, 1, 2}), bijector.ErrPartition, []string{"Coupling", "position 2"}},
 		"Conditional, Chain":              {conditional(must(bijector.NewChain(given, bijector.Invert(coupling(3, []int{0}, 1)))), []int{2}, []int{0, 1, 2}), bijector.ErrPartition, []string{"Chain", "position 2"}},
 		"Conditional, Permutation":        {conditional(must(bijector.NewPermutation([]int{0, 2, 1})), []int{2}, []int{0, 1, 2}), bijector.ErrPartition, []string{"Permutation", "position 2"}},
+		"Conditional, layer":              {conditional(must(must(bijector.Disentangler(pair, [][]int{{2, 0}})).On(3)), []int{2}, []int{0, 1, 2}), bijector.ErrPartition, []string{"position 2"}},
+		"Conditional, layer of nodes":     {conditional(must(must(bijector.Disentangler(coupling(2, []int{0}, 1), [][]int{{2, 0}})).On(3)), []int{2}, []int{0, 1, 2}), bijector.ErrPartition, []string{"position 2"}},
+		"Conditional, ActNorm":            {conditional(must(bijector.NewActNorm(2)), []int{1}, []int{0, 1}), bijector.ErrPartition, []string{"ActNorm", "position 1"}},
+		"Conditional, embedded":           {conditional(struct{ *bijector.RealNVP }{given}, []int{0}, []int{0, 1, 2}), bijector.ErrPartition, []string{"position 0"}},
+		"Conditional, user's":             {conditional(sinh{2}, []int{1}, []int{0, 1}), bijector.ErrPartition, []string{"sinh", "position 1"}},
+		"Conditional, user's in a chain":  {conditional(must(bijector.NewChain(given, sinh{3})), []int{2}, []int{0, 1, 2}), bijector.ErrPartition, []string{"Chain", "position 2"}},
 		"Conditional, Orthogonal":         {conditional(must(bijector.NewOrthogonal(2, src)), []int{1}, []int{0, 1}), bijector.ErrPartition, []string{"Orthogonal", "position 1"}},
 		"Layer off the lattice":           {on(6, []int{0, 1}, []int{3, 5}, []int{2, 6}), bijector.ErrTiles, []string{"tile 2", "site 6", "6 sites"}},
 		"Layer on less than no lattice":   {on(-1, []int{0, 1}), bijector.ErrTiles, []string{"tile 0", "site 0", "-1 sites"}},

@@ -2,9 +2,11 @@ package bijector
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/kernel"
@@ -17,8 +19,9 @@ type Layer struct {
 	block Bijector
 	tiles [][]int
 	keep  []int // nil: all
-	given bool  // the kept positions are the context of a conditional decimator
 	last  int   // largest site
+
+	conditional bool // the kept positions are a context
 }
 
 // Disentangler returns the layer that applies the block to every tile and
@@ -46,31 +49,33 @@ func Decimator(block Bijector, tiles [][]int, keep ...int) (*Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.keep, err = checkKeep(keep, block.Dim())
-	return l, err
+	if l.keep, err = checkKeep("a decimator", "keep outputs", keep, block.Dim()); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
-// Conditional returns the decimator whose variables that do not live on are
-// distributed given the coarse field around them, as details given an image that
-// is enlarged. The positions of a tile named by context are read; the block
-// passes them through, and they alone live on. Tiles may share their sites and
-// name one more than once. The block maps the other positions, and after the
-// layer they are latent variables for good.
+// Conditional returns a decimator that leaves behind variables whose
+// distribution depends on the coarse field around them, as details of an image
+// do on a smaller copy of it. With y_c what the positions of a tile named by
+// context hold and y_f the others,
 //
-// In a hierarchy it follows, fine to coarse, the disentanglers of its scale. A
-// coupling whose Keep holds the context is a fitting block, a RealNVP or Spline of
-// such couplings, or a chain. A Bijector that is not of this package is taken at
-// its word that it passes the context through; bijectortest.Check of the layer
-// shows if it does not.
+//	x → z: z_f = h(y_f; y_c), z_c = y_c, so that p(y_f | y_c) = p(z_f) |det ∂z_f/∂y_f|.
 //
-// It fails as Decimator does, with ErrTiles if a site at a position of the context is
-// at another position of a tile as well, and with ErrPartition if the block
-// changes the context.
+// The block, of dimension |c| + |f|, is h: it must leave the positions of the
+// context as they are, as couplings do whose Keep holds all of them. These alone
+// live on. Tiles may share their sites, and one may name a site more than once.
+//
+// In a hierarchy the layer follows, fine to coarse, the disentanglers of its
+// scale. It fails as Decimator does, with ErrTiles if a site of the context is at
+// another position of a tile as well, and with ErrPartition if the block, or an
+// element of a chain, changes the context. Of a bijector that is not of this package
+// this is seen on two random rows; bijectortest.Check of the layer sees more.
 func Conditional(block Bijector, tiles [][]int, context ...int) (*Layer, error) {
 	if block == nil {
 		return nil, fmt.Errorf("bijector: %w: nil block", ErrShape)
 	}
-	keep, err := checkKeep(context, block.Dim())
+	keep, err := checkKeep("a conditional decimator", "have the context", context, block.Dim())
 	if err != nil {
 		return nil, err
 	}
@@ -78,46 +83,92 @@ func Conditional(block Bijector, tiles [][]int, context ...int) (*Layer, error) 
 	if err != nil {
 		return nil, err
 	}
+	passed, err := passedBy(block)
+	if err != nil {
+		return nil, fmt.Errorf("bijector: conditional decimator: %w", err)
+	}
 	for _, j := range keep {
-		if !passes(block, j) {
+		if !passed[j] {
 			return nil, fmt.Errorf("bijector: conditional decimator: %w: %T changes position %d, which is of the context", ErrPartition, block, j)
 		}
 	}
-	return &Layer{block, cloneTiles(tiles), keep, true, last}, nil
+	return &Layer{block: block, tiles: cloneTiles(tiles), keep: keep, conditional: true, last: last}, nil
 }
 
 // checkKeep returns the positions that a decimator keeps of a tile, sorted.
-func checkKeep(keep []int, dim int) ([]int, error) {
+func checkKeep(what, cannot string, keep []int, dim int) ([]int, error) {
 	sorted := slices.Clone(keep)
 	slices.Sort(sorted)
 	if len(keep) == 0 || len(keep) >= dim || len(slices.Compact(slices.Clone(sorted))) != len(keep) ||
 		sorted[0] < 0 || sorted[len(keep)-1] >= dim {
-		return nil, fmt.Errorf("bijector: %w: a decimator of %d sites cannot keep outputs %v", ErrTiles, dim, keep)
+		return nil, fmt.Errorf("bijector: %w: %s of %d sites cannot %s %v", ErrTiles, what, dim, cannot, keep)
 	}
 	return sorted, nil
 }
 
-// passes tells whether a block leaves a position as it is, for all that is known
-// of it.
-func passes(block Bijector, position int) bool {
-	moved := func(move []int) bool { return slices.Contains(move, position) }
-	switch b := block.(type) {
-	case *RealNVP:
-		return !slices.ContainsFunc(b.couplings, func(c kernel.Coupling) bool { return moved(c.Move) })
-	case *Spline:
-		return !slices.ContainsFunc(b.splines, func(c kernel.Spline) bool { return moved(c.Move) })
-	case *Coupling:
-		return !moved(b.move)
-	case *Chain:
-		return !slices.ContainsFunc(b.bs, func(e Bijector) bool { return !passes(e, position) })
+// passer is a bijector that knows which positions it passes through, whatever
+// its parameters. All of this package are, or are made of others.
+type passer interface{ passed() []bool }
+
+// passedBy tells for every position whether a bijector passes it through: for
+// one that does not know it, whether it does so with two random rows.
+func passedBy(b Bijector) ([]bool, error) {
+	switch b := b.(type) {
+	case passer:
+		return b.passed(), nil
 	case inverted:
-		return passes(b.Bijector, position)
-	case *Permutation:
-		return b.perm[position] == position
-	case *ActNorm, *Linear, *Orthogonal, *Spectral:
-		return false
+		return passedBy(b.Bijector)
+	case *Chain:
+		all := without(b.Dim())
+		for _, e := range b.bs {
+			one, err := passedBy(e)
+			if err != nil {
+				return nil, err
+			}
+			for j, p := range one {
+				all[j] = all[j] && p
+			}
+		}
+		return all, nil
 	}
-	return true
+	const rows = 2
+	n := b.Dim()
+	in, x, z := make([]float64, rows*n), make([]float64, rows*n), make([]float64, rows*n)
+	rnd := rand.New(rand.NewPCG(1, 1))
+	for i := range in {
+		in[i] = rnd.NormFloat64()
+	}
+	p := graph.NewProgram(tensor.Float64, []int{n}, func(nodes []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		x, _, err := apply(b, nodes[0], false)
+		if err != nil {
+			return nil, err
+		}
+		z, _, err := apply(b, nodes[0], true)
+		return []*gorgonia.Node{x, z}, err
+	})
+	if err := p.Run(rows, [][]float64{in}, [][]float64{x, z}); err != nil {
+		return nil, err
+	}
+	all := make([]bool, n)
+	for j := range all {
+		all[j] = true
+		for i := j; i < rows*n; i += n {
+			all[j] = all[j] && x[i] == in[i] && z[i] == in[i]
+		}
+	}
+	return all, nil
+}
+
+// without is true everywhere but at the positions that move.
+func without(dim int, move ...[]int) []bool {
+	all := make([]bool, dim)
+	for j := range all {
+		all[j] = true
+	}
+	for _, j := range slices.Concat(move...) {
+		all[j] = false
+	}
+	return all
 }
 
 // Block returns the block that all tiles share.
@@ -131,11 +182,11 @@ func (l *Layer) Tiles() [][]int { return cloneTiles(l.tiles) }
 func (l *Layer) Keep() []int { return slices.Clone(l.keep) }
 
 // Conditional tells whether the layer is one of the function Conditional.
-func (l *Layer) Conditional() bool { return l.given }
+func (l *Layer) Conditional() bool { return l.conditional }
 
 // context is what tiles may share.
 func (l *Layer) context() []int {
-	if l.given {
+	if l.conditional {
 		return l.keep
 	}
 	return nil
@@ -191,8 +242,26 @@ type fused struct {
 // on is the transform on tiles of a row of n values, which may share what is at
 // the positions of the context.
 func (f *fused) on(n int, tiles [][]int, context ...int) *fusedLayer {
-	return &fusedLayer{f.weights, n, graph.NewLayer(f.f64, f.f32, n, tiles, context...)}
+	return &fusedLayer{f.weights, n, graph.NewLayer(f.f64, f.f32, n, tiles, context...), movedSites(f.f64.Dim(), tiles, context)}
 }
+
+// movedSites returns the sites at other positions than those of the context, tile
+// by tile.
+func movedSites(dim int, tiles [][]int, context []int) [][]int {
+	moved := make([][]int, len(tiles))
+	for j := range dim {
+		if slices.Contains(context, j) {
+			continue
+		}
+		for k, t := range tiles {
+			moved[k] = append(moved[k], t[j])
+		}
+	}
+	return moved
+}
+
+// passed are no positions, unless a transform knows of some.
+func (f *fused) passed() []bool { return make([]bool, f.f64.Dim()) }
 
 // alone is the transform on whole rows.
 func (f *fused) alone() *fusedLayer {
@@ -213,8 +282,10 @@ type fusedLayer struct {
 	weights *Param
 	n       int
 	op      *graph.Layer
+	moved   [][]int // sites, tile by tile
 }
 
+func (l *fusedLayer) passed() []bool   { return without(l.n, l.moved...) }
 func (l *fusedLayer) Dim() int         { return l.n }
 func (l *fusedLayer) Params() []*Param { return []*Param{l.weights} }
 
@@ -240,22 +311,11 @@ type nodeLayer struct {
 }
 
 func newNodeLayer(block Bijector, n int, tiles [][]int, context []int) *nodeLayer {
-	l := &nodeLayer{block: block, n: n, tiles: tiles}
-	for j := range block.Dim() {
-		if !slices.Contains(context, j) {
-			l.move = append(l.move, j)
-		}
-	}
-	for _, t := range tiles {
-		var sites []int
-		for _, j := range l.move {
-			sites = append(sites, t[j])
-		}
-		l.moved = append(l.moved, sites)
-	}
-	return l
+	positions := movedSites(block.Dim(), [][]int{identity(block.Dim())}, context)[0]
+	return &nodeLayer{block, n, tiles, positions, movedSites(block.Dim(), tiles, context)}
 }
 
+func (l *nodeLayer) passed() []bool   { return without(l.n, l.moved...) }
 func (l *nodeLayer) Dim() int         { return l.n }
 func (l *nodeLayer) Params() []*Param { return l.block.Params() }
 

@@ -269,6 +269,14 @@ func (b *RealNVP) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error
 	return b.self.Inverse(x)
 }
 
+func (b *RealNVP) passed() []bool {
+	var moves [][]int
+	for _, c := range b.couplings {
+		moves = append(moves, c.Move)
+	}
+	return without(b.dim, moves...)
+}
+
 func (b *RealNVP) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
 	return b.self.state(s, inverse)
 }

@@ -73,6 +73,8 @@ type spectralWork struct {
 // Dim returns the number of sites N.
 func (s *Spectral) Dim() int { return len(s.spectrum) }
 
+func (s *Spectral) passed() []bool { return make([]bool, s.Dim()) }
+
 // Params returns none.
 func (s *Spectral) Params() []*Param { return nil }
 

@@ -167,6 +167,14 @@ func (b *Spline) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error)
 	return b.self.Inverse(x)
 }
 
+func (b *Spline) passed() []bool {
+	var moves [][]int
+	for _, c := range b.splines {
+		moves = append(moves, c.Move)
+	}
+	return without(b.dim, moves...)
+}
+
 func (b *Spline) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
 	return b.self.state(s, inverse)
 }

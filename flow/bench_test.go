@@ -125,6 +125,30 @@ func BenchmarkSplineStep(b *testing.B) {
 	b.ReportMetric(median(ratios), "spline/affine")
 }
 
+// BenchmarkRecipeStep is a training step of each recipe, symmetrised, in
+// float32, and what the conditional decimators of the fast one take of it.
+func BenchmarkRecipeStep(b *testing.B) {
+	unconditional := flow.FastRecipe()
+	unconditional.Conditional = false
+	for _, c := range []struct {
+		name string
+		r    *flow.Recipe
+	}{{"paper", flow.PaperRecipe()}, {"fast, unconditional", unconditional}, {"fast", flow.FastRecipe()}, {"best", flow.BestRecipe()}} {
+		for _, L := range []int{8, 16} {
+			b.Run(fmt.Sprintf("%s/L=%d", c.name, L), func(b *testing.B) {
+				src := rand.NewPCG(1, 2)
+				pi := must(target.NewIsing([]int{L, L}, target.CriticalTemperature()))
+				m := must(c.r.Model([]int{L, L}, pi.Spectrum(), src))
+				m = must(must(flow.Symmetrize(m, flow.Inversion(L*L))).Convert(tensor.Float32))
+				s := c.r.Settings(1000, src)
+				s.Batch = benchBatch
+				tr := must(flow.NewTrainer(m, pi, s))
+				repeat(b, func() error { _, err := tr.Step(); return err })
+			})
+		}
+	}
+}
+
 func BenchmarkSample(b *testing.B) {
 	benchmark(b, both, func(b *testing.B, m *flow.Model, _ *target.Ising) {
 		x, logq, src := mat.NewDense(benchBatch, m.Dim(), nil), make([]float64, benchBatch), rand.NewPCG(3, 4)

@@ -724,13 +724,21 @@ func TestFaultIsLocated(t *testing.T) {
 		}
 		return b.(*bijector.RealNVP).Couplings()[coupling]
 	}
-	for name, block := range map[string]BlockFunc{
-		"affine": blocks(4, 1, 5, 4),
-		"spline": func() (bijector.Bijector, error) {
+	three := func(context, moved int) (bijector.Bijector, error) {
+		keep := slices.Repeat([][]int{first(context)}, 3)
+		return bijector.NewRealNVP(context+moved, &bijector.RealNVPSettings{Keep: keep, Hidden: []int{5}, Src: rand.NewPCG(1, 1)})
+	}
+	for name, c := range map[string]struct {
+		block BlockFunc
+		s     *NetworkSettings
+	}{
+		"affine":      {blocks(4, 1, 5, 4), nil},
+		"conditional": {blocks(4, 1, 5, 4), &NetworkSettings{Conditional: three}}, // layer 2
+		"spline": {func() (bijector.Bijector, error) {
 			return bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 3, Hidden: []int{5}, Src: rand.NewPCG(1, 1)})
-		},
+		}, nil},
 	} {
-		m := model(t, must(NewMERA([]int{4, 4}, block, nil)))
+		m := model(t, must(NewMERA([]int{4, 4}, c.block, c.s)))
 		h := m.Bijector().(*Hierarchy)
 		// A gradient's component belongs to a parameter.
 		at := 0
@@ -747,9 +755,9 @@ func TestFaultIsLocated(t *testing.T) {
 		if s := m.owner(at + first - 1); !strings.Contains(s, "coupling 0") {
 			t.Errorf("%s: owner %q", name, s)
 		}
-		c := affine(h.layers[layer].Block())
-		c.S[len(c.S)-1].B.SetVec(0, 20)
-		c.Scale.SetVec(0, 1e4)
+		bad := affine(h.layers[layer].Block())
+		bad.S[len(bad.S)-1].B.SetVec(0, 20)
+		bad.Scale.SetVec(0, 1e4)
 		tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 8, Src: rand.NewPCG(1, 1)})
 		if err != nil {
 			t.Fatal(err)

@@ -22,7 +22,13 @@ type chains struct {
 }
 
 func (c *chains) Sample(x *mat.Dense) error {
-	rows, n := c.x.Dims()
+	rows, n := x.Dims()
+	if c.x == nil { // they begin as what the flow proposes
+		c.x = mat.NewDense(rows, n, nil)
+		if err := c.model.Sample(c.x, nil, c.src); err != nil {
+			return err
+		}
+	}
 	z := mat.NewDense(rows, n, nil)
 	// The flow has changed since the last time: look for the z of these x.
 	if err := c.model.Posterior(z, nil, c.x, c.src); err != nil {
@@ -54,11 +60,8 @@ func ExampleSampler() {
 
 	settings := recipe.Settings(200, src)
 	settings.Batch = 64
-	data := &chains{model, target.NewEvaluator(flow.Latent(model, ising)), src, mat.NewDense(64, 16, nil)}
-	if err := model.Sample(data.x, nil, src); err != nil {
-		fmt.Println(err)
-	}
-	settings.Data, settings.DataWeight = data, 0.3
+	settings.Data = &chains{model: model, latent: target.NewEvaluator(flow.Latent(model, ising)), src: src}
+	settings.DataWeight = 0.3
 	must(flow.Train(context.Background(), model, ising, settings))
 
 	e := must(flow.Evaluate(context.Background(), model, ising, &flow.EvaluateSettings{Src: src}))

@@ -104,3 +104,20 @@ func (h *Hierarchy) Latents(level int) []int {
 	}
 	return sites
 }
+
+// sameLayer returns a layer of the kind of l with another block.
+func sameLayer(l *bijector.Layer, block bijector.Bijector) (*bijector.Layer, error) {
+	return newLayer(block, l.Tiles(), l.Keep(), l.Conditional())
+}
+
+// newLayer returns a layer of decimators, conditional ones or not, or of
+// disentanglers if keep is nil.
+func newLayer(block bijector.Bijector, tiles [][]int, keep []int, conditional bool) (*bijector.Layer, error) {
+	switch {
+	case conditional:
+		return bijector.Conditional(block, tiles, keep...)
+	case keep != nil:
+		return bijector.Decimator(block, tiles, keep...)
+	}
+	return bijector.Disentangler(block, tiles)
+}

@@ -21,13 +21,17 @@ type NetworkSettings struct {
 	Repeat int
 	// Conditional, if not nil, makes for every scale of a MERA or a tree the
 	// block of a conditional decimator (bijector.Conditional), by which what a
-	// scale adds to the field is distributed given the coarse field around. The
-	// block acts on context + moved values: those of the coarse site of a tile and
-	// of the 3^d − 1 around it, row-major, which it must pass through, and the
-	// others of the tile. Where the coarse lattice has fewer than three sites along an axis
-	// some are named more than once.
-	Conditional func(context, moved int) (bijector.Bijector, error)
+	// scale adds to the field is distributed given the coarse field around.
+	Conditional ConditionalFunc `json:"-"`
 }
+
+// ConditionalFunc makes the block of a conditional decimator. Positions 0 …
+// context−1 of a tile are the 3^d coarse sites around and at it, row-major, its own
+// in the middle, which the block must pass through: they belong into every Keep
+// of couplings. Where the coarse lattice has fewer than three sites along an
+// axis, some of these are the same. The moved ones after them are the other
+// sites of the tile, row-major.
+type ConditionalFunc func(context, moved int) (bijector.Bijector, error)
 
 // BlockFunc makes the block of a layer. Layers share parameters if it returns
 // the same bijector again.
@@ -53,9 +57,9 @@ func NewMERA(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 	})
 }
 
-// NewTree returns the network of decimators alone, one layer per scale (the
-// tree tensor network of the paper's discussion). Repeat is not used. It
-// fails as NewMERA does.
+// NewTree returns the network of decimators alone, one layer per scale, or two
+// with Conditional (the tree tensor network of the paper's discussion). Repeat is
+// not used. It fails as NewMERA does.
 func NewTree(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
 	return network(shape, block, s, func(b *builder, scale, size, repeat int) {
 		b.decimate(size, scale)
@@ -64,8 +68,8 @@ func NewTree(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 
 // NewTEBD returns the network of disentanglers alone on the finest scale
 // (paper, Fig. 2(a)): Depth times Repeat pairs of layers on unshifted and on
-// shifted tiles. Depth is 1 by default. It fails as NewMERA does, with one
-// scale.
+// shifted tiles. Depth is 1 by default, Conditional is not used. It fails as
+// NewMERA does, with one scale.
 func NewTEBD(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
 	size, depth, repeat, err := s.defaults(shape)
 	if err != nil {
@@ -135,7 +139,7 @@ func divides(shape []int, n int) bool {
 type builder struct {
 	shape       []int
 	block       BlockFunc
-	conditional func(context, moved int) (bijector.Bijector, error) // or nil
+	conditional ConditionalFunc // or nil
 	layers      []*bijector.Layer
 	err         error
 }
@@ -158,7 +162,11 @@ func (b *builder) decimate(size, step int) {
 	if b.err != nil {
 		return
 	}
-	around, context := surround(b.shape, tiles, size*step)
+	around, context, err := surround(b.shape, tiles, size*step)
+	if err != nil {
+		b.err = fmt.Errorf("flow: layer %d: %w", len(b.layers), err)
+		return
+	}
 	b.add(around, func() (bijector.Bijector, error) { return b.conditional(context, len(around[0])-context) },
 		func(block bijector.Bijector, tiles [][]int) (*bijector.Layer, error) {
 			return bijector.Conditional(block, tiles, first(context)...)
@@ -201,7 +209,13 @@ func (b *builder) add(tiles [][]int, block BlockFunc, layer func(bijector.Biject
 // surround returns, for every tile, the first site of it and of the tiles around
 // it, which are so many sites apart along each axis, row-major, and then its
 // other sites; and how many of the former there are.
-func surround(shape []int, tiles [][]int, apart int) (around [][]int, context int) {
+func surround(shape []int, tiles [][]int, apart int) (around [][]int, context int, err error) {
+	context = 1
+	for range shape {
+		if context *= 3; context*len(tiles) > 1<<26 {
+			return nil, 0, fmt.Errorf("%w: conditional decimators on %d tiles that each read 3^%d sites", ErrSettings, len(tiles), len(shape))
+		}
+	}
 	stride := make([]int, len(shape))
 	stride[len(shape)-1] = 1
 	for a := len(shape) - 1; a > 0; a-- {
@@ -219,10 +233,9 @@ func surround(shape []int, tiles [][]int, apart int) (around [][]int, context in
 			}
 			sites = next
 		}
-		context = len(sites)
 		around = append(around, append(sites, t[1:]...))
 	}
-	return around, context
+	return around, context, nil
 }
 
 // first returns 0 … n−1.
@@ -232,23 +245,6 @@ func first(n int) []int {
 		row[i] = i
 	}
 	return row
-}
-
-// sameLayer returns a layer of the kind of l with another block.
-func sameLayer(l *bijector.Layer, block bijector.Bijector) (*bijector.Layer, error) {
-	return newLayer(block, l.Tiles(), l.Keep(), l.Conditional())
-}
-
-// newLayer returns a layer of decimators, conditional ones or not, or of
-// disentanglers if keep is nil.
-func newLayer(block bijector.Bijector, tiles [][]int, keep []int, conditional bool) (*bijector.Layer, error) {
-	switch {
-	case conditional:
-		return bijector.Conditional(block, tiles, keep...)
-	case keep != nil:
-		return bijector.Decimator(block, tiles, keep...)
-	}
-	return bijector.Disentangler(block, tiles)
 }
 
 func (b *builder) hierarchy() (*Hierarchy, error) {

@@ -12,17 +12,23 @@ import (
 // Recipe is a network and a way of training it that go well together;
 // docs/accuracy.md says how well. It is plain data: take one and change what you
 // want.
+//
+// With Conditional, what a scale adds to the field is distributed given the
+// coarse field around, by conditional decimators with two affine couplings for
+// every variable that a tile adds, or as Network.Conditional says, if that is not
+// nil. The parameters of these couplings grow as Size^2d: they are meant for
+// small blocks.
 type Recipe struct {
-	Couplings int             // of a block; that of its bijector by default
-	Hidden    []int           // units of the hidden layers, as in bijector.RealNVPSettings
-	Spline    bool            // blocks are bijector.Spline, not bijector.RealNVP
-	Network   NetworkSettings // of the MERA
-	Coarse    bool            // what a scale adds to the field is distributed given the coarse field around, unless Network.Conditional says how: by two affine couplings for every variable that a tile adds
-	White     bool            // the network is followed by the bijector.Spectral of a covariance, if one is known
-	Path      bool            // training is along the path (Settings.PathGradient)
-	Anneal    float64         // inverse temperature at the start, which rises to 1 in the first half of the steps; 1 by default
-	LearnRate float64         // largest learning rate, 5e-3 by default
-	Warmup    int             // steps in which it is reached, 50 or a tenth of all by default
+	Couplings   int             // of a block; that of its bijector by default
+	Hidden      []int           // units of the hidden layers, as in bijector.RealNVPSettings
+	Spline      bool            // blocks are bijector.Spline, not bijector.RealNVP
+	Network     NetworkSettings // of the MERA
+	Conditional bool            // the network has conditional decimators
+	White       bool            // the network is followed by the bijector.Spectral of a covariance, if one is known
+	Path        bool            // training is along the path (Settings.PathGradient)
+	Anneal      float64         // inverse temperature at the start, which rises to 1 in the first half of the steps; 1 by default
+	LearnRate   float64         // largest learning rate, 5e-3 by default
+	Warmup      int             // steps in which it is reached, 50 or a tenth of all by default
 }
 
 // PaperRecipe is the network of the paper: ten affine couplings per block.
@@ -32,7 +38,7 @@ func PaperRecipe() *Recipe { return &Recipe{} }
 // annealing. A step takes about two and a half times as long as one of the
 // paper's network.
 func FastRecipe() *Recipe {
-	return &Recipe{Spline: true, Coarse: true, White: true, Path: true, Anneal: 0.5}
+	return &Recipe{Spline: true, Conditional: true, White: true, Path: true, Anneal: 0.5}
 }
 
 // BestRecipe is FastRecipe with two pairs of layers per scale, at nearly twice
@@ -59,8 +65,11 @@ func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model
 		}
 	}
 	network := r.Network
-	if r.Coarse && network.Conditional == nil {
+	if r.Conditional && network.Conditional == nil {
 		network.Conditional = func(context, moved int) (bijector.Bijector, error) {
+			if (context+moved)*moved > 1<<16 {
+				return nil, fmt.Errorf("flow: %w: conditional decimators of %d variables given %d, want blocks that are smaller", ErrSettings, moved, context)
+			}
 			keep := make([][]int, 2*moved)
 			for k := range keep { // all but one
 				move := context + k%moved
@@ -107,8 +116,9 @@ func (r *Recipe) model(shape []int, spectrum []float64, network *NetworkSettings
 //
 // The temperature should be that of m, and spectrum that of the new lattice. Train
 // it without annealing and at a lower learning rate.
-// Blocks are those of m; of the recipe Network and White are used. The model
-// shares no parameters with m, and is not symmetrised.
+// Blocks are those of m; of the recipe White, Conditional and Network are used, of
+// Network.Conditional whether it is nil. The model shares no parameters with m,
+// and is not symmetrised.
 //
 // It fails with ErrHierarchy if m is not of the recipe, and as Model does.
 func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64) (*Model, error) {
@@ -147,7 +157,7 @@ func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64) (*Model, error)
 }
 
 // conditional tells whether the network has conditional decimators.
-func (r *Recipe) conditional() bool { return r.Coarse || r.Network.Conditional != nil }
+func (r *Recipe) conditional() bool { return r.Conditional || r.Network.Conditional != nil }
 
 // layers returns the layers of a model of the recipe, of which there are so
 // many at a scale, fine to coarse.
@@ -162,7 +172,8 @@ func (r *Recipe) layers(m *Model, spectrum bool, per int) ([]*bijector.Layer, er
 	}
 	for k, l := range h.layers {
 		if last := k%per == per-1; last != (l.Keep() != nil) || last && l.Conditional() != r.conditional() {
-			return nil, fmt.Errorf("%w: layer %d of a model that has every %dth as a decimator, conditional: %t", ErrHierarchy, k, per, r.conditional())
+			return nil, fmt.Errorf("%w: layer %d is not what the recipe has there: want %d layers per scale, the last of them decimators, conditional: %t",
+				ErrHierarchy, k, per, r.conditional())
 		}
 	}
 	return h.layers, nil

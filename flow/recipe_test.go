@@ -12,6 +12,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/bijector/bijectortest"
 )
 
 // Each recipe makes a model that trains, and a better one a better model.
@@ -64,6 +65,13 @@ func TestRecipeModel(t *testing.T) {
 	if _, err := (&Recipe{Network: NetworkSettings{Size: 300}}).Model([]int{300, 300}, nil, src); !errors.Is(err, ErrSettings) {
 		t.Errorf("huge blocks: %v", err)
 	}
+	if _, err := (&Recipe{Conditional: true, Network: NetworkSettings{Size: 16}}).Model([]int{16, 16}, nil, src); !errors.Is(err, ErrSettings) {
+		t.Errorf("conditional decimators of huge blocks: %v", err)
+	}
+	for _, shape := range [][]int{{8}, {2, 2}, {2, 2, 2}} {
+		m := must((&Recipe{Couplings: 1, Hidden: []int{3}, Conditional: true}).Model(shape, nil, src))
+		bijectortest.Check(t, m.Bijector())
+	}
 	if s := FastRecipe().Settings(100, src); s.Schedule(10) != 1 || s.Schedule(101) != 0 || s.Anneal(25) != 0.75 || s.Anneal(50) != 1 || !s.PathGradient || s.LearnRate != 5e-3 {
 		t.Errorf("%+v", s)
 	}
@@ -73,7 +81,7 @@ func TestRecipeModel(t *testing.T) {
 // those before the coarsest.
 func TestGrow(t *testing.T) {
 	src := rand.NewPCG(1, 1)
-	for name, r := range map[string]*Recipe{"paper": PaperRecipe(), "best": BestRecipe(), "coarse": {Couplings: 2, Coarse: true, White: true}, "blocks of 9": {Spline: true, Couplings: 1, Network: NetworkSettings{Size: 3}}} {
+	for name, r := range map[string]*Recipe{"paper": PaperRecipe(), "best": BestRecipe(), "conditional": {Couplings: 2, Conditional: true, White: true}, "blocks of 9": {Spline: true, Couplings: 1, Network: NetworkSettings{Size: 3}}} {
 		size := max(2, r.Network.Size)
 		shape := func(depth int) []int { n := int(math.Pow(float64(size), float64(depth))); return []int{n, n} }
 		spectrum := func(depth int) []float64 { return slices.Repeat([]float64{2}, shape(depth)[0]*shape(depth)[1]) }
@@ -94,7 +102,7 @@ func TestGrow(t *testing.T) {
 				t.Errorf("%s, %d: symmetrised", name, c)
 			}
 			per := 2 * max(1, r.Network.Repeat)
-			if r.Coarse {
+			if r.Conditional {
 				per++
 			}
 			a, b := must(r.layers(small, true, per)), must(r.layers(m, true, per))

@@ -42,39 +42,39 @@ import (
 
 // options are the flags.
 type options struct {
-	L         int
-	T         float64
-	steps     int
-	batch     int
-	couplings int
-	hidden    []int
-	repeat    int
-	coarse    bool
-	size      int
-	reflect   bool
-	translate bool
-	images    int
-	spline    bool
-	white     bool
-	lr        float64
-	cosine    bool
-	average   float64
-	path      bool
-	anneal    float64
-	symmetric bool
-	dtype     tensor.Dtype
-	seed      uint64
-	every     int
-	adapt     float64
-	between   int
-	chains    int
-	sweeps    int
-	stepSize  float64
-	leapfrog  int
-	out       string
-	grow      string
-	model     string
-	json      string
+	L           int
+	T           float64
+	steps       int
+	batch       int
+	couplings   int
+	hidden      []int
+	repeat      int
+	conditional bool
+	size        int
+	reflect     bool
+	translate   bool
+	images      int
+	spline      bool
+	white       bool
+	lr          float64
+	cosine      bool
+	average     float64
+	path        bool
+	anneal      float64
+	symmetric   bool
+	dtype       tensor.Dtype
+	seed        uint64
+	every       int
+	adapt       float64
+	between     int
+	chains      int
+	sweeps      int
+	stepSize    float64
+	leapfrog    int
+	out         string
+	grow        string
+	model       string
+	json        string
 
 	checkpoint string
 	resume     bool
@@ -117,7 +117,7 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("ising2d", flag.ContinueOnError)
 	paper := f.Bool("paper", false, "the run of the paper's Fig. 3: -L 16 -steps 5000 -lr 5e-3 -cosine -every 100 -chains 512 -sweeps 700, unless given")
-	recipe := f.String("recipe", "", "settings that belong together, unless given: paper, the network of the paper with -lr 5e-3 -cosine; fast, -spline -coarse -white -path -anneal 0.5 besides; best, -repeat 2 too")
+	recipe := f.String("recipe", "", "settings that belong together, unless given: paper, the network of the paper with -lr 5e-3 -cosine; fast, -spline -conditional -white -path -anneal 0.5 besides; best, -repeat 2 too")
 	f.IntVar(&o.L, "L", 4, "linear size of the lattice, even")
 	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature")
 	f.IntVar(&o.steps, "steps", 600, "training steps")
@@ -126,8 +126,8 @@ func parse(args []string) (*options, error) {
 	hidden := f.String("hidden", "10,10,10", "units of the hidden layers")
 	f.IntVar(&o.repeat, "repeat", 1, "pairs of layers per scale")
 	f.BoolVar(&o.spline, "spline", false, "a rational-quadratic spline after every affine coupling")
-	f.BoolVar(&o.coarse, "coarse", false, "what a scale adds is distributed given the coarse field around")
-	f.IntVar(&o.size, "size", 2, "linear size of a block, of which -L is a power")
+	f.BoolVar(&o.conditional, "conditional", false, "what a scale adds is distributed given the coarse field around")
+	f.IntVar(&o.size, "size", 2, "linear size of a block, of which -L is a multiple")
 	f.BoolVar(&o.reflect, "reflect", false, "symmetrise over the reflections of the lattice, too")
 	f.BoolVar(&o.translate, "translate", false, "symmetrise over the translations, too")
 	f.IntVar(&o.images, "images", 0, "elements of the symmetry group, at random, that a sample of training is symmetrised over, 0 for all")
@@ -148,7 +148,7 @@ func parse(args []string) (*options, error) {
 	f.Float64Var(&o.stepSize, "stepsize", 0.2, "hybrid Monte Carlo step size")
 	f.IntVar(&o.leapfrog, "leapfrog", 10, "leapfrog steps per sweep")
 	f.StringVar(&o.out, "out", "out", "directory for the figures")
-	f.StringVar(&o.grow, "grow", "", "file of -model from a smaller lattice at this temperature with the same -repeat, -coarse and -white, whose flow this one begins as; with -recipe also -lr 2e-3 -anneal 1, unless given")
+	f.StringVar(&o.grow, "grow", "", "file of -model from a smaller lattice at this temperature with the same -size, -repeat, -conditional and -white, whose flow this one begins as; with -recipe also -lr 2e-3 -anneal 1, unless given")
 	f.StringVar(&o.model, "model", "", "file for the trained flow, which examples/collective reads")
 	f.StringVar(&o.json, "json", "", "file for the results")
 	f.StringVar(&o.checkpoint, "checkpoint", "", "file for the state of the run, written every -save steps and sweeps")
@@ -175,9 +175,9 @@ func parse(args []string) (*options, error) {
 	case "paper":
 		preset(map[string]string{"lr": "5e-3", "cosine": "true"})
 	case "fast":
-		preset(map[string]string{"lr": "5e-3", "cosine": "true", "spline": "true", "coarse": "true", "white": "true", "path": "true", "anneal": "0.5"})
+		preset(map[string]string{"lr": "5e-3", "cosine": "true", "spline": "true", "conditional": "true", "white": "true", "path": "true", "anneal": "0.5"})
 	case "best":
-		preset(map[string]string{"lr": "5e-3", "cosine": "true", "repeat": "2", "spline": "true", "coarse": "true", "white": "true", "path": "true", "anneal": "0.5"})
+		preset(map[string]string{"lr": "5e-3", "cosine": "true", "repeat": "2", "spline": "true", "conditional": "true", "white": "true", "path": "true", "anneal": "0.5"})
 	default:
 		return nil, fmt.Errorf("-recipe %s: want paper, fast or best", *recipe)
 	}
@@ -188,7 +188,7 @@ func parse(args []string) (*options, error) {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	for name, v := range map[string]int{"steps": o.steps, "batch": o.batch, "chains": o.chains, "sweeps": o.sweeps,
-		"between": o.between, "leapfrog": o.leapfrog, "save": o.save, "repeat": o.repeat, "size": o.size} {
+		"between": o.between, "leapfrog": o.leapfrog, "save": o.save, "repeat": o.repeat} {
 		if v <= 0 {
 			return nil, fmt.Errorf("-%s %d: want a positive number", name, v)
 		}
@@ -211,8 +211,11 @@ func parse(args []string) (*options, error) {
 	if o.every < 0 {
 		return nil, fmt.Errorf("-every %d: want a positive number, or 0 for no sampling alongside", o.every)
 	}
-	if !(o.adapt >= 0 && o.adapt < 1) || o.adapt > 0 && o.every == 0 {
-		return nil, fmt.Errorf("-adapt %g: want a number from 0 to below 1, with -every for chains that move", o.adapt)
+	if !(o.adapt >= 0 && o.adapt < 1) || o.adapt > 0 && (o.every == 0 || o.every > o.steps) {
+		return nil, fmt.Errorf("-adapt %g -every %d: want a weight below 1, and chains that move", o.adapt, o.every)
+	}
+	if o.size < 2 {
+		return nil, fmt.Errorf("-size %d: want two or more", o.size)
 	}
 	if !(o.stepSize > 0) {
 		return nil, fmt.Errorf("-stepsize %g: want a positive step size", o.stepSize)
@@ -347,7 +350,7 @@ func run(o *options) error {
 func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, error) {
 	recipe := &flow.Recipe{
 		Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline,
-		Network: flow.NetworkSettings{Size: o.size, Repeat: o.repeat}, Coarse: o.coarse, White: o.white,
+		Network: flow.NetworkSettings{Size: o.size, Repeat: o.repeat}, Conditional: o.conditional, White: o.white,
 	}
 	shape := []int{o.L, o.L}
 	var m *flow.Model
@@ -421,6 +424,13 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 		s.Schedule = flow.Cosine(o.steps, min(50, o.steps/10))
 	}
 	if o.adapt > 0 {
+		// To begin with, what the flow proposes: all in one place they would be a
+		// poor example.
+		if len(h.Loss) == 0 {
+			if err := m.Sample(k.walkers[0].x, nil, k.src); err != nil {
+				return err
+			}
+		}
 		s.Data, s.DataWeight = &chainSampler{k.walkers[0], m, k.src}, o.adapt
 	}
 	var bar *progress

@@ -36,7 +36,8 @@ func TestBadFlags(t *testing.T) {
 		{"-every -1", "-every -1"},
 		{"-adapt 1 -every 5", "-adapt 1"},
 		{"-adapt 0.5", "-every"},
-		{"-size 0", "-size 0"},
+		{"-adapt 0.5 -every 50 -steps 20", "-every 50"},
+		{"-size 1", "-size 1"},
 		{"-between 0", "-between 0"},
 		{"-leapfrog 0", "-leapfrog 0"},
 		{"-stepsize 0", "-stepsize 0"},
@@ -82,8 +83,8 @@ func TestRun(t *testing.T) {
 // symmetries, learning from its own chains.
 func TestRunWithAll(t *testing.T) {
 	for _, args := range []string{
-		"-size 4 -coarse -spline -white -path -adapt 0.3 -every 5",
-		"-coarse -reflect -images 3 -path",
+		"-size 4 -conditional -spline -white -path -adapt 0.3 -every 5",
+		"-conditional -reflect -images 3 -path",
 		"-translate -images 2 -symmetric=false -couplings 2",
 	} {
 		s := runFor(t, t.TempDir(), append(strings.Fields(args), "-steps", "10")...)

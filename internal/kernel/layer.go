@@ -97,6 +97,7 @@ type call[T Float] struct {
 	dw      []T // or nil
 	dout    []T
 	partial []T // of each tile and row: log-determinants; of each chunk: dw
+	context []T // of each tile, position of the context and row: gradients
 }
 
 // pass is what a call does to all units of work, whatever these are.
@@ -105,15 +106,16 @@ type pass int
 const (
 	copyRows    pass = iota // rows of in to out: of the sites that belong to no tile
 	runTiles                // units, see there
-	gradTiles               // pieces, see there
-	pullTiles               // pieces
+	gradTiles               // units
+	pullTiles               // units
+	sumContext              // rows
 	sumLogDets              // rows
 	sumPartials             // parameters
 )
 
 // end returns the call, without its arguments, to the pool.
 func (c *call[T]) end() {
-	*c = call[T]{l: c.l, partial: c.partial}
+	*c = call[T]{l: c.l, partial: c.partial, context: c.context}
 	c.l.calls.Put(c)
 }
 
@@ -134,6 +136,9 @@ func (c *call[T]) do(chunk, from, to int) {
 	case copyRows:
 		n := c.l.n
 		copy(c.out[from*n:to*n], c.in[from*n:to*n])
+		return
+	case sumContext:
+		c.sumContext(from, to)
 		return
 	case sumLogDets:
 		c.sumLogDets(from, to)
@@ -210,18 +215,20 @@ func (l *Layer[T]) Grad(din, dw, in, w, dout []T, rows int, inverse bool) {
 	c := l.calls.Get().(*call[T])
 	defer c.end()
 	c.passThrough(din, dout, rows)
-	pieces := l.pieces(rows)
-	grow(&c.partial, chunks(pieces)*len(dw))
+	units := l.units(rows)
+	grow(&c.partial, chunks(units)*len(dw))
 	c.inverse, c.w, c.in, c.dw = inverse, w, in, dw
-	c.over(pieces, gradTiles)
+	c.over(units, gradTiles)
+	c.addContext()
 	if dw != nil {
-		c.quickly(len(dw), len(dw)*chunks(pieces), sumPartials)
+		c.quickly(len(dw), len(dw)*chunks(units), sumPartials)
 	}
 }
 
 // passThrough sets the gradient of what no tile changes.
 func (c *call[T]) passThrough(din, dout []T, rows int) {
 	c.rows, c.in, c.out, c.dout = rows, dout, din, dout
+	grow(&c.context, rows*c.l.tiles*len(c.l.context))
 	n := c.l.n
 	if !c.l.whole {
 		c.quickly(rows, rows*n, copyRows)
@@ -236,7 +243,7 @@ func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
 		part = c.partial[chunk*len(c.dw) : (chunk+1)*len(c.dw)]
 		clear(part)
 	}
-	for u := l.unit(from, c.rows); u < l.unit(to, c.rows); u++ {
+	for u := from; u < to; u++ {
 		l.seat(s, u, c.rows)
 		l.gather(s.x, c.in, s)
 		c.gatherGrad(s.dx, s)
@@ -249,7 +256,7 @@ func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
 func (c *call[T]) sumPartials(from, to int) {
 	n, sum := len(c.dw), c.dw[from:to]
 	clear(sum)
-	for k := range chunks(c.l.pieces(c.rows)) {
+	for k := range chunks(c.l.units(c.rows)) {
 		for i, v := range c.partial[k*n+from : k*n+to] {
 			sum[i] += v
 		}
@@ -263,12 +270,13 @@ func (l *Layer[T]) GradJacobian(din, jac, dout []T, rows int) {
 	defer c.end()
 	c.passThrough(din, dout, rows)
 	c.jac = jac
-	c.over(l.pieces(rows), pullTiles)
+	c.over(l.units(rows), pullTiles)
+	c.addContext()
 }
 
 func (c *call[T]) pullBack(s *scratch[T], from, to int) {
 	l := c.l
-	for u := l.unit(from, c.rows); u < l.unit(to, c.rows); u++ {
+	for u := from; u < to; u++ {
 		l.seat(s, u, c.rows)
 		c.gatherGrad(s.x, s)
 		pullBack(s.dx, c.tileJacobian(u), s.x, s.logDet, s.ones, l.tr.Dim())
@@ -295,36 +303,35 @@ func (c *call[T]) gatherGrad(dx []T, s *scratch[T]) {
 	}
 }
 
-// scatterGrad writes the gradient of a tile and adds to that of its context.
+// scatterGrad writes the gradient of a tile and leaves that of its context, to
+// which other tiles contribute as well.
 func (c *call[T]) scatterGrad(dx []T, s *scratch[T]) {
 	c.l.scatter(c.out, dx, s)
-	if len(c.l.context) == 0 {
-		return
-	}
-	for k := range s.len {
-		row, sites := c.l.at(c.out, s, k)
-		for _, j := range c.l.context {
-			row[sites[j]] += dx[j*Lanes+k]
+	for i, j := range c.l.context {
+		for k := range s.len {
+			c.context[(s.tile[k]*len(c.l.context)+i)*c.rows+s.row[k]] = dx[j*Lanes+k]
 		}
 	}
 }
 
-// pieces is the number of parts of a batch whose gradients can be taken side by
-// side: units or, if tiles share sites, to whose gradients they add, all units
-// of a block of rows.
-func (l *Layer[T]) pieces(rows int) int {
-	if len(l.context) == 0 {
-		return l.units(rows)
+// addContext adds what the tiles have left to the gradient of their context.
+func (c *call[T]) addContext() {
+	if len(c.l.context) > 0 {
+		c.quickly(c.rows, len(c.context), sumContext)
 	}
-	return (rows + Lanes - 1) / Lanes
 }
 
-// unit is the first unit of a piece.
-func (l *Layer[T]) unit(piece, rows int) int {
-	if len(l.context) == 0 {
-		return piece
+func (c *call[T]) sumContext(from, to int) {
+	l, dim := c.l, c.l.tr.Dim()
+	for k := range l.tiles {
+		for i, j := range l.context {
+			site := l.index[k*dim+j]
+			left := c.context[(k*len(l.context)+i)*c.rows:]
+			for r := from; r < to; r++ {
+				c.out[r*l.n+site] += left[r]
+			}
+		}
 	}
-	return min(piece*l.tiles, l.units(rows))
 }
 
 // units is the number of tiles of Lanes rows that a batch fills. Rows are
