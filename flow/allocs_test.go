@@ -36,6 +36,7 @@ func TestAllocations(t *testing.T) {
 				m = must(flow.Symmetrize(m, flow.Inversion(m.Dim())))
 			}
 			tr := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows, Src: rand.NewPCG(3, 4)}))
+			path := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows, PathGradient: true, Src: rand.NewPCG(3, 4)}))
 			x, logq, src := mat.NewDense(rows, m.Dim(), nil), make([]float64, rows), rand.NewPCG(5, 6)
 			e := must(target.NewEvaluator(flow.Latent(m, pi)).Convert(dt))
 			logp, grad := make([]float64, rows), mat.NewDense(rows, m.Dim(), nil)
@@ -46,6 +47,7 @@ func TestAllocations(t *testing.T) {
 				call func() error
 			}{
 				{"training step", 1, func() error { _, err := tr.Step(); return err }},
+				{"training step along the path", 1, func() error { _, err := path.Step(); return err }},
 				{"Sample", 1, func() error { return m.Sample(x, logq, src) }},
 				{"LogProbs", 0, func() error { return m.LogProbs(logq, x) }},
 				{"LogProbGrad", 0, func() error { return e.LogProbGrad(logp, grad, x) }},

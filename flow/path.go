@@ -20,62 +20,62 @@ import (
 // a set T of elements and x = η⁻¹g(z) with an η of it, for every T, and with it for
 // Settings.Images. Where q = π/Z every single sample gives zero.
 type pathGradient struct {
-	dim         int
-	score, pull *graph.Program
-	x, force    []float64
+	step  *graph.Program // z to ln q and the gradients
+	logpi []float64
+	out   [][]float64
 }
 
-func newPathGradient(m *Model, t target.Density, batch int, weights []float64, s *images) *pathGradient {
-	return &pathGradient{
-		dim: m.Dim(),
-		x:   make([]float64, batch*m.Dim()), force: make([]float64, batch*m.Dim()),
-		// ln q and ln π of x and the gradient of their weighted sum.
-		score: graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-			logq, err := m.logProb(in[0], s)
-			if err != nil {
-				return nil, err
-			}
-			logpi, err := graph.LogProb(t, in[0])
-			if err != nil {
-				return nil, err
-			}
-			diff, err := graph.Combine(0, weights, logq, logpi)
-			if err != nil {
-				return nil, err
-			}
-			loss, err := graph.Total(1/float64(in[0].Shape()[0]), diff)
-			if err != nil {
-				return nil, err
-			}
-			grad, err := graph.Grad(loss, in[0])
-			return append([]*gorgonia.Node{logq, logpi}, grad...), err
-		}),
-		// The gradient of Σ x·force with respect to the parameters.
-		pull: graph.NewProgram(m.dtype, []int{m.Dim(), m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-			x, _, err := m.chain.Forward(in[0])
-			if err != nil {
-				return nil, err
-			}
-			work, err := gorgonia.HadamardProd(x, in[1])
-			if err != nil {
-				return nil, err
-			}
-			sum, err := graph.Total(1, work)
-			if err != nil {
-				return nil, err
-			}
-			return m.paramGrads(sum, in[0])
-		}),
+// newPathGradient is for batches of so many rows; out are ln q, ln π and the
+// gradients, which run sets.
+func newPathGradient(m *Model, t target.Density, batch int, weights []float64, s *images, out [][]float64) *pathGradient {
+	p := &pathGradient{logpi: out[1], out: append([][]float64{out[0]}, out[2:]...)}
+	// ln q and ln π of x and the gradient of the mean of their weighted sum.
+	score := graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		logq, err := m.logProb(in[0], s)
+		if err != nil {
+			return nil, err
+		}
+		logpi, err := graph.LogProb(t, in[0])
+		if err != nil {
+			return nil, err
+		}
+		diff, err := graph.Combine(0, weights, logq, logpi)
+		if err != nil {
+			return nil, err
+		}
+		loss, err := graph.Total(1/float64(in[0].Shape()[0]), diff)
+		if err != nil {
+			return nil, err
+		}
+		grad, err := graph.Grad(loss, in[0])
+		return append([]*gorgonia.Node{logq, logpi}, grad...), err
+	})
+	// For the path z → x this is a function of x like any other.
+	ofX := func() graph.RowsFunc {
+		in, out := make([][]float64, 1), make([][]float64, 3)
+		return func(logq, grad, x []float64) error {
+			in[0], out[0], out[1], out[2] = x, logq, p.logpi, grad
+			return score.Run(batch, in, out)
+		}
 	}
+	p.step = graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		x, _, err := m.chain.Forward(in[0])
+		if err != nil {
+			return nil, err
+		}
+		logq, err := graph.PerRow("score", x, m.Dim(), ofX)
+		if err != nil {
+			return nil, err
+		}
+		sum, err := graph.Total(1, logq)
+		if err != nil {
+			return nil, err
+		}
+		grads, err := m.paramGrads(sum, in[0])
+		return append([]*gorgonia.Node{logq}, grads...), err
+	})
+	return p
 }
 
-// run sets ln q, ln π and the gradients, in out, for latent variables z.
-func (p *pathGradient) run(m *Model, z []float64, rows int, out [][]float64) error {
-	if err := m.decode.Run(rows, [][]float64{z}, [][]float64{p.x, nil}); err != nil {
-		return err
-	}
-	if err := p.score.Run(rows, [][]float64{p.x}, [][]float64{out[0], out[1], p.force}); err != nil {
-		return err
-	}
-	return p.pull.Run(rows, [][]float64{z, p.force}, out[2:])
-}
+// run takes a batch of latent variables.
+func (p *pathGradient) run(rows int, in [][]float64) error { return p.step.Run(rows, in, p.out) }

@@ -274,7 +274,7 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 		tr.data = newLikelihood(m, tr.s.Batch, tr.images)
 	}
 	if tr.s.PathGradient {
-		tr.path = newPathGradient(m, t, tr.s.Batch, tr.weights, tr.images)
+		tr.path = newPathGradient(m, t, tr.s.Batch, tr.weights, tr.images, tr.out)
 	} else {
 		tr.program = lossProgram(m, t, tr.weights, tr.s.InversionKL, tr.images)
 	}
@@ -453,7 +453,7 @@ func (tr *Trainer) gradients() (moments, error) {
 	batch := newMoments()
 	var err error
 	if tr.path != nil {
-		err = tr.path.run(tr.m, tr.z, tr.s.Batch, tr.out)
+		err = tr.path.run(tr.s.Batch, tr.in)
 	} else {
 		err = tr.program.Run(tr.s.Batch, tr.in, tr.out)
 	}
