@@ -35,7 +35,7 @@ type Recipe struct {
 func PaperRecipe() *Recipe { return &Recipe{} }
 
 // FastRecipe has splines, conditional decimators, whitening, path gradients and
-// annealing. A step takes four times as long as one of the paper's network
+// annealing. A step takes 3.6 times as long as one of the paper's network
 // (BenchmarkRecipeStep).
 func FastRecipe() *Recipe {
 	return &Recipe{Spline: true, Conditional: true, White: true, Path: true, Anneal: 0.5}
