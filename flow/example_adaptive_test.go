@@ -58,7 +58,7 @@ func ExampleSampler() {
 	model := must(recipe.Model([]int{4, 4}, ising.Spectrum(), src))
 	model = must(flow.Symmetrize(model, flow.Inversion(16)))
 
-	settings := recipe.Settings(200, src)
+	settings := recipe.Settings(100, src)
 	settings.Batch = 64
 	settings.Data = &chains{model: model, latent: target.NewEvaluator(flow.Latent(model, ising)), src: src}
 	settings.DataWeight = 0.3
