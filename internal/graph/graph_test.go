@@ -420,6 +420,9 @@ func TestBuildsConcurrently(t *testing.T) {
 				}
 				e := gorgonia.Must(gorgonia.Exp(in[0]))
 				y := gorgonia.Must(gorgonia.Mul(in[0], gorgonia.Must(gorgonia.Transpose(e))))
+				for _, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){gorgonia.Square, gorgonia.Cube, gorgonia.Log2, gorgonia.Tanh, gorgonia.Sigmoid} {
+					y = gorgonia.Must(gorgonia.Add(y, gorgonia.Must(f(y))))
+				}
 				cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
 				d, err := Grad(cost, in[0])
 				return append(d, cost), err
