@@ -242,12 +242,15 @@ type fused struct {
 // on is the transform on tiles of a row of n values, which may share what is at
 // the positions of the context.
 func (f *fused) on(n int, tiles [][]int, context ...int) *fusedLayer {
-	return &fusedLayer{f.weights, n, graph.NewLayer(f.f64, f.f32, n, tiles, context...), movedSites(f.f64.Dim(), tiles, context)}
+	return &fusedLayer{f.weights, n, graph.NewLayer(f.f64, f.f32, n, tiles, context...), tiles, context}
 }
 
 // movedSites returns the sites at other positions than those of the context, tile
 // by tile.
 func movedSites(dim int, tiles [][]int, context []int) [][]int {
+	if len(context) == 0 {
+		return tiles
+	}
 	moved := make([][]int, len(tiles))
 	for j := range dim {
 		if slices.Contains(context, j) {
@@ -282,10 +285,14 @@ type fusedLayer struct {
 	weights *Param
 	n       int
 	op      *graph.Layer
-	moved   [][]int // sites, tile by tile
+	tiles   [][]int
+	context []int
 }
 
-func (l *fusedLayer) passed() []bool   { return without(l.n, l.moved...) }
+func (l *fusedLayer) passed() []bool {
+	return without(l.n, movedSites(len(l.tiles[0]), l.tiles, l.context)...)
+}
+
 func (l *fusedLayer) Dim() int         { return l.n }
 func (l *fusedLayer) Params() []*Param { return []*Param{l.weights} }
 

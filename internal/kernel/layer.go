@@ -21,7 +21,7 @@ type Layer[T Float] struct {
 	tiles int
 	whole bool // no site passes through
 
-	context, move []int // positions
+	context, move []int // positions; nil: no context, and all move
 
 	scratch sync.Pool // *scratch[T], one per goroutine at work
 	calls   sync.Pool // *call[T], one per call under way
@@ -32,9 +32,11 @@ type Layer[T Float] struct {
 // context, which the transform must pass through.
 func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *Layer[T] {
 	l := &Layer[T]{tr: tr, n: n, tiles: len(tiles), context: context}
-	for j := range tr.Dim() {
-		if !slices.Contains(context, j) {
-			l.move = append(l.move, j)
+	if len(context) > 0 {
+		for j := range tr.Dim() {
+			if !slices.Contains(context, j) {
+				l.move = append(l.move, j)
+			}
 		}
 	}
 	if j, ok := tr.(Jacobian[T]); ok && j.HasJacobian() {
@@ -380,6 +382,14 @@ func (l *Layer[T]) scatter(state, x []T, s *scratch[T]) {
 		row, sites := l.at(state, s, k)
 		for _, j := range l.move {
 			row[sites[j]] = x[j*Lanes+k]
+		}
+		if l.move != nil {
+			continue
+		}
+		at := k
+		for _, site := range sites {
+			row[site] = x[at]
+			at += Lanes
 		}
 	}
 }
