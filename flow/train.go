@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"reflect"
 
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
@@ -14,97 +13,6 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/target"
-)
-
-// Settings configures training. A zero field means its default.
-//
-// InversionKL keeps a model without symmetrisation from choosing one of the two
-// magnetisations of a ferromagnet (paper, App. E). The penalty is part of
-// what is minimised, at the cost of an inverse pass, but not of any loss that
-// is reported: that remains the bound of eq. 5. A symmetrised model takes
-// none.
-//
-// Images makes a symmetrised model cheap to train whose group is large. The
-// density of every sample is the mean over the identity and Images − 1 other
-// elements, drawn from Src, in place of all, at the cost in time and memory of an
-// inverse pass of Batch·(Images − 1) rows. What is reported is of this density:
-// the loss is a bound, too, which falls with Images, on average, from that of the
-// model without symmetry, at 1, to that of the symmetrised one. The model is what it
-// was: LogProb, Sample and Latent, and with it hybrid Monte Carlo, are of the
-// whole group. With Data, ln q of a configuration is over as many random elements of
-// its own, which on average is less than over all.
-//
-// Anneal makes a target with several modes flat at first, so that the flow finds
-// all of them before they part, and lets it cool; Ramp is the usual schedule.
-// Losses are reported for the target as it is. At the end β should be 1.
-//
-// Data teaches the flow what it does not propose by itself: the reverse
-// divergence forgives what q leaves out, the likelihood of configurations of
-// the target does not. What is minimised is
-//
-//	(1−w)·E_q[ln q − ln π] − w·E_data[ln q], w = DataWeight.
-//
-// The configurations may come from anywhere, the chains of hybrid Monte Carlo
-// in the latent space of the flow itself among them (adaptive Monte Carlo;
-// Gabrié, Rotskoff and Vanden-Eijnden, PNAS 119, e2109420119 (2022)).
-//
-// Average keeps an exponential moving average of the parameters beside them,
-// over the last 1/(1−Average) steps or so, which training does not see.
-// Trainer.UseAverage puts it into the model; Train does so at its end.
-//
-// Evaluate judges the model as every EvaluateEvery-th step leaves it, not its
-// average, from samples that training does not see: Src must be another source
-// than that of training, which goes on as it would without. An evaluation is part
-// of its step and not interrupted. One that fails, for what would be a fault of
-// a batch, is an error under FaultStop, after the step; under other policies it
-// is counted as a fault and left out.
-type Settings struct {
-	Steps        int         // of Train; required there
-	Batch        int         // samples per step, 512 by default
-	LearnRate    float64     // of Adam, 1e-3 by default
-	Schedule     Schedule    // of the learning rate, constant by default
-	Plateau      *Plateau    // lowers the learning rate where the loss has ceased to fall, if not nil
-	Average      float64     // decay a in (0, 1) of the average of the parameters; 0 for none
-	Anneal       Schedule    // of the inverse temperature β in E_q[ln q − β ln π], which is minimised, 1 by default
-	InversionKL  float64     // α ≥ 0 of the penalty α·KL(q(x) ‖ q(−x)), 0 by default
-	Images       int         // elements of the symmetry group in the mean that is q, all by default
-	PathGradient bool        // estimate the gradient along the path z → x alone, with less noise near the optimum, for up to two more inverse passes
-	Data         Sampler     // of configurations to learn from, none by default
-	DataWeight   float64     // of these, in (0, 1], ½ by default
-	ClipNorm     float64     // bound of the gradient's Euclidean norm, to which longer ones are scaled; 0 for none
-	MaxScale     float64     // bound of |scale| in affine couplings, so that none stretches by more than exp(MaxScale); 0 for none
-	OnFault      FaultPolicy // what to do about a batch that fails, FaultStop by default
-	MaxFaults    int         // batches in a row that may fail, 100 by default
-	Window       int         // steps over which Result averages, 100 by default
-	Recorder     Recorder    // is told of every step, if not nil
-	Src          rand.Source // draws latent variables and images; required
-
-	Evaluate      *EvaluateSettings // of two samples or more, none by default
-	EvaluateEvery int               // steps from one evaluation to the next, 100 by default
-}
-
-// Sampler fills x, (rows, Dim), with configurations of a target. It is called once
-// a step, before the parameters change; an error is a fault. A trainer that is
-// to be resumed must find it in the state in which it was.
-type Sampler interface {
-	Sample(x *mat.Dense) error // every row is to be written
-}
-
-// FaultPolicy says what a trainer does about a fault: a batch whose ln q, ln π
-// or gradient is NaN or infinite, or would make a parameter or a moment of the
-// optimiser so, or at which the target fails. No policy lets one reach the
-// parameters.
-type FaultPolicy int
-
-const (
-	// FaultStop ends training with an error at the first fault.
-	FaultStop FaultPolicy = iota
-	// FaultSkip drops the batch and draws another, until Settings.MaxFaults
-	// of them in a row have failed.
-	FaultSkip
-	// FaultShrink does the same and halves the learning rate, which every good
-	// step brings back by 1 % until it is what it was.
-	FaultShrink
 )
 
 // Report is the outcome of one training step.
@@ -172,61 +80,20 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	if err := match(m, t); err != nil {
 		return nil, err
 	}
-	if s == nil || s.Src == nil {
-		return nil, fmt.Errorf("flow: %w: training needs a source of randomness", ErrSettings)
+	if s == nil {
+		s = &Settings{}
 	}
-	tr := &Trainer{m: m, s: *s, rnd: rand.New(s.Src), weights: []float64{1, -1}, shrink: 1}
-	if tr.s.Batch == 0 {
-		tr.s.Batch = 512
-	}
-	if tr.s.LearnRate == 0 {
-		tr.s.LearnRate = 1e-3
-	}
-	if tr.s.Window == 0 {
-		tr.s.Window = 100
-	}
-	if tr.s.MaxFaults == 0 {
-		tr.s.MaxFaults = 100
-	}
-	switch {
-	case tr.s.DataWeight != 0 && tr.s.Data == nil || !(tr.s.DataWeight >= 0 && tr.s.DataWeight <= 1):
-		return nil, fmt.Errorf("flow: %w: DataWeight %g, want one from 0 to 1, with Data", ErrSettings, s.DataWeight)
-	case tr.s.PathGradient && tr.s.InversionKL > 0:
-		return nil, fmt.Errorf("flow: %w: InversionKL %g with PathGradient, which has no estimate of it", ErrSettings, s.InversionKL)
-	case !(tr.s.ClipNorm >= 0) || !(tr.s.MaxScale >= 0) || math.IsInf(tr.s.ClipNorm, 1) || math.IsInf(tr.s.MaxScale, 1):
-		return nil, fmt.Errorf("flow: %w: ClipNorm %g and MaxScale %g, want positive finite numbers, or 0 for none", ErrSettings, s.ClipNorm, s.MaxScale)
-	case tr.s.OnFault < FaultStop || tr.s.OnFault > FaultShrink || tr.s.MaxFaults < 0:
-		return nil, fmt.Errorf("flow: %w: OnFault %d, MaxFaults %d", ErrSettings, s.OnFault, s.MaxFaults)
-	case tr.s.Batch < 0:
-		return nil, fmt.Errorf("flow: %w: batch of %d", ErrSettings, s.Batch)
-	case !(tr.s.LearnRate > 0) || math.IsInf(tr.s.LearnRate, 1):
-		return nil, fmt.Errorf("flow: %w: learning rate %g", ErrSettings, s.LearnRate)
-	case !(tr.s.InversionKL >= 0) || math.IsInf(tr.s.InversionKL, 1):
-		return nil, fmt.Errorf("flow: %w: penalty of factor %g", ErrSettings, s.InversionKL)
-	case tr.s.InversionKL > 0 && m.group != nil:
-		return nil, fmt.Errorf("flow: %w: a penalty of factor %g for asymmetry, and a model that is symmetrised", ErrSettings, s.InversionKL)
-	case tr.s.Window < 0:
-		return nil, fmt.Errorf("flow: %w: window of %d steps", ErrSettings, s.Window)
-	case tr.s.Average != 0 && !(tr.s.Average > 0 && tr.s.Average < 1):
-		return nil, fmt.Errorf("flow: %w: Average %g, want a decay between 0 and 1, or 0 for none", ErrSettings, s.Average)
-	}
-	if tr.s.Plateau != nil {
-		var err error
-		if tr.s.Plateau, err = tr.s.Plateau.defaults(tr.s.Window); err != nil {
-			return nil, err
-		}
-	}
-	tr.plateau.Factor = 1
-	if err := tr.s.evaluation(); err != nil {
+	full, err := s.defaults(m)
+	if err != nil {
 		return nil, err
 	}
+	tr := &Trainer{m: m, s: *full, rnd: rand.New(s.Src), weights: []float64{1, -1}, shrink: 1}
+	tr.plateau.Factor = 1
 	if tr.s.Evaluate != nil {
-		var err error
 		if tr.held, err = newEvaluator(m, t, tr.s.Evaluate); err != nil {
 			return nil, fmt.Errorf("flow: Evaluate: %w", err)
 		}
 	}
-	var err error
 	if tr.images, err = newImages(m, s.Images); err != nil {
 		return nil, fmt.Errorf("flow: %w", err)
 	}
@@ -268,9 +135,6 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 		}
 	}
 	if tr.s.Data != nil {
-		if tr.s.DataWeight == 0 {
-			tr.s.DataWeight = 0.5
-		}
 		tr.data = newLikelihood(m, tr.s.Batch, tr.images)
 	}
 	if tr.s.PathGradient {
@@ -279,31 +143,6 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 		tr.program = lossProgram(m, t, tr.weights, tr.s.InversionKL, tr.images)
 	}
 	return tr, nil
-}
-
-// evaluation sets defaults of the held-out evaluation.
-func (s *Settings) evaluation() error {
-	if s.Evaluate == nil {
-		if s.EvaluateEvery != 0 {
-			return fmt.Errorf("flow: %w: EvaluateEvery %d without Evaluate", ErrSettings, s.EvaluateEvery)
-		}
-		return nil
-	}
-	e, err := s.Evaluate.defaults()
-	if err != nil {
-		return fmt.Errorf("flow: Evaluate: %w", err)
-	}
-	if e.Src == nil || reflect.ValueOf(e.Src).Comparable() && e.Src == s.Src {
-		return fmt.Errorf("flow: Evaluate: %w: needs a source of its own", ErrSettings)
-	}
-	if e.Samples < 2 || s.EvaluateEvery < 0 {
-		return fmt.Errorf("flow: Evaluate: %w: %d samples every %d steps, want two or more", ErrSettings, e.Samples, s.EvaluateEvery)
-	}
-	if s.EvaluateEvery == 0 {
-		s.EvaluateEvery = 100
-	}
-	s.Evaluate = e
-	return nil
 }
 
 // lossProgram maps z to ln q, ln π and the gradients of the mean of their sum
