@@ -17,7 +17,7 @@ import (
 // everyDensity is one of each kind, on 9 values.
 func everyDensity(t *testing.T) map[string]Density {
 	return map[string]Density{
-		"Ising":  newIsing(t, []int{3, 3}, criticalT, byRule),
+		"Ising":  isingOf(t, []int{3, 3}, criticalT, byRule),
 		"Normal": NewNormal(9),
 		"Func":   quarticFunc(9),
 		"nodes":  quarticNodes(9),
@@ -154,7 +154,7 @@ func TestEvaluatorSameBitsOnAnyNumberOfProcessors(t *testing.T) {
 	procs := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(procs)
 	densities := everyDensity(t)
-	densities["Ising 16×16"] = newIsing(t, []int{16, 16}, criticalT, byRule)
+	densities["Ising 16×16"] = isingOf(t, []int{16, 16}, criticalT, byRule)
 	for name, d := range densities {
 		for _, rows := range []int{1, 5, 50} {
 			x := mat.NewDense(rows, d.Dim(), normalRows(3, rows*d.Dim()))

@@ -101,7 +101,7 @@ func TestIsingExactDraws(t *testing.T) {
 		{[]int{5}, 1.5, 0.5},
 		{[]int{3, 4}, 3, 1},
 	} {
-		m := newIsing(t, c.shape, c.T, c.offset-couplingMin(c.shape, c.T))
+		m := isingOf(t, c.shape, c.T, c.offset-couplingMin(c.shape, c.T))
 		what := fmt.Sprintf("%+v", c)
 		states := allIsingStates(c.shape, c.T)
 		a := denseCirculant(c.shape, c.T, m.Alpha())
@@ -148,7 +148,7 @@ func TestIsingExactDraws(t *testing.T) {
 
 // The estimator is the mean of m² over independent spins with P(s = +1) as stated.
 func TestStructureFactorIsConditionalMean(t *testing.T) {
-	m := newIsing(t, []int{5}, 2, byRule)
+	m := isingOf(t, []int{5}, 2, byRule)
 	for row := range 6 {
 		x := isingRows(8, 5).RawRowView(row)
 		want := 0.0
@@ -169,7 +169,7 @@ func TestSpinsFrequencies(t *testing.T) {
 	const rows = 20000
 	row := []float64{-3, -0.5, 0, 0.2, 1, 2, 200, -200, 1e-9, math.Inf(1), math.Inf(-1)}
 	n := len(row)
-	m := newIsing(t, []int{n}, 2, byRule)
+	m := isingOf(t, []int{n}, 2, byRule)
 	wide := mat.NewDense(rows, n+3, nil) // strided
 	x, spins := wide.Slice(0, rows, 1, n+1).(*mat.Dense), mat.NewDense(rows, n, nil)
 	for r := range rows {
@@ -222,7 +222,7 @@ func TestSpinsFrequencies(t *testing.T) {
 }
 
 func TestSpinsErrors(t *testing.T) {
-	m := newIsing(t, []int{2, 3}, 2, byRule)
+	m := isingOf(t, []int{2, 3}, 2, byRule)
 	dense := func(r, c int) *mat.Dense { return mat.NewDense(r, c, nil) }
 	src := rand.NewPCG(1, 1)
 	for _, c := range []struct {
