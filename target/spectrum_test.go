@@ -142,6 +142,29 @@ func TestFreeFieldSpectrumKeepsAllDigits(t *testing.T) {
 	}
 }
 
+// Next to the wave of the least eigenvalue the others rise as 2 − 2 cos θ = θ² − θ⁴/12,
+// where 1 − cos θ has lost most digits.
+func TestLongChainSpectrum(t *testing.T) {
+	for _, n := range []int{1 << 16, 1<<16 + 1} {
+		theta := 2 * math.Pi / float64(n)
+		f, err := NewFreeField([]int{n}, 1e-12)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkRelative(t, fmt.Sprint("free field ", n), 1/f.Spectrum()[1], 1e-12+theta*theta*(1-theta*theta/12), 1e-15)
+
+		const T = 2.0
+		m := isingOf(t, []int{n}, T, math.Nextafter(-couplingMin([]int{n}, T), 3))
+		lambda := m.Spectrum()
+		h := n / 2
+		rise := theta * theta * (1 - theta*theta/12) / T
+		if n%2 == 1 { // the least is at half a step from π
+			rise = 2 * theta * theta * (1 - 5*theta*theta/24) / T
+		}
+		checkRelative(t, fmt.Sprint("Ising ", n), lambda[h-1]-lambda[h], rise, 1e-14)
+	}
+}
+
 // The determinant of −Δ+m² on a ring of n is 4 sinh²(nγ/2) with 4 sinh²(γ/2) = m²;
 // that on a torus is a product of those of rings with m² + 4 sin²(k/2).
 func TestFreeFieldLogZAnalytic(t *testing.T) {
