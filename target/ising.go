@@ -136,6 +136,9 @@ func (m *Ising) logProb(val, grad, x []float64) {
 				g = grad[from:to]
 			}
 			val[r] = isingRow(g, x[from:to], y[from:to], e[from:to])
+			if !(val[r] <= math.MaxFloat64) && finite(x[from:to]) {
+				val[r] = math.Inf(-1) // x is so large that terms of both signs have overflowed
+			}
 		}
 		val, x = val[rows:], x[rows*n:]
 		if grad != nil {
@@ -165,6 +168,15 @@ func isingRow(grad, x, y, e []float64) float64 {
 		}
 	}
 	return sum + math.Log(product)
+}
+
+func finite(x []float64) bool {
+	for _, v := range x {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return false
+		}
+	}
+	return true
 }
 
 // wholeTiles rounds a number of values up to whole tiles.
@@ -216,8 +228,10 @@ func (m *Ising) StructureFactor(x []float64) float64 {
 }
 
 // Spins draws spins ±1 given configurations x, (rows, N), into dst of the same
-// shape. It fails with ErrShape if the extents do not fit and with
-// ErrSettings for a nil source.
+// shape, which may be x itself. It fails with ErrShape if the extents do not fit,
+// with ErrSettings for a nil source and with ErrNotFinite for a configuration with
+// NaN, naming row and site; nothing is drawn then. An infinite x is a spin that is
+// certain.
 func (m *Ising) Spins(dst, x *mat.Dense, src rand.Source) error {
 	if dst == nil || x == nil {
 		return fmt.Errorf("target: Ising: %w: nil matrix", ErrShape)
@@ -228,6 +242,13 @@ func (m *Ising) Spins(dst, x *mat.Dense, src rand.Source) error {
 	}
 	if src == nil {
 		return fmt.Errorf("target: Ising: %w: nil source", ErrSettings)
+	}
+	for i := range rows {
+		for j, v := range x.RawRowView(i) {
+			if math.IsNaN(v) {
+				return fmt.Errorf("target: Ising: spins of row %d: %w: site %d is %g", i, ErrNotFinite, j, v)
+			}
+		}
 	}
 	rnd := rand.New(src)
 	for i := range rows {

@@ -96,6 +96,29 @@ func TestIsingAgainstDense(t *testing.T) {
 	}
 }
 
+// A uniform configuration is an eigenvector: ln π = N (ln cosh c − c²/2λ_0). On large
+// lattices a product of N numbers cosh x or exp(−2|x|) would overflow or vanish.
+func TestIsingUniform(t *testing.T) {
+	for _, shape := range [][]int{{3}, {31}, {33}, {5000}, {12, 12}, {41, 40}, {72, 72}} {
+		m := isingOf(t, shape, criticalT, byRule)
+		n := float64(m.Dim())
+		for _, c := range []float64{0, 1e-9, 0.3, 1, 5, 25, 200, 1e6} {
+			x, logp := mat.NewDense(1, m.Dim(), nil), make([]float64, 1)
+			for i := range m.Dim() {
+				x.Set(0, i, c)
+			}
+			if err := NewEvaluator(m).LogProb(logp, x); err != nil {
+				t.Fatal(err)
+			}
+			lnCosh := c + math.Log1p(math.Exp(-2*c)) - math.Ln2
+			want := n * (lnCosh - c*c/2/m.Spectrum()[0])
+			if !(math.Abs(logp[0]-want) <= 1e-13*n*(1e-3+c+c*c)) {
+				t.Errorf("%v at %g: ln π is %.15g, want %.15g", shape, c, logp[0], want)
+			}
+		}
+	}
+}
+
 func TestIsingGradient(t *testing.T) {
 	for _, shape := range isingShapes {
 		for _, T := range []float64{1, criticalT, 5} {

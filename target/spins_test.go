@@ -243,3 +243,19 @@ func TestSpinsErrors(t *testing.T) {
 		}
 	}
 }
+
+// A configuration with NaN has no spins: the error says where, and nothing is drawn.
+func TestSpinsOfNaN(t *testing.T) {
+	m := isingOf(t, []int{2, 3}, 2, byRule)
+	x, spins := mat.NewDense(4, 6, nil), mat.NewDense(4, 6, nil)
+	x.Set(2, 4, math.NaN())
+	x.Set(3, 0, math.NaN())
+	src, other := rand.NewPCG(1, 1), rand.NewPCG(1, 1)
+	err := m.Spins(spins, x, src)
+	if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), "row 2") || !strings.Contains(err.Error(), "site 4") {
+		t.Errorf("error %v", err)
+	}
+	if floats.Sum(spins.RawMatrix().Data) != 0 || src.Uint64() != other.Uint64() {
+		t.Error("something was drawn")
+	}
+}
