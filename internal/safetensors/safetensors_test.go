@@ -265,6 +265,9 @@ func TestWriteRefuses(t *testing.T) {
 		"twice":         {Arrays: []Array{{Name: "a", Values: []byte{1}}, {Name: "a", Values: []byte{1}}}},
 		"reserved name": {Arrays: []Array{{Name: "__metadata__", Values: []byte{1}}}},
 		"reserved key":  {Meta: map[string]string{"sha256": ""}},
+		"name":          {Arrays: []Array{{Name: "\xff", Values: []byte{1}}}},
+		"key":           {Meta: map[string]string{"\xff": ""}},
+		"text":          {Meta: map[string]string{"a": "b\xc3"}},
 	} {
 		if err := Write(io.Discard, f); err == nil {
 			t.Errorf("%s: no error", name)

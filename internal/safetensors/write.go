@@ -12,6 +12,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"unicode/utf8"
 )
 
 // Write writes f, with its digest.
@@ -68,6 +69,9 @@ func (a *Array) describe() error {
 	if a.Name == "__metadata__" || volume(a.Shape, n) != n {
 		return fmt.Errorf("array %q: %d values for shape %v", a.Name, n, a.Shape)
 	}
+	if !utf8.ValidString(a.Name) {
+		return fmt.Errorf("array %q: the name is not valid UTF-8", a.Name)
+	}
 	return nil
 }
 
@@ -78,6 +82,9 @@ func encodeHeader(meta map[string]string, arrays []Array) ([]byte, error) {
 	for _, k := range slices.Sorted(maps.Keys(meta)) {
 		if k == digestKey {
 			return nil, fmt.Errorf("metadata %q is ours", k)
+		}
+		if !utf8.ValidString(k) || !utf8.ValidString(meta[k]) {
+			return nil, fmt.Errorf("metadata %q: %.40q is not valid UTF-8", k, meta[k])
 		}
 		h = append(appendJSON(append(h, ','), k), ':')
 		h = appendJSON(h, meta[k])
