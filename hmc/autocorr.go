@@ -85,9 +85,9 @@ func autocorrTime(x *mat.Dense) (tau, stdErr float64, err error) {
 	return tau, stdErr, nil
 }
 
-// likely is what a mean square with that many degrees of freedom says about what
-// it estimates: the mean of estimate·ν/χ²(ν), and a width so that one of them to both sides covers
-// 68 % and two 95 %, though χ² is not symmetric.
+// likely is what a mean square with ν degrees of freedom says about what it
+// estimates: the mean of estimate·ν/χ²(ν), and a width so that one of it to both
+// sides covers 68 % and two cover 95 %, though χ² is not symmetric.
 func likely(estimate, freedom float64) (mean, width float64) {
 	mean = estimate * freedom / (freedom - 2)
 	return mean, mean * math.Sqrt(2/(freedom-2))

@@ -18,11 +18,12 @@ const flatLevel = 0.003
 //	(Λ_j − Λ_{j+2})/√2,    Λ_j = √(2/n) Σ_t x_t cos(πj(t+½)/n).
 //
 // The Λ are nearly independent and do not see a constant. Their difference
-// weighs the chain by sin(π(t+½)/n) (a Hann window for power), which falls to zero at both
-// ends: without it frequencies far away leak in, which spoils a τ far below ½.
+// weighs the chain by sin(π(t+½)/n), whose square is a Hann window and falls to
+// zero at both ends. Without it frequencies far away leak in, which spoils a τ
+// far below ½.
 type spectrum struct {
 	chains int
-	power  []float64 // squares of coefficient j, summed over chains; then over coefficients 1 … j
+	power  []float64 // squares of coefficient j over chains; after sum, of 1 … j
 
 	fft    *fourier.FFT
 	padded []float64
@@ -73,15 +74,16 @@ func (s *spectrum) freedom(k int) float64 {
 	return float64(k) / (1 + 0.5*float64(pairs)/float64(k)) * float64(s.chains)
 }
 
-// flat is the largest k such that no lowest 1, 2, … k coefficients differ from as many
-// that follow, and hold no more than the given power.
+// flat is the largest k so that the lowest 1, 2, … k coefficients have the mean
+// square of as many that follow, within what chance explains, and hold no more
+// than the given power.
 func (s *spectrum) flat(share float64) int {
 	best := 0
 	for k := 1; 2*k < len(s.power) && s.power[k] <= share; k = max(k+1, k*5/4) {
 		if s.freedom(k) >= 4 {
 			low, high := s.power[k], s.power[2*k]-s.power[k]
-			// A ratio of nothing to nothing is no sign of a slope.
-			if p := 2 * fTail(max(low/high, high/low), s.freedom(k), s.freedom(k)); p < flatLevel {
+			ratio := max(low, high) / min(low, high)
+			if low != high && 2*fTail(ratio, s.freedom(k), s.freedom(k)) < flatLevel {
 				break
 			}
 		}
@@ -92,7 +94,12 @@ func (s *spectrum) flat(share float64) int {
 
 // fTail is the probability that a ratio of mean squares with a and b degrees of
 // freedom is above f.
-func fTail(f, a, b float64) float64 { return distuv.F{D1: a, D2: b}.Survival(f) }
+func fTail(f, a, b float64) float64 {
+	if math.IsInf(f, 1) {
+		return 0
+	}
+	return distuv.F{D1: a, D2: b}.Survival(f)
+}
 
 // smooth reports whether n has no prime factor above five, so that its Fourier
 // transform is fast.

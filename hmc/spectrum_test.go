@@ -76,7 +76,7 @@ func newFreedom(k, chains int) float64 {
 
 // With 2 and 2 degrees of freedom P(F > f) is 1/(1+f).
 func TestFTail(t *testing.T) {
-	for _, f := range []float64{0, 0.5, 1, 7, 1e6} {
+	for _, f := range []float64{0, 0.5, 1, 7, 1e6, 1e300, math.Inf(1)} {
 		if got := fTail(f, 2, 2); math.Abs(got-1/(1+f)) > 1e-12 {
 			t.Errorf("%v: %v", f, got)
 		}
