@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/target"
@@ -21,8 +22,14 @@ func TestAllocations(t *testing.T) {
 	}
 	const rows = 70
 	pi := must(target.NewIsing([]int{4, 4}, target.CriticalTemperature()))
+	small := func() *flow.Model {
+		src := rand.NewPCG(1, 2)
+		return benchMERA(4, func() (bijector.Bijector, error) {
+			return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 2, Hidden: []int{6}, Src: src})
+		})
+	}
 	for _, dt := range both {
-		m := must(benchModel(4, []int{10, 10, 10}).Convert(dt))
+		m := must(small().Convert(dt))
 		m = must(flow.Symmetrize(m, append(must(flow.Translations([]int{4, 4})), flow.Inversion(m.Dim()))...))
 		few := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows, Images: 3, Src: rand.NewPCG(3, 4)}))
 		for _, procs := range []int{1, 2} {
@@ -31,7 +38,7 @@ func TestAllocations(t *testing.T) {
 			}
 		}
 		for _, symmetrised := range []bool{false, true} {
-			m := must(benchModel(4, []int{10, 10, 10}).Convert(dt))
+			m := must(small().Convert(dt))
 			if symmetrised {
 				m = must(flow.Symmetrize(m, flow.Inversion(m.Dim())))
 			}
@@ -71,7 +78,7 @@ func allocations(t *testing.T, procs int, call func() error) float64 {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 	const calls = 10
 	best := -1.0
-	for round := range 6 {
+	for round := range 4 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		for range calls {

@@ -108,6 +108,7 @@ func (e *encoder) add(b bijector.Bijector) int {
 	}
 	n := node{Dim: b.Dim()}
 	var arrays func(k int) // to be named after the node's place
+	inner, isInverse := inverseOf(b)
 	switch b := b.(type) {
 	case *bijector.RealNVP:
 		s := b.Settings()
@@ -135,8 +136,6 @@ func (e *encoder) add(b bijector.Bijector) int {
 		for _, c := range b.Bijectors() {
 			n.Of = append(n.Of, e.add(c))
 		}
-	case interface{ Inverted() bijector.Bijector }:
-		n.Type, n.Of = "inverse", []int{e.add(b.Inverted())}
 	case *Hierarchy:
 		n.Type = "hierarchy"
 		for i, l := range b.layers {
@@ -154,6 +153,9 @@ func (e *encoder) add(b bijector.Bijector) int {
 		}
 	default:
 		n.Type = custom + fmt.Sprintf("%T", b)
+		if isInverse {
+			n.Type, n.Of = "inverse", []int{e.add(inner)}
+		}
 	}
 	k := len(e.nodes)
 	e.nodes, e.found = append(e.nodes, n), append(e.found, b)
@@ -163,19 +165,42 @@ func (e *encoder) add(b bijector.Bijector) int {
 	if arrays != nil && !e.brief {
 		arrays(k)
 	}
-	taken := map[string]int{}
-	for _, p := range b.Params() {
-		if e.named[p] { // by an element of b
+	e.parameters(k, b.Params())
+	return k
+}
+
+// parameters names those of node k that no element of it has named. Where
+// several have one name, the second gets the suffix ".2" and so on; numbers that
+// are names of others are left out.
+func (e *encoder) parameters(k int, params []*bijector.Param) {
+	taken, last := map[string]bool{}, map[string]int{}
+	for _, p := range params {
+		if e.named[p] {
 			continue
 		}
 		e.named[p] = true
-		name := fmt.Sprintf("%d.%s", k, p.Name())
-		if taken[name]++; taken[name] > 1 {
-			name = fmt.Sprintf("%s.%d", name, taken[name])
+		base := fmt.Sprintf("%d.%s", k, p.Name())
+		name := base
+		for taken[name] {
+			last[base] = max(last[base], 1) + 1
+			name = fmt.Sprintf("%s.%d", base, last[base])
 		}
+		taken[name] = true
 		e.params = append(e.params, namedParam{name, p})
 	}
-	return k
+}
+
+// inverseOf returns the bijector whose inverse b is, if bijector.Invert made b.
+// A type of a program that has the same method is something else.
+func inverseOf(b bijector.Bijector) (inner bijector.Bijector, ok bool) {
+	i, ok := b.(interface{ Inverted() bijector.Bijector })
+	if !ok {
+		return nil, false
+	}
+	if inner = i.Inverted(); inner == nil {
+		return nil, false
+	}
+	return inner, reflect.TypeOf(bijector.Invert(inner)) == reflect.TypeOf(b)
 }
 
 // reflects tells whether an orthogonal map, the rotations G of its parameter and

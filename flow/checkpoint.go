@@ -27,7 +27,8 @@ const (
 // Couplings with a Conditioner, and bijectors and priors that a program made
 // itself, are named, not described: for them, and for very large models, there
 // is Restore. It fails with ErrNotFinite for a parameter that is NaN or
-// infinite, and with the writer's error.
+// infinite, with ErrCheckpoint for what could not be read again, such as a
+// parameter's name that is not UTF-8, and with the writer's error.
 func (m *Model) Save(w io.Writer) error {
 	f, err := m.file()
 	if err == nil {

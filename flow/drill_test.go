@@ -145,7 +145,7 @@ func TestContextWithinOneStep(t *testing.T) {
 // Long runs hold on to nothing: the heap after many steps and sweeps is that
 // after few.
 func TestHeapIsFlat(t *testing.T) {
-	steps, sweeps := 20000, 2000
+	steps, sweeps := 5000, 600
 	if testing.Short() {
 		steps, sweeps = 300, 60
 	}
@@ -169,7 +169,7 @@ func TestHeapIsFlat(t *testing.T) {
 	if err := tr.Run(ctx, steps-steps/20); err != nil {
 		t.Fatal(err)
 	}
-	if after := heap(); after > 1.05*before {
+	if after := heap(); after > 1.02*before {
 		t.Errorf("heap grew from %.0f to %.0f bytes in %d steps", before, after, steps)
 	} else {
 		t.Logf("training: %.0f, then %.0f bytes", before, after)
@@ -185,7 +185,7 @@ func TestHeapIsFlat(t *testing.T) {
 	if err := s.Run(ctx, sweeps-sweeps/20, nil); err != nil {
 		t.Fatal(err)
 	}
-	if after := heap(); after > 1.05*before {
+	if after := heap(); after > 1.02*before {
 		t.Errorf("heap grew from %.0f to %.0f bytes in %d sweeps", before, after, sweeps)
 	} else {
 		t.Logf("sampling: %.0f, then %.0f bytes", before, after)
@@ -250,32 +250,32 @@ func TestFaultDrill(t *testing.T) {
 
 func faultDrill(t *testing.T, policy FaultPolicy) {
 	exact := ising(t, 4)
-	d := &flaky{Density: exact, rnd: rand.New(rand.NewPCG(3, 3)), rate: 0.01}
+	d := &flaky{Density: exact, rnd: rand.New(rand.NewPCG(3, 3)), rate: 0.03}
 	m := symmetrize(t, model(t, must(NewMERA([]int{4, 4}, func() (bijector.Bijector, error) {
-		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 4, Src: rand.NewPCG(1, 2)})
+		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 4, Hidden: []int{8}, Src: rand.NewPCG(1, 2)})
 	}, nil))), Inversion(16))
 	src := rand.NewPCG(5, 5)
-	res, err := Train(context.Background(), m, d, &Settings{Steps: 800, Batch: 256, LearnRate: 3e-3, OnFault: policy, MaxFaults: 10, Src: src})
+	res, err := Train(context.Background(), m, d, &Settings{Steps: 250, Batch: 128, LearnRate: 1e-2, OnFault: policy, MaxFaults: 10, Src: src})
 	if err != nil {
 		t.Fatal(err)
 	}
 	gap := res.Loss + exact.LogZ()
-	if res.Steps != 800 || res.Faults < 1 || res.Faults > 40 || !(gap > 0 && gap < 1.5) {
+	if res.Steps != 250 || res.Faults < 1 || res.Faults > 40 || !(gap > 0 && gap < 1.5) {
 		t.Errorf("%d steps, %d faults, gap %.3f", res.Steps, res.Faults, gap)
 	}
-	const chains = 256
+	const chains = 200
 	start := mat.NewDense(chains, 16, nil)
 	target.NewNormal(16).Rand(start.RawMatrix().Data, rand.New(src))
-	s, err := hmc.New(target.NewEvaluator(Latent(m, d)), start, &hmc.Settings{StepSize: 0.2, MaxFaults: 10, Src: src})
+	s, err := hmc.New(target.NewEvaluator(Latent(m, d)), start, &hmc.Settings{StepSize: 0.4, Leapfrog: 5, MaxFaults: 10, Src: src})
 	for err != nil { // the start may meet a failure as well
-		s, err = hmc.New(target.NewEvaluator(Latent(m, d)), start, &hmc.Settings{StepSize: 0.2, MaxFaults: 10, Src: src})
+		s, err = hmc.New(target.NewEvaluator(Latent(m, d)), start, &hmc.Settings{StepSize: 0.4, Leapfrog: 5, MaxFaults: 10, Src: src})
 	}
-	if err := s.Run(context.Background(), 30, nil); err != nil {
+	if err := s.Run(context.Background(), 20, nil); err != nil {
 		t.Fatal(err)
 	}
 	x := mat.NewDense(chains, 16, nil)
 	means := make([]float64, chains)
-	const sweeps = 120
+	const sweeps = 60
 	if err := s.Run(context.Background(), sweeps, func(int) error {
 		if err := m.Decode(x, nil, s.X()); err != nil {
 			return err

@@ -27,11 +27,11 @@ func TestRecipes(t *testing.T) {
 		}
 		m = must(symmetrize(t, m, Inversion(16)).Convert(tensor.Float32))
 		s := r.Settings(120, src)
-		s.Batch = 128
+		s.Batch = 64
 		if _, err := Train(context.Background(), m, d, s); err != nil {
 			t.Fatal(err)
 		}
-		e, err := Evaluate(context.Background(), m, d, &EvaluateSettings{Samples: 4000, Src: src})
+		e, err := Evaluate(context.Background(), m, d, &EvaluateSettings{Samples: 2000, Src: src})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,14 +178,14 @@ func TestGrowBeginsWell(t *testing.T) {
 	r := FastRecipe()
 	src := rand.NewPCG(1, 1)
 	small := must(r.Model([]int{4, 4}, ising(t, 4).Spectrum(), src))
-	s := r.Settings(300, src)
-	s.Batch = 256
+	s := r.Settings(150, src)
+	s.Batch = 128
 	if _, err := Train(context.Background(), must(symmetrize(t, small, Inversion(16)).Convert(tensor.Float32)), ising(t, 4), s); err != nil {
 		t.Fatal(err)
 	}
 	d := ising(t, 8)
 	gap := func(m *Model) float64 {
-		e, err := Evaluate(context.Background(), symmetrize(t, m, Inversion(64)), d, &EvaluateSettings{Samples: 2000, Src: src})
+		e, err := Evaluate(context.Background(), symmetrize(t, m, Inversion(64)), d, &EvaluateSettings{Samples: 500, Src: src})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
@@ -74,6 +76,18 @@ func (s *Settings) kept() trainerSettings {
 	return k
 }
 
+// differences names the settings that differ, with their values; "" if none does.
+func differences(saved, now trainerSettings) string {
+	var list []string
+	a, b := reflect.ValueOf(saved), reflect.ValueOf(now)
+	for i := range a.NumField() {
+		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); x != y {
+			list = append(list, fmt.Sprintf("%s is %+v in the file, %+v in the trainer", a.Type().Field(i).Name, x, y))
+		}
+	}
+	return strings.Join(list, "; ")
+}
+
 // source is a source of randomness whose state can be saved, as those of
 // math/rand/v2 can.
 type source interface {
@@ -98,7 +112,7 @@ const (
 // steps, running estimates and averages. Load reads the model alone. It is for between two
 // steps, or for a Recorder. It fails with ErrSettings if a source cannot be saved: it
 // must be an encoding.BinaryMarshaler and BinaryUnmarshaler, as rand.PCG and
-// rand.ChaCha8 are.
+// rand.ChaCha8 are; a *rand.Rand is not, and NewTrainer does not take it.
 func (tr *Trainer) Save(w io.Writer) error {
 	f, err := tr.m.file()
 	if err == nil {
@@ -132,6 +146,9 @@ func (tr *Trainer) addTo(f *safetensors.File) error {
 	if err != nil {
 		return err
 	}
+	if len(text) > maxState {
+		return fmt.Errorf("%w: state of the trainer in %d bytes, at most %d are read again", ErrCheckpoint, len(text), maxState)
+	}
 	f.Meta[trainerKey] = string(text)
 	var m, v []float64
 	for k := range tr.adam.m {
@@ -156,6 +173,18 @@ func (tr *Trainer) addTo(f *safetensors.File) error {
 	return nil
 }
 
+// checkSource fails for a source that a trainer does not take: none, and a
+// *rand.Rand, which has no state to save though the source in it has.
+func checkSource(src rand.Source) error {
+	if src == nil {
+		return fmt.Errorf("%w: no source of randomness", ErrSettings)
+	}
+	if _, ok := src.(*rand.Rand); ok {
+		return fmt.Errorf("%w: the state of a *rand.Rand cannot be saved: pass the *rand.PCG or *rand.ChaCha8 itself", ErrSettings)
+	}
+	return nil
+}
+
 // stateOf is the state of a source.
 func stateOf(src rand.Source) ([]byte, error) {
 	s, ok := src.(source)
@@ -169,7 +198,9 @@ func stateOf(src rand.Source) ([]byte, error) {
 // estimates and averages become those in the file, and what follows is, to the bit, what
 // would have followed there. The trainer must have been made with an equal
 // model, target, schedule and settings (Steps and Recorder apart) and sources
-// of the same types. All errors but those of the reader wrap ErrCheckpoint; the
+// of the same types. Another architecture or arithmetic, other settings and
+// other types are refused; that the target, Schedule, Anneal and the configurations of
+// Data are the same cannot be seen from the file. All errors but those of the reader wrap ErrCheckpoint; the
 // trainer and the model are then as they were.
 func (tr *Trainer) Restore(r io.Reader) error {
 	f, kind, err := safetensors.Load(r)
@@ -196,8 +227,11 @@ func (tr *Trainer) restore(f *safetensors.File, kind string) error {
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return fmt.Errorf("state of the trainer: %v", err)
 	}
-	if s.Settings != tr.s.kept() {
-		return fmt.Errorf("saved with settings %+v, the trainer has %+v", s.Settings, tr.s.kept())
+	if differ := differences(s.Settings, tr.s.kept()); differ != "" {
+		return fmt.Errorf("saved with other settings: %s", differ)
+	}
+	if was, is := f.Meta[dtypeKey], tr.m.dtype.String(); was != is {
+		return fmt.Errorf("saved in arithmetic of %.40s, the model of the trainer has %s", was, is)
 	}
 	if s.Step < 0 || s.Faults < 0 || !(s.Shrink >= minShrink && s.Shrink <= 1) {
 		return fmt.Errorf("step %d, %d faults, factor %g", s.Step, s.Faults, s.Shrink)

@@ -70,7 +70,7 @@ type Settings struct {
 	MaxFaults    int         // batches in a row that may fail, 100 by default
 	Window       int         // steps over which Result averages, 100 by default
 	Recorder     Recorder    // is told of every step, if not nil
-	Src          rand.Source // draws latent variables and images; required
+	Src          rand.Source // draws latent variables and images; required, and not a *rand.Rand, whose state cannot be saved
 
 	Evaluate      *EvaluateSettings // of two samples or more, none by default
 	EvaluateEvery int               // steps from one evaluation to the next, 100 by default
@@ -102,8 +102,8 @@ const (
 
 // defaults returns the settings for a model with their defaults, checked.
 func (s Settings) defaults(m *Model) (*Settings, error) {
-	if s.Src == nil {
-		return nil, fmt.Errorf("flow: %w: training needs a source of randomness", ErrSettings)
+	if err := checkSource(s.Src); err != nil {
+		return nil, fmt.Errorf("flow: training: %w", err)
 	}
 	if s.Batch == 0 {
 		s.Batch = 512
@@ -166,7 +166,10 @@ func (s *Settings) evaluation() error {
 	if err != nil {
 		return fmt.Errorf("flow: Evaluate: %w", err)
 	}
-	if e.Src == nil || reflect.ValueOf(e.Src).Comparable() && e.Src == s.Src {
+	if err := checkSource(e.Src); err != nil {
+		return fmt.Errorf("flow: Evaluate: %w", err)
+	}
+	if reflect.ValueOf(e.Src).Comparable() && e.Src == s.Src {
 		return fmt.Errorf("flow: Evaluate: %w: needs a source of its own", ErrSettings)
 	}
 	if e.Samples < 2 || s.EvaluateEvery < 0 {

@@ -48,6 +48,10 @@ const maxHeader = 8 << 20
 
 const digestKey = "sha256"
 
+// claimed tells whether a header says that the file is ours. A key of other
+// files may be called as our digest is, and is then none.
+func claimed(header []byte) bool { return bytes.Contains(header, []byte(`"`+formatKey+`":"`)) }
+
 // zeroDigest stands for the digest while it is computed.
 var zeroDigest = bytes.Repeat([]byte("0"), hex.EncodedLen(sha256.Size))
 

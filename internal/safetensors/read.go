@@ -20,8 +20,9 @@ const (
 )
 
 // Read reads a whole file. Errors of r pass through; all others wrap
-// ErrFormat. A file with a wrong digest is an error, one without any is not:
-// see Checked.
+// ErrFormat. A file of ours with a wrong digest is an error, a file without a
+// digest is not: see Checked. In files of others, metadata of the digest's name
+// is not ours and not checked.
 func Read(r io.Reader) (*File, error) {
 	var length [8]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {
@@ -40,7 +41,7 @@ func Read(r io.Reader) (*File, error) {
 		return nil, err
 	}
 	// Before anything is parsed.
-	if at := digestAt(header); at >= 0 {
+	if at := digestAt(header); at >= 0 && claimed(header) {
 		h := sha256.New()
 		sum(h, length[:], header)
 		for _, p := range f.data.pieces {

@@ -21,7 +21,7 @@ import (
 
 func sample() *File {
 	return &File{
-		Meta: map[string]string{"kind": "test", "text": "ü \"<\\>\" \n"},
+		Meta: map[string]string{formatKey: version, "kind": "test", "text": "ü \"<\\>\" \n"},
 		Arrays: []Array{
 			{Name: "bytes", Shape: []int{3}, Values: []byte{1, 2, 255}},
 			{Name: "a/b", Shape: []int{2, 2}, Values: []float64{1, math.Inf(-1), 0.5, math.Pi}},
@@ -265,12 +265,14 @@ func TestWriteRefuses(t *testing.T) {
 		"twice":         {Arrays: []Array{{Name: "a", Values: []byte{1}}, {Name: "a", Values: []byte{1}}}},
 		"reserved name": {Arrays: []Array{{Name: "__metadata__", Values: []byte{1}}}},
 		"reserved key":  {Meta: map[string]string{"sha256": ""}},
-		"name":          {Arrays: []Array{{Name: "\xff", Values: []byte{1}}}},
-		"key":           {Meta: map[string]string{"\xff": ""}},
-		"text":          {Meta: map[string]string{"a": "b\xc3"}},
+		"a bad name":    {Arrays: []Array{{Name: "\xff", Values: []byte{1}}}},
+		"a bad key":     {Meta: map[string]string{"a\xff": ""}},
+		"a bad text":    {Meta: map[string]string{"a": "\xff"}},
+		"rank":          {Arrays: []Array{{Name: "a", Shape: slices.Repeat([]int{1}, maxRank+1), Values: []byte{1}}}},
+		"many arrays":   {Arrays: slices.Repeat([]Array{{Name: "a", Values: []byte{1}}}, maxArrays)},
 	} {
-		if err := Write(io.Discard, f); err == nil {
-			t.Errorf("%s: no error", name)
+		if err := Write(brokenWriter{errors.New("written")}, f); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	broken := errors.New("broken")
@@ -294,6 +296,31 @@ func TestVersions(t *testing.T) {
 	for name, meta := range map[string]map[string]string{"foreign": {}, "newer": {formatKey: "2"}} {
 		if _, _, err := Load(bytes.NewReader(write(t, &File{Meta: meta}))); !errors.Is(err, ErrFormat) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What is called sha256 in a file of others is not our digest, whatever it is;
+// in a file of ours it is, and must be right.
+func TestForeignDigest(t *testing.T) {
+	digits := strings.Repeat("ab", 32)
+	for header, ok := range map[string]bool{
+		`{"__metadata__":{"format":"pt","sha256":"` + digits + `"},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`:           true,
+		`{"__metadata__":{"sha256":"` + digits + `","neuralrg2":"1"},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`:         true,
+		`{"__metadata__":{"sha256":"short"},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`:                                  true,
+		`{"__metadata__":{"sha256":"` + digits + `","a":"\"neuralrg\":\"1\""},"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}`: true,
+		`{"__metadata__":{"sha256":"` + digits + `","neuralrg":"1"},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`:          false,
+		`{"__metadata__":{"neuralrg":"1","sha256":"` + digits + `"},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`:          false,
+	} {
+		f, err := Read(bytes.NewReader(raw(header, 8)))
+		if (err == nil) != ok || err != nil && !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %v", header, err)
+		}
+		if err == nil && f.Checked {
+			t.Errorf("%s: counts as checked", header)
+		}
+		if _, _, err := Load(bytes.NewReader(raw(header, 8))); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: taken for ours: %v", header, err)
 		}
 	}
 }

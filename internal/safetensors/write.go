@@ -15,22 +15,12 @@ import (
 	"unicode/utf8"
 )
 
-// Write writes f, with its digest.
+// Write writes f, with its digest. It fails with ErrFormat, before anything is
+// written, for what Read could not read again, and with the writer's error.
 func Write(w io.Writer, f *File) error {
-	if len(f.Arrays) >= maxArrays || len(f.Meta) >= maxMeta {
-		return fmt.Errorf("%d arrays and %d metadata, fewer than %d and %d are read again", len(f.Arrays), len(f.Meta), maxArrays, maxMeta)
-	}
-	arrays := slices.Clone(f.Arrays)
-	for i := range arrays {
-		if err := arrays[i].describe(); err != nil {
-			return err
-		}
-	}
-	// The largest items first, so that all are aligned.
-	slices.SortStableFunc(arrays, func(a, b Array) int { return cmp.Compare(itemSize(b.dtype), itemSize(a.dtype)) })
-	header, err := encodeHeader(f.Meta, arrays)
+	arrays, header, err := f.layout()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	length := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	h := sha256.New()
@@ -52,6 +42,24 @@ func Write(w io.Writer, f *File) error {
 	return buf.Flush()
 }
 
+// layout returns the arrays in the order of the file, and its header with zeros
+// for the digest.
+func (f *File) layout() ([]Array, []byte, error) {
+	if len(f.Arrays) >= maxArrays || len(f.Meta) >= maxMeta {
+		return nil, nil, fmt.Errorf("%d arrays and %d metadata, fewer than %d and %d are read again", len(f.Arrays), len(f.Meta), maxArrays, maxMeta)
+	}
+	arrays := slices.Clone(f.Arrays)
+	for i := range arrays {
+		if err := arrays[i].describe(); err != nil {
+			return nil, nil, err
+		}
+	}
+	// The largest items first, so that all are aligned.
+	slices.SortStableFunc(arrays, func(a, b Array) int { return cmp.Compare(itemSize(b.dtype), itemSize(a.dtype)) })
+	header, err := encodeHeader(f.Meta, arrays)
+	return arrays, header, err
+}
+
 func (a *Array) describe() error {
 	n := 0
 	switch v := a.Values.(type) {
@@ -66,11 +74,13 @@ func (a *Array) describe() error {
 	default:
 		return fmt.Errorf("array %q: values of type %T", a.Name, a.Values)
 	}
-	if a.Name == "__metadata__" || volume(a.Shape, n) != n {
+	switch {
+	case a.Name == "__metadata__" || volume(a.Shape, n) != n:
 		return fmt.Errorf("array %q: %d values for shape %v", a.Name, n, a.Shape)
-	}
-	if !utf8.ValidString(a.Name) {
-		return fmt.Errorf("array %q: the name is not valid UTF-8", a.Name)
+	case len(a.Shape) > maxRank:
+		return fmt.Errorf("array %q: shape %v, at most %d extents are read again", a.Name, a.Shape, maxRank)
+	case !utf8.ValidString(a.Name):
+		return fmt.Errorf("array %q: the name is not UTF-8", a.Name)
 	}
 	return nil
 }
@@ -84,7 +94,7 @@ func encodeHeader(meta map[string]string, arrays []Array) ([]byte, error) {
 			return nil, fmt.Errorf("metadata %q is ours", k)
 		}
 		if !utf8.ValidString(k) || !utf8.ValidString(meta[k]) {
-			return nil, fmt.Errorf("metadata %q: %.40q is not valid UTF-8", k, meta[k])
+			return nil, fmt.Errorf("metadata %q is not UTF-8", k)
 		}
 		h = append(appendJSON(append(h, ','), k), ':')
 		h = appendJSON(h, meta[k])
