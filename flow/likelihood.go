@@ -57,7 +57,7 @@ func newLikelihood(m *Model, batch int, s *images) *likelihood {
 }
 
 // add draws configurations and makes of a gradient that of the mixed loss.
-func (l *likelihood) add(gradient []float64, m *Model, data Sampler, weight float64, rnd *rand.Rand) error {
+func (l *likelihood) add(gradient []float64, m *Model, data DataSource, weight float64, rnd *rand.Rand) error {
 	if err := graph.Guard(func() error { return data.Sample(l.x) }); err != nil {
 		return err
 	}

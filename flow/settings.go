@@ -5,8 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
-
-	"gonum.org/v1/gonum/mat"
 )
 
 // Settings configures training. A zero field means its default.
@@ -62,7 +60,7 @@ type Settings struct {
 	InversionKL  float64     // α ≥ 0 of the penalty α·KL(q(x) ‖ q(−x)), 0 by default
 	Images       int         // elements of the symmetry group in the mean that is q, all by default
 	PathGradient bool        // estimate the gradient along the path z → x alone, with less noise near the optimum, for one more inverse pass
-	Data         Sampler     // of configurations to learn from, none by default
+	Data         DataSource  // of configurations to learn from, none by default
 	DataWeight   float64     // of these, in (0, 1], ½ by default
 	ClipNorm     float64     // bound of the gradient's Euclidean norm, to which longer ones are scaled; 0 for none
 	MaxScale     float64     // bound of |scale| in affine couplings, so that none stretches by more than exp(MaxScale); 0 for none
@@ -74,13 +72,6 @@ type Settings struct {
 
 	Evaluate      *EvaluateSettings // of two samples or more, none by default
 	EvaluateEvery int               // steps from one evaluation to the next, 100 by default
-}
-
-// Sampler fills x, (rows, Dim), with configurations of a target. It is called once
-// a step, before the parameters change; an error is a fault. A trainer that is
-// to be resumed must find it in the state in which it was.
-type Sampler interface {
-	Sample(x *mat.Dense) error // every row is to be written
 }
 
 // FaultPolicy says what a trainer does about a fault: a batch whose ln q, ln π
