@@ -2,8 +2,11 @@ package flow
 
 import (
 	"fmt"
+	"math"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
 // DataSource gives configurations of a target: from a file, from the chains of
@@ -41,6 +44,20 @@ func (d *DataRows) Sample(x *mat.Dense) error {
 	for r := range rows {
 		x.SetRow(r, d.X.RawRowView(d.Next))
 		d.Next = (d.Next + 1) % n
+	}
+	return nil
+}
+
+// next fills x with configurations of a source, and checks them.
+func next(data DataSource, x *mat.Dense) error {
+	if err := graph.Guard(func() error { return data.Sample(x) }); err != nil {
+		return err
+	}
+	for i, v := range x.RawMatrix().Data {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			_, n := x.Dims()
+			return fmt.Errorf("configuration %d: %w: value %d is %g", i/n, ErrNotFinite, i%n, v)
+		}
 	}
 	return nil
 }

@@ -78,6 +78,11 @@ type Settings struct {
 // or gradient is NaN or infinite, or would make a parameter or a moment of the
 // optimiser so, or at which the target fails. No policy lets one reach the
 // parameters.
+//
+// A batch with a sample outside the support of the target, where ln π is −Inf, has
+// an infinite loss and is a fault as well. What is minimised under FaultSkip and
+// FaultShrink is the loss of batches without. Estimates count all samples: they
+// tell how many are OutOfSupport, or Dropped because nothing is known of them.
 type FaultPolicy int
 
 const (
@@ -139,26 +144,29 @@ func (s Settings) defaults(m *Model) (*Settings, error) {
 	if s.Data != nil && s.DataWeight == 0 {
 		s.DataWeight = 0.5
 	}
-	if err := s.evaluation(); err != nil {
+	if err := s.evaluation(m); err != nil {
 		return nil, err
 	}
 	return &s, nil
 }
 
 // evaluation sets defaults of the held-out evaluation.
-func (s *Settings) evaluation() error {
+func (s *Settings) evaluation(m *Model) error {
 	if s.Evaluate == nil {
 		if s.EvaluateEvery != 0 {
 			return fmt.Errorf("flow: %w: EvaluateEvery %d without Evaluate", ErrSettings, s.EvaluateEvery)
 		}
 		return nil
 	}
-	e, err := s.Evaluate.defaults()
+	e, err := s.Evaluate.defaults(m)
 	if err != nil {
 		return fmt.Errorf("flow: Evaluate: %w", err)
 	}
 	if e.Src == nil || reflect.ValueOf(e.Src).Comparable() && e.Src == s.Src {
 		return fmt.Errorf("flow: Evaluate: %w: needs a source of its own", ErrSettings)
+	}
+	if e.Data != nil && reflect.ValueOf(e.Data).Comparable() && e.Data == s.Data {
+		return fmt.Errorf("flow: Evaluate: %w: needs data of its own, not those that the model learns from", ErrSettings)
 	}
 	if e.Samples < 2 || s.EvaluateEvery < 0 {
 		return fmt.Errorf("flow: Evaluate: %w: %d samples every %d steps, want two or more", ErrSettings, e.Samples, s.EvaluateEvery)
