@@ -127,9 +127,9 @@ func TestLikely(t *testing.T) {
 // Independent measurements have τ = ½ exactly, also where the mean of a short
 // chain takes one in thirty of the variance with it, and the error is the spread.
 func TestAutocorrTimeOfShortChains(t *testing.T) {
-	for _, chains := range []int{60, 600} {
+	for chains, seeds := range map[int]int{60: 200, 600: 80} {
 		var sum, square, n float64
-		for seed := range uint64(200) {
+		for seed := range uint64(seeds) {
 			tau, stdErr, err := AutocorrTime(autoregressive(0, 30, chains, seed))
 			if err != nil {
 				continue // 1 in 100 shows a slope where there is none
@@ -138,15 +138,15 @@ func TestAutocorrTimeOfShortChains(t *testing.T) {
 			sum, square, n = sum+pull, square+pull*pull, n+1
 		}
 		t.Logf("%d chains, %v answers: mean pull %.2f, mean square %.2f", chains, n, sum/n, square/n)
-		// Their errors are .07 and .1; in short chains the claim is a little wide.
-		if math.Abs(sum/n) > 0.25 || square/n < 0.66 || square/n > 1.3 || n < 190 {
+		// Their errors are at most .11 and .16; in short chains the claim is a little wide.
+		if math.Abs(sum/n) > 0.4 || square/n < 0.66 || square/n > 1.4 || n < 0.95*float64(seeds) {
 			t.Errorf("%d chains, %v answers: mean pull %.2f, mean square %.2f", chains, n, sum/n, square/n)
 		}
 	}
 }
 
-// A power of two that scales all measurements changes nothing, to the bit, nor does any other
-// factor or a shift but for rounding.
+// A power of two that scales all measurements changes nothing, to the bit. Any
+// other factor, or a shift, changes no more than rounding does.
 func TestAutocorrTimeInvariance(t *testing.T) {
 	x := autoregressive(0.8, 600, 3, 1)
 	want, wantErr, err := AutocorrTime(x)

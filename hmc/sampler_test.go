@@ -2,7 +2,6 @@ package hmc
 
 import (
 	"context"
-	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -396,92 +395,6 @@ func TestSweepCostsOneCallPerStep(t *testing.T) {
 	}
 }
 
-// With a force of its own a sweep asks the density for one value, and what is
-// cached are the density's values and the force's gradients.
-func TestForce(t *testing.T) {
-	d, force := &pointwise{dim: 1, f: skewed}, &pointwise{dim: 1, f: crude}
-	s := mustNew(t, d, randn(20, 10, 1, 1), &Settings{StepSize: 0.5, Leapfrog: 7, Force: force, Src: rand.NewPCG(21, 22)})
-	mustRun(t, s, 30, nil)
-	if d.calls != 31 || d.values != 31 || force.calls != 1+30*7 || force.values != 0 {
-		t.Errorf("%d calls of the density, %d without gradient, and %d of the force, want 31, 31 and %d", d.calls, d.values, force.calls, 1+30*7)
-	}
-	if rate := s.AcceptRate(); rate == 0 || rate == 1 {
-		t.Fatalf("acceptance %v", rate)
-	}
-	g := make([]float64, 1)
-	for i, logp := range s.LogProb() {
-		x := s.X().RawRowView(i)
-		want := d.f(g, x)
-		if force.f(g, x); logp != want || s.now.grad.At(i, 0) != g[0] {
-			t.Errorf("chain %d: cached log-density %v and gradient %v, want %v and %v", i, logp, s.now.grad.At(i, 0), want, g[0])
-		}
-	}
-
-	// The density as its own force is the density alone.
-	settings := Settings{StepSize: 0.5, Src: rand.NewPCG(1, 1)}
-	alone := mustNew(t, d, randn(20, 10, 1, 1), &settings)
-	mustRun(t, alone, 20, nil)
-	settings.Force, settings.Src = &pointwise{dim: 1, f: skewed}, rand.NewPCG(1, 1)
-	both := mustNew(t, d, randn(20, 10, 1, 1), &settings)
-	mustRun(t, both, 20, nil)
-	if !mat.Equal(alone.X(), both.X()) {
-		t.Error("the density's own gradient as a force moves the chains elsewhere")
-	}
-}
-
-// Where the force fails, or is not finite, or the density at the end, a
-// trajectory is rejected and the sweep fails as they do without a force.
-func TestForceFaults(t *testing.T) {
-	fails := errors.New("no luck")
-	wall := func(grad, x []float64) float64 {
-		v := skewed(grad, x)
-		if x[0] > 1 {
-			return math.NaN()
-		}
-		return v
-	}
-	start := mat.NewDense(4, 1, []float64{-1, -0.5, 0, 0.5})
-	for name, p := range map[string][2]*pointwise{
-		"force":   {{dim: 1, f: skewed}, {dim: 1, f: wall}},
-		"density": {{dim: 1, f: wall}, {dim: 1, f: skewed}},
-	} {
-		s := mustNew(t, p[0], start, &Settings{StepSize: 0.5, Leapfrog: 4, Force: p[1], Src: rand.NewPCG(1, 1)})
-		mustRun(t, s, 50, func(int) error {
-			for i := range 4 {
-				if v := s.X().At(i, 0); v > 1 {
-					t.Fatalf("%s: chain %d at %v", name, i, v)
-				}
-			}
-			return nil
-		})
-		if s.Divergent() == 0 || s.AcceptRate() == 0 {
-			t.Errorf("%s: %d divergent, acceptance %v", name, s.Divergent(), s.AcceptRate())
-		}
-	}
-	for name, at := range map[string]int{"force": 1, "density": 0} {
-		p := [2]*pointwise{{dim: 1, f: skewed}, {dim: 1, f: skewed}}
-		p[at].before = func(call int) error {
-			if call == 2 {
-				return fails
-			}
-			return nil
-		}
-		s := mustNew(t, p[0], start, &Settings{Force: p[1], Src: rand.NewPCG(1, 1)})
-		before := mat.DenseCopyOf(s.X())
-		if err := s.Sweep(); !errors.Is(err, fails) || !mat.Equal(before, s.X()) {
-			t.Errorf("%s: %v", name, err)
-		}
-		mustRun(t, s, 3, nil)
-	}
-	beyond := mat.NewDense(1, 1, []float64{2})
-	_, err := New(&pointwise{dim: 1, f: skewed}, beyond, &Settings{Force: &pointwise{dim: 1, f: wall}, Src: rand.NewPCG(1, 1)})
-	wantError(t, "force at the start", err, ErrNotFinite, "log-density of the force is NaN")
-	_, err = New(&pointwise{dim: 1, f: wall}, beyond, &Settings{Force: &pointwise{dim: 1, f: skewed}, Src: rand.NewPCG(1, 1)})
-	wantError(t, "density at the start", err, ErrNotFinite, "log-density is NaN")
-	_, err = New(&pointwise{dim: 1, f: skewed}, start, &Settings{Force: &pointwise{dim: 2, f: anharmonic}, Src: rand.NewPCG(1, 1)})
-	wantError(t, "dimensions", err, ErrShape, "the force has dimension 2, the density 1")
-}
-
 func TestResultsAreCopies(t *testing.T) {
 	start := randn(23, 4, 2, 1)
 	run := func(meddle bool) *mat.Dense {
@@ -523,82 +436,6 @@ func TestSweepAllocatesNothing(t *testing.T) {
 		s.LogProb()
 	}); n != 0 {
 		t.Errorf("a sweep makes %v allocations", n)
-	}
-}
-
-func TestMeanStdErr(t *testing.T) {
-	if mean, stdErr := MeanStdErr([]float64{1, 2, 3, 6}); mean != 3 || math.Abs(stdErr-math.Sqrt(14./12)) > 1e-15 {
-		t.Errorf("got %v ± %v, want 3 ± %v", mean, stdErr, math.Sqrt(14./12))
-	}
-	if mean, stdErr := MeanStdErr([]float64{5}); mean != 5 || !math.IsNaN(stdErr) {
-		t.Errorf("one chain: got %v ± %v, want 5 ± NaN", mean, stdErr)
-	}
-	for _, scale := range []float64{1e160, 1e307, -1e307, 1e-170, 1e-307} {
-		mean, stdErr := MeanStdErr([]float64{1 * scale, 2 * scale, 3 * scale, 6 * scale})
-		if math.Abs(mean/scale-3) > 1e-12 || math.Abs(stdErr/math.Abs(scale)-math.Sqrt(14./12)) > 1e-12 {
-			t.Errorf("scale %g: got %v ± %v", scale, mean, stdErr)
-		}
-	}
-	if mean, stdErr := MeanStdErr([]float64{1, math.Inf(1)}); finite(mean) || finite(stdErr) {
-		t.Errorf("an infinite average: %v ± %v", mean, stdErr)
-	}
-	if mean, stdErr := MeanStdErr(nil); !math.IsNaN(mean) || !math.IsNaN(stdErr) {
-		t.Errorf("no chain: got %v ± %v, want NaN ± NaN", mean, stdErr)
-	}
-}
-
-// The interval covers at its level for any number of chains; the standard error
-// as often as its doc says.
-func TestMeanInterval(t *testing.T) {
-	const runs = 4000
-	for chains, within := range map[int]float64{2: 0.500, 4: 0.609, 10: 0.657, 200: 0.682} {
-		rnd := rand.New(rand.NewPCG(uint64(chains), 1))
-		means := make([]float64, chains)
-		one, levels := 0, map[float64]int{0.5: 0, 0.6827: 0, 0.95: 0, 0.99: 0}
-		for range runs {
-			for i := range means {
-				means[i] = 3 + 2*rnd.NormFloat64()
-			}
-			mean, stdErr := MeanStdErr(means)
-			if math.Abs(mean-3) < stdErr {
-				one++
-			}
-			for level := range levels {
-				if m, half, err := MeanInterval(means, level); err != nil || m != mean {
-					t.Fatalf("%v, mean %v, want %v", err, m, mean)
-				} else if math.Abs(m-3) < half {
-					levels[level]++
-				}
-			}
-		}
-		levels[within] = one
-		for level, n := range levels {
-			got := float64(n) / runs
-			if math.Abs(got-level) > sigmas*math.Sqrt(level*(1-level)/runs) {
-				t.Errorf("%d chains: %.4f covered, want %.4f", chains, got, level)
-			}
-		}
-	}
-	_, half, err := MeanInterval([]float64{-1, 1}, 0.95)
-	if err != nil || math.Abs(half-12.7062) > 1e-4 {
-		t.Errorf("two chains: %v, %v", half, err)
-	}
-	for _, c := range []struct {
-		means []float64
-		level float64
-		is    error
-		text  string
-	}{
-		{nil, 0.95, ErrShape, "0 chains"},
-		{[]float64{1}, 0.95, ErrShape, "1 chains"},
-		{[]float64{1, 2, math.NaN()}, 0.95, ErrNotFinite, "chain 2 is NaN"},
-		{[]float64{1, 2}, 0, ErrSettings, "level 0"},
-		{[]float64{1, 2}, 1, ErrSettings, "level 1"},
-		{[]float64{1, 2}, 95, ErrSettings, "level 95"},
-		{[]float64{1, 2}, math.NaN(), ErrSettings, "level NaN"},
-	} {
-		_, _, err := MeanInterval(c.means, c.level)
-		wantError(t, "MeanInterval", err, c.is, c.text)
 	}
 }
 

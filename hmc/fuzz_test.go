@@ -1,0 +1,147 @@
+package hmc
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// isOurs reports whether an error wraps one of the package's own.
+func isOurs(err error) bool {
+	for _, is := range []error{ErrShape, ErrNotFinite, ErrSettings, ErrWindow} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return false
+}
+
+// Whatever the settings and the start, New returns an error or a sampler that
+// sweeps, whose counts make sense.
+func FuzzNew(f *testing.F) {
+	minimizeBriefly()
+	nan, inf := math.NaN(), math.Inf(1)
+	f.Add(0.0, 0, 0.0, 0.0, 0, 2, 3, 2, 0.5, uint8(0))
+	f.Add(0.1, 1<<62, 0.3, 1.0, 1<<62, 1<<32, 1, 2, 0.5, uint8(1))
+	f.Add(nan, -1, nan, inf, -1, -1, 0, 0, nan, uint8(2))
+	f.Add(5e-324, 3, -inf, 5e-324, 1, 1, 4, 1, 1e308, uint8(3))
+	f.Add(math.MaxFloat64, 2, -1.0, math.MaxFloat64, 0, 2, 2, 2, -1e154, uint8(4))
+	f.Fuzz(func(t *testing.T, step float64, leapfrog int, jitter, bound float64, faults, dim, rows, cols int, fill float64, kind uint8) {
+		var x *mat.Dense
+		if rows, cols = rows&7, cols&7; rows > 0 && cols > 0 {
+			x = mat.NewDense(rows, cols, nil)
+			x.Apply(func(i, _ int, _ float64) float64 { return fill * float64(i+1) }, x)
+		} else if kind&1 == 0 {
+			x = &mat.Dense{}
+		}
+		s := &Settings{StepSize: step, Leapfrog: leapfrog, Jitter: jitter, MaxEnergyError: bound, MaxFaults: faults, Src: rand.NewPCG(1, 2)}
+		switch kind & 15 {
+		case 1:
+			s.Src = nil
+		case 2:
+			s.Src = (*rand.ChaCha8)(nil)
+		case 3:
+			s.Src = rand.New(s.Src)
+		case 4:
+			s.Src = struct{ rand.Source }{s.Src}
+		case 5:
+			s = nil
+		case 6:
+			s.Force = (*pointwise)(nil)
+		case 7:
+			s.Force = &pointwise{dim: 2, f: anharmonic}
+		}
+		var d LogDensity
+		switch kind >> 4 & 7 {
+		case 0:
+			d = &pointwise{dim: dim, f: normal}
+		case 1:
+			d = (*pointwise)(nil)
+		case 2:
+			d = nil
+		case 3:
+			d = &pointwise{dim: cols, f: func(grad, x []float64) float64 { grad[0] = fill; return bound }}
+		default:
+			d = &pointwise{dim: cols, f: normal}
+		}
+		sampler, err := New(d, x, s)
+		if err != nil {
+			if sampler != nil {
+				t.Error("a sampler beside the error")
+			}
+			return
+		}
+		if sampler.settings.Leapfrog > 64 {
+			return
+		}
+		if err := sampler.Run(t.Context(), 3, nil); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range sampler.X().RawMatrix().Data {
+			if !finite(v) {
+				t.Errorf("coordinate %d is %v", i, v)
+			}
+		}
+		if rate := sampler.AcceptRate(); !(rate >= 0 && rate <= 1) || sampler.Divergent() > 3*rows || len(sampler.Stuck()) > rows {
+			t.Errorf("acceptance %v, %d divergent, stuck %v", rate, sampler.Divergent(), sampler.Stuck())
+		}
+	})
+}
+
+// Whatever the measurements, estimates are errors or finite and positive, and do
+// not depend on the unit.
+func FuzzEstimates(f *testing.F) {
+	minimizeBriefly()
+	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8}, uint8(1), false, 0.9)
+	f.Add([]byte("0101010101010101010101010101010101010101010101010101010101010101"), uint8(2), false, 0.95)
+	noise := make([]byte, 600)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = byte(rnd.Uint32())
+	}
+	f.Add(noise, uint8(3), false, 0.5)
+	f.Add(noise, uint8(3), true, math.NaN())
+	f.Fuzz(func(t *testing.T, data []byte, chains uint8, bits bool, level float64) {
+		var values []float64
+		if bits {
+			for ; len(data) >= 8; data = data[8:] {
+				values = append(values, math.Float64frombits(binary.LittleEndian.Uint64(data)))
+			}
+		} else {
+			for _, b := range data {
+				values = append(values, float64(int8(b)))
+			}
+		}
+		mean, half, err := MeanInterval(values, level)
+		if err != nil && !isOurs(err) || err == nil && !(finite(mean) && half >= 0) {
+			t.Errorf("MeanInterval: %v ± %v, %v", mean, half, err)
+		}
+		columns := int(chains)%9 + 1
+		if len(values) < columns {
+			return
+		}
+		steps := len(values) / columns
+		x := mat.NewDense(steps, columns, values[:steps*columns])
+		tau, stdErr, err := AutocorrTime(x)
+		if err != nil {
+			if !isOurs(err) || tau != 0 || stdErr != 0 {
+				t.Errorf("%v ± %v, %v", tau, stdErr, err)
+			}
+			return
+		}
+		if !(tau > 0 && stdErr > 0 && finite(tau) && finite(stdErr)) {
+			t.Errorf("%v ± %v", tau, stdErr)
+		}
+		if bits {
+			return
+		}
+		x.Apply(func(_, _ int, v float64) float64 { return math.Ldexp(v, -900) }, x)
+		if again, _, err := AutocorrTime(x); err != nil || again != tau {
+			t.Errorf("%v, times 2^−900 %v, %v", tau, again, err)
+		}
+	})
+}
