@@ -3,19 +3,21 @@ package flow
 import (
 	"fmt"
 	"slices"
+
+	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
 // Translations returns the translations of a periodic lattice by one site
 // along each of its axes, which generate all. Sites are row-major. It fails with
-// ErrShape for an extent below one.
+// ErrShape for a shape without extents, for an extent below one, and if the sites
+// times the number of axes are more than 2²⁶.
 func Translations(shape []int) ([]Symmetry, error) {
+	if err := checkLattice(shape); err != nil {
+		return nil, fmt.Errorf("flow: Translations: %w", err)
+	}
 	var all []Symmetry
 	for axis := range shape {
-		s, err := siteMap(shape, func(at []int) { at[axis] = (at[axis] + 1) % shape[axis] })
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, s)
+		all = append(all, siteMap(shape, func(at []int) { at[axis] = (at[axis] + 1) % shape[axis] }))
 	}
 	return all, nil
 }
@@ -23,31 +25,38 @@ func Translations(shape []int) ([]Symmetry, error) {
 // Reflections returns generators of the point group of a periodic lattice: its
 // reflections along each axis and, for every two neighbouring axes of one extent,
 // their exchange, which with a reflection makes a rotation by a quarter turn. It
-// fails with ErrShape for an extent below one.
+// fails as Translations does.
 func Reflections(shape []int) ([]Symmetry, error) {
+	if err := checkLattice(shape); err != nil {
+		return nil, fmt.Errorf("flow: Reflections: %w", err)
+	}
 	var all []Symmetry
 	for axis := range shape {
-		s, err := siteMap(shape, func(at []int) { at[axis] = shape[axis] - 1 - at[axis] })
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, s)
+		all = append(all, siteMap(shape, func(at []int) { at[axis] = shape[axis] - 1 - at[axis] }))
 		if axis > 0 && shape[axis] == shape[axis-1] {
-			s, _ := siteMap(shape, func(at []int) { at[axis], at[axis-1] = at[axis-1], at[axis] })
-			all = append(all, s)
+			all = append(all, siteMap(shape, func(at []int) { at[axis], at[axis-1] = at[axis-1], at[axis] }))
 		}
 	}
 	return all, nil
 }
 
+// checkLattice bounds the memory of one permutation for every axis.
+func checkLattice(shape []int) error {
+	n, err := lattice.Size(shape)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrShape, err)
+	}
+	if n > lattice.MaxSites/len(shape) {
+		return fmt.Errorf("%w: lattice %v has more than %d sites times axes", ErrShape, shape, lattice.MaxSites)
+	}
+	return nil
+}
+
 // siteMap is the permutation that takes every site from where f moves its
-// coordinates.
-func siteMap(shape []int, f func(at []int)) (Symmetry, error) {
+// coordinates. checkLattice has accepted the shape.
+func siteMap(shape []int, f func(at []int)) Symmetry {
 	n := 1
 	for _, extent := range shape {
-		if extent < 1 {
-			return Symmetry{}, fmt.Errorf("flow: %w: lattice %v", ErrShape, shape)
-		}
 		n *= extent
 	}
 	s := Symmetry{Perm: make([]int, n)}
@@ -62,5 +71,5 @@ func siteMap(shape []int, f func(at []int)) (Symmetry, error) {
 			s.Perm[i] = s.Perm[i]*extent + at[axis]
 		}
 	}
-	return s, nil
+	return s
 }

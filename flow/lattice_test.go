@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -54,10 +55,28 @@ func TestLatticeGroups(t *testing.T) {
 		g.apply(y.RawRowView(0), x.RawRowView(0))
 		wantClose(t, "ln q of an image", logProbs(t, m, y), want, 1e-9)
 	}
-	_, err := Translations([]int{4, 0})
-	wantError(t, "extent 0", err, ErrShape)
-	_, err = Reflections([]int{-1})
-	wantError(t, "extent -1", err, ErrShape)
+}
+
+// Shapes that are no lattices, or too large ones, are refused before anything is made.
+func TestHostileLattices(t *testing.T) {
+	for _, shape := range [][]int{
+		nil, {}, {4, 0}, {-1}, {math.MinInt}, {math.MaxInt}, {math.MaxInt, math.MaxInt}, {math.MaxInt/2 + 1, 2},
+		{math.MaxInt/2 + 1, 4}, {-1, -1}, {1 << 30, 1}, {1 << 16, 1 << 16}, {1 << 13, 1 << 13}, // 2 × 2²⁶ positions
+		slices.Repeat([]int{2}, 64), slices.Repeat([]int{2}, 25), slices.Repeat([]int{1}, 1000),
+	} {
+		cost := costOf(func() {
+			moves, err := Translations(shape)
+			wantError(t, fmt.Sprint("translations of ", shape), err, ErrShape, "Translations", "lattice")
+			turns, err := Reflections(shape)
+			wantError(t, fmt.Sprint("reflections of ", shape), err, ErrShape, "Reflections", "lattice")
+			if moves != nil || turns != nil {
+				t.Errorf("%v: symmetries beside an error", shape)
+			}
+		})
+		if cost > 1<<20 {
+			t.Errorf("%v: refused after %d bytes", shape, cost)
+		}
+	}
 }
 
 func ExampleTranslations() {

@@ -13,6 +13,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/lattice"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -23,8 +24,12 @@ type Symmetry struct {
 	Sign []float64 // ±1
 }
 
-// Inversion is the symmetry x → −x on rows of n values.
+// Inversion is the symmetry x → −x on rows of n values. One of n below 1 or above
+// 2²⁶ has no signs, and Symmetrize refuses it for every model.
 func Inversion(n int) Symmetry {
+	if n < 1 || n > lattice.MaxSites {
+		n = 0
+	}
 	s := Symmetry{Sign: make([]float64, n)}
 	for i := range s.Sign {
 		s.Sign[i] = -1
@@ -179,8 +184,13 @@ func (s Symmetry) node(x *gorgonia.Node) (*gorgonia.Node, error) {
 // has their products.
 const maxChecked = 1024
 
-// checkSymmetry checks that t has the symmetry of m at a few configurations.
-// Where t is not finite it is left for training to find.
+// symmetryTolerance is the largest difference of ln π at two images, relative to
+// 1 + |ln π|, that is taken for rounding: a target may compute in float32.
+const symmetryTolerance = 1e-6
+
+// checkSymmetry checks that t has the symmetry of m at a few configurations. A
+// configuration of weight zero, ln π = −Inf, must have images of weight zero. Where t
+// is NaN or +Inf it is left for training to find.
 func checkSymmetry(m *Model, t target.Density) error {
 	if m.group == nil {
 		return nil
@@ -202,8 +212,10 @@ func checkSymmetry(m *Model, t target.Density) error {
 			return fmt.Errorf("flow: symmetry of the target: %w", err)
 		}
 		for r, v := range here {
-			// False, too, where one of them is not finite.
-			if d := math.Abs(there[r] - v); d > 1e-6*(1+math.Abs(v)) && !math.IsInf(d, 0) {
+			// False, too, where one of them is NaN or +Inf, and where both are −Inf.
+			differ := math.Abs(there[r]-v) > symmetryTolerance*(1+math.Abs(v))
+			oneIsZero := math.IsInf(v, -1) != math.IsInf(there[r], -1)
+			if (differ || oneIsZero) && v < math.Inf(1) && there[r] < math.Inf(1) {
 				return fmt.Errorf("flow: %w: ln π of the target is %.9g at a configuration and %.9g at its image under element %d of the group", ErrSymmetry, v, there[r], k+1)
 			}
 		}

@@ -17,19 +17,19 @@ import (
 
 // translation moves an L×L lattice by (down, right).
 func translation(L, down, right int) Symmetry {
-	return lattice(L, func(i, j int) (int, int) { return (i + down) % L, (j + right) % L })
+	return squareMap(L, func(i, j int) (int, int) { return (i + down) % L, (j + right) % L })
 }
 
 // rotation turns an L×L lattice by a quarter about the origin.
 func rotation(L int) Symmetry {
-	return lattice(L, func(i, j int) (int, int) { return j, (L - i) % L })
+	return squareMap(L, func(i, j int) (int, int) { return j, (L - i) % L })
 }
 
 func reflection(L int) Symmetry {
-	return lattice(L, func(i, j int) (int, int) { return j, i })
+	return squareMap(L, func(i, j int) (int, int) { return j, i })
 }
 
-func lattice(L int, from func(i, j int) (int, int)) Symmetry {
+func squareMap(L int, from func(i, j int) (int, int)) Symmetry {
 	s := Symmetry{Perm: make([]int, L*L)}
 	for i := range L {
 		for j := range L {
@@ -269,6 +269,10 @@ func TestSymmetryErrors(t *testing.T) {
 			t.Errorf("%s: a model beside the error", c.name)
 		}
 	}
+	for _, n := range []int{0, -1, math.MinInt, 1 << 30, math.MaxInt} {
+		_, err := Symmetrize(m, Inversion(n))
+		wantError(t, "inversion of no rows", err, ErrSymmetry, "0 signs for 4 values")
+	}
 	_, err := Symmetrize(nil, Inversion(4))
 	wantError(t, "nil model", err, ErrSettings)
 	_, err = Symmetrize(symmetrize(t, m, Inversion(4)), Inversion(4))
@@ -302,6 +306,48 @@ func TestTargetWithoutSymmetry(t *testing.T) {
 	wantError(t, "Evaluate", err, ErrSymmetry, "image under element 1")
 	if _, err := NewTrainer(pairOfFour(t), d, &Settings{Src: src}); err != nil {
 		t.Error(err)
+	}
+}
+
+// ln π may differ at images by a millionth of 1 + |ln π|, which is rounding, and no more.
+func TestSymmetryTolerance(t *testing.T) {
+	m := symmetrize(t, pairOfFour(t), Inversion(4))
+	for _, size := range []float64{0, -1e-3, 1, -700, 1e9} {
+		for _, off := range []float64{0.9, 1.1} { // in units of the tolerance
+			d := target.Func(4, func(grad, x []float64) float64 {
+				clear(grad)
+				return size + math.Copysign(off*1e-6*(1+math.Abs(size))/2, x[0])
+			})
+			err := checkSymmetry(m, d)
+			if off < 1 && err != nil {
+				t.Errorf("ln π of %g, off by %g of the tolerance: %v", size, off, err)
+			} else if off > 1 {
+				wantError(t, "beyond the tolerance", err, ErrSymmetry, "image under element 1")
+			}
+		}
+	}
+}
+
+// Hard walls have the symmetry of the model, too.
+func TestSymmetryOfWalls(t *testing.T) {
+	m := symmetrize(t, pairOfFour(t), Inversion(4))
+	walls := func(outside func(x float64) bool) target.Density {
+		return target.Func(4, func(grad, x []float64) float64 {
+			clear(grad)
+			if outside(x[0]) {
+				return math.Inf(-1)
+			}
+			return 0
+		})
+	}
+	if err := checkSymmetry(m, walls(func(x float64) bool { return math.Abs(x) > 1e-3 })); err != nil {
+		t.Errorf("both sides: %v", err)
+	}
+	for name, outside := range map[string]func(x float64) bool{
+		"left":  func(x float64) bool { return x < 0 },
+		"right": func(x float64) bool { return x > 0 },
+	} {
+		wantError(t, name, checkSymmetry(m, walls(outside)), ErrSymmetry, "-Inf")
 	}
 }
 

@@ -20,10 +20,13 @@ import (
 // 16 inside one another are an error, ErrSettings.
 type Evaluator struct {
 	d           Density
+	dim         int
+	err         error // of d.Dim
 	value, grad *graph.Program
 }
 
-// NewEvaluator returns an evaluator of d. One of nil has Dim 0 and fails.
+// NewEvaluator returns an evaluator of d. One of nil, or of a density whose Dim
+// panics, has Dim 0 and fails with ErrShape.
 func NewEvaluator(d Density) *Evaluator {
 	return newEvaluator(d, tensor.Float64)
 }
@@ -33,7 +36,10 @@ func newEvaluator(d Density, dt tensor.Dtype) *Evaluator {
 	if d == nil {
 		return e
 	}
-	cols := []int{d.Dim()}
+	if e.err = graph.Guard(func() error { e.dim = d.Dim(); return nil }); e.err != nil {
+		return e
+	}
+	cols := []int{e.dim}
 	e.value = graph.NewProgram(dt, cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		p, err := graph.LogProb(d, in[0])
 		return []*gorgonia.Node{p}, err
@@ -69,16 +75,11 @@ func (e *Evaluator) Convert(dt tensor.Dtype) (*Evaluator, error) {
 }
 
 // Dim returns the number of values per row.
-func (e *Evaluator) Dim() int {
-	if e.d == nil {
-		return 0
-	}
-	return e.d.Dim()
-}
+func (e *Evaluator) Dim() int { return e.dim }
 
 // LogProb stores ln π of every row of x, (rows, Dim), in logp, (rows). It
 // fails with ErrShape if the extents do not fit, and with the density's own
-// errors.
+// errors. What is not finite is no error: see Density.
 func (e *Evaluator) LogProb(logp []float64, x *mat.Dense) error {
 	rows, err := e.rows(logp, x)
 	if err != nil {
@@ -112,6 +113,9 @@ func (e *Evaluator) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
 func (e *Evaluator) rows(logp []float64, x *mat.Dense) (int, error) {
 	if e.d == nil || x == nil {
 		return 0, fmt.Errorf("target: Evaluator: %w: nil density or matrix", ErrShape)
+	}
+	if e.err != nil {
+		return 0, fmt.Errorf("target: Evaluator: %w: Dim of the density: %w", ErrShape, e.err)
 	}
 	rows, cols := x.Dims()
 	if cols != e.Dim() || rows == 0 {

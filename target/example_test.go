@@ -139,7 +139,7 @@ func ExampleNewIsingOffset() {
 	// Output:
 	// α = 2: ln Z = 38.859400, of the spins 14.561093
 	// α = 5: ln Z = 70.943376, of the spins 14.561093
-	// target: Ising: invalid setting: alpha is 1, want more than 1.6 for K+αI to be positive definite
+	// target: Ising: invalid setting: alpha is 1, want more than 1.6 for K+αI to be positive definite, and at most 1e+300
 }
 
 // Any density on plain slices, with its gradient.

@@ -29,7 +29,8 @@ type function struct {
 // logp is called row after row, by one goroutine at a time for each graph that
 // is running; densities evaluated concurrently must allow for it. A panic in
 // logp comes back as an error. CheckGrad compares the gradient with finite
-// differences. A nil logp fails with ErrSettings when it is evaluated.
+// differences. A nil logp fails with ErrSettings when it is evaluated, a dim below 1
+// with ErrShape.
 func Func(dim int, logp func(grad, x []float64) float64) Density {
 	return &function{dim, logp}
 }

@@ -61,15 +61,16 @@ func NewIsing(shape []int, T float64) (*Ising, error) {
 const leastOffset = 0.1
 
 // NewIsingOffset is NewIsing with a given α. It fails with ErrSettings, too, if
-// K+αI is not positive definite or so close to singular that its inverse overflows.
+// K+αI is not positive definite or so close to singular that its inverse overflows,
+// and for α beyond 1e300.
 func NewIsingOffset(shape []int, T, alpha float64) (*Ising, error) {
 	if err := checkIsing(shape, T); err != nil {
 		return nil, err
 	}
 	least := leastEigenvalue(shape, T, alpha)
-	if !(least > 0) || math.IsInf(1/least, 1) {
-		return nil, fmt.Errorf("target: Ising: %w: alpha is %g, want more than %g for K+αI to be positive definite",
-			ErrSettings, alpha, -couplingMin(shape, T))
+	if !(least > 0) || math.IsInf(1/least, 1) || alpha > mostAlpha {
+		return nil, fmt.Errorf("target: Ising: %w: alpha is %g, want more than %g for K+αI to be positive definite, and at most %g",
+			ErrSettings, alpha, -couplingMin(shape, T), mostAlpha)
 	}
 	return newIsing(shape, T, alpha, least), nil
 }
@@ -85,8 +86,11 @@ func newIsing(shape []int, T, alpha, least float64) *Ising {
 	return m
 }
 
-// leastT is a temperature at which ln Z of the largest lattice is finite.
-const leastT = 1e-300
+// Within these ln Z of the largest lattice is finite.
+const (
+	leastT    = 1e-300
+	mostAlpha = 1e300
+)
 
 func checkIsing(shape []int, T float64) error {
 	if err := checkLattice(shape); err != nil {
@@ -198,8 +202,8 @@ func (m *Ising) SpinLogZ() float64 {
 }
 
 // ExactStructureFactor returns the exact ⟨m²⟩ = ⟨(Σ s_i)²⟩/N² by transfer
-// matrix, and false where that takes too long: on a square lattice with both
-// extents beyond 12.
+// matrix, and false where that takes too long: on a square lattice whose shorter
+// extent l is beyond 12, or whose longer one is beyond 2³⁴/4^l.
 func (m *Ising) ExactStructureFactor() (m2 float64, ok bool) {
 	if len(m.shape) == 1 {
 		return ringM2(m.shape[0], m.temp), true

@@ -9,9 +9,12 @@ import (
 // for a given length; 12×12 takes about half a second.
 const maxTransferWidth = 12
 
+// maxTransferCost bounds 4^width·length: a minute or so.
+const maxTransferCost int64 = 1 << 34
+
 // torusM2 returns the exact ⟨m²⟩ = ⟨(Σ s_i)²⟩/N² of the Ising spins on the periodic
 // rows×cols square lattice at temperature T > 0, and false if the shorter extent
-// exceeds maxTransferWidth. Both extents are at least 2; an extent of 2 has double
+// exceeds maxTransferWidth or the cost maxTransferCost. Both extents are at least 2; an extent of 2 has double
 // bonds.
 //
 // The lattice is built site by site with a transfer matrix, with the first row held
@@ -20,7 +23,7 @@ const maxTransferWidth = 12
 // ⟨(Σ of the first row) (Σ s_i)⟩, so first moments are enough.
 func torusM2(rows, cols int, T float64) (float64, bool) {
 	width, length := min(rows, cols), max(rows, cols)
-	if width > maxTransferWidth {
+	if width > maxTransferWidth || int64(length) > maxTransferCost>>(2*width) {
 		return 0, false
 	}
 	strip := newIsingStrip(width, length, T)

@@ -114,7 +114,7 @@ func TestWideStripsAgainstNarrowOnes(t *testing.T) {
 }
 
 func TestTorusM2RefusesWideLattices(t *testing.T) {
-	for _, shape := range [][2]int{{13, 13}, {13, 40}, {64, 64}} {
+	for _, shape := range [][2]int{{13, 13}, {13, 40}, {64, 64}, {12, 1025}, {1 << 20, 8}, {9, 1 << 22}} {
 		if _, ok := torusM2(shape[0], shape[1], 2); ok {
 			t.Errorf("%v accepted", shape)
 		}

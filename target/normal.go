@@ -13,7 +13,8 @@ import (
 // paper's prior. It is safe for concurrent use.
 type Normal struct{ dim int }
 
-// NewNormal returns the standard normal density on rows of dim values.
+// NewNormal returns the standard normal density on rows of dim values. One of dim
+// below 1 fits no row, and every use of it fails with ErrShape.
 func NewNormal(dim int) *Normal { return &Normal{dim} }
 
 // Dim returns the number of values per row.
@@ -41,7 +42,7 @@ func (n *Normal) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 	})
 }
 
-// Rand fills dst with independent standard normal values.
+// Rand fills dst with independent standard normal values. It panics if rnd is nil.
 func (n *Normal) Rand(dst []float64, rnd *rand.Rand) {
 	for i := range dst {
 		dst[i] = rnd.NormFloat64()
