@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
@@ -166,4 +167,32 @@ func TestLinearOfAnyScale(t *testing.T) {
 	}
 	_, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1e-320, 0, 0, 1}))
 	expect(t, err, bijector.ErrSettings, "exceed float64")
+}
+
+// halves is a bijector of a user whose directions are those of two others.
+type halves struct{ forward, inverse bijector.Bijector }
+
+func (h halves) Dim() int                  { return h.forward.Dim() }
+func (h halves) Params() []*bijector.Param { return nil }
+
+func (h halves) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return h.forward.Forward(z)
+}
+
+func (h halves) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return h.inverse.Inverse(x)
+}
+
+// A block of a user that moves its context in one direction alone, whichever it is,
+// cannot be conditional.
+func TestConditionalPassesBothWays(t *testing.T) {
+	tiles := [][]int{{0, 1, 2}}
+	passes, moves := coupling(3, []int{0}, 1), sinh{3}
+	for _, b := range []bijector.Bijector{halves{passes, moves}, halves{moves, passes}, bijector.Invert(halves{passes, moves})} {
+		_, err := bijector.Conditional(b, tiles, 0)
+		expect(t, err, bijector.ErrPartition, "position 0")
+	}
+	if _, err := bijector.Conditional(halves{passes, passes}, tiles, 0); err != nil {
+		t.Error(err)
+	}
 }

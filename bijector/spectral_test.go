@@ -100,6 +100,39 @@ func TestSpectral(t *testing.T) {
 	}
 }
 
+// However small or large eigenvalues are, the log-determinant is half the sum of
+// their logarithms.
+func TestSpectralOfExtremes(t *testing.T) {
+	spectrum := []float64{1e-300, 1e-7, 1e12, 3e-5, 1e250, 3e-5, 1e12, 1e-7}
+	want := 0.0
+	for _, v := range spectrum {
+		want += 0.5 * math.Log(v)
+	}
+	s := must(bijector.NewSpectral([]int{8}, spectrum))
+	for _, inverse := range []bool{false, true} {
+		_, d := image(t, s, tensor.Float64, inverse, make([]float64, 8))
+		agree(t, direction(inverse), d, []float64{want}, 1e-14)
+		want = -want
+	}
+}
+
+// A spectrum that is not the same at k and −k is no covariance of real fields: a
+// part in 10⁹ may be rounding, one in 10⁸ is not.
+func TestSpectralIsEven(t *testing.T) {
+	for _, c := range []struct {
+		off  float64
+		want error
+	}{{0.01, bijector.ErrSettings}, {1e-6, bijector.ErrSettings}, {1e-8, bijector.ErrSettings}, {-1e-8, bijector.ErrSettings}, {1e-10, nil}} {
+		for _, at := range []int{1, 3} {
+			spectrum := []float64{5, 2e-3, 1, 2e-3}
+			spectrum[at] *= 1 + c.off
+			if _, err := bijector.NewSpectral([]int{4}, spectrum); !errors.Is(err, c.want) {
+				t.Errorf("off by %g at %d: %v, want %v", c.off, at, err, c.want)
+			}
+		}
+	}
+}
+
 func TestSpectralErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		shape    []int

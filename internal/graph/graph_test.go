@@ -329,6 +329,73 @@ func TestProgramConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
+// A program keeps the graphs of the last eight numbers of rows, and no more: the
+// others are built again when they are asked for.
+func TestProgramForgets(t *testing.T) {
+	built := map[int]int{}
+	p := NewProgram(tensor.Float64, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		built[in[0].Shape()[0]]++
+		y, err := Total(1, in[0])
+		return []*gorgonia.Node{y}, err
+	})
+	run := func(rows, want int) {
+		t.Helper()
+		out := []float64{0}
+		if err := p.Run(rows, [][]float64{slices.Repeat([]float64{1}, rows)}, [][]float64{out}); err != nil || out[0] != float64(rows) {
+			t.Fatalf("%d rows: %g, %v", rows, out[0], err)
+		}
+		if built[rows] != want {
+			t.Errorf("%d rows: built %d times, want %d", rows, built[rows], want)
+		}
+		if len(p.compiled) > maxCompiled {
+			t.Fatalf("%d graphs are kept", len(p.compiled))
+		}
+	}
+	for rows := 1; rows <= maxCompiled; rows++ {
+		run(rows, 1)
+	}
+	run(1, 1)             // is known, and the last one used now
+	run(maxCompiled+1, 1) // takes the place of 2
+	run(1, 1)
+	run(3, 1)
+	run(2, 2) // takes that of 4
+	run(4, 2)
+	for rows := 100; rows < 140; rows++ {
+		run(rows, 1)
+	}
+	run(1, 2)
+}
+
+// Sums over a batch are those of float64, rounded once, in a graph of either
+// precision: added up in float32 they would lose two digits.
+func TestSumsInDouble(t *testing.T) {
+	const rows = 1 << 17
+	x, w := make([]float64, rows), make([]float64, rows)
+	rnd := rand.New(rand.NewPCG(5, 5))
+	total, dot := 0.0, 0.0
+	for i := range x {
+		x[i], w[i] = float64(float32(1+rnd.Float64())), float64(float32(rnd.Float64()))
+		total, dot = total+0.125*x[i], dot+w[i]*x[i]
+	}
+	for dt, eps := range map[tensor.Dtype]float64{tensor.Float64: 1e-12, tensor.Float32: 1.5 * 0x1p-24} {
+		p := NewProgram(dt, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			a, err := Total(0.125, in[0])
+			if err != nil {
+				return nil, err
+			}
+			b, err := Dot(in[0], w)
+			return []*gorgonia.Node{a, b}, err
+		})
+		a, b := []float64{0}, []float64{0}
+		if err := p.Run(rows, [][]float64{x}, [][]float64{a, b}); err != nil {
+			t.Fatal(err)
+		}
+		if !(math.Abs(a[0]/total-1) <= eps && math.Abs(b[0]/dot-1) <= eps) {
+			t.Errorf("%v: total %.9g and product %.9g, want %.9g and %.9g", dt, a[0], b[0], total, dot)
+		}
+	}
+}
+
 // What goes wrong comes back as an error that says what, and the next run is
 // unharmed.
 func TestProgramErrors(t *testing.T) {

@@ -123,9 +123,9 @@ func (d *data) read(r io.Reader) error {
 	}
 }
 
-// copy fills dst with what begins at a position.
+// copy fills dst with what begins at a position, as far as there is something.
 func (d *data) copy(dst []byte, at int) {
-	for len(dst) > 0 {
+	for len(dst) > 0 && at < d.size {
 		n := copy(dst, d.pieces[at/pieceSize][at%pieceSize:])
 		dst, at = dst[n:], at+n
 	}
