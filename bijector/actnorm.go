@@ -26,10 +26,13 @@ type ActNorm struct {
 }
 
 // NewActNorm returns a map on rows of dim ≥ 1 values, which starts as the
-// identity. It fails with ErrShape for a smaller dim.
+// identity. It fails with ErrShape for a smaller dim or more than 2²⁸ parameters.
 func NewActNorm(dim int) (*ActNorm, error) {
 	if dim < 1 {
 		return nil, fmt.Errorf("bijector: %w: ActNorm of dimension %d", ErrShape, dim)
+	}
+	if err := afford(ErrShape, 2*float64(dim), "ActNorm of dimension %d", dim); err != nil {
+		return nil, err
 	}
 	w, err := NewParam("actnorm", make([]float64, 2*dim), 2, dim)
 	if err != nil {

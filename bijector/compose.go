@@ -17,22 +17,29 @@ type Chain struct {
 
 // NewChain returns the composition x = b_n(… b_2(b_1(z))): Forward applies the
 // bijectors in the order given, Inverse in the opposite one. It fails with
-// ErrShape if there are none or their dimensions differ. A bijector may occur
+// ErrShape if there are none, one is nil or their dimensions differ. A bijector may occur
 // more than once; its parameters are then shared.
 func NewChain(bs ...Bijector) (*Chain, error) {
 	if len(bs) == 0 {
 		return nil, fmt.Errorf("bijector: %w: empty chain", ErrShape)
 	}
+	first := 0
 	for i, b := range bs {
-		if b == nil {
-			return nil, fmt.Errorf("bijector: %w: chain element %d is nil", ErrShape, i)
+		dim, err := dimOf(fmt.Sprintf("chain element %d", i), b)
+		if err != nil {
+			return nil, err
 		}
-		if b.Dim() != bs[0].Dim() {
-			return nil, fmt.Errorf("bijector: %w: chain element %d has dimension %d, element 0 has %d", ErrShape, i, b.Dim(), bs[0].Dim())
+		if i == 0 {
+			first = dim
+		}
+		if dim != first || dim < 1 {
+			return nil, fmt.Errorf("bijector: %w: chain element %d has dimension %d, element 0 has %d", ErrShape, i, dim, first)
 		}
 	}
-	c := &Chain{bs: append([]Bijector(nil), bs...)}
-	c.params = union(c.bs)
+	c := &Chain{bs: slices.Clone(bs)}
+	if err := graph.Guard(func() error { c.params = union(c.bs); return nil }); err != nil {
+		return nil, fmt.Errorf("bijector: parameters of a chain: %w", err)
+	}
 	return c, nil
 }
 
@@ -59,8 +66,11 @@ func (c *Chain) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) 
 type inverted struct{ Bijector }
 
 // Invert returns the inverse of b: its Forward is b.Inverse. The parameters
-// are shared.
+// are shared. That of nil is nil.
 func Invert(b Bijector) Bijector {
+	if b == nil {
+		return nil
+	}
 	if i, ok := b.(inverted); ok {
 		return i.Bijector
 	}

@@ -34,11 +34,14 @@ type Coupling struct {
 
 // NewCoupling returns the coupling on rows of dim values that keeps the given
 // positions. It fails with ErrPartition if these are all positions or none,
-// or one occurs twice or is outside the row, and with ErrSettings for a nil
-// conditioner.
+// or one occurs twice or is outside the row, with ErrShape for more than 2²⁸
+// values, and with ErrSettings for a nil conditioner.
 func NewCoupling(dim int, keep []int, c Conditioner) (*Coupling, error) {
 	if c == nil {
 		return nil, fmt.Errorf("bijector: %w: nil conditioner", ErrSettings)
+	}
+	if err := afford(ErrShape, float64(dim), "a row of %d values", dim); err != nil {
+		return nil, err
 	}
 	move, err := complement(dim, keep)
 	if err != nil {
@@ -145,7 +148,7 @@ type mlpLayer struct{ w, b *Param } // w is (in, out)
 
 // NewMLP returns the conditioner from kept to moved values with the given
 // hidden layers, its weights drawn as those of a RealNVP. It fails with
-// ErrSettings for a nil source or non-positive sizes.
+// ErrSettings for a nil source, non-positive sizes or more than 2²⁸ weights.
 func NewMLP(kept int, hidden []int, moved int, src rand.Source) (*MLP, error) {
 	if src == nil {
 		return nil, fmt.Errorf("bijector: %w: MLP needs a source of randomness", ErrSettings)
@@ -154,6 +157,10 @@ func NewMLP(kept int, hidden []int, moved int, src rand.Source) (*MLP, error) {
 		if n <= 0 {
 			return nil, fmt.Errorf("bijector: %w: MLP %d → %v → %d", ErrSettings, kept, hidden, moved)
 		}
+	}
+	size := 2*netValues(float64(kept), hidden, float64(moved)) + float64(moved)
+	if err := afford(ErrSettings, size, "MLP %d → %v → %d", kept, hidden, moved); err != nil {
+		return nil, err
 	}
 	net := kernel.NewNet(kept, hidden, moved)
 	rnd := rand.New(src)

@@ -29,10 +29,11 @@ type Layer struct {
 // tile does not have block.Dim() sites, or a site is negative or occurs twice,
 // and with ErrShape for a nil block.
 func Disentangler(block Bijector, tiles [][]int) (*Layer, error) {
-	if block == nil {
-		return nil, fmt.Errorf("bijector: %w: nil block", ErrShape)
+	dim, err := dimOf("block", block)
+	if err != nil {
+		return nil, err
 	}
-	last, err := checkTiles(tiles, block.Dim(), nil)
+	last, err := checkTiles(tiles, dim, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -72,14 +73,15 @@ func Decimator(block Bijector, tiles [][]int, keep ...int) (*Layer, error) {
 // element of a chain, changes the context. Of a bijector that is not of this package
 // this is seen on two random rows; bijectortest.Check of the layer sees more.
 func Conditional(block Bijector, tiles [][]int, context ...int) (*Layer, error) {
-	if block == nil {
-		return nil, fmt.Errorf("bijector: %w: nil block", ErrShape)
-	}
-	keep, err := checkKeep("a conditional decimator", "have the context", context, block.Dim())
+	dim, err := dimOf("block", block)
 	if err != nil {
 		return nil, err
 	}
-	last, err := checkTiles(tiles, block.Dim(), keep)
+	keep, err := checkKeep("a conditional decimator", "have the context", context, dim)
+	if err != nil {
+		return nil, err
+	}
+	last, err := checkTiles(tiles, dim, keep)
 	if err != nil {
 		return nil, err
 	}
@@ -210,8 +212,12 @@ func (l *Layer) Decimated() []int {
 }
 
 // On returns the layer as a Bijector of rows of n sites; sites outside the
-// tiles pass through. It fails with ErrTiles if a tile reaches beyond n.
+// tiles pass through. It fails with ErrTiles if a tile reaches beyond n, and with
+// ErrShape for more than 2²⁸ sites.
 func (l *Layer) On(n int) (Bijector, error) {
+	if err := afford(ErrShape, float64(n), "a row of %d sites", n); err != nil {
+		return nil, err
+	}
 	if l.last >= n {
 		for k, t := range l.tiles {
 			for _, site := range t {

@@ -32,13 +32,17 @@ type Linear struct {
 // NewLinear returns a map on rows of dim ≥ 1 values near the identity: the
 // elements of its parameter are drawn normal with standard deviation
 // 0.1/√dim, P is the identity and the signs are positive. It fails with
-// ErrShape for a smaller dim and with ErrSettings for a nil source.
+// ErrShape for a smaller dim or more than 2²⁸ parameters, and with ErrSettings for a
+// nil source.
 func NewLinear(dim int, src rand.Source) (*Linear, error) {
 	if src == nil {
 		return nil, fmt.Errorf("bijector: %w: Linear needs a source of randomness", ErrSettings)
 	}
 	if dim < 1 {
 		return nil, fmt.Errorf("bijector: %w: Linear of dimension %d", ErrShape, dim)
+	}
+	if err := afford(ErrShape, float64(dim)*float64(dim), "Linear of dimension %d", dim); err != nil {
+		return nil, err
 	}
 	rnd := rand.New(src)
 	lu := make([]float64, dim*dim)
@@ -49,42 +53,115 @@ func NewLinear(dim int, src rand.Source) (*Linear, error) {
 }
 
 // LinearFrom returns the map of a given invertible matrix. It fails with
-// ErrShape unless w is square and with ErrSettings if it is singular to
-// working precision or not finite.
+// ErrShape unless w is square, and with ErrSettings if it is not finite or is
+// singular to working precision, whatever the scales of its rows and columns.
 func LinearFrom(w mat.Matrix) (*Linear, error) {
-	dim, err := square(w)
+	a, err := square(w)
 	if err != nil {
 		return nil, fmt.Errorf("bijector: Linear: %w", err)
 	}
-	for i := range dim {
-		for j := range dim {
-			if v := w.At(i, j); math.IsNaN(v) || math.IsInf(v, 0) {
-				return nil, fmt.Errorf("bijector: Linear: %w: element (%d, %d) is %g", ErrSettings, i, j, v)
-			}
-		}
+	rows, cols, err := balance(a)
+	if err != nil {
+		return nil, fmt.Errorf("bijector: Linear: %w", err)
 	}
 	var f mat.LU
-	f.Factorize(w)
+	f.Factorize(a)
 	if c := f.Cond(); !(c < 0x1p52) {
-		return nil, fmt.Errorf("bijector: Linear: %w: matrix is singular: condition number %.2g", ErrSettings, c)
+		return nil, fmt.Errorf("bijector: Linear: %w: matrix is singular: condition number %.2g with rows and columns of one scale", ErrSettings, c)
 	}
 	var l, u mat.TriDense
 	f.LTo(&l)
 	f.UTo(&u)
+	// What was balanced is P·L·U: with the scales R of rows and C of columns, the
+	// factors of the matrix itself are R'·L·R'⁻¹ and R'·U·C, where R' is R in the
+	// order of the pivots.
+	perm := f.RowPivots(nil)
+	scale := make([]int, len(perm))
+	for i, p := range perm {
+		scale[p] = rows[i]
+	}
+	return unbalanced(&l, &u, scale, cols, perm)
+}
+
+// balance divides rows and columns of a by powers of two, which it returns the
+// exponents of: first by what their elements are in the geometric mean, which undoes
+// scales that have been multiplied into a full matrix, then so that the largest
+// element of each is about 1.
+func balance(a *mat.Dense) (rows, cols []int, err error) {
+	raw := a.RawMatrix()
+	n := raw.Rows
+	for i := range n {
+		for j := range n {
+			if v := a.At(i, j); math.IsNaN(v) || math.IsInf(v, 0) {
+				return nil, nil, fmt.Errorf("%w: element (%d, %d) is %g", ErrSettings, i, j, v)
+			}
+		}
+	}
+	rows, cols = make([]int, n), make([]int, n)
+	for _, mean := range []bool{true, false} {
+		for k := range n {
+			if !divide(raw.Data[k*raw.Stride:], n, 1, mean, &rows[k]) {
+				return nil, nil, fmt.Errorf("%w: matrix is singular: row %d is zero", ErrSettings, k)
+			}
+		}
+		for k := range n {
+			if !divide(raw.Data[k:], n, raw.Stride, mean, &cols[k]) {
+				return nil, nil, fmt.Errorf("%w: matrix is singular: column %d is zero", ErrSettings, k)
+			}
+		}
+	}
+	return rows, cols, nil
+}
+
+// divide divides n elements of v, one after every step, by the power of two that is
+// their geometric mean, without the zeros, or the largest of them, and adds to its
+// exponent. It is false if all are zero.
+func divide(v []float64, n, step int, mean bool, exponent *int) bool {
+	sum, count, most := 0, 0, math.MinInt
+	for k := range n {
+		if x := v[k*step]; x != 0 {
+			_, e := math.Frexp(x)
+			sum, count, most = sum+e, count+1, max(most, e)
+		}
+	}
+	if count == 0 {
+		return false
+	}
+	by := most
+	if mean {
+		by = max(int(math.Round(float64(sum)/float64(count))), most-1000) // without overflow
+	}
+	for k := range n {
+		v[k*step] = math.Ldexp(v[k*step], -by)
+	}
+	*exponent += by
+	return true
+}
+
+// unbalanced is the map of the factors l and u of a matrix whose rows, in the order
+// of the pivots, and columns have been divided by powers of two.
+func unbalanced(l, u *mat.TriDense, rows, cols, perm []int) (*Linear, error) {
+	dim := len(perm)
 	lu := make([]float64, dim*dim)
 	negative := make([]bool, dim)
 	for i := range dim {
 		for j := range dim {
-			if j < i {
-				lu[i*dim+j] = l.At(i, j)
-			} else {
-				lu[i*dim+j] = u.At(i, j)
+			v := &lu[i*dim+j]
+			switch {
+			case j < i:
+				*v = math.Ldexp(l.At(i, j), rows[i]-rows[j])
+			case j > i:
+				*v = math.Ldexp(u.At(i, j), rows[i]+cols[j])
+			default:
+				*v = math.Log(math.Ldexp(math.Abs(u.At(i, i)), rows[i]+cols[i]))
+				negative[i] = u.At(i, i) < 0
+			}
+			if math.IsInf(*v, 0) || i == j && math.Abs(*v) > 708 {
+				return nil, fmt.Errorf("bijector: Linear: %w: the triangles of a matrix with elements of such sizes exceed float64", ErrSettings)
 			}
 		}
-		negative[i] = u.At(i, i) < 0
-		lu[i*dim+i] = math.Log(math.Abs(u.At(i, i)))
 	}
-	return newLinear(lu, f.RowPivots(nil), negative)
+	return newLinear(lu, perm, negative)
 }
 
 func newLinear(lu []float64, perm []int, negative []bool) (*Linear, error) {

@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
 
+	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
@@ -27,14 +28,17 @@ type Orthogonal struct {
 
 // NewOrthogonal returns a map on rows of dim ≥ 2 values near the identity: its
 // angles are drawn normal with standard deviation 0.1, in radians, D is the
-// identity. It fails with ErrShape for a smaller dim and with ErrSettings for a
-// nil source.
+// identity. It fails with ErrShape for a smaller dim or more than 2²⁸ parameters, and
+// with ErrSettings for a nil source.
 func NewOrthogonal(dim int, src rand.Source) (*Orthogonal, error) {
 	if src == nil {
 		return nil, fmt.Errorf("bijector: %w: Orthogonal needs a source of randomness", ErrSettings)
 	}
 	if dim < 2 {
 		return nil, fmt.Errorf("bijector: %w: Orthogonal of dimension %d, want 2 or more", ErrShape, dim)
+	}
+	if err := afford(ErrShape, float64(dim)*float64(dim)/2, "Orthogonal of dimension %d", dim); err != nil {
+		return nil, err
 	}
 	rnd := rand.New(src)
 	angles := make([]float64, dim*(dim-1)/2)
@@ -49,11 +53,14 @@ func NewOrthogonal(dim int, src rand.Source) (*Orthogonal, error) {
 // or more, and with ErrSettings if an element of QᵀQ is further than 1e-8 from
 // that of the identity.
 func OrthogonalFrom(q mat.Matrix) (*Orthogonal, error) {
-	dim, err := square(q)
-	if err != nil || dim < 2 {
+	a, err := square(q)
+	if err != nil {
+		return nil, fmt.Errorf("bijector: Orthogonal: %w", err)
+	}
+	dim := a.RawMatrix().Rows
+	if dim < 2 {
 		return nil, fmt.Errorf("bijector: Orthogonal: %w: matrix must be square of dimension 2 or more", ErrShape)
 	}
-	a := mat.DenseCopyOf(q)
 	var qtq mat.Dense
 	qtq.Mul(a.T(), a)
 	for i := range dim {
@@ -84,16 +91,25 @@ func OrthogonalFrom(q mat.Matrix) (*Orthogonal, error) {
 	return newOrthogonal(dim, angles, a.At(dim-1, dim-1) < 0)
 }
 
-// square returns the dimension of a square matrix.
-func square(m mat.Matrix) (dim int, err error) {
+// square returns a copy of a square matrix.
+func square(m mat.Matrix) (a *mat.Dense, err error) {
 	if m == nil {
-		return 0, fmt.Errorf("%w: nil matrix", ErrShape)
+		return nil, fmt.Errorf("%w: nil matrix, want a square one", ErrShape)
 	}
-	r, c := m.Dims()
-	if r != c || r < 1 {
-		return 0, fmt.Errorf("%w: matrix is (%d, %d)", ErrShape, r, c)
+	// What a user wrote may panic, as a nil pointer does.
+	guarded := graph.Guard(func() error {
+		r, c := m.Dims()
+		if r != c || r < 1 {
+			err = fmt.Errorf("%w: matrix is (%d, %d), want a square one", ErrShape, r, c)
+		} else if err = afford(ErrShape, float64(r)*float64(c), "a matrix of (%d, %d)", r, c); err == nil {
+			a = mat.DenseCopyOf(m)
+		}
+		return nil
+	})
+	if guarded != nil {
+		return nil, fmt.Errorf("%w: matrix of type %T: %w", ErrShape, m, guarded)
 	}
-	return r, nil
+	return a, err
 }
 
 func newOrthogonal(dim int, angles []float64, flip bool) (*Orthogonal, error) {

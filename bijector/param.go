@@ -3,6 +3,7 @@ package bijector
 import (
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -24,13 +25,21 @@ type Param struct {
 
 // NewParam returns a parameter of the given name and shape, with the given
 // values, row-major, which it takes over. It fails with ErrShape if there are
-// not as many values as the shape asks for.
+// not as many values as the shape asks for, and with ErrSettings for a name that is
+// empty or not valid UTF-8, which files cannot hold.
 func NewParam(name string, values []float64, shape ...int) (*Param, error) {
-	n := 1
-	for _, s := range shape {
-		n *= max(s, 0)
+	if name == "" || !utf8.ValidString(name) {
+		return nil, fmt.Errorf("bijector: %w: a parameter named %q, want a name in valid UTF-8", ErrSettings, name)
 	}
-	if len(shape) == 0 || n == 0 || n != len(values) {
+	rest := len(values) // each value must be one of the shape's
+	for _, s := range shape {
+		if s < 1 || rest%s != 0 {
+			rest = 0
+			break
+		}
+		rest /= s
+	}
+	if len(shape) == 0 || rest != 1 {
 		return nil, fmt.Errorf("bijector: %w: parameter %q has %d values for shape %v", ErrShape, name, len(values), shape)
 	}
 	return &Param{name, slices.Clone(shape), values}, nil

@@ -52,14 +52,14 @@ type RealNVP struct {
 // ±1/√inputs, biases included, the last layers a tenth of that, and the scales
 // at one.
 //
-// It fails with ErrShape for a smaller dim, with ErrSettings for a nil source
-// or non-positive numbers, and with ErrPartition for a bipartition that keeps
+// It fails with ErrShape for a smaller dim, with ErrSettings for a nil source,
+// non-positive numbers, more than 65536 couplings or 2²⁸ parameters, and with ErrPartition for a bipartition that keeps
 // all positions or none, or names one twice or outside the row.
 func NewRealNVP(dim int, s *RealNVPSettings) (*RealNVP, error) {
 	if s == nil {
 		s = &RealNVPSettings{}
 	}
-	p, err := newPlan("RealNVP", dim, s.Couplings, 10, s.Hidden, s.Keep, s.Src)
+	p, err := newPlan("RealNVP", dim, &planSettings{s.Couplings, 10, s.Hidden, s.Keep, s.Src}, affineValues)
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +86,25 @@ type plan struct {
 	rnd        *rand.Rand
 }
 
-func newPlan(name string, dim, couplings, byDefault int, hidden []int, keep [][]int, src rand.Source) (*plan, error) {
-	if src == nil {
+// planSettings are what the settings of a block say of its couplings, and how many
+// there are by default.
+type planSettings struct {
+	couplings, byDefault int
+	hidden               []int
+	keep                 [][]int
+	src                  rand.Source
+}
+
+// affineValues is the number of parameters of an affine coupling.
+func affineValues(kept float64, hidden []int, moved float64) float64 {
+	return 2*netValues(kept, hidden, moved) + moved
+}
+
+// newPlan checks settings, with values the number of parameters of a coupling: before
+// anything of that size is made.
+func newPlan(name string, dim int, s *planSettings, values func(kept float64, hidden []int, moved float64) float64) (*plan, error) {
+	couplings, hidden, keep := s.couplings, s.hidden, s.keep
+	if s.src == nil {
 		return nil, fmt.Errorf("bijector: %w: %s needs a source of randomness", ErrSettings, name)
 	}
 	if dim < 2 {
@@ -104,15 +121,21 @@ func newPlan(name string, dim, couplings, byDefault int, hidden []int, keep [][]
 	if couplings < 0 || keep != nil && couplings != 0 && couplings != len(keep) {
 		return nil, fmt.Errorf("bijector: %w: %d couplings with %d bipartitions", ErrSettings, couplings, len(keep))
 	}
-	p := &plan{hidden: hidden, rnd: rand.New(src)}
-	if keep == nil {
-		if couplings == 0 {
-			couplings = byDefault
-		}
-		keep = alternating(dim, couplings, p.rnd)
+	if couplings == 0 {
+		couplings = s.byDefault
 	}
-	if len(keep) == 0 {
-		return nil, fmt.Errorf("bijector: %w: no couplings", ErrSettings)
+	if keep != nil {
+		couplings = len(keep)
+	}
+	if couplings == 0 || couplings > maxCouplings {
+		return nil, fmt.Errorf("bijector: %w: no couplings, or more than %d: %d", ErrSettings, maxCouplings, couplings)
+	}
+	if err := priced(name, dim, couplings, hidden, keep, values); err != nil {
+		return nil, err
+	}
+	p := &plan{hidden: hidden, rnd: rand.New(s.src)}
+	if keep == nil {
+		keep = alternating(dim, couplings, p.rnd)
 	}
 	for k, kept := range keep {
 		move, err := complement(dim, kept)
@@ -122,6 +145,22 @@ func newPlan(name string, dim, couplings, byDefault int, hidden []int, keep [][]
 		p.keep, p.move = append(p.keep, slices.Clone(kept)), append(p.move, move)
 	}
 	return p, nil
+}
+
+// priced fails if the couplings have too many parameters.
+func priced(name string, dim, couplings int, hidden []int, keep [][]int, values func(kept float64, hidden []int, moved float64) float64) error {
+	sum := float64(dim)
+	for k := range couplings {
+		kept := dim / 2 // as alternating makes them
+		if k%2 == 0 {
+			kept = dim - dim/2
+		}
+		if keep != nil {
+			kept = len(keep[k])
+		}
+		sum += values(float64(kept), hidden, max(float64(dim)-float64(kept), 0))
+	}
+	return afford(ErrSettings, sum, "%s of dimension %d with %d couplings and hidden layers %v", name, dim, couplings, hidden)
 }
 
 // affine is the k-th coupling as an affine one.

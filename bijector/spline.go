@@ -2,7 +2,6 @@ package bijector
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -22,7 +21,8 @@ type SplineSettings struct {
 	// Bins is the number of bins of a spline, 8 by default, 256 at most.
 	Bins int
 	// Bound is where the splines end: they map [−Bound, Bound] onto itself, 6 by
-	// default, and leave everything else as it is.
+	// default, and leave everything else as it is. It is from 1e−30 to 1e30, which
+	// float32 can hold with the slopes.
 	Bound float64
 	// Pure leaves out the affine update before each spline.
 	Pure bool
@@ -56,17 +56,15 @@ type Spline struct {
 	self *fusedLayer
 }
 
+const minBound, maxBound = 1e-30, 1e30
+
 // NewSpline returns a block on rows of dim ≥ 2 values, with weights drawn like
 // those of a RealNVP, so that it starts near the identity. It fails as NewRealNVP
-// does, and with ErrSettings for fewer than two bins, more than 256, or a bound that
-// is not positive and finite.
+// does, and with ErrSettings for fewer than two bins, more than 256, or a bound out of
+// its range.
 func NewSpline(dim int, s *SplineSettings) (*Spline, error) {
 	if s == nil {
 		s = &SplineSettings{}
-	}
-	p, err := newPlan("Spline", dim, s.Couplings, 4, s.Hidden, s.Keep, s.Src)
-	if err != nil {
-		return nil, err
 	}
 	b := &Spline{dim: dim, at: []int{0}, settings: *s}
 	if b.settings.Bins == 0 {
@@ -76,8 +74,20 @@ func NewSpline(dim int, s *SplineSettings) (*Spline, error) {
 		b.settings.Bound = 6
 	}
 	bins, bound := b.settings.Bins, b.settings.Bound
-	if bins < 2 || bins > 256 || !(bound > 0) || math.IsInf(bound, 1) {
-		return nil, fmt.Errorf("bijector: %w: a spline of %d bins on ±%g", ErrSettings, bins, bound)
+	if bins < 2 || bins > 256 || !(bound >= minBound && bound <= maxBound) {
+		return nil, fmt.Errorf("bijector: %w: a spline of %d bins on ±%g, want 2 to 256 bins and a bound of %g to %g",
+			ErrSettings, bins, bound, minBound, maxBound)
+	}
+	values := func(kept float64, hidden []int, moved float64) float64 {
+		n := netValues(kept, hidden, moved*float64(3*bins-1))
+		if !s.Pure {
+			n += affineValues(kept, hidden, moved)
+		}
+		return n
+	}
+	p, err := newPlan("Spline", dim, &planSettings{s.Couplings, 4, s.Hidden, s.Keep, s.Src}, values)
+	if err != nil {
+		return nil, err
 	}
 	for k := range p.keep {
 		c := kernel.Spline{Keep: p.keep[k], Move: p.move[k], Bins: bins, Bound: bound}

@@ -243,7 +243,7 @@ func TestTrainAverages(t *testing.T) {
 	before := params(m)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if res, err := Train(ctx, m, ising(t, 4), &Settings{Steps: 2, Average: 0.5, Src: rand.NewPCG(1, 1)}); err == nil || res.Steps != 0 {
+	if res, err := Train(ctx, m, ising(t, 4), &Settings{Steps: 2, Average: 0.5, Src: rand.NewPCG(1, 1)}); err == nil || res != nil {
 		t.Errorf("%+v, error %v", res, err)
 	}
 	wantSame(t, "no step", params(m), before)

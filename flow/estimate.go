@@ -14,63 +14,47 @@ import (
 
 // Estimate is what samples x ∼ q of a model say about a target π, from their
 // ln(q/π). Fields are NaN where there are too few samples.
+//
+// A model can only be judged where it has been: if q leaves out a mode of the
+// target, its own samples do not show it, the loss is still a bound, and ESS,
+// LogZ and LogZErr are those of the modes that it has. Configurations of the target
+// show it: see EvaluateSettings.Data and Forward.
 type Estimate struct {
-	Samples int // drawn
+	Samples int // that Loss, ESS and LogZ are of
 	// Loss is the mean of ln(q/π), in nats, an upper bound of −ln Z (eq. 4),
-	// and StdErr its standard error.
+	// and StdErr its standard error. If a sample is OutOfSupport, Loss is +Inf, and
+	// StdErr and Variance are NaN.
 	Loss, StdErr float64
 	// Variance is the variance of ln(q/π): zero if and only if q = π/Z.
 	Variance float64
 	// ESS is the effective sample size of the weights π/q as a fraction of
 	// Samples, (Σw)²/(n Σw²). The weights of a poor model have heavy tails: a
-	// single one may carry most of the sum, and a region that q hardly ever
-	// proposes does not show, so that a small ESS is uncertain and optimistic.
+	// single one may carry most of the sum, so that a small ESS is uncertain and
+	// optimistic.
 	ESS float64
 	// LogZ is ln⟨π/q⟩, which tends to ln Z with the number of samples, and
-	// LogZErr its standard error; both are as uncertain as ESS where that is
-	// small.
+	// LogZErr its standard error. LogZErr allows for weights larger than any so
+	// far and for the bias of the logarithm. It is +Inf where the samples cannot tell:
+	// where TailIndex is above .7, or above 1 − 1/log₁₀(Samples) if that is less,
+	// and where it would be above .2. In training, where TailIndex is not
+	// known, it does not allow for larger weights and is +Inf for an ESS below .1.
 	LogZ, LogZErr float64
-}
-
-// moments accumulates ln(q/π).
-type moments struct {
-	n        int
-	mean, m2 float64 // of ln(q/π)
-	lw, lw2  float64 // logarithms of Σw and Σw²
-}
-
-func newMoments() moments { return moments{lw: math.Inf(-1), lw2: math.Inf(-1)} }
-
-func (s *moments) add(v float64) {
-	s.merge(moments{1, v, 0, -v, -2 * v})
-}
-
-// merge adds the samples of t (Chan, Golub and LeVeque 1983).
-func (s *moments) merge(t moments) {
-	if t.n == 0 {
-		return
-	}
-	n := float64(s.n + t.n)
-	d := t.mean - s.mean
-	s.m2 += t.m2 + d*d*float64(s.n)*float64(t.n)/n
-	s.mean += d * float64(t.n) / n
-	s.n += t.n
-	s.lw, s.lw2 = graph.LogAddExpOf(s.lw, t.lw), graph.LogAddExpOf(s.lw2, t.lw2)
-}
-
-// estimate is NaN where there are too few samples.
-func (s *moments) estimate() Estimate {
-	if s.n == 0 {
-		nan := math.NaN()
-		return Estimate{0, nan, nan, nan, nan, nan, nan}
-	}
-	n := float64(s.n)
-	v := s.m2 / (n - 1)
-	ess := math.Exp(2*s.lw-s.lw2) / n
-	return Estimate{
-		Samples: s.n, Loss: s.mean, Variance: v, StdErr: math.Sqrt(v / n),
-		ESS: ess, LogZ: s.lw - math.Log(n), LogZErr: math.Sqrt(max(0, 1/ess-1) / n),
-	}
+	// TailIndex is the index k of the tail of the weights, of which moments
+	// below 1/k are finite (the Pareto k̂ of Vehtari et al., JMLR 25, 72 (2024)).
+	// Below ½ the error of LogZ falls as one over the root of the number of
+	// samples, above .7 no practical number suffices. It is 0 where it is not known: in
+	// training and for less than 50 samples.
+	TailIndex float64
+	// OutOfSupport is the number of samples at which π is zero. Their weight is
+	// zero in ESS and LogZ.
+	OutOfSupport int
+	// Dropped is the number of samples of batches that training left out because
+	// ln q or ln π could not be computed. They are not in Samples. If there
+	// are any, Loss is no bound, and LogZ is of the other samples.
+	Dropped int
+	// Forward is what configurations of the target say, nil without
+	// EvaluateSettings.Data.
+	Forward *Forward
 }
 
 // EvaluateSettings configures Evaluate. A zero field means its default.
@@ -84,23 +68,34 @@ type EvaluateSettings struct {
 	// a mode that the bijector leaves to the symmetry may be missing from LogZ.
 	Images int
 	Src    rand.Source // draws latent variables and images; required
+	// Data are configurations of the target, independent of each other and of
+	// those that the model was trained on; none by default. With them the model
+	// is judged from the side of the target as well, see Forward.
+	Data DataSource
+	// DataSamples is the number of configurations taken from Data; all rows of
+	// DataRows, else Samples by default.
+	DataSamples int
 }
 
 // Evaluate estimates loss, effective sample size and ln Z from fresh samples
-// of m. It fails with ErrSettings for a nil source or numbers out of range, with
+// of m, and with s.Data from configurations of the target. A sample with ln π = −Inf
+// has weight zero, see Estimate.OutOfSupport.
+//
+// It fails with ErrSettings for a nil source or numbers out of range, with
 // ErrShape if the dimensions differ, with ErrSymmetry if m is symmetrised and t
-// is not symmetric, with ErrNotFinite, naming the sample, if
-// ln q or ln π is NaN or infinite, and with the context's error.
+// is not symmetric, with ErrNotFinite, naming the sample, if ln q or ln π is NaN
+// or infinite otherwise, and with the errors of the target, the data and the
+// context.
 func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettings) (*Estimate, error) {
 	if ctx == nil || s == nil || s.Src == nil {
 		return nil, fmt.Errorf("flow: Evaluate: %w: nil source or context", ErrSettings)
 	}
-	full, err := s.defaults()
-	if err != nil {
-		return nil, fmt.Errorf("flow: Evaluate: %w", err)
-	}
 	if err := match(m, t); err != nil {
 		return nil, err
+	}
+	full, err := s.defaults(m)
+	if err != nil {
+		return nil, fmt.Errorf("flow: Evaluate: %w", err)
 	}
 	e, err := newEvaluator(m, t, full)
 	if err != nil {
@@ -113,8 +108,8 @@ func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettin
 	return estimate, nil
 }
 
-// defaults returns the settings with their defaults.
-func (s EvaluateSettings) defaults() (*EvaluateSettings, error) {
+// defaults returns the settings for a model with their defaults.
+func (s EvaluateSettings) defaults(m *Model) (*EvaluateSettings, error) {
 	if s.Samples < 0 || s.Batch < 0 {
 		return nil, fmt.Errorf("%w: %d samples in batches of %d", ErrSettings, s.Samples, s.Batch)
 	}
@@ -124,7 +119,21 @@ func (s EvaluateSettings) defaults() (*EvaluateSettings, error) {
 	if s.Batch == 0 {
 		s.Batch = 500
 	}
-	return &s, nil
+	if err := s.dataDefaults(); err != nil {
+		return nil, err
+	}
+	return &s, checkBatch(min(s.Batch, max(s.Samples, s.DataSamples)), m)
+}
+
+// maxBatch bounds the values of a batch, Dim for each row: 2 GB.
+const maxBatch = 1 << 28
+
+// checkBatch fails for more rows than there is room for.
+func checkBatch(rows int, m *Model) error {
+	if rows > maxBatch/m.Dim() {
+		return fmt.Errorf("%w: a batch of %d rows of %d values, want %d rows at most", ErrSettings, rows, m.Dim(), maxBatch/m.Dim())
+	}
+	return nil
 }
 
 // evaluator judges a model again and again.
@@ -134,6 +143,7 @@ type evaluator struct {
 	rnd     *rand.Rand
 	images  *images
 	program *graph.Program // z to ln q and ln π
+	data    *graph.Program // x to ln q and ln π
 }
 
 func newEvaluator(m *Model, t target.Density, s *EvaluateSettings) (*evaluator, error) {
@@ -141,20 +151,30 @@ func newEvaluator(m *Model, t target.Density, s *EvaluateSettings) (*evaluator, 
 	if err != nil {
 		return nil, err
 	}
-	return &evaluator{m, s, rand.New(s.Src), images, graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	e := &evaluator{m: m, s: s, rnd: rand.New(s.Src), images: images}
+	e.program = graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		_, logq, logpi, err := m.distill(in[0], t, images)
 		return []*gorgonia.Node{logq, logpi}, err
-	})}, nil
+	})
+	e.data = graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		logq, err := m.logProb(in[0], images)
+		if err != nil {
+			return nil, err
+		}
+		logpi, err := graph.LogProb(t, in[0])
+		return []*gorgonia.Node{logq, logpi}, err
+	})
+	return e, nil
 }
 
-// estimate draws fresh samples.
+// estimate draws fresh samples and takes fresh data.
 func (e *evaluator) estimate(ctx context.Context) (*Estimate, error) {
-	sum := newMoments()
-	for sum.n < e.s.Samples {
+	sum, largest := newMoments(), newTail(e.s.Samples)
+	for sum.samples() < e.s.Samples {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("after %d samples: %w", sum.n, err)
+			return nil, fmt.Errorf("after %d samples: %w", sum.samples(), err)
 		}
-		rows := min(e.s.Batch, e.s.Samples-sum.n)
+		rows := min(e.s.Batch, e.s.Samples-sum.samples())
 		z, logq, logpi := make([]float64, rows*e.m.Dim()), make([]float64, rows), make([]float64, rows)
 		e.m.draw(z, e.rnd)
 		e.images.draw(rows, e.rnd)
@@ -162,49 +182,32 @@ func (e *evaluator) estimate(ctx context.Context) (*Estimate, error) {
 			return nil, err
 		}
 		if err := sum.addRows(logq, logpi); err != nil {
-			return nil, fmt.Errorf("samples from %d: %w", sum.n, err)
+			return nil, fmt.Errorf("samples from %d: %w", sum.samples(), err)
 		}
+		largest.addRatios(logpi, logq)
 	}
-	estimate := sum.estimate()
+	estimate := sum.estimate(largest)
+	if e.s.Data == nil {
+		return &estimate, nil
+	}
+	var err error
+	if estimate.Forward, err = e.forward(ctx); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	estimate.Forward.compare(&estimate, e.m.dtype)
 	return &estimate, nil
 }
 
-// judge is estimate for a trainer: to the end, and finite in every field.
+// judge is estimate for a trainer: to the end, and without overflow.
 func (e *evaluator) judge() (*Estimate, error) {
 	r, err := e.estimate(context.Background())
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range [...]float64{r.Loss, r.StdErr, r.Variance, r.ESS, r.LogZ, r.LogZErr} {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("%w: %+v", ErrNotFinite, *r)
-		}
+	if r.OutOfSupport == 0 && !(r.StdErr <= math.MaxFloat64) {
+		return nil, fmt.Errorf("%w: mean %g and variance %g of ln(q/π)", ErrNotFinite, r.Loss, r.Variance)
 	}
 	return r, nil
-}
-
-// finite tells whether none of the sums has overflowed.
-func (s *moments) finite() bool {
-	for _, v := range []float64{s.mean, s.m2, s.lw, s.lw2} {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return false
-		}
-	}
-	return true
-}
-
-// addRows adds the samples of a batch, or none if one of them is not finite.
-func (s *moments) addRows(logq, logpi []float64) error {
-	batch := newMoments()
-	for r := range logq {
-		v := logq[r] - logpi[r]
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("row %d: %w: ln q is %g, ln π is %g", r, ErrNotFinite, logq[r], logpi[r])
-		}
-		batch.add(v)
-	}
-	s.merge(batch)
-	return nil
 }
 
 // distill maps z to x = g(z), ln q, over some of the images or over all if s is
@@ -222,8 +225,24 @@ func match(m *Model, t target.Density) error {
 	if m == nil || t == nil {
 		return fmt.Errorf("flow: %w: needs a model and a target", ErrSettings)
 	}
-	if m.Dim() != t.Dim() {
-		return fmt.Errorf("flow: %w: model of dimension %d, target of dimension %d", ErrShape, m.Dim(), t.Dim())
+	dims, err := dimensions(m, t)
+	if err != nil {
+		return fmt.Errorf("flow: %w: model or target: %w", ErrSettings, err)
+	}
+	if dims[0] != dims[1] {
+		return fmt.Errorf("flow: %w: model of dimension %d, target of dimension %d", ErrShape, dims[0], dims[1])
 	}
 	return checkSymmetry(m, t)
+}
+
+// dimensions are the numbers of values per row of what may be a nil pointer, or
+// be made of one.
+func dimensions(of ...interface{ Dim() int }) (dims []int, err error) {
+	err = graph.Guard(func() error {
+		for _, o := range of {
+			dims = append(dims, o.Dim())
+		}
+		return nil
+	})
+	return dims, err
 }

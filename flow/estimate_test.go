@@ -31,15 +31,25 @@ func direct(v []float64) Estimate {
 		w2 += math.Exp(-2 * x)
 	}
 	mean, variance := stat.MeanVariance(v, nil)
-	// The relative error of a mean of weights is that of its logarithm.
-	relative := math.Sqrt(w2/n-w*w/(n*n)) / (w / n)
-	return Estimate{len(v), mean, math.Sqrt(variance / n), variance, w * w / (n * w2), math.Log(w / n), relative / math.Sqrt(n)}
+	// Of ⟨w⟩, relative; ln⟨w⟩ has half of it as a bias.
+	relative := (w2/n/(w*w/(n*n)) - 1) / (n - 1)
+	e := Estimate{
+		Samples: len(v), Loss: mean, StdErr: math.Sqrt(variance / n), Variance: variance,
+		ESS: w * w / (n * w2), LogZ: math.Log(w / n), LogZErr: math.Hypot(math.Sqrt(relative), relative/2),
+	}
+	if e.ESS < 0.1 || relative > 1./25 {
+		e.LogZErr = math.Inf(1)
+	}
+	return e
 }
 
 func wantEstimate(t testing.TB, what string, got, want Estimate, tol float64) {
 	t.Helper()
 	if got.Samples != want.Samples {
 		t.Errorf("%s: %d samples, want %d", what, got.Samples, want.Samples)
+	}
+	if math.IsInf(want.LogZErr, 1) && math.IsInf(got.LogZErr, 1) {
+		want.LogZErr, got.LogZErr = 0, 0
 	}
 	wantClose(t, what+": loss, error, variance, ESS, ln Z, its error",
 		[]float64{got.Loss, got.StdErr, got.Variance, got.ESS, got.LogZ, got.LogZErr},
@@ -69,8 +79,8 @@ func TestMoments(t *testing.T) {
 		for k := range parts {
 			backwards.merge(parts[len(parts)-1-k])
 		}
-		wantEstimate(t, "merged", whole.estimate(), want, 1e-12)
-		wantEstimate(t, "merged backwards", backwards.estimate(), want, 1e-12)
+		wantEstimate(t, "merged", whole.estimate(nil), want, 1e-12)
+		wantEstimate(t, "merged backwards", backwards.estimate(nil), want, 1e-12)
 	}
 
 	// Values far from zero: exp overflows, and squares lose all digits.
@@ -82,7 +92,7 @@ func TestMoments(t *testing.T) {
 		moved := want
 		moved.Loss += shift
 		moved.LogZ -= shift
-		wantEstimate(t, "far from zero", far.estimate(), moved, 1e-7)
+		wantEstimate(t, "far from zero", far.estimate(nil), moved, 1e-7)
 	}
 }
 
@@ -90,15 +100,15 @@ func TestMoments(t *testing.T) {
 func TestMomentsOfFewSamples(t *testing.T) {
 	s := newMoments()
 	for _, v := range func(e Estimate) []float64 {
-		return []float64{e.Loss, e.StdErr, e.Variance, e.ESS, e.LogZ}
-	}(s.estimate()) {
+		return []float64{e.Loss, e.StdErr, e.Variance, e.ESS, e.LogZ, e.LogZErr}
+	}(s.estimate(nil)) {
 		if !math.IsNaN(v) {
-			t.Errorf("no samples: %+v", s.estimate())
+			t.Errorf("no samples: %+v", s.estimate(nil))
 			break
 		}
 	}
 	s.add(2)
-	if e := s.estimate(); e.Samples != 1 || e.Loss != 2 || e.LogZ != -2 || e.ESS != 1 || !math.IsNaN(e.StdErr) || !math.IsNaN(e.Variance) {
+	if e := s.estimate(nil); e.Samples != 1 || e.Loss != 2 || e.LogZ != -2 || e.ESS != 1 || !math.IsNaN(e.StdErr) || !math.IsNaN(e.Variance) || !math.IsNaN(e.LogZErr) {
 		t.Errorf("one sample: %+v", e)
 	}
 }
@@ -119,7 +129,12 @@ func TestEvaluate(t *testing.T) {
 			}
 			x, v := sample(t, m, samples, 1)
 			floats.Sub(v, logProb(t, d, x))
-			wantEstimate(t, "by its definition", *want, direct(v), 1e-9)
+			plain, wide := direct(v), *want
+			if !(wide.LogZErr >= plain.LogZErr*(1-1e-9)) {
+				t.Errorf("error %g of ln Z, below %g by the weights alone", wide.LogZErr, plain.LogZErr)
+			}
+			wide.LogZErr = plain.LogZErr // allows for more
+			wantEstimate(t, "by its definition", wide, plain, 1e-9)
 		})
 	}
 	if e, err := Evaluate(context.Background(), mera(t, 4, 1), ising(t, 4), &EvaluateSettings{Src: rand.NewPCG(1, 2)}); err != nil || e.Samples != 10000 {
@@ -195,7 +210,7 @@ func TestEvaluateErrors(t *testing.T) {
 		{"nil target", ctx, m, nil, &EvaluateSettings{Src: src}, ErrSettings, nil},
 		{"dimensions differ", ctx, m, target.NewNormal(15), &EvaluateSettings{Src: src}, ErrShape, []string{"model of dimension 16", "target of dimension 15"}},
 		{"NaN", ctx, m, failing(math.NaN()), &EvaluateSettings{Batch: 10, Src: src}, ErrNotFinite, []string{"samples from 20: row 4", "ln π is NaN"}},
-		{"−∞", ctx, m, failing(math.Inf(-1)), &EvaluateSettings{Batch: 10, Src: src}, ErrNotFinite, []string{"samples from 20: row 4", "ln π is -Inf"}},
+		{"+∞", ctx, m, failing(math.Inf(1)), &EvaluateSettings{Batch: 10, Src: src}, ErrNotFinite, []string{"samples from 20: row 4", "ln π is +Inf"}},
 		{"cancelled", cancelled, m, ising(t, 4), &EvaluateSettings{Src: src}, context.Canceled, []string{"after 0 samples"}},
 		{"cancelled later", later, m, stopping, &EvaluateSettings{Batch: 10, Src: src}, context.Canceled, []string{"after 30 samples"}},
 		{"panic", ctx, m, target.Func(16, func(_, _ []float64) float64 { panic("no such site") }), &EvaluateSettings{Src: src}, nil, []string{"no such site"}},

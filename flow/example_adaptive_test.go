@@ -12,7 +12,7 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// chains is a flow.Sampler of configurations that hybrid Monte Carlo in the
+// chains is a flow.DataSource of configurations that hybrid Monte Carlo in the
 // latent space of the flow moves from one step of training to the next.
 type chains struct {
 	model  *flow.Model
@@ -50,7 +50,7 @@ func (c *chains) Sample(x *mat.Dense) error {
 
 // Adaptive Monte Carlo: the flow proposes, its own chains, which sample the target
 // whatever the flow is, show it what it does not propose.
-func ExampleSampler() {
+func ExampleDataSource() {
 	src := rand.NewPCG(1, 2)
 	ising := must(target.NewIsing([]int{4, 4}, target.CriticalTemperature()))
 	recipe := flow.FastRecipe()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 
@@ -26,12 +27,17 @@ func (m *Model) owner(component int) string {
 			if sizes := couplingSizes(b); sizes != nil && b.Params()[0] == p {
 				where += fmt.Sprintf(", coupling %d", couplingOf(sizes, component))
 			}
-			if h, ok := b.(*Hierarchy); ok {
-				for k, l := range h.layers {
-					for _, q := range l.Block().Params() {
-						if q == p {
-							where += fmt.Sprintf(", layer %d", k)
-						}
+			switch b := b.(type) {
+			case *Hierarchy:
+				for k, l := range b.layers {
+					if slices.Contains(l.Block().Params(), p) {
+						where += fmt.Sprintf(", layer %d", k)
+					}
+				}
+			case *bijector.Chain:
+				for k, e := range b.Bijectors() {
+					if slices.Contains(e.Params(), p) {
+						where += fmt.Sprintf(", element %d", k)
 					}
 				}
 			}
@@ -113,10 +119,25 @@ func firstCouplings(b bijector.Bijector, n int) (bijector.Bijector, error) {
 }
 
 // origin maps latent rows z forward piece by piece and names the first one
-// whose image is not finite; "" if there is none.
+// whose image is not finite; "" if there is none. A piece is named by its
+// place, its Go type and, if it has any, the coupling.
 func (m *Model) origin(z []float64) string {
 	rows := len(z) / m.Dim()
 	at := ""
+	// leaf maps z by a bijector that is named as a whole: block on itself, or on
+	// the tiles of a layer.
+	leaf := func(on, block bijector.Bijector, name string, couplings func(part bijector.Bijector) (bijector.Bijector, error)) bool {
+		image, ok := m.image(on, z, rows)
+		if ok {
+			z = image
+			return false
+		}
+		at = "not finite from " + name + typeName(block)
+		if n := len(couplingSizes(block)); n > 0 {
+			at = fmt.Sprintf("not finite from %scoupling %d of %s", name, m.firstFault(block, n, couplings, z), typeName(block))
+		}
+		return true
+	}
 	var walk func(b bijector.Bijector, name string) bool
 	walk = func(b bijector.Bijector, name string) bool {
 		switch b := b.(type) {
@@ -129,47 +150,51 @@ func (m *Model) origin(z []float64) string {
 			return false
 		case *Hierarchy:
 			for k := len(b.layers) - 1; k >= 0; k-- {
-				l, err := b.layers[k].On(b.Dim())
+				layer := b.layers[k]
+				on, err := layer.On(b.Dim())
 				if err != nil {
 					return false
 				}
-				before := z
-				if walk(l, fmt.Sprintf("%slayer %d, ", name, k)) {
-					if n := len(couplingSizes(b.layers[k].Block())); n > 0 {
-						at += fmt.Sprintf("coupling %d", m.firstFault(b.layers[k], n, before, rows))
+				if leaf(on, layer.Block(), fmt.Sprintf("%slayer %d, ", name, k), func(part bijector.Bijector) (bijector.Bijector, error) {
+					same, err := sameLayer(layer, part)
+					if err != nil {
+						return nil, err
 					}
+					return same.On(b.Dim())
+				}) {
 					return true
 				}
 			}
 			return false
 		}
-		image, ok := m.image(b, z, rows)
-		if z = image; !ok {
-			at = "not finite from " + name
-		}
-		return !ok
+		return leaf(b, b, name, func(part bijector.Bijector) (bijector.Bijector, error) { return part, nil })
 	}
 	walk(m.b, "")
 	return at
 }
 
-// firstFault is the first of the n couplings of a layer's block that makes of z
-// what is not finite.
-func (m *Model) firstFault(l *bijector.Layer, n int, z []float64, rows int) int {
+// typeName is the Go type of a bijector, or of what it is the inverse of.
+func typeName(b bijector.Bijector) string {
+	if b, ok := b.(interface{ Inverted() bijector.Bijector }); ok {
+		return "the inverse of " + typeName(b.Inverted())
+	}
+	return fmt.Sprintf("%T", b)
+}
+
+// firstFault is the first of the n couplings of a block that makes of z what is
+// not finite. on makes a bijector of the model's dimension of a part of the
+// block.
+func (m *Model) firstFault(block bijector.Bijector, n int, on func(part bijector.Bijector) (bijector.Bijector, error), z []float64) int {
 	for k := range n - 1 {
-		part, err := firstCouplings(l.Block(), k+1)
+		part, err := firstCouplings(block, k+1)
 		if err != nil || part == nil {
 			return k
 		}
-		layer, err := sameLayer(l, part)
+		b, err := on(part)
 		if err != nil {
 			return k
 		}
-		on, err := layer.On(m.Dim())
-		if err != nil {
-			return k
-		}
-		if _, ok := m.image(on, z, rows); !ok {
+		if _, ok := m.image(b, z, len(z)/m.Dim()); !ok {
 			return k
 		}
 	}

@@ -46,7 +46,7 @@ var (
 	// ErrSettings reports a setting outside its range.
 	ErrSettings = graph.ErrSettings
 	// ErrNotFinite reports a loss or gradient that is NaN or infinite.
-	ErrNotFinite = errors.New("not finite")
+	ErrNotFinite = graph.ErrNotFinite
 	// ErrCheckpoint reports a file that is damaged, of another version, or that
 	// does not fit what is to be restored from it.
 	ErrCheckpoint = safetensors.ErrFormat

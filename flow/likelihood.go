@@ -1,8 +1,6 @@
 package flow
 
 import (
-	"fmt"
-	"math"
 	"math/rand/v2"
 
 	"gonum.org/v1/gonum/floats"
@@ -57,15 +55,9 @@ func newLikelihood(m *Model, batch int, s *images) *likelihood {
 }
 
 // add draws configurations and makes of a gradient that of the mixed loss.
-func (l *likelihood) add(gradient []float64, m *Model, data Sampler, weight float64, rnd *rand.Rand) error {
-	if err := graph.Guard(func() error { return data.Sample(l.x) }); err != nil {
+func (l *likelihood) add(gradient []float64, m *Model, data DataSource, weight float64, rnd *rand.Rand) error {
+	if err := next(data, l.x); err != nil {
 		return err
-	}
-	for i, v := range l.x.RawMatrix().Data {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			_, n := l.x.Dims()
-			return fmt.Errorf("configuration %d: %w: value %d is %g", i/n, ErrNotFinite, i%n, v)
-		}
 	}
 	if l.images.random() {
 		m.randomImages(l.x, l.row, rnd)

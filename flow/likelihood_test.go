@@ -14,10 +14,10 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// samplerFunc is a Sampler of one function.
-type samplerFunc func(x *mat.Dense) error
+// dataFunc is a DataSource of one function.
+type dataFunc func(x *mat.Dense) error
 
-func (f samplerFunc) Sample(x *mat.Dense) error { return f(x) }
+func (f dataFunc) Sample(x *mat.Dense) error { return f(x) }
 
 // The gradient of the likelihood is that of differences, and mixes with the
 // other as it should.
@@ -32,7 +32,7 @@ func TestLikelihoodGradient(t *testing.T) {
 		}
 		return sum
 	}
-	data := samplerFunc(func(y *mat.Dense) error { y.Copy(x); return nil })
+	data := dataFunc(func(y *mat.Dense) error { y.Copy(x); return nil })
 	gradient := func(weight float64) []float64 {
 		s := &Settings{Batch: 6, Src: rand.NewPCG(1, 1)}
 		if weight > 0 {
@@ -89,14 +89,14 @@ func TestDataFindsWhatIsMissed(t *testing.T) {
 	})
 	logZ := math.Log(2 * 2 * math.Pi)
 	rnd := rand.New(rand.NewPCG(4, 4))
-	data := samplerFunc(func(x *mat.Dense) error {
+	data := dataFunc(func(x *mat.Dense) error {
 		rows, _ := x.Dims()
 		for r := range rows {
 			x.SetRow(r, []float64{far*float64(2*rnd.IntN(2)-1) + rnd.NormFloat64(), rnd.NormFloat64()})
 		}
 		return nil
 	})
-	train := func(data Sampler) *Estimate {
+	train := func(data DataSource) *Estimate {
 		m := model(t, must(bijector.NewSpline(2, &bijector.SplineSettings{Couplings: 2, Bound: 8, Src: rand.NewPCG(1, 1)})))
 		// Off centre, so that one well is nearer.
 		b := m.Bijector().(*bijector.Spline).Couplings()
@@ -127,7 +127,7 @@ func TestDataFindsWhatIsMissed(t *testing.T) {
 func TestDataSettings(t *testing.T) {
 	m := mera(t, 4, 1)
 	src := rand.NewPCG(1, 1)
-	none := samplerFunc(func(*mat.Dense) error { return nil })
+	none := dataFunc(func(*mat.Dense) error { return nil })
 	for name, s := range map[string]*Settings{
 		"weight without data": {DataWeight: 0.5, Src: src},
 		"negative weight":     {Data: none, DataWeight: -0.1, Src: src},
@@ -140,7 +140,7 @@ func TestDataSettings(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	for name, c := range map[string]struct {
-		f    samplerFunc
+		f    dataFunc
 		want error
 	}{
 		"error": {func(*mat.Dense) error { return broken }, broken},

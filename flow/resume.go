@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -60,6 +61,9 @@ type keptEvaluate struct {
 	Batch   int `json:"batch"`
 	Images  int `json:"images,omitzero"`
 	Every   int `json:"every"`
+
+	Data        bool `json:"data,omitzero"`
+	DataSamples int  `json:"data_samples,omitzero"`
 }
 
 func (s *Settings) kept() trainerSettings {
@@ -71,7 +75,9 @@ func (s *Settings) kept() trainerSettings {
 		k.Plateau = keptPlateau(*s.Plateau)
 	}
 	if s.Evaluate != nil {
-		k.Evaluate = keptEvaluate{s.Evaluate.Samples, s.Evaluate.Batch, s.Evaluate.Images, s.EvaluateEvery}
+		k.Evaluate = keptEvaluate{
+			s.Evaluate.Samples, s.Evaluate.Batch, s.Evaluate.Images, s.EvaluateEvery, s.Evaluate.Data != nil, s.Evaluate.DataSamples,
+		}
 	}
 	return k
 }
@@ -100,11 +106,19 @@ type source interface {
 const (
 	adamM        = "adam.m"
 	adamV        = "adam.v"
-	windowArray  = "window" // a row per step: samples; mean and sum of squared deviations of ln(q/π); ln Σw, ln Σw²
+	windowArray  = "window"
 	sourceArray  = "source"
 	heldArray    = "evaluate.source"
 	averageArray = "average"
+)
+
+// A row of the window is a step: the number of samples where π is positive, mean
+// and sum of squared deviations of their ln(q/π), ln Σw and ln Σw². If there are
+// any at all, the numbers of those outside the support of the target and of those that
+// were dropped follow.
+const (
 	windowFields = 5
+	faultyFields = 7
 )
 
 // Save writes the model, as Model.Save does, and with it all that it takes to
@@ -154,14 +168,11 @@ func (tr *Trainer) addTo(f *safetensors.File) error {
 	for k := range tr.adam.m {
 		m, v = append(m, tr.adam.m[k]...), append(v, tr.adam.v[k]...)
 	}
-	var window []float64
-	for _, b := range tr.window {
-		window = append(window, float64(b.n), b.mean, b.m2, b.lw, b.lw2)
-	}
+	window, fields := windowOf(tr.window)
 	f.Arrays = append(f.Arrays,
 		safetensors.Array{Name: adamM, Shape: []int{len(m)}, Values: m},
 		safetensors.Array{Name: adamV, Shape: []int{len(v)}, Values: v},
-		safetensors.Array{Name: windowArray, Shape: []int{len(tr.window), windowFields}, Values: window},
+		safetensors.Array{Name: windowArray, Shape: []int{len(tr.window), fields}, Values: window},
 		safetensors.Array{Name: sourceArray, Shape: []int{len(state)}, Values: state})
 	if tr.averages != nil {
 		all := slices.Concat(tr.averages...)
@@ -340,17 +351,42 @@ func (s sources) set() error {
 // maxState bounds the state of a trainer in JSON.
 const maxState = 1 << 14
 
-// windowIn returns the estimates of the last steps, each of a batch.
+// windowOf is a window as an array of so many columns.
+func windowOf(window []moments) (rows []float64, fields int) {
+	fields = windowFields
+	for _, b := range window {
+		if b.unweighted != (unweighted{}) {
+			fields = faultyFields
+		}
+	}
+	for _, b := range window {
+		row := []float64{float64(b.n), b.mean, b.m2, b.lw, b.lw2, float64(b.out), float64(b.dropped)}
+		rows = append(rows, row[:fields]...)
+	}
+	return rows, fields
+}
+
+// windowIn returns the estimates of the last steps, each of a batch or, after
+// faults, of several.
 func windowIn(f *safetensors.File, steps, batch int) ([]moments, error) {
-	rows, err := f.Float64s(windowArray, steps, windowFields)
+	fields := windowFields
+	if f.Expect(windowArray, "F64", steps, faultyFields) == nil {
+		fields = faultyFields
+	}
+	rows, err := f.Float64s(windowArray, steps, fields)
 	if err != nil {
 		return nil, err
 	}
 	var window []moments
 	for k := range steps {
-		r := rows[k*windowFields : (k+1)*windowFields]
-		b := moments{batch, r[1], r[2], r[3], r[4]}
-		if r[0] != float64(batch) || !b.finite() || b.m2 < 0 {
+		r := append(rows[k*fields:(k+1)*fields:(k+1)*fields], 0, 0)[:faultyFields]
+		for _, i := range []int{0, 5, 6} {
+			if !(r[i] >= 0 && r[i] <= min(1<<53, math.MaxInt/4) && r[i] == math.Trunc(r[i])) {
+				return nil, fmt.Errorf("array %q: row %d has %g samples", windowArray, k, r[i])
+			}
+		}
+		b := moments{int(r[0]), r[1], r[2], r[3], r[4], unweighted{int(r[5]), int(r[6])}}
+		if b.n < batch || (b.n+b.out+b.dropped)%batch != 0 || !b.finite() || b.m2 < 0 {
 			return nil, fmt.Errorf("array %q: row %d is %v, of batches of %d", windowArray, k, r, batch)
 		}
 		window = append(window, b)

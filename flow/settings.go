@@ -5,8 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
-
-	"gonum.org/v1/gonum/mat"
 )
 
 // Settings configures training. A zero field means its default.
@@ -62,7 +60,7 @@ type Settings struct {
 	InversionKL  float64     // α ≥ 0 of the penalty α·KL(q(x) ‖ q(−x)), 0 by default
 	Images       int         // elements of the symmetry group in the mean that is q, all by default
 	PathGradient bool        // estimate the gradient along the path z → x alone, with less noise near the optimum, for one more inverse pass
-	Data         Sampler     // of configurations to learn from, none by default
+	Data         DataSource  // of configurations to learn from, none by default
 	DataWeight   float64     // of these, in (0, 1], ½ by default
 	ClipNorm     float64     // bound of the gradient's Euclidean norm, to which longer ones are scaled; 0 for none
 	MaxScale     float64     // bound of |scale| in affine couplings, so that none stretches by more than exp(MaxScale); 0 for none
@@ -76,17 +74,15 @@ type Settings struct {
 	EvaluateEvery int               // steps from one evaluation to the next, 100 by default
 }
 
-// Sampler fills x, (rows, Dim), with configurations of a target. It is called once
-// a step, before the parameters change; an error is a fault. A trainer that is
-// to be resumed must find it in the state in which it was.
-type Sampler interface {
-	Sample(x *mat.Dense) error // every row is to be written
-}
-
 // FaultPolicy says what a trainer does about a fault: a batch whose ln q, ln π
 // or gradient is NaN or infinite, or would make a parameter or a moment of the
 // optimiser so, or at which the target fails. No policy lets one reach the
 // parameters.
+//
+// A batch with a sample outside the support of the target, where ln π is −Inf, has
+// an infinite loss and is a fault as well. What is minimised under FaultSkip and
+// FaultShrink is the loss of batches without. Estimates count all samples: they
+// tell how many are OutOfSupport, or Dropped because nothing is known of them.
 type FaultPolicy int
 
 const (
@@ -148,21 +144,21 @@ func (s Settings) defaults(m *Model) (*Settings, error) {
 	if s.Data != nil && s.DataWeight == 0 {
 		s.DataWeight = 0.5
 	}
-	if err := s.evaluation(); err != nil {
+	if err := s.evaluation(m); err != nil {
 		return nil, err
 	}
 	return &s, nil
 }
 
 // evaluation sets defaults of the held-out evaluation.
-func (s *Settings) evaluation() error {
+func (s *Settings) evaluation(m *Model) error {
 	if s.Evaluate == nil {
 		if s.EvaluateEvery != 0 {
 			return fmt.Errorf("flow: %w: EvaluateEvery %d without Evaluate", ErrSettings, s.EvaluateEvery)
 		}
 		return nil
 	}
-	e, err := s.Evaluate.defaults()
+	e, err := s.Evaluate.defaults(m)
 	if err != nil {
 		return fmt.Errorf("flow: Evaluate: %w", err)
 	}
@@ -171,6 +167,9 @@ func (s *Settings) evaluation() error {
 	}
 	if reflect.ValueOf(e.Src).Comparable() && e.Src == s.Src {
 		return fmt.Errorf("flow: Evaluate: %w: needs a source of its own", ErrSettings)
+	}
+	if e.Data != nil && reflect.ValueOf(e.Data).Comparable() && e.Data == s.Data {
+		return fmt.Errorf("flow: Evaluate: %w: needs data of its own, not those that the model learns from", ErrSettings)
 	}
 	if e.Samples < 2 || s.EvaluateEvery < 0 {
 		return fmt.Errorf("flow: Evaluate: %w: %d samples every %d steps, want two or more", ErrSettings, e.Samples, s.EvaluateEvery)

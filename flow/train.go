@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
@@ -18,7 +19,7 @@ import (
 // Report is the outcome of one training step.
 type Report struct {
 	Step       int       // from 1
-	Estimate             // from the batch of this step, before its update
+	Estimate             // from the batch of this step, before its update, and those that failed before it
 	Running    Estimate  // from the batches of the last Settings.Window steps
 	Evaluation *Estimate // by Settings.Evaluate, after the update; nil at steps without
 	LearnRate  float64   // of this step, after Schedule, Plateau and faults
@@ -33,8 +34,9 @@ type Recorder interface {
 }
 
 // Result is the outcome of training: the running estimate, from the last
-// Settings.Window steps, in the course of which the model still changed.
-// Evaluate judges the final model.
+// Settings.Window steps, in the course of which the model still changed. Its
+// errors do not allow for what these samples have not seen; Evaluate judges the
+// final model.
 type Result struct {
 	Steps  int // made
 	Faults int // batches and evaluations that were dropped
@@ -86,6 +88,9 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	full, err := s.defaults(m)
 	if err != nil {
 		return nil, err
+	}
+	if err := checkBatch(full.Batch, m); err != nil {
+		return nil, fmt.Errorf("flow: %w", err)
 	}
 	tr := &Trainer{m: m, s: *full, rnd: rand.New(s.Src), weights: []float64{1, -1}, shrink: 1}
 	tr.plateau.Factor = 1
@@ -225,43 +230,24 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 	}
 	tr.weights[1] = -beta
 	factor *= tr.plateau.Factor
-	var batch moments
-	var rate float64
-	for failed := 0; ; {
-		var err error
-		if batch, err = tr.gradients(); err == nil {
-			rate = factor * tr.shrink
-			if err = tr.update(rate); err == nil {
-				break
-			}
-		}
-		if tr.s.OnFault == FaultStop {
-			return nil, fmt.Errorf("flow: step %d: %w", step, tr.explain(err))
-		}
-		if failed++; failed > tr.s.MaxFaults {
-			return nil, fmt.Errorf("flow: step %d: %d batches in a row failed, the last: %w", step, failed, tr.explain(err))
-		}
-		tr.faults++
-		if tr.s.OnFault == FaultShrink {
-			tr.shrink = max(tr.shrink/2, minShrink)
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("flow: training stopped after step %d: %w", tr.step, err)
-		}
+	drawn, rate, err := tr.goodStep(ctx, factor)
+	if err != nil {
+		return nil, err
 	}
 	tr.shrink = min(1, tr.shrink*1.01)
 	tr.step = step
 	if len(tr.window) < tr.s.Window {
-		tr.window = append(tr.window, batch)
+		tr.window = append(tr.window, drawn)
 	} else {
-		tr.window[(step-1)%tr.s.Window] = batch
+		tr.window[(step-1)%tr.s.Window] = drawn
 	}
 	if tr.averages != nil {
 		average(tr.averages, tr.params, tr.s.Average, step)
 	}
-	r := &Report{Step: step, Estimate: batch.estimate(), Running: tr.running(), LearnRate: rate * tr.s.LearnRate}
-	if tr.s.Plateau != nil {
-		tr.plateau.judge(tr.s.Plateau, beta, r.Running.Loss, tr.s.Window)
+	running := tr.running()
+	r := &Report{Step: step, Estimate: drawn.estimate(nil), Running: running.estimate(nil), LearnRate: rate * tr.s.LearnRate}
+	if tr.s.Plateau != nil { // on what is minimised: samples outside the support are not
+		tr.plateau.judge(tr.s.Plateau, beta, running.mean, tr.s.Window)
 	}
 	if tr.data != nil {
 		r.Data = tr.data.mean
@@ -285,11 +271,47 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 	return r, failed
 }
 
-// gradients draws a batch and computes its loss and gradient.
+// goodStep draws batches until one is good and moves the parameters, at factor times
+// the learning rate and that after faults. It returns the moments of all batches.
+func (tr *Trainer) goodStep(ctx context.Context, factor float64) (drawn moments, rate float64, err error) {
+	step := tr.step + 1
+	for failed := 0; ; {
+		batch, err := tr.gradients()
+		if failed == 0 {
+			drawn = batch
+		} else {
+			drawn.merge(batch)
+		}
+		if err == nil {
+			rate = factor * tr.shrink
+			if err = tr.update(rate); err == nil {
+				return drawn, rate, nil
+			}
+		}
+		if tr.s.OnFault == FaultStop {
+			return drawn, 0, fmt.Errorf("flow: step %d: %w", step, tr.explain(err))
+		}
+		if failed++; failed > tr.s.MaxFaults {
+			return drawn, 0, fmt.Errorf("flow: step %d: %d batches in a row failed, the last: %w", step, failed, tr.explain(err))
+		}
+		tr.faults++
+		if tr.s.OnFault == FaultShrink {
+			tr.shrink = max(tr.shrink/2, minShrink)
+		}
+		if err := ctx.Err(); err != nil {
+			return drawn, 0, fmt.Errorf("flow: training stopped after step %d: %w", tr.step, err)
+		}
+	}
+}
+
+// gradients draws a batch and computes its loss and gradient. The moments are
+// those of the batch also if it is a fault.
 func (tr *Trainer) gradients() (moments, error) {
 	tr.m.draw(tr.z, tr.rnd)
 	tr.images.draw(tr.s.Batch, tr.rnd)
 	batch := newMoments()
+	unknown := newMoments()
+	unknown.dropped = tr.s.Batch
 	var err error
 	if tr.path != nil {
 		err = tr.path.run(tr.s.Batch, tr.in)
@@ -297,13 +319,18 @@ func (tr *Trainer) gradients() (moments, error) {
 		err = tr.program.Run(tr.s.Batch, tr.in, tr.out)
 	}
 	if err != nil {
-		return batch, err
+		return unknown, err
 	}
 	if err := batch.addRows(tr.logq, tr.logpi); err != nil {
-		return batch, err
+		return unknown, err
 	}
 	if !batch.finite() {
-		return batch, fmt.Errorf("mean and variance of ln(q/π): %w: %g, %g", ErrNotFinite, batch.mean, batch.m2)
+		return unknown, fmt.Errorf("mean and variance of ln(q/π): %w: %g, %g", ErrNotFinite, batch.mean, batch.m2)
+	}
+	if batch.out > 0 {
+		row := slices.IndexFunc(tr.logpi, func(v float64) bool { return math.IsInf(v, -1) })
+		return batch, fmt.Errorf("row %d: %w: ln π is -Inf: %d of %d samples are outside the support of the target, and the loss is infinite",
+			row, ErrNotFinite, batch.out, tr.s.Batch)
 	}
 	if tr.data != nil {
 		if err := tr.data.add(tr.gradient, tr.m, tr.s.Data, tr.s.DataWeight, tr.rnd); err != nil {
@@ -329,16 +356,20 @@ func (tr *Trainer) explain(err error) error {
 	return err
 }
 
-func (tr *Trainer) running() Estimate {
+// running are the moments of the window.
+func (tr *Trainer) running() moments {
 	sum := newMoments()
 	for _, b := range tr.window {
 		sum.merge(b)
 	}
-	return sum.estimate()
+	return sum
 }
 
 // Result returns the outcome so far.
-func (tr *Trainer) Result() *Result { return &Result{tr.step, tr.faults, tr.running()} }
+func (tr *Trainer) Result() *Result {
+	running := tr.running()
+	return &Result{tr.step, tr.faults, running.estimate(nil)}
+}
 
 // Run makes the given number of steps. It stops with the context's error,
 // wrapped, when ctx is done between two of them.
@@ -363,7 +394,7 @@ func (tr *Trainer) Run(ctx context.Context, steps int) error {
 // Train trains m on the density t for s.Steps steps (paper, Algorithm 1). It
 // fails as NewTrainer and Step do, and with ErrSettings unless s.Steps is
 // positive. When it is stopped, by ctx or by an error, the result is that of
-// the steps made, and nil if training did not begin. With s.Average the model
+// the steps made, and nil if there are none. With s.Average the model
 // ends with the averaged parameters, however few the steps.
 func Train(ctx context.Context, m *Model, t target.Density, s *Settings) (*Result, error) {
 	tr, err := NewTrainer(m, t, s)
@@ -374,7 +405,10 @@ func Train(ctx context.Context, m *Model, t target.Density, s *Settings) (*Resul
 		return nil, fmt.Errorf("flow: %w: %d steps", ErrSettings, s.Steps)
 	}
 	err = tr.Run(ctx, s.Steps)
-	if tr.averages != nil && tr.step > 0 {
+	if tr.step == 0 {
+		return nil, err
+	}
+	if tr.averages != nil {
 		err = errors.Join(err, tr.UseAverage())
 	}
 	return tr.Result(), err

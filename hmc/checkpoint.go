@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -30,6 +31,7 @@ type samplerState struct {
 	Force          bool    `json:"force,omitempty"` // one other than the density's own
 	Failed         int     `json:"failed"`          // sweeps in a row
 	Sweeps         int     `json:"sweeps"`
+	Uncounted      int     `json:"uncounted,omitempty"` // sweeps before ResetCounts
 	Accepted       int     `json:"accepted"`
 	Divergent      int     `json:"divergent"`
 	Source         string  `json:"source"` // Go type
@@ -37,20 +39,45 @@ type samplerState struct {
 
 func (s *Sampler) state() samplerState {
 	t := &s.settings
-	return samplerState{t.StepSize, t.Leapfrog, t.Jitter, t.MaxEnergyError, t.MaxFaults, t.Force != nil, s.failed, s.sweeps, s.accepted, s.divergent, fmt.Sprintf("%T", t.Src)}
+	return samplerState{
+		StepSize: t.StepSize, Leapfrog: t.Leapfrog, Jitter: t.Jitter, MaxEnergyError: t.MaxEnergyError, MaxFaults: t.MaxFaults,
+		Force: t.Force != nil, Failed: s.failed, Sweeps: s.sweeps, Uncounted: s.counts.before,
+		Accepted: s.counts.accepted, Divergent: s.counts.divergent, Source: fmt.Sprintf("%T", t.Src),
+	}
+}
+
+// check reports how the settings of a file differ from those of the sampler, whose state is
+// want, and counts that no run of so many chains can have.
+func (f samplerState) check(want samplerState, chains int) error {
+	want.Failed, want.Sweeps, want.Uncounted = f.Failed, f.Sweeps, f.Uncounted
+	want.Accepted, want.Divergent = f.Accepted, f.Divergent
+	saved, here := reflect.ValueOf(f), reflect.ValueOf(want)
+	for i := range saved.NumField() {
+		if a, b := saved.Field(i).Interface(), here.Field(i).Interface(); a != b {
+			return fmt.Errorf("saved with %s %v, the sampler has %v", saved.Type().Field(i).Name, a, b)
+		}
+	}
+	sweeps := f.Sweeps - f.Uncounted
+	if f.Sweeps < 0 || f.Sweeps > math.MaxInt/chains || f.Failed < 0 || f.Failed > f.Sweeps || f.Uncounted < 0 || sweeps < 0 ||
+		f.Accepted < 0 || f.Divergent < 0 || f.Divergent > sweeps*chains || f.Accepted > sweeps*chains-f.Divergent {
+		return fmt.Errorf("%d accepted and %d divergent trajectories in %d sweeps, %d of them uncounted, of %d chains",
+			f.Accepted, f.Divergent, f.Sweeps, f.Uncounted, chains)
+	}
+	return nil
 }
 
 const (
-	samplerKey = "sampler"
-	maxState   = 1 << 14 // bytes of a samplerState in JSON
+	samplerKey  = "sampler"
+	acceptedKey = "accepted" // trajectories per chain, absent in the first files
+	maxState    = 1 << 14    // bytes of a samplerState in JSON
 )
 
 // Save writes the chains, all counts and the state of Settings.Src as a
 // safetensors file with a SHA-256, whose arrays are "x" and "grad",
-// (chains, Dim), and "logp", (chains). It is for between two sweeps, or for
-// the visit of Run. It fails with ErrSettings if Src cannot be saved: it must be
-// an encoding.BinaryMarshaler and BinaryUnmarshaler, as rand.PCG and
-// rand.ChaCha8 are.
+// (chains, Dim), and "logp" and "accepted", (chains). It is for between two
+// sweeps, or for the visit of Run. It fails with ErrSettings for a nil writer, or
+// if Src cannot be saved: it must be an encoding.BinaryMarshaler and
+// BinaryUnmarshaler, as rand.PCG and rand.ChaCha8 are.
 func (s *Sampler) Save(w io.Writer) error {
 	if err := s.save(w); err != nil {
 		return fmt.Errorf("hmc: Save: %w", err)
@@ -61,7 +88,11 @@ func (s *Sampler) Save(w io.Writer) error {
 func (s *Sampler) save(w io.Writer) error {
 	src, ok := s.settings.Src.(source)
 	if !ok {
-		return fmt.Errorf("%w: a source of type %T, whose state cannot be saved", ErrSettings, s.settings.Src)
+		return fmt.Errorf("%w: a source of type %T is no encoding.BinaryMarshaler and BinaryUnmarshaler: "+
+			"its state cannot be saved, that of a *rand.PCG or *rand.ChaCha8 can", ErrSettings, s.settings.Src)
+	}
+	if w == nil {
+		return fmt.Errorf("%w: nil writer", ErrSettings)
 	}
 	random, err := src.MarshalBinary()
 	if err != nil {
@@ -72,7 +103,7 @@ func (s *Sampler) save(w io.Writer) error {
 		return err
 	}
 	chains, dim := s.now.x.Dims()
-	return safetensors.Save(w, samplerKey, &safetensors.File{
+	f := &safetensors.File{
 		Meta: map[string]string{samplerKey: string(text)},
 		Arrays: []safetensors.Array{
 			{Name: "x", Shape: []int{chains, dim}, Values: s.now.x.RawMatrix().Data},
@@ -80,15 +111,23 @@ func (s *Sampler) save(w io.Writer) error {
 			{Name: "logp", Shape: []int{chains}, Values: s.now.logp},
 			{Name: "source", Shape: []int{len(random)}, Values: random},
 		},
-	})
+	}
+	if s.counts.chains != nil {
+		f.Arrays = append(f.Arrays, safetensors.Array{Name: acceptedKey, Shape: []int{chains}, Values: s.counts.chains})
+	}
+	return safetensors.Save(w, samplerKey, f)
 }
 
 // Restore takes up sampling where Save left it: what follows is, to the bit,
 // what would have followed there. The sampler must have been made with the same
-// density, force and settings, as many chains, and a source of the same type. All
-// errors but those of the reader wrap ErrCheckpoint; the sampler is then as it
-// was.
+// density, force and settings, as many chains, and a source of the same type; a
+// file with Jitter 0 was saved without jitter, by a sampler whose
+// Settings.Jitter is negative. All errors but those of the reader wrap
+// ErrCheckpoint, a nil reader is ErrSettings; the sampler is then as it was.
 func (s *Sampler) Restore(r io.Reader) error {
+	if r == nil {
+		return fmt.Errorf("hmc: Restore: %w: nil reader", ErrSettings)
+	}
 	f, kind, err := safetensors.Load(r)
 	if err == nil {
 		if err = s.restore(f, kind); err != nil {
@@ -113,15 +152,9 @@ func (s *Sampler) restore(f *safetensors.File, kind string) error {
 	if err := json.Unmarshal([]byte(text), &saved); err != nil {
 		return fmt.Errorf("state of the sampler: %v", err)
 	}
-	want := s.state()
-	want.Sweeps, want.Accepted, want.Divergent, want.Failed = saved.Sweeps, saved.Accepted, saved.Divergent, saved.Failed
-	if saved != want {
-		return fmt.Errorf("saved as %+v, the sampler is %+v", saved, s.state())
-	}
 	chains, dim := s.now.x.Dims()
-	if saved.Sweeps < 0 || saved.Sweeps > math.MaxInt/chains || saved.Failed < 0 || saved.Failed > saved.Sweeps ||
-		saved.Accepted < 0 || saved.Divergent < 0 || saved.Divergent > saved.Sweeps*chains || saved.Accepted > saved.Sweeps*chains-saved.Divergent {
-		return fmt.Errorf("%d accepted and %d divergent trajectories in %d sweeps of %d chains", saved.Accepted, saved.Divergent, saved.Sweeps, chains)
+	if err := saved.check(s.state(), chains); err != nil {
+		return err
 	}
 	x, err := f.Float64s("x", chains, dim)
 	if err != nil {
@@ -142,6 +175,10 @@ func (s *Sampler) restore(f *safetensors.File, kind string) error {
 			}
 		}
 	}
+	accepted, err := acceptedOf(f, &saved, chains)
+	if err != nil {
+		return err
+	}
 	random, err := f.Bytes("source", -1)
 	if err != nil {
 		return err
@@ -156,7 +193,34 @@ func (s *Sampler) restore(f *safetensors.File, kind string) error {
 	s.now.x.Copy(mat.NewDense(chains, dim, x))
 	s.now.grad.Copy(mat.NewDense(chains, dim, grad))
 	copy(s.now.logp, logp)
-	s.failed = saved.Failed
-	s.sweeps, s.accepted, s.divergent = saved.Sweeps, saved.Accepted, saved.Divergent
+	s.failed, s.sweeps = saved.Failed, saved.Sweeps
+	s.counts = counts{saved.Uncounted, saved.Accepted, saved.Divergent, accepted}
 	return nil
+}
+
+// acceptedOf is the accepted trajectories of each chain, nil if the file has
+// only their sum.
+func acceptedOf(f *safetensors.File, saved *samplerState, chains int) ([]int64, error) {
+	if _, err := f.Array(acceptedKey); err != nil {
+		if saved.Accepted == 0 {
+			return make([]int64, chains), nil
+		}
+		return nil, nil
+	}
+	values, err := f.Ints(acceptedKey, chains)
+	if err != nil {
+		return nil, err
+	}
+	accepted, sum := make([]int64, chains), 0
+	for i, v := range values {
+		if v < 0 || v > saved.Sweeps-saved.Uncounted {
+			return nil, fmt.Errorf("%d accepted trajectories of chain %d in %d sweeps", v, i, saved.Sweeps-saved.Uncounted)
+		}
+		accepted[i] = int64(v)
+		sum += v
+	}
+	if sum != saved.Accepted {
+		return nil, fmt.Errorf("%d accepted trajectories, %d by chain", saved.Accepted, sum)
+	}
+	return accepted, nil
 }

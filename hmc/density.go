@@ -76,18 +76,27 @@ func (s *state) ask(d LogDensity, grad *mat.Dense) (err error) {
 	for i := range s.logp {
 		s.logp[i] = math.NaN()
 	}
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case error:
-			err = fmt.Errorf("log-density panicked: %w", r)
-		default:
-			err = fmt.Errorf("log-density panicked: %v", r)
-		}
-	}()
+	defer caught(&err)
 	// Not our own header: a density that resizes its arguments would resize us.
 	s.xArg = *s.x
 	return d.LogProbGrad(s.logp, grad, &s.xArg)
+}
+
+// dimension is d.Dim(), or its panic as an error.
+func dimension(d LogDensity) (dim int, err error) {
+	defer caught(&err)
+	return d.Dim(), nil
+}
+
+// caught, deferred, turns a panic of a log-density into an error.
+func caught(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case error:
+		*err = fmt.Errorf("log-density panicked: %w", r)
+	default:
+		*err = fmt.Errorf("log-density panicked: %v", r)
+	}
 }
 
 func finite(v float64) bool { return v-v == 0 }

@@ -29,6 +29,8 @@ func TestBadStart(t *testing.T) {
 	good := &pointwise{dim: 2, f: anharmonic}
 	x := mat.NewDense(3, 2, []float64{0, 0, 0, 1, 1, 0})
 	broken := errors.New("broken")
+	_, nilPointer := dimension((*pointwise)(nil))
+	nilPointer = errors.Unwrap(nilPointer)
 	at := func(logp, grad float64) LogDensity {
 		return &pointwise{dim: 2, f: func(g, x []float64) float64 {
 			g[0], g[1] = 0, 0
@@ -50,11 +52,14 @@ func TestBadStart(t *testing.T) {
 		{"nil density", nil, x, &Settings{Src: src}, ErrSettings, "nil density"},
 		{"nil settings", good, x, nil, ErrSettings, "nil settings"},
 		{"nil source", good, x, &Settings{}, ErrSettings, "nil source"},
+		{"nil pointer to a source", good, x, &Settings{Src: (*rand.PCG)(nil)}, ErrSettings, "nil source"},
+		{"rand.Rand", good, x, &Settings{Src: rand.New(src)}, ErrSettings, "pass the *rand.PCG or *rand.ChaCha8"},
+		{"nil pointer to a density", (*pointwise)(nil), x, &Settings{Src: src}, nilPointer, "dimension of the density: log-density panicked"},
+		{"nil pointer to a force", good, x, &Settings{Force: (*pointwise)(nil), Src: src}, nilPointer, "dimension of the force: log-density panicked"},
 		{"negative step", good, x, &Settings{StepSize: -1, Src: src}, ErrSettings, "step size -1"},
 		{"NaN step", good, x, &Settings{StepSize: nan, Src: src}, ErrSettings, "step size NaN"},
 		{"infinite step", good, x, &Settings{StepSize: inf, Src: src}, ErrSettings, "step size +Inf"},
 		{"negative leapfrog", good, x, &Settings{Leapfrog: -2, Src: src}, ErrSettings, "-2 leapfrog"},
-		{"negative jitter", good, x, &Settings{Jitter: -0.1, Src: src}, ErrSettings, "jitter -0.1"},
 		{"jitter one", good, x, &Settings{Jitter: 1, Src: src}, ErrSettings, "jitter 1"},
 		{"NaN jitter", good, x, &Settings{Jitter: nan, Src: src}, ErrSettings, "jitter NaN"},
 		{"negative energy error", good, x, &Settings{MaxEnergyError: -1, Src: src}, ErrSettings, "energy error -1"},

@@ -1,9 +1,11 @@
 package hmc
 
 import (
+	"fmt"
 	"math"
 
 	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // MeanStdErr returns the mean of one average per chain and its standard error,
@@ -14,11 +16,50 @@ import (
 // the spread of the chain averages does not, provided that all chains are as
 // long and past their start. With fewer than two chains stdErr is NaN, with none
 // the mean too.
+//
+// The standard error is itself an estimate, with a relative error of
+// 1/√(2(chains−1)). The true mean is within one standard error in 50 % of all
+// runs of two chains, in 61 % of four, in 66 % of ten and in 68 % of many.
+// MeanInterval gives an interval that covers for any number of chains.
 func MeanStdErr(chainMeans []float64) (mean, stdErr float64) {
-	n := float64(len(chainMeans))
-	mean = stat.Mean(chainMeans, nil)
-	if n < 2 {
+	largest := 0.0
+	for _, m := range chainMeans {
+		largest = max(largest, math.Abs(m))
+	}
+	// Scaled by a power of two, so that no sum of squares overflows.
+	_, exponent := math.Frexp(largest)
+	scaled := make([]float64, len(chainMeans))
+	for i, m := range chainMeans {
+		scaled[i] = math.Ldexp(m, -exponent)
+	}
+	mean = math.Ldexp(stat.Mean(scaled, nil), exponent)
+	if len(scaled) < 2 {
 		return mean, math.NaN()
 	}
-	return mean, stat.StdDev(chainMeans, nil) / math.Sqrt(n)
+	return mean, math.Ldexp(stat.StdErr(stat.StdDev(scaled, nil), float64(len(scaled))), exponent)
+}
+
+// MeanInterval returns the mean of one average per chain and the half width of
+// an interval about it that contains the true mean with probability level, for
+// instance 0.95: MeanStdErr's error times the quantile of Student's
+// distribution with chains − 1 degrees of freedom. Of two chains the factor
+// is 12.7 for 95 %, of ten 2.3, of many 2.0. It takes the averages to be normal,
+// which those of chains much longer than the autocorrelation time are.
+//
+// The error wraps ErrShape for fewer than two chains, ErrNotFinite for an
+// average that is not finite, naming the chain, and ErrSettings for a level
+// that is not between 0 and 1.
+func MeanInterval(chainMeans []float64, level float64) (mean, half float64, err error) {
+	switch i := firstNotFinite(chainMeans); {
+	case len(chainMeans) < 2:
+		return 0, 0, fmt.Errorf("hmc: interval of the mean of %d chains, want two or more: %w", len(chainMeans), ErrShape)
+	case i >= 0:
+		return 0, 0, fmt.Errorf("hmc: interval of the mean: the average of chain %d is %v: %w", i, chainMeans[i], ErrNotFinite)
+	case !(level > 0 && level < 1):
+		return 0, 0, fmt.Errorf("hmc: interval of the mean at level %v, want between 0 and 1: %w", level, ErrSettings)
+	}
+	mean, stdErr := MeanStdErr(chainMeans)
+	t := distuv.StudentsT{Sigma: 1, Nu: float64(len(chainMeans) - 1)}
+	// The upper quantile by its distance from 1, which keeps levels near 1.
+	return mean, stdErr * math.Abs(t.Quantile((1-level)/2)), nil
 }

@@ -26,7 +26,8 @@ type Sampler struct {
 	x       *mat.Dense  // what X returns
 	logp    []float64   // what LogProb returns
 
-	sweeps, accepted, divergent int
+	sweeps int
+	counts counts
 
 	failed int    // sweeps in a row at which the density failed
 	mark   []byte // state of the source before the sweep
@@ -35,8 +36,8 @@ type Sampler struct {
 // New makes a sampler of d whose chains start at the rows of x0, (chains, Dim),
 // which it copies. It evaluates d, and Settings.Force if there is one, once.
 //
-// The error wraps ErrSettings for a nil density, nil or impossible settings or
-// a nil source; ErrShape when x0 is nil, has no rows or not d.Dim() columns, or
+// The error wraps ErrSettings for a nil density, nil or impossible settings, or
+// a source that is nil or a *rand.Rand; ErrShape when x0 is nil, has no rows or not d.Dim() columns, or
 // Settings.Force has another dimension;
 // ErrNotFinite when a position, a log-density or a gradient at the start is not
 // finite; and the density's own error, should it return one.
@@ -45,14 +46,12 @@ func New(d LogDensity, x0 *mat.Dense, s *Settings) (*Sampler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkShape(d, x0); err != nil {
+	if err := checkShape(d, settings.Force, x0); err != nil {
 		return nil, err
 	}
 	force := d
 	if settings.Force != nil {
-		if force = settings.Force; force.Dim() != d.Dim() {
-			return nil, fmt.Errorf("hmc: the force has dimension %d, the density %d: %w", force.Dim(), d.Dim(), ErrShape)
-		}
+		force = settings.Force
 	}
 	now := newState(x0)
 	for i := range now.logp {
@@ -89,6 +88,7 @@ func New(d LogDensity, x0 *mat.Dense, s *Settings) (*Sampler, error) {
 		kinetic:  make([]float64, len(now.logp)),
 		x:        mat.DenseCopyOf(x0),
 		logp:     make([]float64, len(now.logp)),
+		counts:   counts{chains: make([]int64, len(now.logp))},
 	}, nil
 }
 
@@ -152,17 +152,6 @@ func (s *Sampler) Chains() int { return len(s.now.logp) }
 // Sweeps returns the number of complete sweeps so far.
 func (s *Sampler) Sweeps() int { return s.sweeps }
 
-// AcceptRate returns the fraction of trajectories accepted, of all chains in all
-// complete sweeps so far; NaN before the first.
-func (s *Sampler) AcceptRate() float64 {
-	return float64(s.accepted) / float64(s.sweeps*s.Chains())
-}
-
-// Divergent returns the number of trajectories, of all chains in all complete
-// sweeps so far, that were rejected because they met a number that is not finite
-// or ended with |ΔH| above MaxEnergyError.
-func (s *Sampler) Divergent() int { return s.divergent }
-
 func (s *Sampler) sweep(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("hmc: sweep %d: %w", s.sweeps, err)
@@ -200,7 +189,7 @@ func (s *Sampler) sweep(ctx context.Context) error {
 	for i := range s.kinetic {
 		u := s.rnd.Float64()
 		if failed {
-			s.divergent++
+			s.counts.divergent++
 			continue
 		}
 		s.settle(i, u)
@@ -240,33 +229,47 @@ func (s *Sampler) rewind() error {
 // settle accepts or rejects the trajectory of chain i given u, uniform in [0, 1).
 func (s *Sampler) settle(i int, u float64) {
 	if !s.trial.alive[i] {
-		s.divergent++
+		s.counts.divergent++
 		return
 	}
-	rise := s.trial.kinetic(i) - s.kinetic[i] + s.now.logp[i] - s.trial.logp[i]
+	// Differences first: the log-density may have a constant that is large.
+	rise := (s.trial.kinetic(i) - s.kinetic[i]) + (s.now.logp[i] - s.trial.logp[i])
 	// Negated so that a NaN, from velocities that overflowed, is divergent too.
 	// The test is on the end point alone: one on the points between would look
 	// different from the other end and so break detailed balance.
 	if !(math.Abs(rise) <= s.settings.MaxEnergyError) {
-		s.divergent++
+		s.counts.divergent++
 		return
 	}
 	if u < math.Exp(-rise) {
 		s.now.copyChain(i, &s.trial.state)
-		s.accepted++
+		s.counts.accept(i)
 	}
 }
 
-func checkShape(d LogDensity, x0 *mat.Dense) error {
+func checkShape(d, force LogDensity, x0 *mat.Dense) error {
 	if d == nil {
 		return fmt.Errorf("hmc: nil density: %w", ErrSettings)
 	}
 	if x0 == nil || x0.IsEmpty() {
 		return fmt.Errorf("hmc: the start has no rows, need one per chain: %w", ErrShape)
 	}
-	dim := d.Dim()
+	dim, err := dimension(d)
+	if err != nil {
+		return fmt.Errorf("hmc: dimension of the density: %w", err)
+	}
 	if _, cols := x0.Dims(); cols != dim {
 		return fmt.Errorf("hmc: the start has %d columns, the density dimension %d: %w", cols, dim, ErrShape)
+	}
+	if force == nil {
+		return nil
+	}
+	other, err := dimension(force)
+	if err != nil {
+		return fmt.Errorf("hmc: dimension of the force: %w", err)
+	}
+	if other != dim {
+		return fmt.Errorf("hmc: the force has dimension %d, the density %d: %w", other, dim, ErrShape)
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func TestCorrelatedGaussian(t *testing.T) {
 		}
 		return logp
 	}}
-	for _, jitter := range []float64{0, 0.5} {
+	for _, jitter := range []float64{-1, 0.5} {
 		s := mustNew(t, d, mat.NewDense(200, 3, nil), &Settings{StepSize: 0.4, Leapfrog: 6, Jitter: jitter, Src: rand.NewPCG(1, 2)})
 		mustRun(t, s, 100, nil)
 		for j := range 3 {
@@ -113,10 +113,10 @@ func TestLargeStepKeepsEquilibrium(t *testing.T) {
 	exact := tabulate(skewed)
 	start := exact.quantiles(chains)
 	for _, settings := range []Settings{
-		{StepSize: 1.1, Leapfrog: 1},
+		{StepSize: 1.1, Leapfrog: 1, Jitter: -1},
 		{StepSize: 0.9, Leapfrog: 3, Jitter: 0.2},
-		{StepSize: 0.8, Leapfrog: 2, MaxEnergyError: 0.3},
-		{StepSize: 0.7, Leapfrog: 3, Force: &pointwise{dim: 1, f: crude}},
+		{StepSize: 0.8, Leapfrog: 2, Jitter: -1, MaxEnergyError: 0.3},
+		{StepSize: 0.7, Leapfrog: 3, Jitter: -1, Force: &pointwise{dim: 1, f: crude}},
 	} {
 		settings.Src = rand.NewPCG(5, 6)
 		s := mustNew(t, &pointwise{dim: 1, f: skewed}, start, &settings)
@@ -160,7 +160,7 @@ func TestAcceptRateIsExact(t *testing.T) {
 			want += 20 * exact.weight[i] * 0.02 * math.Exp(-v*v/2) / math.Sqrt(2*math.Pi) * p
 		}
 	}
-	s := mustNew(t, &pointwise{dim: 1, f: skewed}, exact.quantiles(chains), &Settings{StepSize: eps, Leapfrog: 1, Src: rand.NewPCG(7, 8)})
+	s := mustNew(t, &pointwise{dim: 1, f: skewed}, exact.quantiles(chains), &Settings{StepSize: eps, Leapfrog: 1, Jitter: -1, Src: rand.NewPCG(7, 8)})
 	means := make([]float64, chains)
 	x := mat.DenseCopyOf(s.X())
 	mustRun(t, s, sweeps, func(int) error {
@@ -342,7 +342,7 @@ func TestSameSeedSameBits(t *testing.T) {
 	if mat.Equal(a.X(), run(2, Settings{}).X()) {
 		t.Error("another seed gives the same positions")
 	}
-	if !mat.Equal(a.X(), run(1, Settings{StepSize: 0.1, Leapfrog: 10, MaxEnergyError: 1000}).X()) {
+	if !mat.Equal(a.X(), run(1, Settings{StepSize: 0.1, Leapfrog: 10, Jitter: 0.2, MaxEnergyError: 1000}).X()) {
 		t.Error("zero settings are not the documented defaults")
 	}
 }
@@ -533,8 +533,72 @@ func TestMeanStdErr(t *testing.T) {
 	if mean, stdErr := MeanStdErr([]float64{5}); mean != 5 || !math.IsNaN(stdErr) {
 		t.Errorf("one chain: got %v ± %v, want 5 ± NaN", mean, stdErr)
 	}
+	for _, scale := range []float64{1e160, 1e307, -1e307, 1e-170, 1e-307} {
+		mean, stdErr := MeanStdErr([]float64{1 * scale, 2 * scale, 3 * scale, 6 * scale})
+		if math.Abs(mean/scale-3) > 1e-12 || math.Abs(stdErr/math.Abs(scale)-math.Sqrt(14./12)) > 1e-12 {
+			t.Errorf("scale %g: got %v ± %v", scale, mean, stdErr)
+		}
+	}
+	if mean, stdErr := MeanStdErr([]float64{1, math.Inf(1)}); finite(mean) || finite(stdErr) {
+		t.Errorf("an infinite average: %v ± %v", mean, stdErr)
+	}
 	if mean, stdErr := MeanStdErr(nil); !math.IsNaN(mean) || !math.IsNaN(stdErr) {
 		t.Errorf("no chain: got %v ± %v, want NaN ± NaN", mean, stdErr)
+	}
+}
+
+// The interval covers at its level for any number of chains; the standard error
+// as often as its doc says.
+func TestMeanInterval(t *testing.T) {
+	const runs = 4000
+	for chains, within := range map[int]float64{2: 0.500, 4: 0.609, 10: 0.657, 200: 0.682} {
+		rnd := rand.New(rand.NewPCG(uint64(chains), 1))
+		means := make([]float64, chains)
+		one, levels := 0, map[float64]int{0.5: 0, 0.6827: 0, 0.95: 0, 0.99: 0}
+		for range runs {
+			for i := range means {
+				means[i] = 3 + 2*rnd.NormFloat64()
+			}
+			mean, stdErr := MeanStdErr(means)
+			if math.Abs(mean-3) < stdErr {
+				one++
+			}
+			for level := range levels {
+				if m, half, err := MeanInterval(means, level); err != nil || m != mean {
+					t.Fatalf("%v, mean %v, want %v", err, m, mean)
+				} else if math.Abs(m-3) < half {
+					levels[level]++
+				}
+			}
+		}
+		levels[within] = one
+		for level, n := range levels {
+			got := float64(n) / runs
+			if math.Abs(got-level) > sigmas*math.Sqrt(level*(1-level)/runs) {
+				t.Errorf("%d chains: %.4f covered, want %.4f", chains, got, level)
+			}
+		}
+	}
+	_, half, err := MeanInterval([]float64{-1, 1}, 0.95)
+	if err != nil || math.Abs(half-12.7062) > 1e-4 {
+		t.Errorf("two chains: %v, %v", half, err)
+	}
+	for _, c := range []struct {
+		means []float64
+		level float64
+		is    error
+		text  string
+	}{
+		{nil, 0.95, ErrShape, "0 chains"},
+		{[]float64{1}, 0.95, ErrShape, "1 chains"},
+		{[]float64{1, 2, math.NaN()}, 0.95, ErrNotFinite, "chain 2 is NaN"},
+		{[]float64{1, 2}, 0, ErrSettings, "level 0"},
+		{[]float64{1, 2}, 1, ErrSettings, "level 1"},
+		{[]float64{1, 2}, 95, ErrSettings, "level 95"},
+		{[]float64{1, 2}, math.NaN(), ErrSettings, "level NaN"},
+	} {
+		_, _, err := MeanInterval(c.means, c.level)
+		wantError(t, "MeanInterval", err, c.is, c.text)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
@@ -31,10 +32,11 @@ type Settings struct {
 	// gradients a sweep costs. The default is 10.
 	Leapfrog int
 
-	// Jitter in [0, 1) makes the step size of each trajectory
+	// Jitter below 1 makes the step size of each trajectory
 	// StepSize·(1+Jitter·u) with u uniform in [−1, 1), the same for all chains.
-	// It breaks the resonance of a trajectory whose length is near a period of
-	// the motion. The default 0 is no jitter.
+	// Without it a trajectory whose length is near a period of the motion ends
+	// where it began, sweep after sweep (P. B. Mackenzie, Phys. Lett. B 226, 369
+	// (1989)). The default is 0.2; a negative number means no jitter.
 	Jitter float64
 
 	// MaxEnergyError is the |ΔH| in nats above which a trajectory counts as
@@ -64,7 +66,9 @@ type Settings struct {
 	// Src is the source of all randomness, required. The sampler keeps it and
 	// draws, in every sweep: one uniform for the step size (whatever Jitter
 	// is), the velocities chain by chain, and one uniform per chain for
-	// acceptance (whatever becomes of the chain).
+	// acceptance (whatever becomes of the chain). Save, and a sweep that fails,
+	// need its state: pass a *rand.PCG or *rand.ChaCha8 itself. A *rand.Rand
+	// hides the state of what it draws from and is refused.
 	Src rand.Source
 }
 
@@ -80,6 +84,9 @@ func (s *Settings) withDefaults() (Settings, error) {
 	if c.Leapfrog == 0 {
 		c.Leapfrog = 10
 	}
+	if c.Jitter == 0 {
+		c.Jitter = 0.2
+	}
 	if c.MaxEnergyError == 0 {
 		c.MaxEnergyError = 1000
 	}
@@ -88,14 +95,28 @@ func (s *Settings) withDefaults() (Settings, error) {
 		return c, fmt.Errorf("hmc: step size %v is not positive and finite: %w", c.StepSize, ErrSettings)
 	case c.Leapfrog < 0:
 		return c, fmt.Errorf("hmc: %d leapfrog steps: %w", c.Leapfrog, ErrSettings)
-	case !(c.Jitter >= 0 && c.Jitter < 1):
-		return c, fmt.Errorf("hmc: jitter %v is not in [0, 1): %w", c.Jitter, ErrSettings)
+	case !(c.Jitter < 1):
+		return c, fmt.Errorf("hmc: jitter %v is not below 1: %w", c.Jitter, ErrSettings)
 	case !(c.MaxEnergyError > 0) || !finite(c.MaxEnergyError):
 		return c, fmt.Errorf("hmc: maximal energy error %v is not positive and finite: %w", c.MaxEnergyError, ErrSettings)
 	case c.MaxFaults < 0:
 		return c, fmt.Errorf("hmc: %d sweeps that may fail: %w", c.MaxFaults, ErrSettings)
-	case c.Src == nil:
+	case isNil(c.Src):
 		return c, fmt.Errorf("hmc: nil source: %w", ErrSettings)
 	}
+	if _, ok := c.Src.(*rand.Rand); ok {
+		return c, fmt.Errorf("hmc: the source is a *rand.Rand, whose state cannot be saved: "+
+			"pass the *rand.PCG or *rand.ChaCha8 it was made of: %w", ErrSettings)
+	}
+	c.Jitter = max(c.Jitter, 0)
 	return c, nil
+}
+
+// isNil reports whether v is nil or holds a nil pointer.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	r := reflect.ValueOf(v)
+	return r.Kind() == reflect.Pointer && r.IsNil()
 }

@@ -3,25 +3,25 @@ package target
 import (
 	"fmt"
 	"math"
-	"slices"
+	"math/big"
+
+	"gonum.org/v1/gonum/floats"
 
 	"github.com/neuralrg/neuralrg/internal/fourier"
+	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
-// circulant is the matrix K+αI of a periodic lattice, where K_ij is 1/T times the
-// number of bonds between the sites i and j: one bond from every site to the next
-// along each axis, so that an extent of 2 has double bonds. Plane waves diagonalise
-// it, with eigenvalues
+// circulant is a positive definite matrix with the same number, bond, for every
+// bond of a periodic lattice and the same number on every place of the diagonal.
+// There is one bond from every site to the next along each axis, so that an extent
+// of 2 has double bonds. Plane waves diagonalise the matrix, with eigenvalues
 //
-//	λ(k) = (2/T) Σ_μ cos k_μ + α, k_μ = 2πj/L_μ,
+//	λ(k) = 2·bond Σ_μ cos k_μ + diagonal, k_μ = 2πj_μ/L_μ,
 //
 // and nothing of size N×N is ever stored. Sites are row-major. A circulant is
 // read-only after construction and safe for concurrent use; a workspace is not.
 type circulant struct {
-	shape   []int
-	size    int     // number of sites N
-	bond    float64 // 1/T
-	alpha   float64
+	size    int       // number of sites N
 	lambda  []float64 // λ(k), row-major in k
 	inverse *fourier.Diagonal
 	lnDet   float64
@@ -37,62 +37,137 @@ func checkLattice(shape []int) error {
 			return fmt.Errorf("%w: lattice %v, want extents of 2 or more", ErrShape, shape)
 		}
 	}
+	if _, err := lattice.Size(shape); err != nil {
+		return fmt.Errorf("%w: %w", ErrShape, err)
+	}
 	return nil
 }
 
-// newCirculant returns K+αI for a lattice of the given extents, each at least 2, at
-// temperature T ≠ 0. The inverse and logDet are meaningful where K+αI is positive
-// definite: for T > 0 where α > −couplingMin(shape, T).
-func newCirculant(shape []int, T, alpha float64) *circulant {
-	c := &circulant{shape: slices.Clone(shape), size: 1, bond: 1 / T, alpha: alpha}
-	for _, n := range shape {
-		c.size *= n
+// newCirculant returns the matrix whose least eigenvalue is the given one, on a
+// lattice that checkLattice accepts. 1/least is finite.
+//
+// The diagonal is not an argument: least is the difference of it and 2·|bond| Σ cos
+// k_μ at the wave of the least eigenvalue, which are nearly equal where least is
+// small. All λ(k) are sums of least and of numbers that are not negative.
+func newCirculant(shape []int, bond, least float64) *circulant {
+	size := 1
+	above := make([][]float64, len(shape)) // the part of λ(k) − least that comes from an axis
+	for axis, n := range shape {
+		size *= n
+		above[axis] = make([]float64, n)
+		for j := range n {
+			above[axis][j] = 2 * math.Abs(bond) * cosineGap(j, n, bond < 0)
+		}
 	}
-	inverse := make([]float64, c.size)
-	c.lambda = make([]float64, c.size)
-	for k := range c.size {
-		cosines := 0.0
-		for axis, rest := len(shape)-1, k; axis >= 0; axis-- {
-			cosines += waveCosine(rest%shape[axis], shape[axis])
+	c := &circulant{size: size, lambda: make([]float64, size)}
+	inverse, logs := make([]float64, size), make([]float64, size)
+	last := len(shape) - 1
+	for line := range size / shape[last] {
+		outer, rest := least, line
+		for axis := last - 1; axis >= 0; axis-- {
+			outer += above[axis][rest%shape[axis]]
 			rest /= shape[axis]
 		}
-		c.lambda[k] = 2/T*cosines + alpha
-		inverse[k] = 1 / c.lambda[k]
-		c.lnDet += math.Log(c.lambda[k])
+		for j, v := range above[last] {
+			k := line*shape[last] + j
+			c.lambda[k] = outer + v
+			inverse[k], logs[k] = 1/c.lambda[k], logOf(c.lambda[k])
+		}
 	}
+	c.lnDet = floats.SumCompensated(logs)
 	c.inverse = fourier.NewDiagonal(shape, inverse)
 	return c
 }
 
-// couplingMin returns the least eigenvalue of K. An axis of even extent contributes
-// −2/T, one of odd extent L only −(2/T) cos(π/L).
-func couplingMin(shape []int, T float64) float64 {
-	cosines := 0.0
-	for _, n := range shape {
-		cosines += waveCosine(n/2, n)
+// logOf is math.Log, which is wrong for numbers below the least normal one on some
+// processors.
+func logOf(v float64) float64 {
+	if v < 0x1p-1022 {
+		return math.Log(v*0x1p64) - 64*math.Ln2
 	}
-	return 2 / T * cosines
+	return math.Log(v)
 }
 
-// waveCosine returns cos(2πk/n), the same to the bit for k and n−k.
-func waveCosine(k, n int) float64 {
-	return math.Cos(2 * math.Pi * float64(min(k, n-k)) / float64(n))
+// cosineGap returns |cos(2πj/n) − c| without cancellation, where c is 1 from the
+// top and otherwise the least of all cosines. It is the same to the bit for j and n−j.
+func cosineGap(j, n int, top bool) float64 {
+	j = min(j, n-j)
+	if top {
+		s := sinPi(j, n)
+		return 2 * s * s
+	}
+	h := n / 2 // the wave of the least cosine
+	return 2 * sinPi(h+j, n) * sinPi(h-j, n)
 }
 
-// logDet returns ln det(K+αI).
+// sinPi returns sin(πj/n) for 0 ≤ j ≤ n, with all digits at both ends.
+func sinPi(j, n int) float64 {
+	return math.Sin(math.Pi * float64(min(j, n-j)) / float64(n))
+}
+
+// couplingMin returns the least eigenvalue −(2/T) Σ_μ c_μ of the matrix with 1/T for
+// every bond. c_μ is 1 where the extent is even and cos(π/L_μ) where it is odd.
+func couplingMin(shape []int, T float64) float64 {
+	v, _ := exactCouplingMin(shape, T).Float64()
+	return v
+}
+
+// leastEigenvalue returns couplingMin(shape, T) + alpha with all digits, also where
+// the two nearly cancel, and NaN for an alpha that is not finite.
+func leastEigenvalue(shape []int, T, alpha float64) float64 {
+	if math.IsNaN(alpha) || math.IsInf(alpha, 0) {
+		return math.NaN()
+	}
+	sum := exactCouplingMin(shape, T)
+	v, _ := sum.Add(sum, newBig(alpha)).Float64()
+	return v
+}
+
+func exactCouplingMin(shape []int, T float64) *big.Float {
+	sum := newBig(0)
+	for _, n := range shape {
+		sum.Sub(sum, leastCosine(n))
+	}
+	return sum.Quo(sum.Mul(sum, newBig(2)), newBig(T))
+}
+
+// bigBits is a precision at which sums of a few float64 of very different size
+// are exact: a difference of nearly equal ones keeps 53 bits and many to spare.
+const bigBits = 256
+
+func newBig(v float64) *big.Float { return new(big.Float).SetPrec(bigBits).SetFloat64(v) }
+
+// leastCosine returns 1 for even n and cos(π/n) for odd n, by its power series.
+func leastCosine(n int) *big.Float {
+	sum := newBig(1)
+	if n%2 == 0 {
+		return sum
+	}
+	x, _, _ := big.ParseFloat(piDigits, 10, bigBits, big.ToNearestEven)
+	x.Quo(x, newBig(float64(n)))
+	x.Mul(x, x)
+	term := newBig(1)
+	for i := 2; i <= 60; i += 2 { // the last term is below 1e-50 for any n ≥ 3
+		term.Mul(term, x)
+		term.Quo(term, newBig(float64(-i*(i-1))))
+		sum.Add(sum, term)
+	}
+	return sum
+}
+
+// piDigits is π to more digits than bigBits hold.
+const piDigits = "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534"
+
+// logDet returns the logarithm of the determinant.
 func (c *circulant) logDet() float64 { return c.lnDet }
 
-// solveRows sets each of the rows of dst (rows×N, row-major) to (K+αI)⁻¹ times that
+// solveRows sets each of the rows of dst (rows×N, row-major) to the inverse times that
 // of x. dst and x may be the same slice. It does not allocate.
 func (c *circulant) solveRows(dst, x []float64, rows int, ws *fourier.Workspace) {
-	c.checkRows(dst, x, rows)
-	c.inverse.Apply(dst, x, ws)
-}
-
-func (c *circulant) checkRows(dst, x []float64, rows int) {
 	if len(x) != rows*c.size || len(dst) != rows*c.size {
 		panic("target: length of rows does not match the lattice")
 	}
+	c.inverse.Apply(dst, x, ws)
 }
 
 // newWorkspace returns a workspace for one goroutine at a time.

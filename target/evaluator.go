@@ -14,6 +14,10 @@ import (
 // unless converted. It compiles the density once per number of rows and sees later changes of
 // its parameters. It is safe for concurrent use; evaluations of one kind and
 // number of rows take turns. It meets hmc.LogDensity.
+//
+// A density may use evaluators, its own too, while it is evaluated, on the goroutine
+// on which it is called: such an evaluation does not wait for its turn. More than
+// 16 inside one another are an error, ErrSettings.
 type Evaluator struct {
 	d           Density
 	value, grad *graph.Program

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -17,7 +18,7 @@ import (
 // everyDensity is one of each kind, on 9 values.
 func everyDensity(t *testing.T) map[string]Density {
 	return map[string]Density{
-		"Ising":  newIsing(t, []int{3, 3}, criticalT, byRule),
+		"Ising":  isingOf(t, []int{3, 3}, criticalT, byRule),
 		"Normal": NewNormal(9),
 		"Func":   quarticFunc(9),
 		"nodes":  quarticNodes(9),
@@ -117,6 +118,86 @@ func TestEvaluatorStrided(t *testing.T) {
 	}
 }
 
+// Converted, an evaluator computes in the other precision: its results are float32
+// numbers, near those of float64, and not the same.
+func TestEvaluatorConverts(t *testing.T) {
+	const rows, n = 6, 9
+	field, err := NewFreeField([]int{3, 3}, 0.7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	densities := everyDensity(t)
+	densities["free field"] = field
+	for name, d := range densities {
+		x := mat.NewDense(rows, n, normalRows(12, rows*n))
+		logp, grad := evaluate(t, NewEvaluator(d), x)
+		single, err := NewEvaluator(d).Convert(tensor.Float32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		double, err := single.Convert(tensor.Float64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameLogp, sameGrad := evaluate(t, double, x)
+		checkSameBits(t, name+": ln π converted back", sameLogp, logp)
+		checkSameBits(t, name+": gradient converted back", sameGrad.RawMatrix().Data, grad.RawMatrix().Data)
+		logp32, grad32 := evaluate(t, single, x)
+		for what, pair := range map[string][2][]float64{
+			"ln π": {logp32, logp}, "gradient": {grad32.RawMatrix().Data, grad.RawMatrix().Data},
+		} {
+			got, want := pair[0], pair[1]
+			for i, v := range got {
+				if v != float64(float32(v)) {
+					t.Fatalf("%s: %s %d is %v, which is no float32", name, what, i, v)
+				}
+				if !(math.Abs(v-want[i]) <= 1e-4*(1+math.Abs(want[i]))) {
+					t.Errorf("%s: %s %d is %v, in float64 %v", name, what, i, v, want[i])
+				}
+			}
+			if floats.Equal(got, want) {
+				t.Errorf("%s: %s is the same to the bit in both precisions", name, what)
+			}
+		}
+	}
+	for _, dt := range []tensor.Dtype{tensor.Int, tensor.Complex64, tensor.Dtype{}} {
+		if _, err := NewEvaluator(field).Convert(dt); !errors.Is(err, ErrSettings) {
+			t.Errorf("Convert to %v: error %v", dt, err)
+		}
+	}
+}
+
+// A configuration of finite numbers has a density, which may be 0: it is neither NaN
+// nor +Inf, whatever overflows on the way.
+func TestFiniteConfigurationsHaveADensity(t *testing.T) {
+	field, err := NewFreeField([]int{3, 3}, 1e-300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, d := range map[string]Density{
+		"Normal": NewNormal(9), "free field": field,
+		"Ising": isingOf(t, []int{3, 3}, criticalT, byRule), "cold Ising": isingOf(t, []int{9}, 1e-6, byRule),
+		"large Ising": isingOf(t, []int{300}, criticalT, byRule), // by fast Fourier transforms
+	} {
+		e := NewEvaluator(d)
+		for _, magnitude := range []float64{5e-324, 1e-160, 1, 1e100, 1e153, 1e154, 1e155, 1e200, 1e300, 1e307, 1.7e308} {
+			x := mat.NewDense(8, d.Dim(), normalRows(13, 8*d.Dim()))
+			x.Apply(func(_, _ int, v float64) float64 {
+				return magnitude * math.Max(-1, math.Min(1, v))
+			}, x)
+			logp := make([]float64, 8)
+			if err := e.LogProb(logp, x); err != nil {
+				t.Fatal(err)
+			}
+			for r, v := range logp {
+				if math.IsNaN(v) || math.IsInf(v, 1) {
+					t.Errorf("%s, x of %g: ln π of row %d is %g", name, magnitude, r, v)
+				}
+			}
+		}
+	}
+}
+
 // What a row gives does not depend, to the bit, on its place in the batch or on the
 // others there.
 func TestEvaluatorRowsIndependent(t *testing.T) {
@@ -154,7 +235,7 @@ func TestEvaluatorSameBitsOnAnyNumberOfProcessors(t *testing.T) {
 	procs := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(procs)
 	densities := everyDensity(t)
-	densities["Ising 16×16"] = newIsing(t, []int{16, 16}, criticalT, byRule)
+	densities["Ising 16×16"] = isingOf(t, []int{16, 16}, criticalT, byRule)
 	for name, d := range densities {
 		for _, rows := range []int{1, 5, 50} {
 			x := mat.NewDense(rows, d.Dim(), normalRows(3, rows*d.Dim()))

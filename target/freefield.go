@@ -14,7 +14,7 @@ import (
 //
 //	ln π(φ) = −½ φᵀ(−Δ+m²)φ = −½ Σ_bonds (φ_i−φ_j)² − ½ m² Σ φ_i²,
 //
-// in units of the lattice spacing. It is safe for concurrent use.
+// in units of the lattice spacing; logarithms are in nats. It is safe for concurrent use.
 type FreeField struct {
 	shape    []int
 	mass2    float64
@@ -23,17 +23,18 @@ type FreeField struct {
 
 // NewFreeField returns the field with the given m². shape has one extent (a
 // chain) or two (the square lattice), each at least 2; an extent of 2 has
-// double bonds. It fails with ErrShape, and with ErrSettings unless m² is
-// positive and finite: without a mass the density has no integral.
+// double bonds. It fails with ErrShape for other shapes and for more than 2²⁶ sites,
+// and with ErrSettings unless m² and 1/m² are positive and finite: without a mass
+// the density has no integral.
 func NewFreeField(shape []int, mass2 float64) (*FreeField, error) {
 	if err := checkLattice(shape); err != nil {
 		return nil, fmt.Errorf("target: free field: %w", err)
 	}
-	if !(mass2 > 0) || math.IsInf(mass2, 1) {
-		return nil, fmt.Errorf("target: free field: %w: m² is %g, want a positive number", ErrSettings, mass2)
+	if !(mass2 > 0) || math.IsInf(mass2, 1) || math.IsInf(1/mass2, 1) {
+		return nil, fmt.Errorf("target: free field: %w: m² is %g, want a positive number with a finite inverse", ErrSettings, mass2)
 	}
-	// Every bond of −Δ is −1, and every site has 2d of them.
-	return &FreeField{slices.Clone(shape), mass2, newCirculant(shape, -1, float64(2*len(shape))+mass2)}, nil
+	// Every bond of −Δ is −1, and a constant field costs nothing but its mass.
+	return &FreeField{slices.Clone(shape), mass2, newCirculant(shape, -1, mass2)}, nil
 }
 
 // Dim returns the number of sites N.
@@ -101,8 +102,8 @@ func (f *FreeField) LogZ() float64 {
 	return 0.5*float64(f.Dim())*math.Log(2*math.Pi) - 0.5*f.operator.logDet()
 }
 
-// Correlator returns the exact ⟨φ_0 φ_i⟩ for every site i; any other pair of
-// sites follows by translation.
+// Correlator returns the exact ⟨φ_0 φ_i⟩ for every site i, up to rounding of some
+// 1e-16 of ⟨φ_0²⟩; any other pair of sites follows by translation.
 func (f *FreeField) Correlator() []float64 {
 	c := make([]float64, f.Dim())
 	c[0] = 1

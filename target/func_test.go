@@ -209,20 +209,175 @@ func TestFuncForgottenGradient(t *testing.T) {
 		t.Fatal(err)
 	}
 	x.Set(1, 0, 20)
-	if err := e.LogProbGrad(logp, grad, x); err != nil {
-		t.Fatal(err)
+	for method, err := range map[string]error{"LogProbGrad": e.LogProbGrad(logp, grad, x), "CheckGrad": CheckGrad(forgetful, x, 1e-6)} {
+		if !errors.Is(err, ErrGradient) || !strings.Contains(err.Error(), "row 1: ") || !strings.Contains(err.Error(), "component 2 is not set") {
+			t.Errorf("%s: error %v", method, err)
+		}
 	}
-	for r := range rows {
-		for i := range 3 {
-			got := grad.At(r, i)
-			if forgotten := r == 1 && i == 2; forgotten != math.IsNaN(got) || !forgotten && got != float64(i+1) {
-				t.Errorf("gradient (%d, %d) is %v", r, i, got)
+	if err := e.LogProb(logp, x); err != nil {
+		t.Errorf("without the gradient: %v", err)
+	}
+}
+
+// A function that adds to its gradient is told so; one that computes NaN, or has no
+// gradient to give because the value is not finite, is not.
+func TestFuncAddsToGradient(t *testing.T) {
+	zero := 0.0
+	for name, c := range map[string]struct {
+		value float64
+		set   func(grad []float64)
+		bad   bool
+	}{
+		"adds":           {1, func(g []float64) { g[0] = 1; g[1] += 2 }, true},
+		"subtracts":      {1, func(g []float64) { g[0] = 1; g[1] -= 2 }, true},
+		"adds twice":     {1, func(g []float64) { g[0] = 1; g[1] += 2; g[1] += zero }, true},
+		"scales":         {1, func(g []float64) { g[0] = 1; g[1] *= -3 }, true},
+		"changes sign":   {1, func(g []float64) { g[0] = 1; g[1] = -g[1] }, true},
+		"nothing":        {1, func(g []float64) {}, true},
+		"sets":           {1, func(g []float64) { g[0], g[1] = 1, 2 }, false},
+		"NaN":            {1, func(g []float64) { g[0], g[1] = 1, math.NaN() }, false},
+		"0/0":            {1, func(g []float64) { g[0], g[1] = 1, zero/zero }, false},
+		"∞ − ∞":          {1, func(g []float64) { g[0], g[1] = 1, math.Inf(1)*(1+zero)-math.Inf(1) }, false},
+		"weight zero":    {math.Inf(-1), func(g []float64) {}, false},
+		"infinite":       {math.Inf(1), func(g []float64) {}, false},
+		"not a number":   {math.NaN(), func(g []float64) {}, false},
+		"a huge number":  {-math.MaxFloat64, func(g []float64) {}, true},
+		"weight zero, +": {math.Inf(-1), func(g []float64) { g[0] += 1 }, false},
+	} {
+		d := Func(2, func(grad, x []float64) float64 {
+			if x[0] > 5 {
+				if grad != nil {
+					c.set(grad)
+				}
+				return c.value
+			}
+			copy(grad, []float64{0, 0})
+			return 0
+		})
+		logp, grad := make([]float64, 3), mat.NewDense(3, 2, nil)
+		err := NewEvaluator(d).LogProbGrad(logp, grad, mat.NewDense(3, 2, []float64{1, 1, 2, 2, 6, 6}))
+		switch {
+		case !c.bad && err != nil:
+			t.Errorf("%s: error %v", name, err)
+		case c.bad && (!errors.Is(err, ErrGradient) || !strings.Contains(err.Error(), "target: Func: row 2: ") ||
+			!strings.Contains(err.Error(), "logp must set every component, not add to it")):
+			t.Errorf("%s: error %v", name, err)
+		case !c.bad && math.Float64bits(logp[2]) != math.Float64bits(c.value):
+			t.Errorf("%s: ln π is %g, want %g", name, logp[2], c.value)
+		}
+	}
+}
+
+// walled is a normal density of the first value cut at |x_0| < 1; beyond the walls it
+// returns at once.
+func walled(beyond float64) Density {
+	return Func(2, func(grad, x []float64) float64 {
+		if !(math.Abs(x[0]) < 1) {
+			return beyond
+		}
+		if grad != nil {
+			grad[0], grad[1] = -x[0], -x[1]
+		}
+		return -0.5 * (x[0]*x[0] + x[1]*x[1])
+	})
+}
+
+// What is not finite reaches the caller as it is, with and without gradient, in both
+// precisions, and leaves the other rows alone.
+func TestWallsPassThrough(t *testing.T) {
+	x := mat.NewDense(3, 2, []float64{0.5, 1, 2, 0, 0, 3})
+	for _, beyond := range []float64{math.Inf(-1), math.Inf(1), math.NaN()} {
+		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
+			e, err := NewEvaluator(walled(beyond)).Convert(dt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			only, logp, grad := make([]float64, 3), make([]float64, 3), mat.NewDense(3, 2, nil)
+			if err := errors.Join(e.LogProb(only, x), e.LogProbGrad(logp, grad, x)); err != nil {
+				t.Errorf("%v beyond the walls: %v", beyond, err)
+			}
+			for _, got := range [][]float64{only, logp} {
+				same := got[1] == beyond || math.IsNaN(got[1]) && math.IsNaN(beyond)
+				if got[0] != -0.625 || !same || got[2] != -4.5 {
+					t.Errorf("%v beyond the walls: ln π is %v", beyond, got)
+				}
+			}
+			for _, r := range []int{0, 2} {
+				for i, g := range grad.RawRowView(r) {
+					if g != -x.At(r, i) {
+						t.Errorf("%v beyond the walls: gradient (%d, %d) is %g", beyond, r, i, g)
+					}
+				}
 			}
 		}
 	}
-	err := CheckGrad(forgetful, x, 1e-6)
-	if !errors.Is(err, ErrGradient) || !strings.Contains(err.Error(), "row 1, coordinate 2: NaN") {
+}
+
+// CheckGrad compares within the walls only, and tells when it has compared nothing.
+func TestCheckGradAtWalls(t *testing.T) {
+	wall := walled(math.Inf(-1))
+	within := []float64{0.5, 1, -1 + 1e-7, 2, 5, 0}
+	if err := CheckGrad(wall, mat.NewDense(3, 2, within), 1e-6); err != nil {
+		t.Error(err)
+	}
+	bad := Func(2, func(grad, x []float64) float64 {
+		if !(math.Abs(x[0]) < 1) {
+			return math.Inf(-1)
+		}
+		if grad != nil {
+			grad[0], grad[1] = -x[0], -1.1*x[1]
+		}
+		return -0.5 * (x[0]*x[0] + x[1]*x[1])
+	})
+	if err := CheckGrad(bad, mat.NewDense(3, 2, within), 1e-6); !errors.Is(err, ErrGradient) || !strings.Contains(err.Error(), "row 0, coordinate 1") {
 		t.Errorf("error %v", err)
+	}
+	if err := CheckGrad(bad, mat.NewDense(1, 2, within[2:4]), 1e-6); !errors.Is(err, ErrGradient) || !strings.Contains(err.Error(), "coordinate 1") {
+		t.Errorf("beside a wall: error %v", err)
+	}
+	if err := CheckGrad(wall, mat.NewDense(2, 2, []float64{3, 0, -4, 1}), 1e-6); !errors.Is(err, ErrNotFinite) {
+		t.Errorf("beyond the walls alone: error %v", err)
+	}
+	for _, beyond := range []float64{math.Inf(1), math.NaN()} {
+		err := CheckGrad(walled(beyond), mat.NewDense(3, 2, within), 1e-6)
+		if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), "row 2") {
+			t.Errorf("ln π of %g: error %v", beyond, err)
+		}
+	}
+}
+
+// The tolerance is relative to the larger of one and the largest component, and no
+// laxer or stricter than that.
+func TestCheckGradTolerance(t *testing.T) {
+	for _, slope := range []float64{0.01, 1, 300} { // of the largest component
+		for _, tol := range []float64{1e-6, 1e-3} {
+			for _, off := range []float64{-1.02, -0.98, 0.98, 1.02} { // in units of the tolerance
+				d := Func(2, func(grad, x []float64) float64 {
+					if grad != nil {
+						grad[0], grad[1] = slope, 0.3*slope+off*tol*math.Max(1, slope)
+					}
+					return slope*x[0] + 0.3*slope*x[1]
+				})
+				err := CheckGrad(d, mat.NewDense(1, 2, nil), tol)
+				if errors.Is(err, ErrGradient) != (math.Abs(off) > 1) || err != nil && !errors.Is(err, ErrGradient) {
+					t.Errorf("slope %g, tolerance %g, off by %g of it: error %v", slope, tol, off, err)
+				}
+			}
+		}
+	}
+	x := mat.NewDense(1, 3, nil)
+	for _, tol := range []float64{0, -1, math.NaN(), math.Inf(1)} {
+		if err := CheckGrad(NewNormal(3), x, tol); !errors.Is(err, ErrSettings) {
+			t.Errorf("tolerance %g: error %v", tol, err)
+		}
+	}
+	for name, err := range map[string]error{
+		"nil matrix":  CheckGrad(NewNormal(3), nil, 1e-6),
+		"nil density": CheckGrad(nil, x, 1e-6),
+	} {
+		if !errors.Is(err, ErrShape) {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
 }
 

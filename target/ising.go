@@ -22,6 +22,7 @@ import (
 //
 //	ln π(x) = −½ xᵀ(K+αI)⁻¹x + Σ ln cosh x_i.
 //
+// Temperatures are in units of the coupling, J = k_B = 1, and logarithms in nats.
 // Given x the spins are independent, P(s_i = +1 | x) = 1/(1 + exp(−2x_i)), and
 // distributed as π(s). It is safe for concurrent use.
 type Ising struct {
@@ -40,41 +41,59 @@ type isingWork struct {
 }
 
 // NewIsing returns the model on a periodic lattice at temperature T, in units
-// of the coupling, with α = 0.1 − λ_min(K), the rule of the authors' code: 0.1
+// of the coupling: J = k_B = 1, so K is the number of bonds over T and T_c of the
+// square lattice is 2.269. α = 0.1 − λ_min(K) is the rule of the authors' code: 0.1
 // + 4/T on a square lattice of even extents. shape has one extent (a chain) or
 // two (the square lattice), each at least 2; an extent of 2 has double bonds.
 //
-// It fails with ErrShape or ErrSettings (T not positive and finite).
+// It fails with ErrShape for other shapes and for more than 2²⁶ sites, and with
+// ErrSettings unless T is positive and finite. T of 1e-300 and less, where ln Z may
+// overflow, is refused, too.
 func NewIsing(shape []int, T float64) (*Ising, error) {
 	if err := checkIsing(shape, T); err != nil {
 		return nil, err
 	}
-	return NewIsingOffset(shape, T, 0.1-couplingMin(shape, T))
+	// λ_min(K+αI) is given as it is: to recover it from α would cost digits at low T.
+	return newIsing(shape, T, leastOffset-couplingMin(shape, T), leastOffset), nil
 }
 
-// NewIsingOffset is NewIsing with a given α. It fails with ErrSettings if
-// K+αI is not positive definite.
+// leastOffset is λ_min(K+αI) by the rule of the authors' code.
+const leastOffset = 0.1
+
+// NewIsingOffset is NewIsing with a given α. It fails with ErrSettings, too, if
+// K+αI is not positive definite or so close to singular that its inverse overflows.
 func NewIsingOffset(shape []int, T, alpha float64) (*Ising, error) {
 	if err := checkIsing(shape, T); err != nil {
 		return nil, err
 	}
-	if least := couplingMin(shape, T); !(alpha > -least) || math.IsInf(alpha, 1) {
-		return nil, fmt.Errorf("target: Ising: %w: alpha is %g, want more than %g for K+αI to be positive definite", ErrSettings, alpha, -least)
+	least := leastEigenvalue(shape, T, alpha)
+	if !(least > 0) || math.IsInf(1/least, 1) {
+		return nil, fmt.Errorf("target: Ising: %w: alpha is %g, want more than %g for K+αI to be positive definite",
+			ErrSettings, alpha, -couplingMin(shape, T))
 	}
-	m := &Ising{shape: slices.Clone(shape), temp: T, alpha: alpha, coupling: newCirculant(shape, T, alpha)}
+	return newIsing(shape, T, alpha, least), nil
+}
+
+// newIsing returns the model with a given α and the least eigenvalue of K+αI, of
+// which one follows from the other.
+func newIsing(shape []int, T, alpha, least float64) *Ising {
+	m := &Ising{shape: slices.Clone(shape), temp: T, alpha: alpha, coupling: newCirculant(shape, 1/T, least)}
 	m.work.New = func() any {
 		n := m.coupling.inverse.Block() * m.Dim()
 		return &isingWork{m.coupling.newWorkspace(), make([]float64, n), make([]float64, wholeTiles(n))}
 	}
-	return m, nil
+	return m
 }
+
+// leastT is a temperature at which ln Z of the largest lattice is finite.
+const leastT = 1e-300
 
 func checkIsing(shape []int, T float64) error {
 	if err := checkLattice(shape); err != nil {
 		return fmt.Errorf("target: Ising: %w", err)
 	}
-	if !(T > 0) || math.IsInf(T, 1) {
-		return fmt.Errorf("target: Ising: %w: temperature %g, want a positive one", ErrSettings, T)
+	if !(T > leastT) || math.IsInf(T, 1) {
+		return fmt.Errorf("target: Ising: %w: temperature %g, want a positive one beyond %g", ErrSettings, T, leastT)
 	}
 	return nil
 }
@@ -117,6 +136,9 @@ func (m *Ising) logProb(val, grad, x []float64) {
 				g = grad[from:to]
 			}
 			val[r] = isingRow(g, x[from:to], y[from:to], e[from:to])
+			if !(val[r] <= math.MaxFloat64) && finite(x[from:to]) {
+				val[r] = math.Inf(-1) // x is so large that terms of both signs have overflowed
+			}
 		}
 		val, x = val[rows:], x[rows*n:]
 		if grad != nil {
@@ -146,6 +168,15 @@ func isingRow(grad, x, y, e []float64) float64 {
 		}
 	}
 	return sum + math.Log(product)
+}
+
+func finite(x []float64) bool {
+	for _, v := range x {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return false
+		}
+	}
+	return true
 }
 
 // wholeTiles rounds a number of values up to whole tiles.
@@ -197,8 +228,10 @@ func (m *Ising) StructureFactor(x []float64) float64 {
 }
 
 // Spins draws spins ±1 given configurations x, (rows, N), into dst of the same
-// shape. It fails with ErrShape if the extents do not fit and with
-// ErrSettings for a nil source.
+// shape, which may be x itself. It fails with ErrShape if the extents do not fit,
+// with ErrSettings for a nil source and with ErrNotFinite for a configuration with
+// NaN, naming row and site; nothing is drawn then. An infinite x is a spin that is
+// certain.
 func (m *Ising) Spins(dst, x *mat.Dense, src rand.Source) error {
 	if dst == nil || x == nil {
 		return fmt.Errorf("target: Ising: %w: nil matrix", ErrShape)
@@ -209,6 +242,13 @@ func (m *Ising) Spins(dst, x *mat.Dense, src rand.Source) error {
 	}
 	if src == nil {
 		return fmt.Errorf("target: Ising: %w: nil source", ErrSettings)
+	}
+	for i := range rows {
+		for j, v := range x.RawRowView(i) {
+			if math.IsNaN(v) {
+				return fmt.Errorf("target: Ising: spins of row %d: %w: site %d is %g", i, ErrNotFinite, j, v)
+			}
+		}
 	}
 	rnd := rand.New(src)
 	for i := range rows {

@@ -13,8 +13,8 @@ import (
 
 var isingShapes = [][]int{{2}, {3}, {16}, {2, 2}, {3, 3}, {2, 3}, {4, 4}, {5, 4}, {16, 16}}
 
-// newIsing returns the model with the given α, or with that of the rule for NaN.
-func newIsing(t testing.TB, shape []int, T, alpha float64) *Ising {
+// isingOf returns the model with the given α, or with that of the rule for NaN.
+func isingOf(t testing.TB, shape []int, T, alpha float64) *Ising {
 	t.Helper()
 	var m *Ising
 	var err error
@@ -57,7 +57,7 @@ func TestIsingAgainstDense(t *testing.T) {
 	for _, shape := range isingShapes {
 		for _, T := range []float64{1, criticalT, 5} {
 			for _, alpha := range []float64{byRule, 1 - couplingMin(shape, T)} {
-				m := newIsing(t, shape, T, alpha)
+				m := isingOf(t, shape, T, alpha)
 				var inverse mat.Dense
 				if err := inverse.Inverse(denseCirculant(shape, T, m.Alpha())); err != nil {
 					t.Fatal(err)
@@ -96,10 +96,33 @@ func TestIsingAgainstDense(t *testing.T) {
 	}
 }
 
+// A uniform configuration is an eigenvector: ln π = N (ln cosh c − c²/2λ_0). On large
+// lattices a product of N numbers cosh x or exp(−2|x|) would overflow or vanish.
+func TestIsingUniform(t *testing.T) {
+	for _, shape := range [][]int{{3}, {31}, {33}, {5000}, {12, 12}, {41, 40}, {72, 72}} {
+		m := isingOf(t, shape, criticalT, byRule)
+		n := float64(m.Dim())
+		for _, c := range []float64{0, 1e-9, 0.3, 1, 5, 25, 200, 1e6} {
+			x, logp := mat.NewDense(1, m.Dim(), nil), make([]float64, 1)
+			for i := range m.Dim() {
+				x.Set(0, i, c)
+			}
+			if err := NewEvaluator(m).LogProb(logp, x); err != nil {
+				t.Fatal(err)
+			}
+			lnCosh := c + math.Log1p(math.Exp(-2*c)) - math.Ln2
+			want := n * (lnCosh - c*c/2/m.Spectrum()[0])
+			if !(math.Abs(logp[0]-want) <= 1e-13*n*(1e-3+c+c*c)) {
+				t.Errorf("%v at %g: ln π is %.15g, want %.15g", shape, c, logp[0], want)
+			}
+		}
+	}
+}
+
 func TestIsingGradient(t *testing.T) {
 	for _, shape := range isingShapes {
 		for _, T := range []float64{1, criticalT, 5} {
-			m := newIsing(t, shape, T, byRule)
+			m := isingOf(t, shape, T, byRule)
 			if err := CheckGrad(m, isingRows(2, m.Dim()), 1e-6); err != nil {
 				t.Errorf("%v T=%g: %v", shape, T, err)
 			}
@@ -111,7 +134,7 @@ func TestIsingGradient(t *testing.T) {
 // axes leave the energy alone.
 func TestIsingSymmetries(t *testing.T) {
 	const rows, cols = 4, 4
-	m := newIsing(t, []int{rows, cols}, criticalT, byRule)
+	m := isingOf(t, []int{rows, cols}, criticalT, byRule)
 	maps := map[string]func(i, j int) (int, int){
 		"down":      func(i, j int) (int, int) { return (i + 1) % rows, j },
 		"right":     func(i, j int) (int, int) { return i, (j + 1) % cols },
@@ -152,7 +175,7 @@ func TestIsingIsMixtureOfNormals(t *testing.T) {
 		for _, T := range []float64{1.3, criticalT, 6} {
 			states := allIsingStates(shape, T)
 			for _, offset := range []float64{0.1, 1.7} {
-				m := newIsing(t, shape, T, offset-couplingMin(shape, T))
+				m := isingOf(t, shape, T, offset-couplingMin(shape, T))
 				a := denseCirculant(shape, T, m.Alpha())
 				const rows = 5
 				x := mat.NewDense(rows, m.Dim(), normalRows(4, rows*m.Dim()))
@@ -201,7 +224,7 @@ func TestIsingLogZByQuadrature(t *testing.T) {
 		{3, 2, 1.5, 0.5},
 		{3, 4, byRule, 0.25},
 	} {
-		m := newIsing(t, []int{c.n}, c.T, c.alpha)
+		m := isingOf(t, []int{c.n}, c.T, c.alpha)
 		// The components centre within the greatest eigenvalue of K+αI from zero.
 		reach := 4/c.T + m.Alpha() + 8*math.Sqrt(m.Alpha())
 		points := int(2*reach/c.step) + 1
@@ -242,7 +265,7 @@ func TestIsingLogZIdentity(t *testing.T) {
 		levels := enumerateIsing(shape)
 		for _, T := range []float64{0.5, 1.7, criticalT, 2.6, 10} {
 			for _, alpha := range []float64{byRule, 0.01 - couplingMin(shape, T), 3 - couplingMin(shape, T)} {
-				m := newIsing(t, shape, T, alpha)
+				m := isingOf(t, shape, T, alpha)
 				what := fmt.Sprintf("%v T=%g alpha=%g", shape, T, m.Alpha())
 				spinLogZ, _, _ := levels.at(T)
 				checkRelative(t, what+": ln Z of the spins", m.SpinLogZ(), spinLogZ, 1e-14)
@@ -270,13 +293,13 @@ func TestIsingKnownValues(t *testing.T) {
 		{32, 952.648079548542, 2369.587091125258},
 		{64, 3808.672283419808, 9476.428333316678},
 	} {
-		m := newIsing(t, []int{c.size, c.size}, CriticalTemperature(), byRule)
+		m := isingOf(t, []int{c.size, c.size}, CriticalTemperature(), byRule)
 		checkRelative(t, fmt.Sprintf("L=%d: ln Z of the spins", c.size), m.SpinLogZ(), c.spinLogZ, 1e-12)
 		checkRelative(t, fmt.Sprintf("L=%d: ln Z", c.size), m.LogZ(), c.logZ, 1e-12)
 	}
-	checkRelative(t, "L=16, T=2.3", newIsing(t, []int{16, 16}, 2.3, byRule).SpinLogZ(), 236.481168314819, 1e-12)
-	checkRelative(t, "L=8, T=3", newIsing(t, []int{8, 8}, 3, byRule).SpinLogZ(), 52.261409659555, 1e-12)
-	checkRelative(t, "chain of 16, T=2", newIsing(t, []int{16}, 2, byRule).SpinLogZ(), 13.012191325754, 1e-12)
+	checkRelative(t, "L=16, T=2.3", isingOf(t, []int{16, 16}, 2.3, byRule).SpinLogZ(), 236.481168314819, 1e-12)
+	checkRelative(t, "L=8, T=3", isingOf(t, []int{8, 8}, 3, byRule).SpinLogZ(), 52.261409659555, 1e-12)
+	checkRelative(t, "chain of 16, T=2", isingOf(t, []int{16}, 2, byRule).SpinLogZ(), 13.012191325754, 1e-12)
 }
 
 func TestIsingExactStructureFactor(t *testing.T) {
@@ -289,7 +312,7 @@ func TestIsingExactStructureFactor(t *testing.T) {
 		{[]int{8, 8}, CriticalTemperature(), 0.646911574994},
 		{[]int{8, 8}, 3, 0.170312209011},
 	} {
-		got, ok := newIsing(t, c.shape, c.T, byRule).ExactStructureFactor()
+		got, ok := isingOf(t, c.shape, c.T, byRule).ExactStructureFactor()
 		if !ok {
 			t.Errorf("%+v refused", c)
 		}
@@ -297,7 +320,7 @@ func TestIsingExactStructureFactor(t *testing.T) {
 	}
 	for _, shape := range [][]int{{2}, {3}, {9}, {2, 2}, {2, 3}, {4, 2}, {3, 3}} {
 		for _, T := range []float64{1, criticalT, 4} {
-			got, ok := newIsing(t, shape, T, byRule).ExactStructureFactor()
+			got, ok := isingOf(t, shape, T, byRule).ExactStructureFactor()
 			if !ok {
 				t.Errorf("%v refused", shape)
 			}
@@ -308,7 +331,7 @@ func TestIsingExactStructureFactor(t *testing.T) {
 		shape []int
 		ok    bool
 	}{{[]int{5000}, true}, {[]int{40, 4}, true}, {[]int{4, 40}, true}, {[]int{13, 13}, false}, {[]int{13, 40}, false}, {[]int{64, 64}, false}} {
-		if got, ok := newIsing(t, c.shape, 2, byRule).ExactStructureFactor(); ok != c.ok || ok != (got > 0) {
+		if got, ok := isingOf(t, c.shape, 2, byRule).ExactStructureFactor(); ok != c.ok || ok != (got > 0) {
 			t.Errorf("%v: %v, %v, want %v", c.shape, got, ok, c.ok)
 		}
 	}
@@ -317,11 +340,11 @@ func TestIsingExactStructureFactor(t *testing.T) {
 func TestIsingAlpha(t *testing.T) {
 	for _, T := range []float64{0.5, criticalT, 10} {
 		for _, size := range []int{2, 4, 16} {
-			checkRelative(t, fmt.Sprint("alpha of the square ", size), newIsing(t, []int{size, size}, T, byRule).Alpha(), 0.1+4/T, 1e-15)
+			checkRelative(t, fmt.Sprint("alpha of the square ", size), isingOf(t, []int{size, size}, T, byRule).Alpha(), 0.1+4/T, 1e-15)
 		}
-		checkRelative(t, "alpha of an even chain", newIsing(t, []int{6}, T, byRule).Alpha(), 0.1+2/T, 1e-15)
+		checkRelative(t, "alpha of an even chain", isingOf(t, []int{6}, T, byRule).Alpha(), 0.1+2/T, 1e-15)
 		for _, shape := range [][]int{{3}, {7}, {3, 3}, {5, 4}, {2, 3}, {5, 7}} {
-			m := newIsing(t, shape, T, byRule)
+			m := isingOf(t, shape, T, byRule)
 			var eig mat.EigenSym
 			if !eig.Factorize(denseCirculant(shape, T, m.Alpha()), false) {
 				t.Fatal("no eigenvalues")
@@ -331,7 +354,7 @@ func TestIsingAlpha(t *testing.T) {
 			}
 		}
 	}
-	if got := newIsing(t, []int{4, 4}, 2, 7.25).Alpha(); got != 7.25 {
+	if got := isingOf(t, []int{4, 4}, 2, 7.25).Alpha(); got != 7.25 {
 		t.Errorf("alpha %v, want the given 7.25", got)
 	}
 }
@@ -339,8 +362,11 @@ func TestIsingAlpha(t *testing.T) {
 func TestIsingOffsetBound(t *testing.T) {
 	for _, shape := range [][]int{{6}, {4, 4}, {5}, {3, 3}, {5, 4}} {
 		for _, T := range []float64{0.7, criticalT, 9} {
-			bound := -couplingMin(shape, T)
-			for _, alpha := range []float64{bound, math.Nextafter(bound, 0), 0.99 * bound, 0, -1, math.NaN(), math.Inf(1), math.Inf(-1)} {
+			bound := -couplingMin(shape, T) // the number next to the exact one
+			if _, err := NewIsingOffset(shape, T, bound); (err == nil) != (leastEigenvalue(shape, T, bound) > 0) {
+				t.Errorf("%v T=%v at the bound: error %v", shape, T, err)
+			}
+			for _, alpha := range []float64{math.Nextafter(bound, 0), 0.99 * bound, 0, -1, math.NaN(), math.Inf(1), math.Inf(-1)} {
 				m, err := NewIsingOffset(shape, T, alpha)
 				if !errors.Is(err, ErrSettings) || m != nil {
 					t.Errorf("%v T=%g alpha=%v (bound %v): error %v", shape, T, alpha, bound, err)
@@ -349,7 +375,7 @@ func TestIsingOffsetBound(t *testing.T) {
 				}
 			}
 			for _, alpha := range []float64{math.Nextafter(bound, math.Inf(1)), 1.0001 * bound, 100 * bound} {
-				m := newIsing(t, shape, T, alpha)
+				m := isingOf(t, shape, T, alpha)
 				logp, x := make([]float64, 1), mat.NewDense(1, m.Dim(), normalRows(5, m.Dim()))
 				if err := NewEvaluator(m).LogProb(logp, x); err != nil {
 					t.Fatal(err)
@@ -387,7 +413,7 @@ func TestIsingErrors(t *testing.T) {
 
 func TestIsingKeepsItsOwnShape(t *testing.T) {
 	shape := []int{4, 4}
-	m := newIsing(t, shape, 2, byRule)
+	m := isingOf(t, shape, 2, byRule)
 	want := m.LogZ()
 	shape[0], shape[1] = 2, 2
 	if got := m.LogZ(); got != want || m.Dim() != 16 {
@@ -401,7 +427,7 @@ func BenchmarkIsingEnergy(b *testing.B) {
 	for _, L := range []int{4, 8, 16, 32, 64} {
 		b.Run(fmt.Sprintf("L=%d", L), func(b *testing.B) {
 			const rows = 512
-			m := newIsing(b, []int{L, L}, CriticalTemperature(), byRule)
+			m := isingOf(b, []int{L, L}, CriticalTemperature(), byRule)
 			x := normalRows(10, rows*m.Dim())
 			logp, grad := make([]float64, rows), make([]float64, len(x))
 			b.ReportAllocs()
@@ -414,7 +440,7 @@ func BenchmarkIsingEnergy(b *testing.B) {
 
 func BenchmarkIsing(b *testing.B) {
 	const rows = 512
-	m := newIsing(b, []int{16, 16}, CriticalTemperature(), byRule)
+	m := isingOf(b, []int{16, 16}, CriticalTemperature(), byRule)
 	e := NewEvaluator(m)
 	x := mat.NewDense(rows, m.Dim(), normalRows(10, rows*m.Dim()))
 	logp, grad := make([]float64, rows), mat.NewDense(rows, m.Dim(), nil)

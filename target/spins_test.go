@@ -101,7 +101,7 @@ func TestIsingExactDraws(t *testing.T) {
 		{[]int{5}, 1.5, 0.5},
 		{[]int{3, 4}, 3, 1},
 	} {
-		m := newIsing(t, c.shape, c.T, c.offset-couplingMin(c.shape, c.T))
+		m := isingOf(t, c.shape, c.T, c.offset-couplingMin(c.shape, c.T))
 		what := fmt.Sprintf("%+v", c)
 		states := allIsingStates(c.shape, c.T)
 		a := denseCirculant(c.shape, c.T, m.Alpha())
@@ -148,7 +148,7 @@ func TestIsingExactDraws(t *testing.T) {
 
 // The estimator is the mean of m² over independent spins with P(s = +1) as stated.
 func TestStructureFactorIsConditionalMean(t *testing.T) {
-	m := newIsing(t, []int{5}, 2, byRule)
+	m := isingOf(t, []int{5}, 2, byRule)
 	for row := range 6 {
 		x := isingRows(8, 5).RawRowView(row)
 		want := 0.0
@@ -169,7 +169,7 @@ func TestSpinsFrequencies(t *testing.T) {
 	const rows = 20000
 	row := []float64{-3, -0.5, 0, 0.2, 1, 2, 200, -200, 1e-9, math.Inf(1), math.Inf(-1)}
 	n := len(row)
-	m := newIsing(t, []int{n}, 2, byRule)
+	m := isingOf(t, []int{n}, 2, byRule)
 	wide := mat.NewDense(rows, n+3, nil) // strided
 	x, spins := wide.Slice(0, rows, 1, n+1).(*mat.Dense), mat.NewDense(rows, n, nil)
 	for r := range rows {
@@ -222,7 +222,7 @@ func TestSpinsFrequencies(t *testing.T) {
 }
 
 func TestSpinsErrors(t *testing.T) {
-	m := newIsing(t, []int{2, 3}, 2, byRule)
+	m := isingOf(t, []int{2, 3}, 2, byRule)
 	dense := func(r, c int) *mat.Dense { return mat.NewDense(r, c, nil) }
 	src := rand.NewPCG(1, 1)
 	for _, c := range []struct {
@@ -241,5 +241,21 @@ func TestSpinsErrors(t *testing.T) {
 		if err := m.Spins(c.dst, c.x, c.src); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("error %v, want %v with %q", err, c.want, c.text)
 		}
+	}
+}
+
+// A configuration with NaN has no spins: the error says where, and nothing is drawn.
+func TestSpinsOfNaN(t *testing.T) {
+	m := isingOf(t, []int{2, 3}, 2, byRule)
+	x, spins := mat.NewDense(4, 6, nil), mat.NewDense(4, 6, nil)
+	x.Set(2, 4, math.NaN())
+	x.Set(3, 0, math.NaN())
+	src, other := rand.NewPCG(1, 1), rand.NewPCG(1, 1)
+	err := m.Spins(spins, x, src)
+	if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), "row 2") || !strings.Contains(err.Error(), "site 4") {
+		t.Errorf("error %v", err)
+	}
+	if floats.Sum(spins.RawMatrix().Data) != 0 || src.Uint64() != other.Uint64() {
+		t.Error("something was drawn")
 	}
 }

@@ -25,11 +25,20 @@ var (
 	ErrShape = graph.ErrShape
 	// ErrSettings reports a physical parameter outside its range.
 	ErrSettings = graph.ErrSettings
-	// ErrGradient reports a gradient that differs from finite differences.
+	// ErrNotFinite reports a number that is NaN, or infinite where it must not be.
+	ErrNotFinite = graph.ErrNotFinite
+	// ErrGradient reports a gradient that differs from finite differences, or
+	// one that a function of Func did not set.
 	ErrGradient = errors.New("wrong gradient")
 )
 
 // Density is a log-density on rows of Dim values, possibly not normalised.
+//
+// A row may have ln π = −Inf: it has weight zero, as beyond a hard wall, and its
+// gradient may be anything. NaN and +Inf are no densities. Evaluator hands both
+// over as they are: hmc rejects a trajectory that meets them, CheckGrad and
+// package flow fail with ErrNotFinite and name the row.
+//
 // Some of Gorgonia's operations are silently wrong: see docs/nodes.md before
 // writing one, and CheckGrad after.
 // Implementations must treat every row alike and be safe for concurrent use.

@@ -130,14 +130,14 @@ func (w *walkers) measured(m2 []float64) {
 	w.m2, w.err, w.chains = append(w.m2, mean), append(w.err, stdErr), append(w.chains, m2)
 }
 
-// chainSampler is a flow.Sampler of where the chains are.
-type chainSampler struct {
+// chainData is a flow.DataSource of where the chains are.
+type chainData struct {
 	w   *walkers
 	m   *flow.Model
 	src rand.Source
 }
 
-func (s *chainSampler) Sample(x *mat.Dense) error {
+func (s *chainData) Sample(x *mat.Dense) error {
 	rnd := rand.New(s.src)
 	rows, _ := x.Dims()
 	for i := range rows {

@@ -37,7 +37,7 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 				return err
 			}
 		}
-		s.Data, s.DataWeight = &chainSampler{k.walkers[0], m, k.src}, o.adapt
+		s.Data, s.DataWeight = &chainData{k.walkers[0], m, k.src}, o.adapt
 	}
 	var bar *progress
 	last := time.Now()

@@ -25,10 +25,11 @@ var allowed = map[string][]string{
 	"internal/api":               {},
 	"internal/arrows":            {},
 	"internal/safetensors":       {},
-	"bijector":                   {"internal/graph", "internal/kernel", "internal/fourier"},
+	"internal/lattice":           {},
+	"bijector":                   {"internal/graph", "internal/kernel", "internal/fourier", "internal/lattice"},
 	"bijector/bijectortest":      {"bijector", "internal/graph", "internal/kernel"},
-	"target":                     {"internal/graph", "internal/kernel", "internal/fourier"},
-	"flow":                       {"bijector", "target", "internal/graph", "internal/kernel", "internal/safetensors"},
+	"target":                     {"internal/graph", "internal/kernel", "internal/fourier", "internal/lattice"},
+	"flow":                       {"bijector", "target", "internal/graph", "internal/kernel", "internal/safetensors", "internal/lattice"},
 	"hmc":                        {"internal/safetensors"},
 	"mi":                         {},
 }
@@ -40,6 +41,7 @@ var without = map[string][]string{
 	"internal/kernel": {"gorgonia.org/", "gonum.org/"},
 
 	"internal/safetensors": {"gorgonia.org/", "gonum.org/"},
+	"internal/lattice":     {"gorgonia.org/", "gonum.org/"},
 }
 
 // oldRand is the random package with hidden global state.

@@ -29,6 +29,8 @@ var (
 	ErrShape = errors.New("wrong shape")
 	// ErrSettings reports a setting outside its range.
 	ErrSettings = errors.New("invalid setting")
+	// ErrNotFinite reports a number that is NaN or infinite.
+	ErrNotFinite = errors.New("not finite")
 )
 
 // Guard calls f and turns a panic into an error. Gorgonia panics on much

@@ -99,6 +99,7 @@ func reheaded(v gorgonia.Value) gorgonia.Value {
 	return tensor.New(tensor.Of(d.Dtype()), tensor.WithShape(d.Shape().Clone()...), tensor.WithBacking(d.Data()))
 }
 
+// run needs m.mu.
 func (m *machine) run(in, out [][]float64) (err error) {
 	if len(out) != len(m.out) {
 		return fmt.Errorf("%w: %d results, want %d", ErrShape, len(out), len(m.out))
@@ -108,8 +109,6 @@ func (m *machine) run(in, out [][]float64) (err error) {
 			return fmt.Errorf("%w: result %d takes %d values, want %d", ErrShape, i, len(out[i]), r.size)
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	defer recovered(&err)
 	for i, x := range in {
 		m.convert.run(m.in[i], values{f64: x})

@@ -16,7 +16,7 @@ type Builder func(in []*gorgonia.Node) (out []*gorgonia.Node, err error)
 
 // Program is a function of batches of rows, compiled once per number of rows.
 // It is safe for concurrent use; calls with the same number of rows take
-// turns.
+// turns. A call inside another one never waits: see nested.go.
 type Program struct {
 	dtype tensor.Dtype
 	cols  []int
@@ -24,6 +24,7 @@ type Program struct {
 
 	mu       sync.Mutex
 	compiled []*machine // most recently used last
+	spare    []*machine // as many at most, for calls inside others
 }
 
 // maxCompiled is the number of row counts a program remembers.
@@ -76,34 +77,44 @@ func (p *Program) Run(rows int, in, out [][]float64) error {
 			return fmt.Errorf("%w: input %d has %d values, want %d rows of %d", ErrShape, i, len(x), rows, p.cols[i])
 		}
 	}
-	m, err := p.machine(rows)
+	m, err := p.acquire(rows)
 	if err != nil {
 		return err
 	}
+	defer m.mu.Unlock()
 	return m.run(in, out)
 }
 
+// machine returns the machine for a number of rows. It needs p.mu.
 func (p *Program) machine(rows int) (*machine, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for i, m := range p.compiled {
 		if m.rows == rows {
 			p.compiled = append(slices.Delete(p.compiled, i, i+1), m)
 			return m, nil
 		}
 	}
+	m, err := p.compileAnew(rows)
+	if err == nil {
+		p.compiled = keep(p.compiled, m)
+	}
+	return m, err
+}
+
+// keep adds a machine and forgets the one that was used longest ago if there are
+// too many.
+func keep(ms []*machine, m *machine) []*machine {
+	if len(ms) == maxCompiled {
+		ms = slices.Delete(ms, 0, 1)
+	}
+	return append(ms, m)
+}
+
+func (p *Program) compileAnew(rows int) (*machine, error) {
 	m, err := p.compile(rows, 0)
 	for attempt := 1; errors.Is(err, errHash) && attempt < 4; attempt++ {
 		m, err = p.compile(rows, attempt)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if len(p.compiled) == maxCompiled {
-		p.compiled = slices.Delete(p.compiled, 0, 1)
-	}
-	p.compiled = append(p.compiled, m)
-	return m, nil
+	return m, err
 }
 
 // compile builds the program for a number of rows. Every attempt hashes

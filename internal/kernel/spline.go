@@ -146,11 +146,7 @@ func (c spline[T]) column(y, slope, r, saved []T, inverse bool) {
 		bend := d0 + d1 - 2*s
 		var xi T
 		if inverse {
-			rise := v - bottom[l]
-			a, b, c := h*(s-d0)+rise*bend, h*d0-rise*bend, -s*rise
-			disc := max(b*b-4*a*c, 0)
-			// The denominator is below zero, but for rounding.
-			xi = 2 * c / min(-b-sqrt(disc), -minSlope*minSlope*h)
+			xi = splineRoot(s, d0, d1, min((v-bottom[l])/h, 1))
 		} else {
 			xi = (v - left[l]) / w
 		}
@@ -165,6 +161,21 @@ func (c spline[T]) column(y, slope, r, saved []T, inverse bool) {
 		}
 		at[l] = xi
 	}
+}
+
+// splineRoot is where in a bin the map has risen by t of the bin's height, from 0
+// to 1: the root ξ of (s−b)ξ² + bξ = st, with b = d0(1−t) + (2s−d1)t, d0 and d1
+// the slopes at both ends and s the mean one. The discriminant is written as a sum
+// of two squares and the root in the form that adds numbers of one sign, so that
+// nothing cancels.
+func splineRoot[T Float](s, d0, d1, t T) T {
+	tilt := d0*(1-t) - d1*t
+	root := sqrt(tilt*tilt + 4*s*s*t*(1-t))
+	b := tilt + 2*s*t
+	if b < 0 {
+		return (root - b) / (2 * (s - b))
+	}
+	return 2 * s * t / (b + root)
 }
 
 // splineBins finds for every value of v the bin that holds it, of n bins whose
@@ -241,7 +252,8 @@ func (c spline[T]) columnGrad(dr, d, dLogDet, r, saved []T, inverse bool) {
 		q, turn := xi*rest, 1-2*xi
 		bend := d0 + d1 - 2*s
 		num, den := s*xi*xi+d0*q, s+bend*q
-		m := d1*xi*xi + 2*s*q + d0*rest*rest
+		begin, end := d0*rest*rest, d1*xi*xi
+		m := begin + 2*s*q + end
 		inv := 1 / den
 		slope := s * s * m * inv * inv // ∂F/∂x
 		lAt := (2*d1*xi+2*s*turn-2*d0*rest)/m - 2*bend*turn*inv
@@ -254,12 +266,12 @@ func (c spline[T]) columnGrad(dr, d, dLogDet, r, saved []T, inverse bool) {
 			d[l] = a*slope + b*lAt/w
 		}
 		gAt := a*slope*w + b*lAt
-		gS := a*h*(xi*xi*den-num*(1-2*q))*inv*inv + b*(2/s+2*q/m-2*(1-2*q)*inv)
+		gS := a*h*q*(end-begin)*inv*inv + b*(2/s+2*q/m-2*(1-2*q)*inv)
 		left[l], bottom[l] = -gAt/w, a
 		wide[l] = -(s*gS + xi*gAt) / w
 		high[l] = gS/w + a*num*inv
 		// With respect to the logarithms of the slopes.
-		low[l] = d0 * (a*h*q*(den-num)*inv*inv + b*(rest*rest/m-2*q*inv))
+		low[l] = d0 * (a*h*q*(s*rest*rest+d1*q)*inv*inv + b*(rest*rest/m-2*q*inv))
 		up[l] = d1 * (b*(xi*xi/m-2*q*inv) - a*h*q*num*inv*inv)
 	}
 	softmaxGrad(dr[:n*Lanes], r[:n*Lanes], bin, wide, left, c.numbers, n)

@@ -1,0 +1,139 @@
+package flow
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+)
+
+// moments accumulates ln(q/π).
+type moments struct {
+	n        int     // samples at which π is positive
+	mean, m2 float64 // of their ln(q/π)
+	lw, lw2  float64 // logarithms of Σw and Σw², w = π/q
+	unweighted
+}
+
+// unweighted counts samples that ln(q/π) has no finite value for.
+type unweighted struct {
+	out     int // π is zero, and so is the weight
+	dropped int // unknown: of batches that failed in training
+}
+
+func newMoments() moments { return moments{lw: math.Inf(-1), lw2: math.Inf(-1)} }
+
+func (s *moments) add(v float64) {
+	s.merge(moments{n: 1, mean: v, lw: -v, lw2: -2 * v})
+}
+
+// merge adds the samples of t (Chan, Golub and LeVeque 1983).
+func (s *moments) merge(t moments) {
+	s.out, s.dropped = s.out+t.out, s.dropped+t.dropped
+	if t.n == 0 {
+		return
+	}
+	n := float64(s.n + t.n)
+	d := t.mean - s.mean
+	s.m2 += t.m2 + d*d*float64(s.n)*float64(t.n)/n
+	s.mean += d * float64(t.n) / n
+	s.n += t.n
+	s.lw, s.lw2 = graph.LogAddExpOf(s.lw, t.lw), graph.LogAddExpOf(s.lw2, t.lw2)
+}
+
+// addRows adds the samples of a batch, or none if one of them has a ln q or a ln π
+// that is no logarithm of a density. ln π = −∞ is one, of weight zero.
+func (s *moments) addRows(logq, logpi []float64) error {
+	batch := newMoments()
+	for r := range logq {
+		v := logq[r] - logpi[r]
+		switch {
+		case !math.IsNaN(v) && !math.IsInf(v, 0):
+			batch.add(v)
+		case math.IsInf(logpi[r], -1) && !math.IsInf(logq[r], 0) && !math.IsNaN(logq[r]):
+			batch.out++
+		default:
+			return fmt.Errorf("row %d: %w: ln q is %g, ln π is %g", r, ErrNotFinite, logq[r], logpi[r])
+		}
+	}
+	s.merge(batch)
+	return nil
+}
+
+// finite tells whether none of the sums has overflowed.
+func (s *moments) finite() bool {
+	if s.n == 0 {
+		return true
+	}
+	for _, v := range []float64{s.mean, s.m2, s.lw, s.lw2} {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// samples is the number of all whose weight is known.
+func (s *moments) samples() int { return s.n + s.out }
+
+// estimate is what the moments say, with the tail of the weights if it is not
+// nil.
+func (s *moments) estimate(t *tail) Estimate {
+	nan := math.NaN()
+	e := Estimate{
+		Samples: s.samples(), OutOfSupport: s.out, Dropped: s.dropped,
+		Loss: nan, StdErr: nan, Variance: nan, ESS: nan, LogZ: nan, LogZErr: nan,
+	}
+	if e.Samples == 0 {
+		return e
+	}
+	n := float64(e.Samples)
+	if s.out == 0 {
+		e.Loss, e.Variance = s.mean, s.m2/(n-1)
+		e.StdErr = math.Sqrt(e.Variance / n)
+	} else {
+		e.Loss = math.Inf(1)
+	}
+	if s.n == 0 {
+		e.ESS, e.LogZ, e.LogZErr = 0, math.Inf(-1), math.Inf(1)
+		return e
+	}
+	e.ESS, e.LogZ = math.Exp(2*s.lw-s.lw2)/n, s.lw-math.Log(n)
+	e.LogZErr, e.TailIndex = s.logErr(e.ESS, t)
+	return e
+}
+
+// leastESS bounds ESS from below where LogZErr is given without a tail, and
+// leastWorth the number of samples that the weights are worth, 1/LogZErr², where
+// it is given at all.
+const (
+	leastESS   = 0.1
+	leastWorth = 25
+)
+
+// logErr is the standard error of ln⟨w⟩, +Inf if it cannot be told, and the index of
+// the tail of the weights. With v the relative variance of ⟨w⟩, ln⟨w⟩ has the
+// variance v and the bias −v/2.
+func (s *moments) logErr(ess float64, t *tail) (stdErr, k float64) {
+	n := float64(s.samples())
+	if n < 2 {
+		return math.NaN(), 0
+	}
+	v := max(0, (1/ess-1)/(n-1))
+	known := false
+	if t != nil {
+		var p pareto
+		if p, known = t.fit(s.n); known {
+			k = p.k
+			if k > heaviest(s.n) {
+				return math.Inf(1), k
+			}
+			lw, lw2 := p.smooth(s.lw, s.lw2)
+			v = max(v, (n*math.Exp(lw2-2*lw)-1)/(n-1))
+		}
+	}
+	if !known && ess < leastESS || !(v*leastWorth < 1) {
+		return math.Inf(1), k
+	}
+	return math.Sqrt(v + v*v/4), k
+}

@@ -1,0 +1,105 @@
+package api
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// Limits of what a reader takes in at once.
+const (
+	maxColumns = 120
+	maxLines   = 60 // of a function
+	maxParams  = 5  // of a function; kernels take more
+)
+
+// TestLimits checks every Go file of the module that is not generated: its
+// lines, and the length and number of parameters of its functions. Tables are
+// free in test files, where they may be as long as the cases are many; so is
+// the number of parameters in internal/kernel, whose functions take arrays one
+// by one.
+func TestLimits(t *testing.T) {
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == ".git" || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if !bytes.HasPrefix(text, []byte("// Code generated")) {
+			checkLimits(t, path, text)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkLimits reports what is too long in one file.
+func checkLimits(t *testing.T, path string, text []byte) {
+	for i, line := range strings.Split(string(text), "\n") {
+		if n := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    ")); n > maxColumns {
+			t.Errorf("%s:%d: %d columns, at most %d", path, i+1, n, maxColumns)
+		}
+	}
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, path, text, 0)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for _, d := range f.Decls {
+		fn, ok := d.(*ast.FuncDecl)
+		if !ok || fn.Body == nil {
+			continue
+		}
+		lines := fset.Position(fn.End()).Line - fset.Position(fn.Pos()).Line + 1
+		for _, table := range tables(fn) {
+			lines -= fset.Position(table.End()).Line - fset.Position(table.Pos()).Line
+		}
+		if lines > maxLines {
+			t.Errorf("%s: %s has %d lines without its tables, at most %d", path, fn.Name.Name, lines, maxLines)
+		}
+		kernel := strings.Contains(filepath.ToSlash(path), "internal/kernel/")
+		if n := fn.Type.Params.NumFields(); n > maxParams && !kernel {
+			t.Errorf("%s: %s has %d parameters, at most %d", path, fn.Name.Name, n, maxParams)
+		}
+	}
+}
+
+// tables returns the outermost composite literals of a function whose elements
+// are composite literals or pairs: rows of a table.
+func tables(fn *ast.FuncDecl) []*ast.CompositeLit {
+	var all []*ast.CompositeLit
+	ast.Inspect(fn.Body, func(n ast.Node) bool {
+		lit, ok := n.(*ast.CompositeLit)
+		if !ok || len(lit.Elts) < 3 {
+			return true
+		}
+		for _, e := range lit.Elts {
+			switch e.(type) {
+			case *ast.CompositeLit, *ast.KeyValueExpr:
+			default:
+				return true
+			}
+		}
+		all = append(all, lit)
+		return false
+	})
+	return all
+}
