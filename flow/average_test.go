@@ -1,7 +1,9 @@
 package flow
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -254,5 +256,45 @@ func TestAverageSettings(t *testing.T) {
 	for _, a := range []float64{-0.1, 1, 1.5, math.NaN(), math.Inf(1)} {
 		_, err := NewTrainer(variants(t, 8)["float64"], ising(t, 4), &Settings{Average: a, Src: rand.NewPCG(1, 1)})
 		wantError(t, "decay", err, ErrSettings, "Average")
+	}
+}
+
+// MaxScale bounds the averaged model as it does the trained one, whatever the
+// averages are that a file holds.
+func TestUseAverageIsBounded(t *testing.T) {
+	const bound = 0.2
+	newTrainer := func() (*Model, *Trainer) {
+		m := mera(t, 4, 3)
+		return m, must(NewTrainer(m, ising(t, 4), &Settings{Batch: 8, Average: 0.9, MaxScale: bound, Src: rand.NewPCG(1, 1)}))
+	}
+	_, tr := newTrainer()
+	if err := tr.Run(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	for k := range tr.averages {
+		for i := range tr.averages[k] {
+			tr.averages[k][i] = 3 * float64(1-2*(i%2))
+		}
+	}
+	var b bytes.Buffer
+	m, tr2 := newTrainer()
+	if err := errors.Join(tr.Save(&b), tr2.Restore(&b), tr2.UseAverage()); err != nil {
+		t.Fatal(err)
+	}
+	scales := 0
+	for _, l := range m.Bijector().(*Hierarchy).Layers() {
+		for _, c := range l.Block().(*bijector.RealNVP).Couplings() {
+			for i := range c.Scale.Len() {
+				if scales++; math.Abs(c.Scale.AtVec(i)) != bound {
+					t.Fatalf("scale %g of an average of ±3, want ±%g", c.Scale.AtVec(i), bound)
+				}
+			}
+			if v := c.S[0].B.AtVec(0); math.Abs(v) != 3 {
+				t.Fatalf("a weight is %g, want its average, ±3", v)
+			}
+		}
+	}
+	if scales == 0 {
+		t.Error("no scales")
 	}
 }

@@ -2,13 +2,16 @@ package flow
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/neuralrg/neuralrg/bijector"
-	"github.com/neuralrg/neuralrg/internal/safetensors"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -99,65 +102,160 @@ func TestResumeAfterShrinking(t *testing.T) {
 	}
 }
 
-// MaxScale bounds the averaged model as it does the trained one, whatever the
-// averages are that a file holds.
-func TestUseAverageIsBounded(t *testing.T) {
-	const bound = 0.2
-	newTrainer := func() (*Model, *Trainer) {
-		m := mera(t, 4, 3)
-		return m, must(NewTrainer(m, ising(t, 4), &Settings{Batch: 8, Average: 0.9, MaxScale: bound, Src: rand.NewPCG(1, 1)}))
-	}
-	_, tr := newTrainer()
-	if err := tr.Run(t.Context(), 2); err != nil {
-		t.Fatal(err)
-	}
-	for k := range tr.averages {
-		for i := range tr.averages[k] {
-			tr.averages[k][i] = 3 * float64(1-2*(i%2))
-		}
-	}
-	var b bytes.Buffer
-	m, tr2 := newTrainer()
-	if err := errors.Join(tr.Save(&b), tr2.Restore(&b), tr2.UseAverage()); err != nil {
-		t.Fatal(err)
-	}
-	scales := 0
-	for _, l := range m.Bijector().(*Hierarchy).Layers() {
-		for _, c := range l.Block().(*bijector.RealNVP).Couplings() {
-			for i := range c.Scale.Len() {
-				if scales++; math.Abs(c.Scale.AtVec(i)) != bound {
-					t.Fatalf("scale %g of an average of ±3, want ±%g", c.Scale.AtVec(i), bound)
+func TestFaultPolicies(t *testing.T) {
+	for _, c := range []struct {
+		policy FaultPolicy
+		rate   float64
+	}{{FaultStop, 1}, {FaultSkip, 0.3}, {FaultShrink, 0.3}, {FaultSkip, 1}, {FaultShrink, 1}} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			m := mera(t, 2, 1)
+			f := &flaky{Density: target.NewNormal(4), rnd: rand.New(rand.NewPCG(8, 8)), rate: c.rate}
+			tr, err := NewTrainer(m, f, &Settings{Batch: 8, OnFault: c.policy, MaxFaults: 9, Src: rand.NewPCG(1, 1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := params(m)
+			err = tr.Run(context.Background(), 50)
+			res := tr.Result()
+			for i, v := range params(m) {
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					t.Fatalf("parameter %d is %g", i, v)
 				}
 			}
-			if v := c.S[0].B.AtVec(0); math.Abs(v) != 3 {
-				t.Fatalf("a weight is %g, want its average, ±3", v)
+			switch {
+			case c.rate == 1 && c.policy == FaultStop:
+				if err == nil || res.Steps != 0 || res.Faults != 0 {
+					t.Errorf("%v after %d steps, %d faults", err, res.Steps, res.Faults)
+				}
+			case c.rate == 1:
+				if err == nil || !strings.Contains(err.Error(), "10 batches in a row") || res.Steps != 0 || res.Faults != 9 {
+					t.Errorf("%v after %d steps, %d faults", err, res.Steps, res.Faults)
+				}
+			default:
+				if err != nil || res.Steps != 50 || res.Faults < 5 || res.Faults != f.calls-50 {
+					t.Errorf("%v after %d steps, %d faults in %d calls", err, res.Steps, res.Faults, f.calls)
+				}
 			}
-		}
-	}
-	if scales == 0 {
-		t.Error("no scales")
+			if c.rate == 1 && !slices.Equal(before, params(m)) {
+				t.Error("parameters have changed")
+			}
+			if c.policy == FaultShrink && c.rate < 1 && !(tr.shrink < 1) {
+				t.Errorf("learning rate factor %g", tr.shrink)
+			}
+		})
 	}
 }
 
-// A digest in metadata of the authors' files is theirs and not checked.
-func TestLoadTorchForeignDigest(t *testing.T) {
-	g := readGolden(t, "testdata/golden/mera_L4.json")
-	var b bytes.Buffer
-	if err := safetensors.Write(&b, torchFile(t, g, "")); err != nil {
+// Policies cost nothing where nothing fails.
+func TestPolicyWithoutFaults(t *testing.T) {
+	m, tr := trainer(t, 1, Settings{})
+	m2, tr2 := trainer(t, 1, Settings{OnFault: FaultShrink, ClipNorm: 1e9})
+	for _, tr := range []*Trainer{tr, tr2} {
+		if err := tr.Run(context.Background(), 5); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(params(m), params(m2)) {
+		t.Error("other parameters")
+	}
+}
+
+// An error names the layer and the coupling where numbers cease to be finite.
+func TestFaultIsLocated(t *testing.T) {
+	const layer, coupling = 2, 1
+	affine := func(b bijector.Bijector) bijector.AffineCoupling {
+		if s, ok := b.(*bijector.Spline); ok {
+			return *s.Couplings()[coupling].Affine
+		}
+		return b.(*bijector.RealNVP).Couplings()[coupling]
+	}
+	three := func(context, moved int) (bijector.Bijector, error) {
+		keep := slices.Repeat([][]int{first(context)}, 3)
+		return bijector.NewRealNVP(context+moved, &bijector.RealNVPSettings{Keep: keep, Hidden: []int{5}, Src: rand.NewPCG(1, 1)})
+	}
+	for name, c := range map[string]struct {
+		block BlockFunc
+		s     *NetworkSettings
+	}{
+		"affine":      {blocks(4, 1, 5, 4), nil},
+		"conditional": {blocks(4, 1, 5, 4), &NetworkSettings{Conditional: three}}, // layer 2
+		"spline": {func() (bijector.Bijector, error) {
+			return bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 3, Hidden: []int{5}, Src: rand.NewPCG(1, 1)})
+		}, nil},
+	} {
+		m := model(t, must(NewMERA([]int{4, 4}, c.block, c.s)))
+		h := m.Bijector().(*Hierarchy)
+		// A gradient's component belongs to a parameter.
+		at := 0
+		for _, p := range m.Params() {
+			if p == h.layers[1].Block().Params()[0] {
+				break
+			}
+			at += p.Value().DataSize()
+		}
+		first := couplingSizes(h.layers[1].Block())[0]
+		if s := m.owner(at + first); !strings.Contains(s, "coupling 1") || !strings.Contains(s, "layer 1") {
+			t.Errorf("%s: owner %q", name, s)
+		}
+		if s := m.owner(at + first - 1); !strings.Contains(s, "coupling 0") {
+			t.Errorf("%s: owner %q", name, s)
+		}
+		bad := affine(h.layers[layer].Block())
+		bad.S[len(bad.S)-1].B.SetVec(0, 20)
+		bad.Scale.SetVec(0, 1e4)
+		tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 8, Src: rand.NewPCG(1, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tr.Step()
+		if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), fmt.Sprintf("layer %d, coupling %d", layer, coupling)) || !strings.Contains(err.Error(), "step 1") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestClipNorm(t *testing.T) {
+	// The first step of Adam does not see the length of the gradient, the
+	// moments do.
+	norms := map[float64]float64{}
+	for _, clip := range []float64{0, 1e-3} {
+		m := mera(t, 2, 1)
+		tr, err := NewTrainer(m, target.NewNormal(4), &Settings{Batch: 16, ClipNorm: clip, Src: rand.NewPCG(1, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tr.Step(); err != nil {
+			t.Fatal(err)
+		}
+		sum := 0.0
+		for _, v := range slices.Concat(tr.adam.m...) {
+			sum += v * v
+		}
+		norms[clip] = math.Sqrt(sum) / (1 - tr.adam.beta1)
+	}
+	if norms[0] < 1e-2 || math.Abs(norms[1e-3]/1e-3-1) > 1e-9 {
+		t.Errorf("norms %v", norms)
+	}
+}
+
+func TestMaxScale(t *testing.T) {
+	m := mera(t, 4, 1)
+	tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 16, MaxScale: 0.1, Src: rand.NewPCG(1, 1)})
+	if err != nil {
 		t.Fatal(err)
 	}
-	data := b.Bytes()
-	at := bytes.Index(data, []byte(`"sha256":"`))
-	if at < 0 {
-		t.Fatal("no digest")
+	if _, err := tr.Step(); err != nil {
+		t.Fatal(err)
 	}
-	copy(data[at+len(`"sha256":"`):], bytes.Repeat([]byte("7"), 64))
-	if _, err := LoadTorch(bytes.NewReader(data), 4); err != nil {
-		t.Error(err)
+	largest := 0.0
+	for _, l := range m.Bijector().(*Hierarchy).Layers() {
+		for _, c := range l.Block().(*bijector.RealNVP).Couplings() {
+			for i := range c.Scale.Len() {
+				largest = max(largest, math.Abs(c.Scale.AtVec(i)))
+			}
+		}
 	}
-	// The digest of a file of ours is ours, also to LoadTorch.
-	data = save(t, mera(t, 4, 3))
-	data[len(data)-1] ^= 1
-	_, err := LoadTorch(bytes.NewReader(data), 4)
-	wantError(t, "a damaged file of ours", err, ErrCheckpoint, "SHA-256")
+	if largest != 0.1 {
+		t.Errorf("largest scale %g, bounded by 0.1", largest)
+	}
 }

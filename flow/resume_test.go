@@ -289,3 +289,93 @@ func TestRestoreObservedRefuses(t *testing.T) {
 	_, opaque := trainer(t, 1, Settings{Evaluate: &EvaluateSettings{Src: struct{ rand.Source }{rand.NewPCG(1, 1)}}})
 	wantError(t, "source without a state", opaque.Save(&bytes.Buffer{}), ErrSettings, "cannot be saved")
 }
+
+// trainer is a small one, of everything that a checkpoint must remember.
+func trainer(t testing.TB, seed uint64, s Settings) (*Model, *Trainer) {
+	t.Helper()
+	m := symmetrize(t, mera(t, 4, 3), Inversion(16))
+	s.Batch, s.LearnRate, s.Schedule, s.Window, s.Src = 32, 3e-3, Cosine(40, 5), 7, rand.NewPCG(seed, 1)
+	tr, err := NewTrainer(m, ising(t, 4), &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, tr
+}
+
+// A trainer that is restored goes on as if it had never stopped.
+func TestResume(t *testing.T) {
+	ctx := context.Background()
+	m, tr := trainer(t, 1, Settings{ClipNorm: 20, MaxScale: 2})
+	files := map[int][]byte{}
+	for step := range 21 {
+		var b bytes.Buffer
+		if err := tr.Save(&b); err != nil {
+			t.Fatal(err)
+		}
+		files[step] = b.Bytes()
+		if _, err := tr.Step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, result := params(m), *tr.Result()
+	for _, step := range []int{0, 1, 6, 7, 8, 20} {
+		m, tr := trainer(t, 99, Settings{ClipNorm: 20, MaxScale: 2})
+		if err := tr.Run(ctx, 3); err != nil { // whatever it was before
+			t.Fatal(err)
+		}
+		if err := tr.Restore(bytes.NewReader(files[step])); err != nil {
+			t.Fatal(err)
+		}
+		if err := tr.Run(ctx, 21-step); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(params(m), want) || *tr.Result() != result {
+			t.Errorf("from step %d: %+v, want %+v, or other parameters", step, *tr.Result(), result)
+		}
+		var b bytes.Buffer
+		if err := tr.Save(&b); err != nil {
+			t.Fatal(err)
+		}
+		l, err := Load(&b)
+		if err != nil || !slices.Equal(params(l), want) {
+			t.Errorf("model of a trainer's file: %v, or other parameters", err)
+		}
+	}
+}
+
+func TestRestoreTrainerRefuses(t *testing.T) {
+	_, tr := trainer(t, 1, Settings{})
+	if err := tr.Run(context.Background(), 2); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := tr.Save(&b); err != nil {
+		t.Fatal(err)
+	}
+	data := b.Bytes()
+	m, clipped := trainer(t, 1, Settings{ClipNorm: 3})
+	before := params(m)
+	if err := clipped.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "ClipNorm") {
+		t.Errorf("other settings: %v", err)
+	}
+	if err := tr.Restore(bytes.NewReader(save(t, m))); !errors.Is(err, ErrCheckpoint) {
+		t.Errorf("file of a model: %v", err)
+	}
+	other, err := NewTrainer(m, ising(t, 4), &Settings{Batch: 32, LearnRate: 3e-3, Window: 7, Src: rand.NewChaCha8([32]byte{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "ChaCha8") {
+		t.Errorf("other source: %v", err)
+	}
+	if !slices.Equal(before, params(m)) {
+		t.Error("parameters have changed")
+	}
+	opaque, err := NewTrainer(m, ising(t, 4), &Settings{Src: struct{ rand.Source }{rand.NewPCG(1, 1)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := opaque.Save(&bytes.Buffer{}); !errors.Is(err, ErrSettings) {
+		t.Errorf("source without a state: %v", err)
+	}
+}

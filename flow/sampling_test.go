@@ -31,7 +31,7 @@ func TestLatentSampling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := rand.NewPCG(5, 0)
+	src := rand.NewPCG(6, 0)
 	cold, z := mat.NewDense(chains, n, nil), mat.NewDense(chains, n, nil)
 	cold.Apply(func(int, int, float64) float64 { return 3 }, cold)
 	if err := m.Encode(z, nil, cold); err != nil {

@@ -174,3 +174,26 @@ func FuzzLoadTorch(f *testing.F) {
 		}
 	})
 }
+
+// A digest in metadata of the authors' files is theirs and not checked.
+func TestLoadTorchForeignDigest(t *testing.T) {
+	g := readGolden(t, "testdata/golden/mera_L4.json")
+	var b bytes.Buffer
+	if err := safetensors.Write(&b, torchFile(t, g, "")); err != nil {
+		t.Fatal(err)
+	}
+	data := b.Bytes()
+	at := bytes.Index(data, []byte(`"sha256":"`))
+	if at < 0 {
+		t.Fatal("no digest")
+	}
+	copy(data[at+len(`"sha256":"`):], bytes.Repeat([]byte("7"), 64))
+	if _, err := LoadTorch(bytes.NewReader(data), 4); err != nil {
+		t.Error(err)
+	}
+	// The digest of a file of ours is ours, also to LoadTorch.
+	data = save(t, mera(t, 4, 3))
+	data[len(data)-1] ^= 1
+	_, err := LoadTorch(bytes.NewReader(data), 4)
+	wantError(t, "a damaged file of ours", err, ErrCheckpoint, "SHA-256")
+}
