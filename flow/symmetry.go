@@ -180,7 +180,7 @@ func (s Symmetry) node(x *gorgonia.Node) (*gorgonia.Node, error) {
 const maxChecked = 1024
 
 // checkSymmetry checks that t has the symmetry of m at a few configurations.
-// Where t is not finite it is left for training to find.
+// Where t is NaN or +Inf it is left for training to find.
 func checkSymmetry(m *Model, t target.Density) error {
 	if m.group == nil {
 		return nil
@@ -202,8 +202,10 @@ func checkSymmetry(m *Model, t target.Density) error {
 			return fmt.Errorf("flow: symmetry of the target: %w", err)
 		}
 		for r, v := range here {
-			// False, too, where one of them is not finite.
-			if d := math.Abs(there[r] - v); d > 1e-6*(1+math.Abs(v)) && !math.IsInf(d, 0) {
+			// The first is false, too, where one of them is not finite.
+			d := math.Abs(there[r] - v)
+			wall := math.IsInf(v, -1) != math.IsInf(there[r], -1) && !math.IsNaN(d) && !math.IsInf(max(v, there[r]), 1)
+			if d > 1e-6*(1+math.Abs(v)) && !math.IsInf(d, 0) || wall {
 				return fmt.Errorf("flow: %w: ln π of the target is %.9g at a configuration and %.9g at its image under element %d of the group", ErrSymmetry, v, there[r], k+1)
 			}
 		}
