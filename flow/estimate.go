@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 
 	"gorgonia.org/gorgonia"
@@ -84,7 +83,7 @@ type EvaluateSettings struct {
 // It fails with ErrSettings for a nil source or numbers out of range, with
 // ErrShape if the dimensions differ, with ErrSymmetry if m is symmetrised and t
 // is not symmetric, with ErrNotFinite, naming the sample, if ln q or ln π is NaN
-// or infinite otherwise, and with the errors of the target, the data and the
+// or infinite otherwise, or if the variance overflows, and with the errors of the target, the data and the
 // context.
 func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettings) (*Estimate, error) {
 	if ctx == nil || s == nil || s.Src == nil {
@@ -186,6 +185,9 @@ func (e *evaluator) estimate(ctx context.Context) (*Estimate, error) {
 		}
 		largest.addRatios(logpi, logq)
 	}
+	if !sum.finite() {
+		return nil, fmt.Errorf("mean and variance of ln(q/π): %w: %g, %g", ErrNotFinite, sum.mean, sum.m2)
+	}
 	estimate := sum.estimate(largest)
 	if e.s.Data == nil {
 		return &estimate, nil
@@ -196,18 +198,6 @@ func (e *evaluator) estimate(ctx context.Context) (*Estimate, error) {
 	}
 	estimate.Forward.compare(&estimate, e.m.dtype)
 	return &estimate, nil
-}
-
-// judge is estimate for a trainer: to the end, and without overflow.
-func (e *evaluator) judge() (*Estimate, error) {
-	r, err := e.estimate(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	if r.OutOfSupport == 0 && !(r.StdErr <= math.MaxFloat64) {
-		return nil, fmt.Errorf("%w: mean %g and variance %g of ln(q/π)", ErrNotFinite, r.Loss, r.Variance)
-	}
-	return r, nil
 }
 
 // distill maps z to x = g(z), ln q, over some of the images or over all if s is

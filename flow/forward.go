@@ -93,6 +93,9 @@ func (e *evaluator) forward(ctx context.Context) (*Forward, error) {
 		}
 		largest.addRatios(logq, logpi)
 	}
+	if !sum.finite() {
+		return nil, fmt.Errorf("mean and variance of ln(π/q): %w: %g, %g", ErrNotFinite, sum.mean, sum.m2)
+	}
 	mirror := sum.estimate(largest)
 	ess := 0.0
 	if sum.n > 0 {

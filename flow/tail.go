@@ -61,8 +61,9 @@ type pareto struct {
 	log       float64   // logarithm of the largest
 }
 
-// fit fits the tail of n weights. It fails for fewer than minTail. Weights whose
-// tail does not vary, or only by rounding, have index 0.
+// fit fits the tail of n weights. It fails for fewer than minTail. Weights of which
+// the largest are alike to a thousandth have index 0: that they vary at all is
+// most likely rounding.
 func (t *tail) fit(n int) (pareto, bool) {
 	if n < minTail {
 		return pareto{}, false
@@ -78,7 +79,7 @@ func (t *tail) fit(n int) (pareto, bool) {
 		}
 	}
 	switch {
-	case 1-p.threshold < 1e-9:
+	case 1-p.threshold < 1e-3:
 		return p, true
 	case len(over) < 5: // a few weights tower over others that are all alike
 		p.k = math.Inf(1)

@@ -254,7 +254,7 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 	}
 	var failed error
 	if tr.held != nil && step%tr.s.EvaluateEvery == 0 {
-		if r.Evaluation, err = tr.held.judge(); err != nil {
+		if r.Evaluation, err = tr.held.estimate(context.Background()); err != nil {
 			if tr.s.OnFault == FaultStop {
 				failed = fmt.Errorf("flow: step %d: evaluation: %w", step, err)
 			} else {
