@@ -55,6 +55,9 @@ func TestConstructorErrors(t *testing.T) {
 	tiles := func(shape []int, size, step, offset int) func() error {
 		return func() error { _, err := bijector.Tiles(shape, size, step, offset); return err }
 	}
+	boxes := func(shape, size, step, offset []int) func() error {
+		return func() error { _, err := bijector.Boxes(shape, size, step, offset); return err }
+	}
 	pair := block(2, 1, settings{Couplings: 2})
 	disentangler := func(b bijector.Bijector, tiles ...[]int) func() error {
 		return func() error { _, err := bijector.Disentangler(b, tiles); return err }
@@ -135,6 +138,14 @@ func TestConstructorErrors(t *testing.T) {
 		"Tiles, no axes":                  {tiles(nil, 2, 1, 0), bijector.ErrTiles, []string{"shape []"}},
 		"Tiles, larger than any lattice":  {tiles([]int{4}, huge, 4, 0), bijector.ErrTiles, []string{"extent 4"}},
 		"Tiles, further than any lattice": {tiles([]int{4}, 4, huge, 0), bijector.ErrTiles, []string{"extent 4"}},
+		"Tiles, 2^64 sites":               {tiles([]int{1 << 32, 1 << 32}, 2, 1, 0), bijector.ErrTiles, []string{"[4294967296 4294967296]", "sites"}},
+		"Tiles, 2^40 sites":               {tiles([]int{1 << 40}, 2, 1, 0), bijector.ErrTiles, []string{"sites"}},
+		"Boxes, a size too few":           {boxes([]int{4, 4}, []int{2}, []int{1, 1}, []int{0, 0}), bijector.ErrTiles, []string{"size [2]"}},
+		"Boxes, a step too many":          {boxes([]int{4}, []int{2}, []int{1, 1}, []int{0}), bijector.ErrTiles, []string{"step [1 1]"}},
+		"Boxes, no offsets":               {boxes([]int{4}, []int{2}, []int{1}, nil), bijector.ErrTiles, []string{"offset []"}},
+		"Boxes, size 0":                   {boxes([]int{4, 4}, []int{2, 0}, []int{1, 1}, []int{0, 0}), bijector.ErrTiles, []string{"axis 1", "size 0"}},
+		"Boxes, extent no multiple":       {boxes([]int{4, 6}, []int{2, 2}, []int{2, 2}, []int{0, 0}), bijector.ErrTiles, []string{"extent 6", "2·2"}},
+		"Boxes, 2^62 sites":               {boxes([]int{1 << 62, 3}, []int{1, 3}, []int{1, 1}, []int{0, 0}), bijector.ErrTiles, []string{"sites"}},
 		"Disentangler, no block":          {disentangler(nil, []int{0, 1}), bijector.ErrShape, []string{"nil block"}},
 		"Disentangler, no tiles":          {disentangler(pair), bijector.ErrTiles, []string{"no tiles"}},
 		"Disentangler, tile too large":    {disentangler(pair, []int{0, 1}, []int{2, 3, 4}), bijector.ErrTiles, []string{"tile 1", "3 sites", "dimension 2"}},

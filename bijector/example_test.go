@@ -82,6 +82,22 @@ func ExampleTiles() {
 	// [[0 2 8 10]]
 }
 
+// A lattice of 4 × 6 sites in tiles of 2 × 3, and the 2 × 2 first sites of these as
+// one tile of the next scale.
+func ExampleBoxes() {
+	shape := []int{4, 6}
+	for _, c := range []struct{ size, step []int }{{[]int{2, 3}, []int{1, 1}}, {[]int{2, 2}, []int{2, 3}}} {
+		tiles, err := bijector.Boxes(shape, c.size, c.step, []int{0, 0})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(tiles)
+	}
+	// Output:
+	// [[0 1 2 6 7 8] [3 4 5 9 10 11] [12 13 14 18 19 20] [15 16 17 21 22 23]]
+	// [[0 3 12 15]]
+}
+
 // One layer of a renormalization flow: disentangle across the boundaries of
 // the cells, then keep one site of each cell.
 func ExampleDecimator() {

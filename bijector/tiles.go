@@ -3,6 +3,8 @@ package bijector
 import (
 	"fmt"
 	"slices"
+
+	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
 // Tiles cuts a periodic lattice of any dimension into hypercubic tiles and
@@ -16,27 +18,51 @@ import (
 // layers of scale k in the paper's Fig. 2(c) are Tiles(shape, 2, 2^k, 2^k)
 // and Tiles(shape, 2, 2^k, 0).
 //
-// It fails with ErrTiles if an extent is not a multiple of size·step.
+// It fails with ErrTiles if an extent is not a multiple of size·step, and for a
+// lattice of more than 2²⁶ sites or 64 axes.
 func Tiles(shape []int, size, step, offset int) ([][]int, error) {
 	if len(shape) == 0 || size < 1 || step < 1 || offset < 0 {
 		return nil, fmt.Errorf("bijector: %w: shape %v, size %d, step %d, offset %d", ErrTiles, shape, size, step, offset)
 	}
+	each := func(v int) []int { return slices.Repeat([]int{v}, len(shape)) }
+	return Boxes(shape, each(size), each(step), each(offset))
+}
+
+// Boxes is Tiles with a size, a step and an offset of its own for every axis, for
+// lattices of unequal extents: along axis a, tiles have size[a] sites, which are
+// step[a] apart, and the first tile starts at offset[a]. An axis of size 1 is not cut.
+//
+// It fails as Tiles does, and with ErrTiles unless there is one number for every axis.
+func Boxes(shape, size, step, offset []int) ([][]int, error) {
+	if d := len(shape); d == 0 || len(size) != d || len(step) != d || len(offset) != d {
+		return nil, fmt.Errorf("bijector: %w: shape %v, size %v, step %v, offset %v", ErrTiles, shape, size, step, offset)
+	}
 	count := make([]int, len(shape)) // tiles along each axis
-	cell := make([]int, len(shape))  // sites along each axis of a tile
+	sites := 1                       // of a tile
 	for a, n := range shape {
+		size, step := size[a], step[a]
+		if size < 1 || step < 1 || offset[a] < 0 {
+			return nil, fmt.Errorf("bijector: %w: axis %d of lattice %v: size %d, step %d, offset %d", ErrTiles, a, shape, size, step, offset[a])
+		}
 		if step > n || size > n/step || n%(size*step) != 0 { // in this order, size*step cannot overflow
 			return nil, fmt.Errorf("bijector: %w: extent %d of lattice %v is not a multiple of %d·%d (tiles of %d sites, %d apart)",
 				ErrTiles, n, shape, size, step, size, step)
 		}
-		count[a], cell[a] = n/(size*step), size
+		count[a] = n / (size * step)
+	}
+	if _, err := lattice.Size(shape); err != nil {
+		return nil, fmt.Errorf("bijector: %w: %w", ErrTiles, err)
+	}
+	for _, n := range size {
+		sites *= n // at most those of the lattice
 	}
 	var tiles [][]int
 	for t := range points(count) {
-		var tile []int
-		for c := range points(cell) {
+		tile := make([]int, 0, sites)
+		for c := range points(size) {
 			site := 0
 			for a, n := range shape {
-				site = site*n + (offset%n+(t[a]*size+c[a])*step)%n
+				site = site*n + (offset[a]%n+(t[a]*size[a]+c[a])*step[a])%n
 			}
 			tile = append(tile, site)
 		}

@@ -48,7 +48,26 @@ func coordinates(shape []int, site int) []int {
 	return c
 }
 
-// For every lattice, size, step and offset: tiles are cubes of their size,
+// A size, a step and an offset per axis.
+func TestBoxesKnown(t *testing.T) {
+	for _, c := range []struct {
+		shape, size, step, offset []int
+		want                      [][]int
+	}{
+		{[]int{2, 4}, []int{2, 1}, []int{1, 1}, []int{0, 0}, [][]int{{0, 4}, {1, 5}, {2, 6}, {3, 7}}},
+		{[]int{2, 4}, []int{1, 2}, []int{2, 2}, []int{0, 2}, [][]int{{2, 0}}},
+		{[]int{4, 3}, []int{2, 3}, []int{1, 1}, []int{1, 1}, [][]int{{4, 5, 3, 7, 8, 6}, {10, 11, 9, 1, 2, 0}}},
+		{[]int{5}, []int{5}, []int{1}, []int{1}, [][]int{{1, 2, 3, 4, 0}}},
+		{[]int{1, 1}, []int{1, 1}, []int{1, 1}, []int{0, 7}, [][]int{{0}}},
+	} {
+		got := must(bijector.Boxes(c.shape, c.size, c.step, c.offset))
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("Boxes(%v, %v, %v, %v) = %v, want %v", c.shape, c.size, c.step, c.offset, got, c.want)
+		}
+	}
+}
+
+// For every lattice, size, step and offset: tiles are boxes of their size,
 // row-major, step apart and wrapped; they cover the sites whose coordinates
 // are offset + a multiple of step, each once; their origins are in row-major
 // order.
@@ -63,34 +82,42 @@ func TestTilesLaws(t *testing.T) {
 	} {
 		for offset := range 14 {
 			t.Run(fmt.Sprintf("shape=%v/size=%d/step=%d/offset=%d", c.shape, c.size, c.step, offset), func(t *testing.T) {
-				checkTiles(t, c.shape, c.size, c.step, offset)
+				each := func(v int) []int { return slices.Repeat([]int{v}, len(c.shape)) }
+				checkTiles(t, must(bijector.Tiles(c.shape, c.size, c.step, offset)), c.shape, each(c.size), each(c.step), each(offset))
 			})
 		}
 	}
+	for _, c := range []struct{ shape, size, step, offset []int }{
+		{[]int{12, 3}, []int{2, 3}, []int{3, 1}, []int{4, 2}},
+		{[]int{2, 16}, []int{1, 2}, []int{2, 4}, []int{3, 5}},
+		{[]int{8, 4, 5}, []int{2, 2, 5}, []int{2, 1, 1}, []int{0, 3, 6}},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			checkTiles(t, must(bijector.Boxes(c.shape, c.size, c.step, c.offset)), c.shape, c.size, c.step, c.offset)
+		})
+	}
 }
 
-func checkTiles(t *testing.T, shape []int, size, step, offset int) {
-	tiles := must(bijector.Tiles(shape, size, step, offset))
+func checkTiles(t *testing.T, tiles [][]int, shape, size, step, offset []int) {
 	owners := map[int]int{}
 	var origins []int
 	for _, tile := range tiles {
 		origin := coordinates(shape, tile[0])
 		place := 0 // of the origin among those of all tiles
 		for a, n := range shape {
-			from := ((origin[a]-offset)%n + n) % n
-			if from%(size*step) != 0 {
+			from := ((origin[a]-offset[a])%n + n) % n
+			if from%(size[a]*step[a]) != 0 {
 				t.Fatalf("tile at %v is not on the grid", origin)
 			}
-			place = place*(n/(size*step)) + from/(size*step)
+			place = place*(n/(size[a]*step[a])) + from/(size[a]*step[a])
 		}
 		origins = append(origins, place)
 
-		cube := slices.Repeat([]int{size}, len(shape))
 		for j, site := range tile {
 			owners[site]++
-			want := coordinates(cube, j)
+			want := coordinates(size, j)
 			for a, n := range shape {
-				want[a] = (origin[a] + want[a]*step) % n
+				want[a] = (origin[a] + want[a]*step[a]) % n
 			}
 			if got := coordinates(shape, site); !slices.Equal(got, want) {
 				t.Fatalf("tile at %v: site %d is at %v, want %v", origin, j, got, want)
@@ -108,8 +135,8 @@ func checkTiles(t *testing.T, shape []int, size, step, offset int) {
 	}
 	for site := range sites {
 		want := 1
-		for _, x := range coordinates(shape, site) {
-			if (x-offset)%step != 0 {
+		for a, x := range coordinates(shape, site) {
+			if (x-offset[a])%step[a] != 0 {
 				want = 0
 			}
 		}

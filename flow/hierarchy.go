@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	grid "github.com/neuralrg/neuralrg/internal/lattice"
 )
 
 // Hierarchy is a bijector made of layers at ever coarser scales (paper, Fig.
@@ -23,11 +24,14 @@ type Hierarchy struct {
 
 // NewHierarchy returns the hierarchy of the given layers, fine to coarse, on n
 // sites. It fails with ErrHierarchy, naming layer, tile and site, if a layer
-// touches a site that a layer before it has decimated, and with
-// bijector.ErrTiles if a tile leaves the lattice.
+// touches a site that a layer before it has decimated, and for more than 2²⁶ sites;
+// and with bijector.ErrTiles if a tile leaves the lattice.
 func NewHierarchy(n int, layers ...*bijector.Layer) (*Hierarchy, error) {
 	if len(layers) == 0 {
 		return nil, fmt.Errorf("flow: %w: no layers", ErrHierarchy)
+	}
+	if n > grid.MaxSites {
+		return nil, fmt.Errorf("flow: %w: %d sites, at most %d are possible", ErrHierarchy, n, grid.MaxSites)
 	}
 	h := &Hierarchy{layers: slices.Clone(layers), level: make([]int, max(n, 0))}
 	gone := make([]int, max(n, 0)) // 1 + the layer that decimated the site
@@ -103,6 +107,54 @@ func (h *Hierarchy) Latents(level int) []int {
 		}
 	}
 	return sites
+}
+
+// Independent returns the latent variables of the top level in groups, each the
+// sites of its variables, ascending. Two variables are in one group if tiles of the
+// layers after the last decimator connect them, one tile to the next.
+//
+// Under a prior whose variables are independent, as a normal one, the coarsest field
+// is a product of one density for each group, whatever the parameters are. One group
+// means that the flow can correlate all variables of the coarsest field. Many groups
+// mean that the lattice should be cut further, or that a block on the remaining sites is
+// missing (NetworkSettings.Join).
+func (h *Hierarchy) Independent() [][]int {
+	last := -1 // decimator
+	for k, l := range h.layers {
+		if l.Keep() != nil {
+			last = k
+		}
+	}
+	first := make([]int, h.Dim()) // a site of the same group that is not larger
+	for site := range first {
+		first[site] = site
+	}
+	root := func(site int) int {
+		for first[site] != site {
+			first[site] = first[first[site]]
+			site = first[site]
+		}
+		return site
+	}
+	for _, l := range h.layers[last+1:] {
+		for _, tile := range l.Tiles() {
+			for _, site := range tile[1:] {
+				a, b := root(tile[0]), root(site)
+				first[max(a, b)] = min(a, b)
+			}
+		}
+	}
+	var groups [][]int
+	at := map[int]int{}
+	for _, site := range h.Latents(h.levels - 1) {
+		k, ok := at[root(site)]
+		if !ok {
+			k = len(groups)
+			at[site], groups = k, append(groups, nil)
+		}
+		groups[k] = append(groups[k], site)
+	}
+	return groups
 }
 
 // sameLayer returns a layer of the kind of l with another block.

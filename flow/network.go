@@ -13,8 +13,8 @@ type NetworkSettings struct {
 	// sites of a d-dimensional lattice.
 	Size int
 	// Depth is the number of scales, by default as many as the extents of the
-	// lattice can be divided by Size. Sites that remain after the last one are
-	// latent variables.
+	// lattice can be divided by Size, or as many as Join needs. Sites that remain
+	// after the last one are latent variables.
 	Depth int
 	// Repeat is the number of times that blocks on shifted and unshifted
 	// tiles alternate within a scale, 1 by default.
@@ -23,6 +23,19 @@ type NetworkSettings struct {
 	// block of a conditional decimator (bijector.Conditional), by which what a
 	// scale adds to the field is distributed given the coarse field around.
 	Conditional ConditionalFunc `json:"-"`
+	// Join, if not nil and Depth is zero, lets a MERA or a tree take lattices of any
+	// extents and end in a block that acts on all the sites that live on, so that none of
+	// the coarsest variables stays independent of the others.
+	//
+	// At every scale each axis is cut by Size, or by the smallest prime factor of
+	// what remains of it, if Size does not divide that. So 12 × 12 becomes 6 × 6,
+	// then 3 × 3, and 2 × 16 becomes 1 × 8, then 1 × 4, then 1 × 2. Where one tile
+	// holds all that remains and does not have Size^d sites, no variable is decimated
+	// any more: the layers of this scale are blocks on that tile, 2·Repeat in a MERA and
+	// one in a tree.
+	//
+	// Join makes the blocks of tiles that do not have Size^d sites.
+	Join JoinFunc `json:"-"`
 }
 
 // ConditionalFunc makes the block of a conditional decimator. Positions 0 …
@@ -37,23 +50,35 @@ type ConditionalFunc func(context, moved int) (bijector.Bijector, error)
 // the same bijector again.
 type BlockFunc func() (bijector.Bijector, error)
 
+// JoinFunc makes the block of a layer on tiles of the given number of sites. The
+// number is 1 for a lattice of a single site, and 2 or more for all others.
+type JoinFunc func(sites int) (bijector.Bijector, error)
+
 // NewMERA returns the paper's network on a periodic lattice (Figs. 1(a) and
 // 2(c)): at each scale a layer of disentanglers on tiles shifted by one coarse
 // site, then one of decimators on unshifted tiles, which keep their first
 // output. With Repeat r there are r such pairs, of which only the last
 // decimates, or none if a conditional decimator follows.
 //
-// It fails with bijector.ErrTiles if an extent is not a multiple of Size, or
-// of Size^Depth, and with the errors of block, naming the layer.
+// Without Join, it fails with bijector.ErrTiles if an extent is not a multiple of
+// Size, or of Size^Depth. It fails with bijector.ErrTiles for a lattice without sites,
+// with ErrSettings for more than 4096 layers or 2²⁸ sites in the tiles of all layers,
+// and with the errors of block, naming the layer.
 func NewMERA(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
-	return network(shape, block, s, func(b *builder, scale, size, repeat int) {
-		for r := 0; r < repeat && b.err == nil; r++ {
-			b.disentangle(size, scale, scale)
-			if r < repeat-1 {
-				b.disentangle(size, scale, 0)
+	p, err := s.plan(shape)
+	if err != nil {
+		return nil, err
+	}
+	return p.build(block, 2*float64(p.repeat), func(b *builder, c cut) {
+		for r := 0; r < p.repeat && b.err == nil; r++ {
+			b.disentangle(c, true)
+			if r < p.repeat-1 || c.top {
+				b.disentangle(c, false)
 			}
 		}
-		b.decimate(size, scale)
+		if !c.top {
+			b.decimate(c)
+		}
 	})
 }
 
@@ -61,108 +86,90 @@ func NewMERA(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 // with Conditional (the tree tensor network of the paper's discussion). Repeat is
 // not used. It fails as NewMERA does.
 func NewTree(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
-	return network(shape, block, s, func(b *builder, scale, size, repeat int) {
-		b.decimate(size, scale)
+	p, err := s.plan(shape)
+	if err != nil {
+		return nil, err
+	}
+	return p.build(block, 1, func(b *builder, c cut) {
+		if c.top {
+			b.disentangle(c, false)
+			return
+		}
+		b.decimate(c)
 	})
 }
 
 // NewTEBD returns the network of disentanglers alone on the finest scale
 // (paper, Fig. 2(a)): Depth times Repeat pairs of layers on unshifted and on
-// shifted tiles. Depth is 1 by default, Conditional is not used. It fails as
-// NewMERA does, with one scale.
+// shifted tiles. Depth is 1 by default; Conditional and Join are not used. It fails
+// as NewMERA does without Join and with one scale.
 func NewTEBD(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
-	size, depth, repeat, err := s.defaults(shape)
-	if err != nil {
-		return nil, err
-	}
-	if s == nil || s.Depth == 0 {
-		depth = 1
-	}
-	b := &builder{shape: shape, block: block}
-	for i := 0; i < depth*repeat && b.err == nil; i++ {
-		b.disentangle(size, 1, 0)
-		b.disentangle(size, 1, 1)
-	}
-	return b.hierarchy()
-}
-
-func network(shape []int, block BlockFunc, s *NetworkSettings, layers func(b *builder, scale, size, repeat int)) (*Hierarchy, error) {
-	size, depth, repeat, err := s.defaults(shape)
-	if err != nil {
-		return nil, err
-	}
-	b := &builder{shape: shape, block: block}
+	one := NetworkSettings{Depth: 1} // scale
+	pairs := 1.0
 	if s != nil {
-		b.conditional = s.Conditional
-	}
-	scale := 1
-	for i := 0; i < depth && b.err == nil; i++ {
-		layers(b, scale, size, repeat)
-		scale *= size
-	}
-	return b.hierarchy()
-}
-
-func (s *NetworkSettings) defaults(shape []int) (size, depth, repeat int, err error) {
-	if s == nil {
-		s = &NetworkSettings{}
-	}
-	if s.Size < 0 || s.Size == 1 || s.Depth < 0 || s.Repeat < 0 {
-		return 0, 0, 0, fmt.Errorf("flow: %w: Size %d, Depth %d, Repeat %d", ErrSettings, s.Size, s.Depth, s.Repeat)
-	}
-	size, depth, repeat = s.Size, s.Depth, s.Repeat
-	if size == 0 {
-		size = 2
-	}
-	if repeat == 0 {
-		repeat = 1
-	}
-	if depth == 0 {
-		depth = 1 // where none is possible, Tiles says why
-		for scale := size; divides(shape, scale) && divides(shape, scale*size); scale *= size {
-			depth++
+		one.Size, one.Repeat = s.Size, s.Repeat
+		if s.Depth < 0 {
+			return nil, fmt.Errorf("flow: %w: Depth %d", ErrSettings, s.Depth)
 		}
+		pairs = float64(max(1, s.Depth)) * float64(max(1, s.Repeat))
 	}
-	return size, depth, repeat, nil
-}
-
-func divides(shape []int, n int) bool {
-	for _, extent := range shape {
-		if n < 1 || extent < n || extent%n != 0 {
-			return false
+	p, err := one.plan(shape)
+	if err != nil {
+		return nil, err
+	}
+	return p.build(block, 2*pairs, func(b *builder, c cut) {
+		for i := 0.0; i < pairs && b.err == nil; i++ {
+			b.disentangle(c, false)
+			b.disentangle(c, true)
 		}
-	}
-	return len(shape) > 0
+	})
 }
 
 // builder collects layers until the first error.
 type builder struct {
-	shape       []int
-	block       BlockFunc
-	conditional ConditionalFunc // or nil
-	layers      []*bijector.Layer
-	err         error
+	*plan
+	block  BlockFunc
+	layers []*bijector.Layer
+	err    error
 }
 
-func (b *builder) disentangle(size, step, offset int) {
-	b.add(b.tiles(size, step, offset), b.block, bijector.Disentangler)
+// build returns the network of the layers that scale adds for each cut. There are
+// perScale of them, not counting conditional decimators.
+func (p *plan) build(block BlockFunc, perScale float64, scale func(b *builder, c cut)) (*Hierarchy, error) {
+	if err := p.price(perScale); err != nil {
+		return nil, err
+	}
+	b := &builder{plan: p, block: block}
+	for _, c := range p.cuts {
+		scale(b, c)
+		if b.err != nil {
+			return nil, b.err
+		}
+	}
+	return NewHierarchy(p.sites, b.layers...)
+}
+
+// disentangle adds a layer of disentanglers on the tiles of a scale, perhaps
+// shifted by one coarse site along each axis.
+func (b *builder) disentangle(c cut, shifted bool) {
+	b.add(b.tiles(c, shifted), b.blockOf(c), bijector.Disentangler)
 }
 
 // decimate adds the decimators of a scale, or blocks on their tiles and
 // conditional decimators.
-func (b *builder) decimate(size, step int) {
-	tiles := b.tiles(size, step, 0)
+func (b *builder) decimate(c cut) {
+	tiles := b.tiles(c, false)
 	if b.conditional == nil {
-		b.add(tiles, b.block, func(block bijector.Bijector, tiles [][]int) (*bijector.Layer, error) {
+		b.add(tiles, b.blockOf(c), func(block bijector.Bijector, tiles [][]int) (*bijector.Layer, error) {
 			return bijector.Decimator(block, tiles, 0)
 		})
 		return
 	}
-	b.add(tiles, b.block, bijector.Disentangler)
+	b.add(tiles, b.blockOf(c), bijector.Disentangler)
 	if b.err != nil {
 		return
 	}
-	around, context, err := surround(b.shape, tiles, size*step)
+	around, context, err := surround(b.shape, tiles, c)
 	if err != nil {
 		b.err = fmt.Errorf("flow: layer %d: %w", len(b.layers), err)
 		return
@@ -173,16 +180,28 @@ func (b *builder) decimate(size, step int) {
 		})
 }
 
-// tiles is bijector.Tiles for the next layer.
-func (b *builder) tiles(size, step, offset int) [][]int {
+// tiles are those of a scale, for the next layer.
+func (b *builder) tiles(c cut, shifted bool) [][]int {
 	if b.err != nil {
 		return nil
 	}
-	tiles, err := bijector.Tiles(b.shape, size, step, offset)
+	offset := make([]int, len(b.shape))
+	if shifted {
+		offset = c.step
+	}
+	tiles, err := bijector.Boxes(b.shape, c.size, c.step, offset)
 	if err != nil {
 		b.err = fmt.Errorf("flow: layer %d: %w", len(b.layers), err)
 	}
 	return tiles
+}
+
+// blockOf makes the blocks of the tiles of a scale.
+func (b *builder) blockOf(c cut) BlockFunc {
+	if b.join == nil || b.regular(c) {
+		return b.block
+	}
+	return func() (bijector.Bijector, error) { return b.join(c.sites()) }
 }
 
 func (b *builder) add(tiles [][]int, block BlockFunc, layer func(bijector.Bijector, [][]int) (*bijector.Layer, error)) {
@@ -206,10 +225,9 @@ func (b *builder) add(tiles [][]int, block BlockFunc, layer func(bijector.Biject
 	b.layers = append(b.layers, l)
 }
 
-// surround returns, for every tile, the first site of it and of the tiles around
-// it, which are so many sites apart along each axis, row-major, and then its
-// other sites; and how many of the former there are.
-func surround(shape []int, tiles [][]int, apart int) (around [][]int, context int, err error) {
+// surround returns, for every tile of a scale, the first site of it and of the tiles
+// around it, row-major, and then its other sites; and how many of the former there are.
+func surround(shape []int, tiles [][]int, c cut) (around [][]int, context int, err error) {
 	context = 1
 	for range shape {
 		if context *= 3; context*len(tiles) > 1<<26 {
@@ -225,6 +243,7 @@ func surround(shape []int, tiles [][]int, apart int) (around [][]int, context in
 		sites := []int{0}
 		for a, n := range shape {
 			at := t[0] / stride[a] % n
+			apart := c.size[a] * c.step[a]
 			var next []int
 			for _, s := range sites {
 				for _, d := range []int{n - apart, 0, apart} {
@@ -245,15 +264,4 @@ func first(n int) []int {
 		row[i] = i
 	}
 	return row
-}
-
-func (b *builder) hierarchy() (*Hierarchy, error) {
-	if b.err != nil {
-		return nil, b.err
-	}
-	n := 1
-	for _, extent := range b.shape {
-		n *= extent
-	}
-	return NewHierarchy(n, b.layers...)
 }

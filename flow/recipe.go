@@ -3,7 +3,6 @@ package flow
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/target"
@@ -16,8 +15,8 @@ import (
 // With Conditional, what a scale adds to the field is distributed given the
 // coarse field around, by conditional decimators with two affine couplings for
 // every variable that a tile adds, or as Network.Conditional says, if that is not
-// nil. The parameters of these couplings grow as Size^2d: they are meant for
-// small blocks.
+// nil. The parameters of these couplings grow as the square of the sites of a tile:
+// they are meant for small tiles.
 type Recipe struct {
 	Couplings   int             // of a block; that of its bijector by default
 	Hidden      []int           // units of the hidden layers, as in bijector.RealNVPSettings
@@ -52,38 +51,31 @@ func BestRecipe() *Recipe {
 // Model returns a model of a field on a periodic lattice, from a normal prior,
 // in float64. spectrum is that of a covariance, as bijector.NewSpectral takes
 // it and as targets with a Gaussian part offer it, or nil. The model is not
-// symmetrised. It fails as NewMERA and bijector.NewSpectral do.
+// symmetrised.
+//
+// The lattice may have any extents of 1 or more: unless Network.Depth is given, the
+// network is cut as NetworkSettings.Join says, and its last block acts on all sites
+// that live on. Prime factors of the extents other than Network.Size make large tiles: 14 × 14
+// sites end in a block on 7 × 7. By default the hidden layers of these have 5/2 units for every
+// site of a tile, at least 10 and at most 64. Parameters, time and memory of a block grow so as
+// the square of its sites up to 25 sites, and in proportion to them beyond, where a block
+// of splines has 3640 parameters for every site and 100 000 besides, and a block of affine
+// couplings 1300 and 170 000. A conditional decimator of m sites on a d-dimensional lattice
+// has 40·m·(m + 3^d + 23). No block may have more than 2²² parameters: with splines no
+// tile more than 1100 sites, so that 31 × 31 is possible and 37 × 37 is not.
+//
+// Model fails with ErrSettings, before anything is made, if a block would have more.
+// Otherwise it fails as NewMERA and bijector.NewSpectral do.
 func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model, error) {
-	size, _, _, err := r.Network.defaults(shape)
+	network := r.network(src)
+	p, err := network.plan(shape)
 	if err != nil {
 		return nil, err
 	}
-	dim := 1 // of a block
-	for range shape {
-		if dim *= size; dim > 1<<16 {
-			return nil, fmt.Errorf("flow: %w: blocks of %d sites along each of %d axes", ErrSettings, size, len(shape))
-		}
+	if err := r.price(p); err != nil {
+		return nil, err
 	}
-	network := r.Network
-	if r.Conditional && network.Conditional == nil {
-		network.Conditional = func(context, moved int) (bijector.Bijector, error) {
-			if (context+moved)*moved > 1<<16 {
-				return nil, fmt.Errorf("flow: %w: conditional decimators of %d variables given %d, want blocks that are smaller", ErrSettings, moved, context)
-			}
-			keep := make([][]int, 2*moved)
-			for k := range keep { // all but one
-				move := context + k%moved
-				keep[k] = slices.Delete(first(context+moved), move, move+1)
-			}
-			return bijector.NewRealNVP(context+moved, &bijector.RealNVPSettings{Keep: keep, Hidden: r.Hidden, Src: src})
-		}
-	}
-	return r.model(shape, spectrum, &network, func() (bijector.Bijector, error) {
-		if r.Spline {
-			return bijector.NewSpline(dim, &bijector.SplineSettings{Couplings: r.Couplings, Hidden: r.Hidden, Src: src})
-		}
-		return bijector.NewRealNVP(dim, &bijector.RealNVPSettings{Couplings: r.Couplings, Hidden: r.Hidden, Src: src})
-	})
+	return r.model(shape, spectrum, network, func() (bijector.Bijector, error) { return r.block(p.regularSites(), r.Hidden, src) })
 }
 
 // model is the given network with the given blocks.
@@ -120,48 +112,52 @@ func (r *Recipe) model(shape []int, spectrum []float64, network *NetworkSettings
 // Network.Conditional whether it is nil. The model shares no parameters with m,
 // and is not symmetrised.
 //
-// It fails with ErrHierarchy if m is not of the recipe, and as Model does.
+// Scale by scale both lattices must be cut into tiles of the same numbers of sites, as
+// those of 12 × 12 and 24 × 24 sites are: 2 × 2 and then 3 × 3 at the top.
+// A model of 7 × 7 sites is one block on all of them: no larger lattice begins as it.
+//
+// It fails with ErrHierarchy if m is not of the recipe or a scale of the new lattice
+// has other tiles than the one it would begin as, and as Model does.
 func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64) (*Model, error) {
 	if m == nil {
 		return nil, fmt.Errorf("flow: %w: nil model", ErrSettings)
 	}
-	_, depth, repeat, err := r.Network.defaults(shape)
+	network := r.network(nil)
+	p, err := network.plan(shape)
 	if err != nil {
 		return nil, err
 	}
-	per := 2 * repeat
-	if r.conditional() {
-		per++
-	}
-	layers, err := r.layers(m, spectrum != nil, per)
+	old, err := r.scales(m, spectrum != nil, p.repeat)
 	if err != nil {
 		return nil, fmt.Errorf("flow: a model to grow: %w", err)
 	}
-	scales := len(layers) / per
-	next := 0 // layer, fine to coarse
-	block := func() (bijector.Bijector, error) {
-		scale, layer := next/per, next%per
-		next++
-		if scale == depth-1 {
-			scale = scales - 1
-		} else {
-			scale = min(scale, max(scales-2, 0))
+	var layers []*bijector.Layer // to copy, fine to coarse
+	for k, c := range p.cuts {
+		from := min(k, max(len(old)-2, 0))
+		if k == len(p.cuts)-1 {
+			from = len(old) - 1
 		}
-		return copyBlock(layers[scale*per+layer].Block())
+		top, sites := atTop(old[from]), old[from][0].Block().Dim()
+		if top != c.top || sites != c.sites() {
+			return nil, fmt.Errorf("flow: %w: scale %d of lattice %v has tiles of %d sites, at the top: %t; it would begin as scale %d of the model, whose tiles have %d, at the top: %t",
+				ErrHierarchy, k, shape, c.sites(), c.top, from, sites, top)
+		}
+		layers = append(layers, old[from]...)
 	}
-	network := r.Network
-	if r.conditional() {
+	next := 0
+	block := func() (bijector.Bijector, error) {
+		next++
+		return copyBlock(layers[next-1].Block())
+	}
+	network.Join = func(int) (bijector.Bijector, error) { return block() }
+	if network.Conditional != nil {
 		network.Conditional = func(_, _ int) (bijector.Bijector, error) { return block() }
 	}
-	return r.model(shape, spectrum, &network, block)
+	return r.model(shape, spectrum, network, block)
 }
 
-// conditional tells whether the network has conditional decimators.
-func (r *Recipe) conditional() bool { return r.Conditional || r.Network.Conditional != nil }
-
-// layers returns the layers of a model of the recipe, of which there are so
-// many at a scale, fine to coarse.
-func (r *Recipe) layers(m *Model, spectrum bool, per int) ([]*bijector.Layer, error) {
+// scales returns the layers of a model of the recipe, scale by scale, fine to coarse.
+func (r *Recipe) scales(m *Model, spectrum bool, repeat int) ([][]*bijector.Layer, error) {
 	b := m.b
 	if c, ok := b.(*bijector.Chain); ok && r.White && spectrum && len(c.Bijectors()) == 2 {
 		b = c.Bijectors()[0]
@@ -170,14 +166,34 @@ func (r *Recipe) layers(m *Model, spectrum bool, per int) ([]*bijector.Layer, er
 	if !ok {
 		return nil, fmt.Errorf("%w: no network of the recipe, but a %T", ErrHierarchy, b)
 	}
-	for k, l := range h.layers {
-		if last := k%per == per-1; last != (l.Keep() != nil) || last && l.Conditional() != r.conditional() {
-			return nil, fmt.Errorf("%w: layer %d is not what the recipe has there: want %d layers per scale, the last of them decimators, conditional: %t",
-				ErrHierarchy, k, per, r.conditional())
-		}
+	conditional := r.Conditional || r.Network.Conditional != nil
+	per := 2 * repeat
+	if conditional {
+		per++
 	}
-	return h.layers, nil
+	var scales [][]*bijector.Layer
+	var scale []*bijector.Layer
+	for k, l := range h.layers {
+		scale = append(scale, l)
+		if l.Keep() == nil {
+			continue
+		}
+		if len(scale) != per || l.Conditional() != conditional {
+			return nil, fmt.Errorf("%w: layer %d is not what the recipe has there: want %d layers per scale, the last of them decimators, conditional: %t",
+				ErrHierarchy, k, per, conditional)
+		}
+		scales, scale = append(scales, scale), nil
+	}
+	if len(scale) == 2*repeat {
+		scales = append(scales, scale)
+	} else if len(scale) > 0 {
+		return nil, fmt.Errorf("%w: %d layers after the last decimator, the recipe has %d", ErrHierarchy, len(scale), 2*repeat)
+	}
+	return scales, nil
 }
+
+// atTop tells whether the layers of a scale decimate nothing.
+func atTop(scale []*bijector.Layer) bool { return scale[len(scale)-1].Keep() == nil }
 
 // copyBlock returns a block of a recipe with parameters of its own.
 func copyBlock(b bijector.Bijector) (c bijector.Bijector, err error) {

@@ -56,8 +56,8 @@ func TestRecipeModel(t *testing.T) {
 	if _, ok := h.Layers()[0].Block().(*bijector.Spline); !ok {
 		t.Errorf("blocks are %T", h.Layers()[0].Block())
 	}
-	if _, err := PaperRecipe().Model([]int{4, 5}, nil, src); !errors.Is(err, bijector.ErrTiles) {
-		t.Errorf("5 sites: %v", err)
+	if _, err := (&Recipe{Network: NetworkSettings{Depth: 1}}).Model([]int{4, 5}, nil, src); !errors.Is(err, bijector.ErrTiles) {
+		t.Errorf("5 sites, a given number of scales: %v", err)
 	}
 	if _, err := BestRecipe().Model([]int{4, 4}, []float64{1}, src); !errors.Is(err, ErrShape) {
 		t.Errorf("another spectrum: %v", err)
@@ -65,7 +65,7 @@ func TestRecipeModel(t *testing.T) {
 	if _, err := (&Recipe{Network: NetworkSettings{Size: 300}}).Model([]int{300, 300}, nil, src); !errors.Is(err, ErrSettings) {
 		t.Errorf("huge blocks: %v", err)
 	}
-	if _, err := (&Recipe{Conditional: true, Network: NetworkSettings{Size: 16}}).Model([]int{16, 16}, nil, src); !errors.Is(err, ErrSettings) {
+	if _, err := (&Recipe{Conditional: true, Network: NetworkSettings{Size: 19}}).Model([]int{19, 19}, nil, src); !errors.Is(err, ErrSettings) {
 		t.Errorf("conditional decimators of huge blocks: %v", err)
 	}
 	for _, shape := range [][]int{{8}, {2, 2}, {2, 2, 2}} {
@@ -102,10 +102,11 @@ func TestGrow(t *testing.T) {
 				t.Errorf("%s, %d: symmetrised", name, c)
 			}
 			per := 2 * max(1, r.Network.Repeat)
+			repeat := per / 2
 			if r.Conditional {
 				per++
 			}
-			a, b := must(r.layers(small, true, per)), must(r.layers(m, true, per))
+			a, b := slices.Concat(must(r.scales(small, true, repeat))...), slices.Concat(must(r.scales(m, true, repeat))...)
 			if len(b) != c.to*per {
 				t.Fatalf("%s, %d: %d layers", name, c, len(b))
 			}
@@ -153,12 +154,11 @@ func TestGrowFails(t *testing.T) {
 	if _, err := r.Grow(small, []int{4, 4}, nil); !errors.Is(err, ErrHierarchy) {
 		t.Errorf("a network without whitening from one with: %v", err)
 	}
-	if _, err := r.Grow(small, []int{4}, []float64{1, 1, 1, 1}); !errors.Is(err, bijector.ErrTiles) {
+	if _, err := r.Grow(small, []int{4}, []float64{1, 1, 1, 1}); !errors.Is(err, ErrHierarchy) {
 		t.Errorf("another dimension: %v", err)
 	}
-	if _, err := r.Grow(small, []int{6, 5}, spectrum); !errors.Is(err, bijector.ErrTiles) {
-		t.Errorf("5 sites: %v", err)
-	}
+	_, err := r.Grow(small, []int{12, 12}, slices.Repeat([]float64{1}, 144))
+	wantError(t, "other tiles at the top", err, ErrHierarchy, "scale 2 of lattice [12 12] has tiles of 9 sites", "tiles have 4")
 	other := must(NewTree([]int{4, 4}, func() (bijector.Bijector, error) { return bijector.NewOrthogonal(4, src) }, nil))
 	if _, err := r.Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, ErrHierarchy) {
 		t.Errorf("a tree: %v", err)

@@ -6,6 +6,7 @@ package kernel
 type Net struct {
 	sizes              []int // in, hidden..., out
 	params, acts, wide int   // their number; values in all layers' outputs; largest size
+	weights            int   // of the largest layer
 }
 
 // NewNet returns the net with the given numbers of inputs, hidden units per
@@ -16,6 +17,7 @@ func NewNet(in int, hidden []int, out int) Net {
 		n.params += n.sizes[k] * (n.sizes[k-1] + 1)
 		n.acts += n.sizes[k] * Lanes
 		n.wide = max(n.wide, n.sizes[k])
+		n.weights = max(n.weights, n.sizes[k]*n.sizes[k-1])
 	}
 	return n
 }
@@ -42,7 +44,7 @@ func (n Net) Layer(w []float64, k int) (weights, biases []float64) {
 // scratch is the length of the scratch space that netBack needs.
 func (n Net) scratch() int {
 	w := n.wide
-	return 2*w*Lanes + max(w*w, partials(w, w))
+	return 2*w*Lanes + max(n.weights, partials(w, w))
 }
 
 // netRun evaluates the net on a tile. act keeps the activations for netBack;
