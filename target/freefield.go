@@ -31,7 +31,8 @@ func NewFreeField(shape []int, mass2 float64) (*FreeField, error) {
 		return nil, fmt.Errorf("target: free field: %w", err)
 	}
 	if !(mass2 > 0) || math.IsInf(mass2, 1) || math.IsInf(1/mass2, 1) {
-		return nil, fmt.Errorf("target: free field: %w: m² is %g, want a positive number with a finite inverse", ErrSettings, mass2)
+		return nil, fmt.Errorf("target: free field: %w: m² is %g, want a positive number with a finite inverse",
+			ErrSettings, mass2)
 	}
 	// Every bond of −Δ is −1, and a constant field costs nothing but its mass.
 	return &FreeField{slices.Clone(shape), mass2, newCirculant(shape, -1, mass2)}, nil
@@ -42,7 +43,9 @@ func (f *FreeField) Dim() int { return f.operator.size }
 
 // LogProb is minus the action.
 func (f *FreeField) LogProb(phi *gorgonia.Node) (*gorgonia.Node, error) {
-	return graph.PerRow("target: free field", phi, f.Dim(), func() graph.RowsFunc { return graph.InParallel(f.Dim(), f.logProb) })
+	return graph.PerRow("target: free field", phi, f.Dim(), func() graph.RowsFunc {
+		return graph.InParallel(f.Dim(), f.logProb)
+	})
 }
 
 func (f *FreeField) logProb(val, grad, phi []float64) {

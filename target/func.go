@@ -159,7 +159,8 @@ func (c *gradCheck) coordinate(i int) error {
 			}
 		}
 		if got := c.grad.At(r, i); !(math.Abs(got-want) <= c.tol*largest) && c.worst == nil {
-			c.worst = fmt.Errorf("target: %w: row %d, coordinate %d: %g, by finite differences %g", ErrGradient, r, i, got, want)
+			c.worst = fmt.Errorf("target: %w: row %d, coordinate %d: %g, by finite differences %g",
+				ErrGradient, r, i, got, want)
 		}
 	}
 	return nil

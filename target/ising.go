@@ -69,8 +69,8 @@ func NewIsingOffset(shape []int, T, alpha float64) (*Ising, error) {
 	}
 	least := leastEigenvalue(shape, T, alpha)
 	if !(least > 0) || math.IsInf(1/least, 1) || alpha > mostAlpha {
-		return nil, fmt.Errorf("target: Ising: %w: alpha is %g, want more than %g for K+αI to be positive definite, and at most %g",
-			ErrSettings, alpha, -couplingMin(shape, T), mostAlpha)
+		const text = "target: Ising: %w: alpha is %g, want more than %g for K+αI to be positive definite, and at most %g"
+		return nil, fmt.Errorf(text, ErrSettings, alpha, -couplingMin(shape, T), mostAlpha)
 	}
 	return newIsing(shape, T, alpha, least), nil
 }
@@ -118,7 +118,9 @@ func (m *Ising) Alpha() float64 { return m.alpha }
 
 // LogProb is eq. 7.
 func (m *Ising) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
-	return graph.PerRow("target: Ising", x, m.Dim(), func() graph.RowsFunc { return graph.InParallel(m.Dim(), m.logProb) })
+	return graph.PerRow("target: Ising", x, m.Dim(), func() graph.RowsFunc {
+		return graph.InParallel(m.Dim(), m.logProb)
+	})
 }
 
 func (m *Ising) logProb(val, grad, x []float64) {
@@ -221,14 +223,14 @@ func (m *Ising) StructureFactor(x []float64) float64 {
 	if len(x) != m.Dim() {
 		panic(fmt.Sprintf("target: structure factor of %d values on %d sites", len(x), m.Dim()))
 	}
-	var sum, squares float64
+	var sum, rest float64
 	for _, v := range x {
-		t := math.Tanh(v)
-		sum += t
-		squares += t * t
+		sum += math.Tanh(v)
+		e := math.Exp(-2 * math.Abs(v))
+		rest += 4 * e / ((1 + e) * (1 + e)) // 1 − tanh² v, which cancels where |v| is large
 	}
 	n := float64(len(x))
-	return (sum*sum - squares + n) / (n * n)
+	return (sum*sum + rest) / (n * n)
 }
 
 // Spins draws spins ±1 given configurations x, (rows, N), into dst of the same
@@ -242,7 +244,8 @@ func (m *Ising) Spins(dst, x *mat.Dense, src rand.Source) error {
 	}
 	rows, cols := x.Dims()
 	if r, c := dst.Dims(); cols != m.Dim() || r != rows || c != cols {
-		return fmt.Errorf("target: Ising: %w: spins (%d, %d) of configurations (%d, %d), want (rows, %d)", ErrShape, r, c, rows, cols, m.Dim())
+		return fmt.Errorf("target: Ising: %w: spins (%d, %d) of configurations (%d, %d), want (rows, %d)",
+			ErrShape, r, c, rows, cols, m.Dim())
 	}
 	if src == nil {
 		return fmt.Errorf("target: Ising: %w: nil source", ErrSettings)

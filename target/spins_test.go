@@ -165,6 +165,17 @@ func TestStructureFactorIsConditionalMean(t *testing.T) {
 	}
 }
 
+// Where the mean spins add up to zero what is left is the variance of the spins, 1 −
+// tanh² x = 4 exp(−2|x|) of each where |x| is large.
+func TestStructureFactorOfFrozenSpins(t *testing.T) {
+	m := isingOf(t, []int{4}, 2, byRule)
+	for _, v := range []float64{10, 15, 20, 40, 300} {
+		e := math.Exp(-2 * v)
+		checkRelative(t, fmt.Sprint("at ", v), m.StructureFactor([]float64{v, -v, v, -v}), e*(1-2*e), 1e-14)
+	}
+	checkRelative(t, "at infinity", m.StructureFactor([]float64{math.Inf(1), 40, math.Inf(1), 40}), 1, 1e-15)
+}
+
 func TestSpinsFrequencies(t *testing.T) {
 	const rows = 20000
 	row := []float64{-3, -0.5, 0, 0.2, 1, 2, 200, -200, 1e-9, math.Inf(1), math.Inf(-1)}
