@@ -98,7 +98,7 @@ const (
 
 // defaults returns the settings for a model with their defaults, checked.
 func (s Settings) defaults(m *Model) (*Settings, error) {
-	if s.Src == nil {
+	if missing(s.Src) {
 		return nil, fmt.Errorf("flow: %w: training needs a source of randomness", ErrSettings)
 	}
 	if s.Batch == 0 {
@@ -162,7 +162,7 @@ func (s *Settings) evaluation(m *Model) error {
 	if err != nil {
 		return fmt.Errorf("flow: Evaluate: %w", err)
 	}
-	if e.Src == nil || reflect.ValueOf(e.Src).Comparable() && e.Src == s.Src {
+	if missing(e.Src) || reflect.ValueOf(e.Src).Comparable() && e.Src == s.Src {
 		return fmt.Errorf("flow: Evaluate: %w: needs a source of its own", ErrSettings)
 	}
 	if e.Data != nil && reflect.ValueOf(e.Data).Comparable() && e.Data == s.Data {
