@@ -30,7 +30,7 @@ type DataRows struct {
 // X is nil or empty or the numbers of columns differ, and with ErrSettings if
 // Next is no row of X.
 func (d *DataRows) Sample(x *mat.Dense) error {
-	if d.X == nil || x == nil || d.X.IsEmpty() {
+	if d == nil || d.X == nil || x == nil || d.X.IsEmpty() {
 		return fmt.Errorf("flow: DataRows: %w: nil or empty matrix", ErrShape)
 	}
 	n, have := d.X.Dims()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 
 	"gorgonia.org/gorgonia"
 
@@ -86,7 +87,7 @@ type EvaluateSettings struct {
 // or infinite otherwise, or if the variance overflows, and with the errors of the target, the data and the
 // context.
 func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettings) (*Estimate, error) {
-	if ctx == nil || s == nil || s.Src == nil {
+	if ctx == nil || s == nil || missing(s.Src) {
 		return nil, fmt.Errorf("flow: Evaluate: %w: nil source or context", ErrSettings)
 	}
 	if err := match(m, t); err != nil {
@@ -223,6 +224,12 @@ func match(m *Model, t target.Density) error {
 		return fmt.Errorf("flow: %w: model of dimension %d, target of dimension %d", ErrShape, dims[0], dims[1])
 	}
 	return checkSymmetry(m, t)
+}
+
+// missing tells whether a source of randomness is nil, or a nil pointer.
+func missing(src rand.Source) bool {
+	v := reflect.ValueOf(src)
+	return src == nil || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // dimensions are the numbers of values per row of what may be a nil pointer, or

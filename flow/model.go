@@ -33,15 +33,29 @@ type Model struct {
 }
 
 // New returns the model of x = b.Forward(z), z drawn from p, in float64. It
-// fails with ErrShape if the dimensions differ.
+// fails with ErrShape if the dimensions differ, and with ErrSettings if one of the two, or
+// a piece that it is made of, is nil.
 func New(p target.Prior, b bijector.Bijector) (*Model, error) {
 	if p == nil || b == nil {
 		return nil, fmt.Errorf("flow: %w: a model needs a prior and a bijector", ErrSettings)
 	}
-	if p.Dim() != b.Dim() || b.Dim() < 1 {
-		return nil, fmt.Errorf("flow: %w: prior of dimension %d, bijector of dimension %d", ErrShape, p.Dim(), b.Dim())
+	dims, err := dimensions(p, b)
+	if err != nil {
+		return nil, fmt.Errorf("flow: %w: prior or bijector: %w", ErrSettings, err)
 	}
-	return newModel(p, b, nil, nil, tensor.Float64)
+	if dims[0] != dims[1] || dims[1] < 1 {
+		return nil, fmt.Errorf("flow: %w: prior of dimension %d, bijector of dimension %d", ErrShape, dims[0], dims[1])
+	}
+	var m *Model
+	err = graph.Guard(func() error {
+		var err error
+		m, err = newModel(p, b, nil, nil, tensor.Float64)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("flow: %w: %w", ErrSettings, err)
+	}
+	return m, nil
 }
 
 func newModel(p target.Prior, b bijector.Bijector, group, gens []Symmetry, dt tensor.Dtype) (*Model, error) {
@@ -194,7 +208,7 @@ func (m *Model) Sample(x *mat.Dense, logq []float64, src rand.Source) error {
 	if err != nil {
 		return err
 	}
-	if src == nil {
+	if missing(src) {
 		return fmt.Errorf("flow: Sample: %w: nil source", ErrSettings)
 	}
 	rnd := rand.New(src)
@@ -228,7 +242,7 @@ func (m *Model) RandomImages(x *mat.Dense, src rand.Source) error {
 	if _, err := m.rows("RandomImages", nil, x); err != nil {
 		return err
 	}
-	if src == nil {
+	if missing(src) {
 		return fmt.Errorf("flow: RandomImages: %w: nil source", ErrSettings)
 	}
 	m.randomImages(x, make([]float64, m.Dim()), rand.New(src))

@@ -31,7 +31,7 @@ func (m *Model) Posterior(z *mat.Dense, element []int, x *mat.Dense, src rand.So
 	} else if r != rows || element != nil && len(element) != rows {
 		return fmt.Errorf("flow: Posterior: %w: %d rows of z and %d elements for %d rows", ErrShape, r, len(element), rows)
 	}
-	if src == nil {
+	if missing(src) {
 		return fmt.Errorf("flow: Posterior: %w: nil source", ErrSettings)
 	}
 	n := m.Dim()

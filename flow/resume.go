@@ -187,7 +187,7 @@ func (tr *Trainer) addTo(f *safetensors.File) error {
 // checkSource fails for a source that a trainer does not take: none, and a
 // *rand.Rand, which has no state to save though the source in it has.
 func checkSource(src rand.Source) error {
-	if src == nil {
+	if missing(src) {
 		return fmt.Errorf("%w: no source of randomness", ErrSettings)
 	}
 	if _, ok := src.(*rand.Rand); ok {

@@ -24,8 +24,10 @@ func (s Schedule) at(step int) (float64, error) {
 
 // Cosine returns the schedule that rises linearly over the first warmup steps,
 // to 1, and falls to 0 at step steps+1 as half a period of a cosine
-// (Loshchilov and Hutter, arXiv:1608.03983). Steps beyond have factor 0.
+// (Loshchilov and Hutter, arXiv:1608.03983). Steps beyond have factor 0. A warmup
+// below one is none.
 func Cosine(steps, warmup int) Schedule {
+	warmup = max(0, warmup)
 	return func(step int) float64 {
 		switch {
 		case step > steps:

@@ -75,6 +75,9 @@ func Symmetrize(m *Model, generators ...Symmetry) (*Model, error) {
 	if m.group != nil {
 		return nil, fmt.Errorf("flow: %w: the model is symmetrised already", ErrSymmetry)
 	}
+	if _, err := dimensions(m); err != nil {
+		return nil, fmt.Errorf("flow: %w: model: %w", ErrSettings, err)
+	}
 	group, err := generate(m.Dim(), generators, maxTable/elementBytes(m.Dim()))
 	if err != nil {
 		return nil, err
