@@ -27,7 +27,12 @@ type sampling struct {
 	Tau        number `json:"tau_leapfrogs"`
 	TauErr     number `json:"tau_leapfrogs_err"`
 	TauSeconds number `json:"tau_seconds"`
+	Seconds    number `json:"seconds"`      // in all
+	Cost       number `json:"cost_seconds"` // to a standard error of 0.001
 }
+
+// price sets Cost: the square of the error falls with the time.
+func (s *sampling) price() { s.Cost = s.Seconds * s.M2Err * s.M2Err * 1e6 }
 
 // number is null in JSON where it is NaN.
 type number float64
@@ -102,7 +107,9 @@ func (w *walkers) start() (*hmc.Sampler, error) {
 }
 
 func (w *walkers) sampler(z *mat.Dense) (*hmc.Sampler, error) {
-	return hmc.New(w.density, z, &hmc.Settings{StepSize: w.o.stepSize, Leapfrog: w.o.leapfrog, Force: w.force, Src: w.src})
+	return hmc.New(w.density, z, &hmc.Settings{
+		StepSize: w.o.stepSize, Leapfrog: w.o.leapfrog, Jitter: w.o.jitter, Force: w.force, Src: w.src,
+	})
 }
 
 // sweep makes sweeps and measures after each.
@@ -243,6 +250,8 @@ func (w *walkers) result() (r sampling, drift float64) {
 	leapfrogs := float64(w.o.leapfrog)
 	r.Tau, r.TauErr = number(tau*leapfrogs), number(tauErr*leapfrogs)
 	r.TauSeconds = number(tau * w.seconds / float64(len(w.m2)-w.final))
+	r.Seconds = number(w.seconds)
+	r.price()
 	return r, (late - early) / math.Hypot(earlyErr, lateErr)
 }
 
@@ -260,15 +269,52 @@ func chainMean(sweeps [][]float64) (mean, stdErr float64) {
 	return hmc.MeanStdErr(means)
 }
 
-// warning says why a result is not to be trusted.
-func warning(r sampling, drift float64) string {
+// doubt says why a result is not to be trusted; exact is NaN if it is not known.
+func doubt(r sampling, drift, exact float64) string {
+	off := math.Abs(float64(r.M2)-exact) / float64(r.M2Err)
 	switch {
 	case !(r.Accept > 0):
-		return " (nothing accepted: not sampled)"
+		return "it accepts nothing"
+	case off > 4:
+		return fmt.Sprintf("it is %.0f of its errors off", off)
 	case math.IsNaN(drift):
-		return " (too little to tell whether it is equilibrated)"
+		return "it has too few sweeps to tell whether it has forgotten its start"
 	case math.Abs(drift) > 3:
-		return fmt.Sprintf(" (drifts by %.1f standard errors: not equilibrated)", drift)
+		return fmt.Sprintf("it drifts by %.1f standard errors and has not forgotten its start", drift)
+	case math.IsNaN(float64(r.Tau)):
+		return "its autocorrelation time is too long for so few sweeps to tell"
 	}
 	return ""
+}
+
+// sample computes ⟨m²⟩ in three ways.
+func (s *summary) sample(i *interrupts, k *keeper, m *flow.Model, ising *target.Ising) error {
+	m2, known := exactM2(ising, k.o)
+	if !known {
+		m2 = math.NaN()
+	}
+	names := [][2]string{{"latent", "HMC"}, {"physical", "HMC"}}
+	var rows []row
+	for j, w := range k.walkers {
+		if err := w.follow(i, k); err != nil {
+			return err
+		}
+		r, drift := w.result()
+		to := []*sampling{&s.Latent, &s.Physical}[j]
+		*to = r
+		rows = append(rows, row{names[j], to, doubt(r, drift, m2), j == 0})
+	}
+	ctx, done := i.phase()
+	defer done()
+	var why string
+	var err error
+	if s.Weighted, why, err = weigh(ctx, m, ising, k.o); err != nil {
+		return err
+	}
+	if ctx.Err() != nil && k.o.checkpoint != "" {
+		return errStopped
+	}
+	rows = append(rows, row{[2]string{"weighted", "samples"}, &s.Weighted, why, true})
+	printSamplers(rows, m2, k.history.Seconds)
+	return m2Figure(k.walkers, m2, k.o)
 }

@@ -51,28 +51,28 @@ func Write(name string, keep int, write func(w io.Writer) error) error {
 	return replace(next, name)
 }
 
-// Find returns the youngest version of a state that is there: name itself,
-// name.1 or name.2. Without any the error is fs.ErrNotExist.
-func Find(name string) (string, error) {
-	name, err := resolve(name)
-	if err != nil {
-		return "", err
+// Find returns the youngest version of a state that is there, name itself,
+// name.1 or name.2, and how many are missing before it. Without any the error is
+// fs.ErrNotExist.
+func Find(name string) (file string, age int, err error) {
+	if name, err = resolve(name); err != nil {
+		return "", 0, err
 	}
 	for k := range Versions {
 		n := older(name, k)
 		if _, err := os.Stat(n); err == nil {
-			return n, nil
+			return n, k, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return "", err
+			return "", 0, err
 		}
 	}
-	return "", fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	return "", 0, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 }
 
 // Refuse fails if there is any version of a state: a new run is not to write
 // over an old one.
 func Refuse(name string) error {
-	found, err := Find(name)
+	found, _, err := Find(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

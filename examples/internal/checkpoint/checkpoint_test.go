@@ -76,12 +76,12 @@ func TestRefuse(t *testing.T) {
 	if err := Refuse(name); err != nil {
 		t.Error(err)
 	}
-	for _, n := range []string{name + ".2", name + ".1", name} {
+	for k, n := range []string{name + ".2", name + ".1", name} {
 		if err := os.WriteFile(n, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if found, err := Find(name); err != nil || found != n {
-			t.Errorf("found %s, %v, want %s", found, err, n)
+		if found, age, err := Find(name); err != nil || found != n || age != 2-k {
+			t.Errorf("found %s after %d, %v, want %s", found, age, err, n)
 		}
 		if err := Refuse(name); err == nil || !strings.Contains(err.Error(), n+" exists") {
 			t.Errorf("%v", err)
@@ -123,7 +123,7 @@ func TestSymlink(t *testing.T) {
 	if err := os.Remove(far); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := Find(name); err != nil || found != far+".1" {
+	if found, _, err := Find(name); err != nil || found != far+".1" {
 		t.Errorf("found %s, %v", found, err)
 	}
 	loop := filepath.Join(dir, "loop")

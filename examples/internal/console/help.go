@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -72,17 +73,31 @@ func (h *Help) text(f *flag.FlagSet, all bool, width int) string {
 			b.WriteString(describe(f.Lookup(name), width))
 		}
 	}
+	if !all && len(h.Groups) > 1 {
+		fmt.Fprintf(&b, "-help-all shows %d flags more.\n", h.count()-len(groups[0].Flags))
+	}
 	return b.String()
+}
+
+func (h *Help) count() int {
+	n := 0
+	for _, g := range h.Groups {
+		n += len(g.Flags)
+	}
+	return n
 }
 
 // describe is one flag, its meaning indented, and its default.
 func describe(f *flag.Flag, width int) string {
-	const indent = 16
+	const indent = 20
 	kind, text := flag.UnquoteUsage(f)
-	switch f.DefValue {
+	switch def := f.DefValue; def {
 	case "", "false":
 	default:
-		text += " (" + f.DefValue + ")"
+		if v, err := strconv.ParseFloat(def, 64); err == nil && len(def) > 8 {
+			def = strconv.FormatFloat(v, 'g', 6, 64)
+		}
+		text += " (" + def + ")"
 	}
 	head := "  -" + f.Name
 	if kind != "" {

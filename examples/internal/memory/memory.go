@@ -115,7 +115,7 @@ func (n Network) net(in, out float64) float64 {
 // configuration.
 const (
 	bytesPerParam = 160
-	bytesPerSite  = 64
+	bytesPerSite  = 32
 )
 
 // Params is what so many parameters take.

@@ -1,0 +1,44 @@
+package main
+
+import "github.com/neuralrg/neuralrg/examples/internal/memory"
+
+// evaluated is the number of samples that judge a flow, in batches of
+// evaluatedBatch.
+const (
+	evaluated      = 10000
+	evaluatedBatch = 512
+)
+
+// price checks what a run will need against -memory, before anything is
+// allocated.
+func (o *options) price() error {
+	params, layers := memory.Network{
+		L: o.L, Size: o.size, Repeat: o.repeat, Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline, Conditional: o.conditional,
+	}.Cost()
+	sites := float64(o.L) * float64(o.L)
+	images := 1.0
+	if o.symmetric {
+		images *= 2
+	}
+	if o.reflect {
+		images *= 8
+	}
+	if o.translate {
+		images *= sites
+	}
+	if o.images > 0 {
+		images = min(images, float64(o.images))
+	}
+	steps, chains, sweeps := float64(o.steps), float64(o.chains), float64(o.sweeps)
+	if o.every > 0 {
+		sweeps += steps / float64(o.every) * float64(o.between)
+	}
+	return memory.Check(o.memory,
+		memory.Part{What: "the parameters (-couplings, -hidden, -size, -repeat)", Bytes: memory.Params(params)},
+		memory.Part{What: "a batch (-batch, -L, -images)", Bytes: memory.Rows(float64(o.batch)*images, sites, layers)},
+		memory.Part{What: "the judging of the flow (-L)", Bytes: 4 * memory.Rows(evaluatedBatch, sites, 0)},
+		memory.Part{What: "the chains (-chains, -L)", Bytes: 2 * memory.Rows(chains, sites, layers)},
+		memory.Part{What: "their course (-chains, -sweeps)", Bytes: 32 * chains * sweeps},
+		memory.Part{What: "the course of training (-steps)", Bytes: 200 * steps},
+	)
+}
