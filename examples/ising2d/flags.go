@@ -50,6 +50,7 @@ type options struct {
 	stepSize    float64
 	jitter      float64
 	leapfrog    int
+	samples     int
 	out         string
 	grow        string
 	model       string
@@ -72,7 +73,7 @@ var help = console.Help{
 		}},
 		{Title: "Network", Flags: []string{"couplings", "hidden", "repeat", "size", "spline", "conditional", "white", "symmetric", "reflect", "translate"}},
 		{Title: "Training", Flags: []string{"batch", "lr", "cosine", "average", "path", "anneal", "images", "dtype", "every", "between", "adapt"}},
-		{Title: "Sampling", Flags: []string{"stepsize", "leapfrog", "jitter"}},
+		{Title: "Sampling", Flags: []string{"samples", "stepsize", "leapfrog", "jitter"}},
 		{Title: "Other", Flags: []string{"save", "memory"}},
 	},
 }
@@ -117,6 +118,7 @@ func (o *options) define(f *flag.FlagSet) {
 	f.IntVar(&o.between, "between", 4, "`N` trajectories of each such run")
 	f.Float64Var(&o.adapt, "adapt", 0, "weight `X`, below 1, of the likelihood of the latent chains' configurations, from which the flow learns what it does not propose; with -every")
 
+	f.IntVar(&o.samples, "samples", 10000, "`N` samples that judge the flow, and that are weighted")
 	f.Float64Var(&o.stepSize, "stepsize", 0.2, "leapfrog step `X`")
 	f.IntVar(&o.leapfrog, "leapfrog", 10, "`N` leapfrog steps of a trajectory")
 	f.Float64Var(&o.jitter, "jitter", 0.2, "fraction `X` by which the step varies at random between trajectories, below 1, 0 for none: a trajectory that is a period of the motion goes nowhere")
@@ -250,6 +252,8 @@ func (o *options) sensible() error {
 		return fmt.Errorf("-size %d: want two or more", o.size)
 	case o.chains < 2:
 		return fmt.Errorf("-chains %d: want two or more, whose spread gives the error", o.chains)
+	case o.samples < 2:
+		return fmt.Errorf("-samples %d: want two or more, whose spread gives the error", o.samples)
 	case o.resume && o.checkpoint == "":
 		return errors.New("-resume: from which file? give -checkpoint")
 	}

@@ -2,12 +2,8 @@ package main
 
 import "github.com/neuralrg/neuralrg/examples/internal/memory"
 
-// evaluated is the number of samples that judge a flow, in batches of
-// evaluatedBatch.
-const (
-	evaluated      = 10000
-	evaluatedBatch = 512
-)
+// batchOfSamples is how many samples that judge the flow are made at a time.
+const batchOfSamples = 500
 
 // price checks what a run will need against -memory, before anything is
 // allocated.
@@ -36,7 +32,8 @@ func (o *options) price() error {
 	return memory.Check(o.memory,
 		memory.Part{What: "the parameters (-couplings, -hidden, -size, -repeat)", Bytes: memory.Params(params)},
 		memory.Part{What: "a batch (-batch, -L, -images)", Bytes: memory.Rows(float64(o.batch)*images, sites, layers)},
-		memory.Part{What: "the judging of the flow (-L)", Bytes: 4 * memory.Rows(evaluatedBatch, sites, 0)},
+		memory.Part{What: "the judging of the flow (-L)", Bytes: 4 * memory.Rows(batchOfSamples, sites, 0)},
+		memory.Part{What: "the weights (-samples)", Bytes: 32 * float64(o.samples)},
 		memory.Part{What: "the chains (-chains, -L)", Bytes: 2 * memory.Rows(chains, sites, layers)},
 		memory.Part{What: "their course (-chains, -sweeps)", Bytes: 32 * chains * sweeps},
 		memory.Part{What: "the course of training (-steps)", Bytes: 200 * steps},

@@ -97,9 +97,20 @@ func table(rows []row, m2 float64) string {
 	}
 	show("accepted", "%.2f", func(s *sampling) number { return s.Accept })
 	show("τ, leapfrogs", "%.0f", func(s *sampling) number { return s.Tau })
-	show("seconds", "%.2g", func(s *sampling) number { return s.Seconds })
-	show("s for 0.001", "%.2g", func(s *sampling) number { return s.Cost })
+	line("seconds", func(r row) string { return seconds(r.r.Seconds) })
+	line("s for 0.001", func(r row) string { return seconds(r.r.Cost) })
 	return b.String()
+}
+
+// seconds is a time in two digits or more.
+func seconds(s number) string {
+	switch {
+	case math.IsNaN(float64(s)):
+		return "-"
+	case s < 10:
+		return fmt.Sprintf("%.2g", float64(s))
+	}
+	return fmt.Sprintf("%.0f", float64(s))
 }
 
 // verdict says in words which sampler is the best, if the flow took so many
@@ -123,17 +134,17 @@ func verdict(rows []row, training float64) string {
 	}
 	b := rows[best]
 	name := strings.Join(b.name[:], " ")
-	text := fmt.Sprintf("Cheapest here: %s, %.2g s for a standard error of 0.001.", name, b.r.Cost)
+	text := fmt.Sprintf("Cheapest here: %s, %s s for a standard error of 0.001.", name, seconds(b.r.Cost))
 	switch {
 	case !b.trained:
 		text += " On this lattice the flow does not pay."
 	case rival < 0:
-		text += fmt.Sprintf(" Training took %.2g s.", training)
+		text += fmt.Sprintf(" Training took %s s.", seconds(number(training)))
 	default:
 		// Training and then b is as fast as the rival at this error.
 		even := 1e-3 * math.Sqrt(float64(rows[rival].r.Cost-b.r.Cost)/training)
-		text += fmt.Sprintf(" Training took %.2g s: it pays for errors below %.1g, for larger ones %s is faster.",
-			training, even, strings.Join(rows[rival].name[:], " "))
+		text += fmt.Sprintf(" Training took %s s: it pays for errors below %.1g, for larger ones %s is faster.",
+			seconds(number(training)), even, strings.Join(rows[rival].name[:], " "))
 	}
 	return text
 }

@@ -101,7 +101,7 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 func evaluate(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	ctx, done := i.phase()
 	defer done()
-	e, err := flow.Evaluate(ctx, m, t, &flow.EvaluateSettings{Src: k.src})
+	e, err := flow.Evaluate(ctx, m, t, &flow.EvaluateSettings{Samples: k.o.samples, Batch: batchOfSamples, Src: k.src})
 	if errors.Is(err, context.Canceled) {
 		if k.o.checkpoint != "" { // as of the last save
 			return errStopped

@@ -21,15 +21,15 @@ const leastESS = 0.1
 // weigh computes ⟨m²⟩ from samples of the flow, Σw·m²/Σw with w = π/q, as many as
 // there is time for before ctx ends, and says whether the weights are too uneven.
 func weigh(ctx context.Context, m *flow.Model, ising *target.Ising, o *options) (r sampling, doubt string, err error) {
-	const batch = 500
 	nan := number(math.NaN())
 	r = sampling{M2: nan, M2Err: nan, Accept: nan, Tau: nan, TauErr: nan, TauSeconds: nan, Seconds: nan, Cost: nan}
 	density := target.NewEvaluator(ising)
 	src := rand.NewPCG(o.seed, 2019) // its own: what follows does not depend on it
-	x, logq, logp := mat.NewDense(batch, m.Dim(), nil), make([]float64, batch), make([]float64, batch)
 	var m2, logw []float64
 	start := time.Now()
-	for len(m2) < evaluated && ctx.Err() == nil {
+	for len(m2) < o.samples && ctx.Err() == nil {
+		batch := min(batchOfSamples, o.samples-len(m2))
+		x, logq, logp := mat.NewDense(batch, m.Dim(), nil), make([]float64, batch), make([]float64, batch)
 		if err := errors.Join(m.Sample(x, logq, src), density.LogProb(logp, x)); err != nil {
 			return r, "", err
 		}
