@@ -15,7 +15,7 @@ import (
 func small(t *testing.T, dir, flags string) (model string, results map[string]any) {
 	t.Helper()
 	m, r := filepath.Join(dir, "model"), filepath.Join(dir, "results")
-	o, err := parse(append(strings.Fields("-recipe none -couplings 2 -hidden 4 -batch 8 -chains 3 -sweeps 5 -every 3 -between 1 -average 0.9 -save 4 -samples 100 "+flags),
+	o, err := parse(append(strings.Fields("-recipe none -couplings 2 -hidden 4 -batch 8 -chains 3 -sweeps 5 -physical 7 -every 3 -between 1 -average 0.9 -save 4 -samples 100 "+flags),
 		"-out", filepath.Join(dir, "out"), "-model", m, "-json", r, "-checkpoint", filepath.Join(dir, "state")))
 	if err != nil {
 		t.Fatal(err)

@@ -47,6 +47,7 @@ type options struct {
 	between     int
 	chains      int
 	sweeps      int
+	physical    int
 	stepSize    float64
 	jitter      float64
 	leapfrog    int
@@ -73,7 +74,7 @@ var help = console.Help{
 		}},
 		{Title: "Network", Flags: []string{"couplings", "hidden", "repeat", "size", "spline", "conditional", "white", "symmetric", "reflect", "translate"}},
 		{Title: "Training", Flags: []string{"batch", "lr", "cosine", "average", "path", "anneal", "images", "dtype", "every", "between", "adapt"}},
-		{Title: "Sampling", Flags: []string{"samples", "stepsize", "leapfrog", "jitter"}},
+		{Title: "Sampling", Flags: []string{"physical", "samples", "stepsize", "leapfrog", "jitter"}},
 		{Title: "Other", Flags: []string{"save", "memory"}},
 	},
 }
@@ -87,7 +88,7 @@ func (o *options) define(f *flag.FlagSet) {
 	f.IntVar(&o.steps, "steps", 800, "training steps `N`, may be raised on -resume")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of all randomness")
 	f.IntVar(&o.chains, "chains", 128, "`N` hybrid Monte Carlo chains")
-	f.IntVar(&o.sweeps, "sweeps", 120, "`N` trajectories of every chain")
+	f.IntVar(&o.sweeps, "sweeps", 120, "`N` trajectories of every chain in latent space")
 	f.StringVar(&o.out, "out", "out", "directory `DIR` for figures")
 	f.StringVar(&o.model, "model", "", "`FILE` for the trained flow")
 	f.StringVar(&o.grow, "grow", "", "begin with the flow of a smaller lattice, `FILE`")
@@ -119,6 +120,7 @@ func (o *options) define(f *flag.FlagSet) {
 	f.Float64Var(&o.adapt, "adapt", 0, "weight `X`, below 1, of the likelihood of the latent chains' configurations, from which the flow learns what it does not propose; with -every")
 
 	f.IntVar(&o.samples, "samples", 10000, "`N` samples that judge the flow, and that are weighted")
+	f.IntVar(&o.physical, "physical", 0, "`N` trajectories of every chain in physical space, which cost so much less, 0 for ten times -sweeps")
 	f.Float64Var(&o.stepSize, "stepsize", 0.2, "leapfrog step `X`")
 	f.IntVar(&o.leapfrog, "leapfrog", 10, "`N` leapfrog steps of a trajectory")
 	f.Float64Var(&o.jitter, "jitter", 0.2, "fraction `X` by which the step varies at random between trajectories, below 1, 0 for none: a trajectory that is a period of the motion goes nowhere")
@@ -146,6 +148,10 @@ func parse(args []string) (*options, error) {
 	}
 	if err := errors.Join(o.lists(), o.positive(), o.sensible()); err != nil {
 		return nil, err
+	}
+	if o.physical == 0 {
+		o.physical = 10 * o.sweeps
+		f.Set("physical", strconv.Itoa(o.physical))
 	}
 	o.values = map[string]string{}
 	f.VisitAll(func(f *flag.Flag) {
@@ -177,7 +183,7 @@ func (o *options) preset(f *flag.FlagSet) error {
 		}
 	}
 	if o.paper {
-		set(map[string]string{"recipe": "paper", "L": "16", "steps": "5000", "every": "100", "chains": "512", "sweeps": "700"})
+		set(map[string]string{"recipe": "paper", "L": "16", "steps": "5000", "every": "100", "chains": "512", "sweeps": "700", "physical": "700"})
 	}
 	recipe, ok := recipes[o.recipe]
 	if !ok {
@@ -242,6 +248,8 @@ func (o *options) sensible() error {
 		return fmt.Errorf("-jitter %g: want a fraction from 0 to 1", o.jitter)
 	case o.couplings < 0:
 		return fmt.Errorf("-couplings %d: want a positive number, or 0 for the default", o.couplings)
+	case o.physical < 0:
+		return fmt.Errorf("-physical %d: want a positive number, or 0 for ten times -sweeps", o.physical)
 	case o.images < 0:
 		return fmt.Errorf("-images %d: want a positive number, or 0 for all", o.images)
 	case o.every < 0:

@@ -25,7 +25,7 @@ func (o *options) price() error {
 	if o.images > 0 {
 		images = min(images, float64(o.images))
 	}
-	steps, chains, sweeps := float64(o.steps), float64(o.chains), float64(o.sweeps)
+	steps, chains, sweeps := float64(o.steps), float64(o.chains), float64(o.sweeps)+float64(o.physical)
 	if o.every > 0 {
 		sweeps += steps / float64(o.every) * float64(o.between)
 	}
@@ -35,7 +35,7 @@ func (o *options) price() error {
 		memory.Part{What: "the judging of the flow (-L)", Bytes: 4 * memory.Rows(batchOfSamples, sites, 0)},
 		memory.Part{What: "the weights (-samples)", Bytes: 32 * float64(o.samples)},
 		memory.Part{What: "the chains (-chains, -L)", Bytes: 2 * memory.Rows(chains, sites, layers)},
-		memory.Part{What: "their course (-chains, -sweeps)", Bytes: 32 * chains * sweeps},
+		memory.Part{What: "their course (-chains, -sweeps, -physical)", Bytes: 32 * chains * sweeps},
 		memory.Part{What: "the course of training (-steps)", Bytes: 200 * steps},
 	)
 }

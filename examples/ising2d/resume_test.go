@@ -49,7 +49,7 @@ func (p program) file(name string) string { return filepath.Join(p.dir, name) }
 func (p program) run(name string, more ...string) *exec.Cmd {
 	return exec.Command(p.binary, append([]string{
 		"-recipe", "none", "-couplings", "2", "-hidden", "4", "-batch", "32", "-chains", "8",
-		"-steps", "120", "-every", "30", "-between", "1", "-adapt", "0.2", "-sweeps", "60", "-cosine", "-average", "0.9", "-samples", "3000",
+		"-steps", "120", "-every", "30", "-between", "1", "-adapt", "0.2", "-sweeps", "60", "-physical", "60", "-cosine", "-average", "0.9", "-samples", "3000",
 		"-out", p.file(name), "-model", p.file(name + ".safetensors"), "-json", p.file(name + ".json"),
 	}, more...)...)
 }
@@ -272,7 +272,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "checkpoint")
 	options := func(more ...string) *options {
-		o, err := parse(append([]string{"-recipe", "none", "-couplings", "2", "-hidden", "4", "-batch", "8", "-chains", "2", "-steps", "3", "-sweeps", "3", "-save", "1", "-samples", "100",
+		o, err := parse(append([]string{"-recipe", "none", "-couplings", "2", "-hidden", "4", "-batch", "8", "-chains", "2", "-steps", "3", "-sweeps", "3", "-physical", "3", "-save", "1", "-samples", "100",
 			"-out", filepath.Join(dir, "out"), "-checkpoint", file}, more...))
 		if err != nil {
 			t.Fatal(err)

@@ -49,6 +49,7 @@ func (n number) MarshalJSON() ([]byte, error) {
 // configurations: in between, the flow may change.
 type walkers struct {
 	name    string
+	sweeps  int // after training
 	ising   *target.Ising
 	density *target.Evaluator
 	force   hmc.LogDensity // of the trajectories, nil for the density's own
@@ -83,14 +84,14 @@ func newWalkers(m *flow.Model, ising *target.Ising, o *options, src rand.Source)
 	// Spins all up, and x at its mean given them: (K+αI)s.
 	cold.Apply(func(_, _ int, _ float64) float64 { return 4/o.T + ising.Alpha() }, cold)
 	return []*walkers{{
-		name: "latent", density: latent, force: force, x: mat.DenseCopyOf(cold),
+		name: "latent", sweeps: o.sweeps, density: latent, force: force, x: mat.DenseCopyOf(cold),
 		// The posterior of z given x: with it every run leaves π invariant,
 		// whatever the flow is.
 		state: func(z, x *mat.Dense) error { return m.Posterior(z, nil, x, src) },
 		image: func(x, z *mat.Dense) error { return m.Decode(x, nil, z) },
 		ising: ising, o: o, src: src,
 	}, {
-		name: "physical", density: target.NewEvaluator(ising), x: cold,
+		name: "physical", sweeps: o.physical, density: target.NewEvaluator(ising), x: cold,
 		state: func(z, x *mat.Dense) error { z.Copy(x); return nil },
 		image: func(x, z *mat.Dense) error { x.Copy(z); return nil },
 		ising: ising, o: o, src: src,
@@ -203,8 +204,8 @@ func (w *walkers) follow(i *interrupts, k *keeper) error {
 		return err
 	}
 	k.sampler = s
-	bar := newProgress(w.name+" HMC", w.o.sweeps, s.Sweeps())
-	err = w.sweep(ctx, s, w.o.sweeps-s.Sweeps(), func() error {
+	bar := newProgress(w.name+" HMC", w.sweeps, s.Sweeps())
+	err = w.sweep(ctx, s, w.sweeps-s.Sweeps(), func() error {
 		bar.step(fmt.Sprintf("acceptance %.2f", s.AcceptRate()))
 		if s.Sweeps()%w.o.save == 0 {
 			return k.save()
