@@ -3,10 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
+	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
@@ -20,17 +18,12 @@ type leg struct {
 
 // same checks that a file is of a run with the same flags, and of no more steps.
 func (o *options) same(was *record) error {
-	var differ []string
-	for _, name := range slices.Sorted(maps.Keys(o.values)) {
-		if a, b := was.Options[name], o.values[name]; a != b {
-			differ = append(differ, fmt.Sprintf("-%s was %s, now %s", name, a, b))
-		}
+	differ := checkpoint.Differences(was.Options, o.values)
+	if steps := was.Legs[len(was.Legs)-1].Steps; differ == "" && o.steps < steps {
+		differ = fmt.Sprintf("-steps was %d, now %d, but can only be raised", steps, o.steps)
 	}
-	if steps := was.Legs[len(was.Legs)-1].Steps; o.steps < steps {
-		differ = append(differ, fmt.Sprintf("-steps was %d, now %d, but can only be raised", steps, o.steps))
-	}
-	if len(differ) > 0 {
-		return fmt.Errorf("of a run with other flags: %s", strings.Join(differ, "; "))
+	if differ != "" {
+		return fmt.Errorf("of a run with other flags: %s", differ)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/plot/plotter"
@@ -68,7 +69,7 @@ func lossFigure(h *history, exact float64, o *options) error {
 	p.Add(band, line, bound)
 	p.Legend.Add("loss, mean of 20 steps", line)
 	p.Legend.Add("± standard error", band)
-	p.Legend.Add(fmt.Sprintf("exact bound −ln Z = %.3f", exact), bound)
+	p.Legend.Add("exact bound −ln Z = "+strings.Replace(fmt.Sprintf("%.3f", exact), "-", "−", 1), bound)
 	p.Y.Min, p.Y.Max = low-0.08*(high-low), high+0.35*(high-low) // room for the legend
 	return figure.Save(p, o.figure(lossName))
 }

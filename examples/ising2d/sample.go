@@ -272,18 +272,26 @@ func chainMean(sweeps [][]float64) (mean, stdErr float64) {
 
 // doubt says why a result is not to be trusted; exact is NaN if it is not known.
 func doubt(r sampling, drift, exact float64) string {
-	off := math.Abs(float64(r.M2)-exact) / float64(r.M2Err)
 	switch {
 	case !(r.Accept > 0):
 		return "it accepts nothing"
-	case off > 4:
-		return fmt.Sprintf("it is %.0f of its errors off", off)
+	case farOff(r, exact) != "":
+		return farOff(r, exact)
 	case math.IsNaN(drift):
 		return "it has too few sweeps to tell whether it has forgotten its start"
 	case math.Abs(drift) > 3:
 		return fmt.Sprintf("it drifts by %.1f standard errors and has not forgotten its start", drift)
 	case math.IsNaN(float64(r.Tau)):
 		return "its autocorrelation time is too long for so few sweeps to tell"
+	}
+	return ""
+}
+
+// farOff says so if the exact value is known and the result is too far from it.
+func farOff(r sampling, exact float64) string {
+	off := math.Abs(float64(r.M2)-exact) / float64(r.M2Err)
+	if off > 4 {
+		return fmt.Sprintf("it is %.0f of its errors off", off)
 	}
 	return ""
 }
@@ -314,6 +322,9 @@ func (s *summary) sample(i *interrupts, k *keeper, m *flow.Model, ising *target.
 	}
 	if ctx.Err() != nil && k.o.checkpoint != "" {
 		return errStopped
+	}
+	if why == "" {
+		why = farOff(s.Weighted, m2)
 	}
 	rows = append(rows, row{[2]string{"weighted", "samples"}, &s.Weighted, why, true})
 	printSamplers(rows, m2, k.history.Seconds)

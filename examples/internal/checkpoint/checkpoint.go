@@ -10,8 +10,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // Versions is how many versions of a state are kept: name, name.1 and name.2,
@@ -80,6 +83,18 @@ func Refuse(name string) error {
 		return err
 	}
 	return fmt.Errorf("%s exists: go on with -resume, or move it away", found)
+}
+
+// Differences says which flags of a run were others before, in the order of
+// their names. Those of now that were unknown then count, too.
+func Differences(was, now map[string]string) string {
+	var differ []string
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if a, b := was[name], now[name]; a != b {
+			differ = append(differ, fmt.Sprintf("-%s was %s, now %s", name, a, b))
+		}
+	}
+	return strings.Join(differ, "; ")
 }
 
 // Probe checks that files can be written, before anything is spent on what will
