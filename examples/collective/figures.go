@@ -3,18 +3,14 @@ package main
 import (
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/palette"
 	"gonum.org/v1/plot/palette/moreland"
-	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/neuralrg/neuralrg/examples/internal/figure"
 )
@@ -26,7 +22,7 @@ func responseFigure(response *mat.Dense, latents []int, o *options) error {
 	for k, z := range latents {
 		titles[k] = fmt.Sprintf("mean of ∂z/∂x, latent variable %d", z)
 	}
-	return maps(response, titles, 2, filepath.Join(o.out, "response.png"), o)
+	return maps(response, titles, 2, o.figure(responseName), o)
 }
 
 // levelFigure is a map for a latent variable of every level.
@@ -35,75 +31,49 @@ func levelFigure(response *mat.Dense, latents []int, o *options) error {
 	for level, z := range latents {
 		titles[level] = fmt.Sprintf("mean of ∂z/∂x, level %d, variable %d", level, z)
 	}
-	return maps(response, titles, 3, filepath.Join(o.out, "levels.png"), o)
+	return maps(response, titles, 3, o.figure(levelsName), o)
 }
 
 // maps draws a map of the lattice for each row, so many abreast, on one scale.
 func maps(response *mat.Dense, titles []string, abreast int, name string, o *options) error {
-	largest := math.Max(mat.Max(response), -mat.Min(response))
-	colours := moreland.SmoothBlueRed()
-	colours.SetMin(-largest)
-	colours.SetMax(largest)
-
-	const panel, scale = 2.6 * vg.Inch, 0.9 * vg.Inch
+	colours := figure.Diverging(math.Max(mat.Max(response), -mat.Min(response)))
+	const panel, scale = 2.6 * vg.Inch, 1 * vg.Inch
+	abreast = min(abreast, len(titles))
 	rows := (len(titles) + abreast - 1) / abreast
 	width, height := vg.Length(abreast)*panel, vg.Length(rows)*panel
-	img := vgimg.NewWith(vgimg.UseWH(width+scale, height), vgimg.UseDPI(150))
+	img := figure.NewCanvas(width+scale, height)
 	c := draw.New(img)
 	for k, title := range titles {
-		p := plot.New()
-		p.Title.Text = title
+		p := figure.New(title, "", "")
 		p.Title.TextStyle.Font.Size = font.Length(10)
 		p.HideAxes()
-		heat := plotter.NewHeatMap(figure.Lattice{Values: response.RawRowView(k), L: o.L}, colours.Palette(255))
-		heat.Min, heat.Max = -largest, largest
-		p.Add(heat)
+		p.Add(figure.Map{Grid: figure.Lattice{Values: response.RawRowView(k), L: o.L}, Colours: colours})
 		left, bottom := vg.Length(k%abreast)*panel, vg.Length(rows-1-k/abreast)*panel
-		p.Draw(draw.Canvas{Canvas: c, Rectangle: vg.Rectangle{
-			Min: vg.Point{X: left + 6, Y: bottom + 6}, Max: vg.Point{X: left + panel - 6, Y: bottom + panel - 6},
-		}})
+		figure.DrawSquare(figure.Part(c, left+6, left+panel-6, bottom+6, bottom+panel-6), p, o.L, o.L)
 	}
-	bar(c, colours, "mean response, dimensionless", width+6, width+scale-4, height)
+	figure.Bar(figure.Part(c, width+6, width+scale, 12, height-24), colours, "mean response, dimensionless")
 	return figure.Write(img, name)
 }
 
 // informationFigure is Figs. 4(b) and (c), on one scale: on one of their own
 // latent variables would show the errors of single pairs and little else.
 func informationFigure(latent, physical *mat.SymDense, o *options) error {
-	const panel, scale = 4 * vg.Inch, 0.95 * vg.Inch
-	img := vgimg.NewWith(vgimg.UseWH(2*panel+scale, panel), vgimg.UseDPI(150))
+	const panel, scale = 4.3 * vg.Inch, 1 * vg.Inch
+	img := figure.NewCanvas(2*panel+scale, panel)
 	c := draw.New(img)
 	colours := palette.Reverse(moreland.Kindlmann()) // from light to dark
 	colours.SetMin(0)
-	colours.SetMax(slices.Max(offDiagonal(physical)))
-	scaled := colours.Palette(256) // the middle one of an odd number would be missing
+	colours.SetMax(max(slices.Max(offDiagonal(physical)), 1e-6))
 	for k, m := range []*mat.SymDense{latent, physical} {
-		p := plot.New()
-		p.Title.Text = fmt.Sprintf("%s variables, L = %d, T = %.4g", []string{"(b) latent", "(c) physical"}[k], o.L, o.T)
+		p := figure.New(fmt.Sprintf("%s variables, L = %d, T = %.4g", []string{"(b) latent", "(c) physical"}[k], o.L, o.T), "site", "site")
 		p.Title.TextStyle.Font.Size = font.Length(10)
-		p.X.Label.Text, p.Y.Label.Text = "site", "site"
-		heat := plotter.NewHeatMap(pairs{m}, scaled)
-		heat.Min, heat.Max = colours.Min(), colours.Max()
-		heat.Underflow, heat.Overflow = scaled.Colors()[0], scaled.Colors()[255]
-		p.Add(heat)
+		p.Add(figure.Map{Grid: pairs{m}, Colours: colours})
 		left := vg.Length(k) * panel
-		p.Draw(draw.Canvas{Canvas: c, Rectangle: vg.Rectangle{
-			Min: vg.Point{X: left + 6, Y: 6}, Max: vg.Point{X: left + panel - 6, Y: panel - 6},
-		}})
+		n := m.SymmetricDim()
+		figure.DrawSquare(figure.Part(c, left+4, left+panel-4, 4, panel-4), p, n, n)
 	}
-	bar(c, colours, "mutual information of two variables, nats", 2*panel, 2*panel+scale-4, panel)
-	return figure.Write(img, filepath.Join(o.out, "information.png"))
-}
-
-// bar draws a colour scale between two abscissas.
-func bar(c draw.Canvas, colours palette.ColorMap, label string, left, right, height vg.Length) {
-	p := plot.New()
-	p.Add(&plotter.ColorBar{ColorMap: colours, Vertical: true})
-	p.HideX()
-	p.Y.Label.Text = label
-	p.Draw(draw.Canvas{Canvas: c, Rectangle: vg.Rectangle{
-		Min: vg.Point{X: left, Y: 10}, Max: vg.Point{X: right, Y: height - 24},
-	}})
+	figure.Bar(figure.Part(c, 2*panel+4, 2*panel+scale, 40, panel-28), colours, "mutual information of two variables, nats")
+	return figure.Write(img, o.figure(informationName))
 }
 
 // pairs is a matrix without its diagonal.

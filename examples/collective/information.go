@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/mi"
 )
@@ -31,7 +33,7 @@ func inform(ctx context.Context, name string, x *mat.Dense, src rand.Source) (*i
 		return &mi.Settings{Src: src, Progress: func(done, total int) {
 			if time.Since(last) > 5*time.Second {
 				last = time.Now()
-				fmt.Printf("mutual information, %s%s: %d of %d pairs\n", name, what, done, total)
+				console.Printf("mutual information, %s%s: %d of %d pairs\n", name, what, done, total)
 			}
 		}}
 	}
@@ -59,7 +61,7 @@ func inform(ctx context.Context, name string, x *mat.Dense, src rand.Source) (*i
 	// Here pairs share nothing but a column, which leaves them uncorrelated.
 	pairs := offDiagonal(base)
 	i.baseline, i.spread = stat.MeanStdDev(pairs, nil)
-	fmt.Printf("mean mutual information of pairs of %s variables: %.5f ± %.5f nats; shuffled %.5f ± %.5f, a single pair ± %.4f\n",
+	console.Printf("mean mutual information of pairs of %s variables: %.5f ± %.5f nats; shuffled %.5f ± %.5f, a single pair ± %.4f\n",
 		name, i.mean, i.stdErr, i.baseline, i.spread/math.Sqrt(float64(len(pairs))), i.spread)
 	return &i, nil
 }
@@ -77,13 +79,14 @@ func offDiagonal(m mat.Symmetric) []float64 {
 // printLevels tells the mean over all pairs of latent variables of two levels,
 // with the error that it has by the errors of single pairs.
 func (i *information) printLevels(h *flow.Hierarchy) {
-	fmt.Println("mean mutual information of pairs of latent variables by level, 0 the finest, nats:")
+	console.Printf("mean mutual information of pairs of latent variables by level, 0 the finest, nats:\n")
 	for a := range h.Levels() {
-		fmt.Printf("%d:", a)
-		for b := range a + 1 {
+		var b strings.Builder
+		fmt.Fprintf(&b, "  %d:", a)
+		for level := range a + 1 {
 			var some []float64
 			for _, u := range h.Latents(a) {
-				for _, v := range h.Latents(b) {
+				for _, v := range h.Latents(level) {
 					if u != v {
 						some = append(some, i.m.At(u, v))
 					}
@@ -91,12 +94,12 @@ func (i *information) printLevels(h *flow.Hierarchy) {
 			}
 			if len(some) > 0 { // the top has one alone
 				distinct := len(some)
-				if a == b {
+				if a == level {
 					distinct /= 2
 				}
-				fmt.Printf("  %.4f ± %.4f", stat.Mean(some, nil), i.spread/math.Sqrt(float64(distinct)))
+				fmt.Fprintf(&b, " %.4f ± %.4f", stat.Mean(some, nil), i.spread/math.Sqrt(float64(distinct)))
 			}
 		}
-		fmt.Println()
+		console.Printf("%s\n", &b)
 	}
 }

@@ -18,6 +18,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -26,7 +27,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
-	"strings"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -34,6 +35,8 @@ import (
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
+	"github.com/neuralrg/neuralrg/examples/internal/console"
+	"github.com/neuralrg/neuralrg/examples/internal/memory"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -51,6 +54,14 @@ type options struct {
 
 	checkpoint string
 	resume     bool
+	memory     float64
+}
+
+var help = console.Help{
+	Synopsis: "collective [flags] shows what the latent variables of a trained flow are, Fig. 4 of the paper.",
+	Groups: []console.Group{{Title: "Flags", Flags: []string{
+		"L", "T", "steps", "model", "chains", "burn", "between", "samples", "seed", "checkpoint", "resume", "out", "memory",
+	}}},
 }
 
 func main() {
@@ -69,22 +80,28 @@ func main() {
 	}
 }
 
+// define makes the flags.
+func (o *options) define(f *flag.FlagSet) {
+	f.IntVar(&o.L, "L", 8, "`N` sites along an edge, a power of two")
+	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature `T`, by default the critical one")
+	f.IntVar(&o.steps, "steps", 600, "training steps `N`, if there is no model yet")
+	f.IntVar(&o.chains, "chains", 500, "`N` hybrid Monte Carlo chains, a multiple of ten")
+	f.IntVar(&o.burn, "burn", 200, "`N` sweeps before the first sample, ten autocorrelation times of m² or more")
+	f.IntVar(&o.between, "between", 50, "`N` sweeps between samples of a chain, two autocorrelation times or more")
+	f.IntVar(&o.samples, "samples", 1000, "`N` samples, a multiple of the chains")
+	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of all randomness")
+	f.StringVar(&o.model, "model", "", "`FILE` of the flow: read if it exists, else written")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "`FILE` for the state of training, every 100 steps")
+	f.BoolVar(&o.resume, "resume", false, "go on training from -checkpoint, if it exists")
+	f.StringVar(&o.out, "out", "out", "directory `DIR` for figures")
+	f.Float64Var(&o.memory, "memory", 8, "memory that a run may need, in `GB`")
+}
+
 func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("collective", flag.ContinueOnError)
-	f.IntVar(&o.L, "L", 8, "linear size of the lattice, a power of two")
-	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature")
-	f.IntVar(&o.steps, "steps", 600, "training steps, if there is no model yet")
-	f.IntVar(&o.chains, "chains", 500, "hybrid Monte Carlo chains, a multiple of ten")
-	f.IntVar(&o.burn, "burn", 200, "sweeps before the first sample, ten autocorrelation times of m² or more")
-	f.IntVar(&o.between, "between", 50, "sweeps from one sample of a chain to the next, two autocorrelation times or more")
-	f.IntVar(&o.samples, "samples", 1000, "samples, a multiple of the chains")
-	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
-	f.StringVar(&o.model, "model", "", "file of the model: read if it exists, else written")
-	f.StringVar(&o.checkpoint, "checkpoint", "", "file for the state of training, written every 100 steps")
-	f.BoolVar(&o.resume, "resume", false, "go on training from the file of -checkpoint, if it exists")
-	f.StringVar(&o.out, "out", "out", "directory for the figures")
-	if err := f.Parse(args); err != nil {
+	o.define(f)
+	if err := help.Parse(f, args, os.Stdout, console.Width(os.Stdout)); err != nil {
 		return nil, err
 	}
 	if f.NArg() > 0 {
@@ -111,12 +128,50 @@ func parse(args []string) (*options, error) {
 	return o, nil
 }
 
-func run(ctx context.Context, o *options) error {
-	ising, err := target.NewIsing([]int{o.L, o.L}, o.T)
-	if err != nil {
+// batch is the number of configurations of a training step.
+const batch = 512
+
+// Names of the figures in the directory -out.
+const (
+	responseName    = "response.png"
+	levelsName      = "levels.png"
+	informationName = "information.png"
+)
+
+func (o *options) figure(name string) string { return filepath.Join(o.out, name) }
+
+// ready checks, before anything is spent on it, that the run fits into memory
+// and that what it makes can be written.
+func (o *options) ready() error {
+	params, layers := memory.Network{L: o.L, Size: 2, Hidden: []int{10, 10, 10}}.Cost()
+	sites := float64(o.L) * float64(o.L)
+	samples, chains := float64(o.samples), float64(o.chains)
+	sweeps := float64(o.burn) + samples/chains*float64(o.between)
+	if err := memory.Check(o.memory,
+		memory.Part{What: "the parameters (-L)", Bytes: memory.Params(params)},
+		memory.Part{What: "a batch (-L)", Bytes: memory.Rows(2*batch, sites, layers)},
+		memory.Part{What: "the chains (-chains, -L)", Bytes: 2*memory.Rows(chains, sites, layers) + 8*chains*sweeps},
+		memory.Part{What: "the samples (-samples, -L)", Bytes: memory.Rows(2*samples, sites, 0)},
+		memory.Part{What: "all pairs of variables (-L)", Bytes: 64 * sites * sites},
+	); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
+		return err
+	}
+	outputs := []string{o.checkpoint, o.figure(responseName), o.figure(levelsName), o.figure(informationName)}
+	if _, err := os.Stat(o.model); err != nil { // else it is read
+		outputs = append(outputs, o.model)
+	}
+	return checkpoint.Probe(outputs...)
+}
+
+func run(ctx context.Context, o *options) error {
+	if err := o.ready(); err != nil {
+		return err
+	}
+	ising, err := target.NewIsing([]int{o.L, o.L}, o.T)
+	if err != nil {
 		return err
 	}
 	m, h, err := prepare(ctx, ising, o)
@@ -145,7 +200,7 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("ratio %.0f, with the baselines taken off %.0f\n", physical.mean/latent.mean, (physical.mean-physical.baseline)/(latent.mean-latent.baseline))
+	console.Printf("ratio %.0f, with the baselines taken off %.0f\n", physical.mean/latent.mean, (physical.mean-physical.baseline)/(latent.mean-latent.baseline))
 	latent.printLevels(h)
 	return informationFigure(latent.m, physical.m, o)
 }
@@ -200,33 +255,33 @@ func train(ctx context.Context, ising *target.Ising, o *options) (*flow.Model, e
 	}
 	last := time.Now()
 	var tr *flow.Trainer
-	tr, err = flow.NewTrainer(m, ising, &flow.Settings{Src: src, Recorder: recorder(func(r *flow.Report) error {
+	tr, err = flow.NewTrainer(m, ising, &flow.Settings{Batch: batch, Src: src, Recorder: recorder(func(r *flow.Report) error {
 		if time.Since(last) > 5*time.Second {
 			last = time.Now()
-			fmt.Printf("training %d/%d: loss %.4f\n", r.Step, o.steps, r.Running.Loss)
+			console.Printf("training %d/%d: loss %.4f\n", r.Step, o.steps, r.Running.Loss)
 		}
 		if o.checkpoint == "" || r.Step%100 != 0 {
 			return nil
 		}
-		return checkpoint.Write(o.checkpoint, 3, o.keep(tr))
+		return checkpoint.Write(o.checkpoint, checkpoint.Versions, o.keep(tr))
 	})})
 	if err != nil {
 		return nil, err
 	}
 	if o.resume {
-		if err := checkpoint.Read(o.checkpoint, o.takeUp(tr)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := o.load(tr); err != nil {
 			return nil, err
 		}
 	}
 	err = tr.Run(ctx, max(0, o.steps-tr.Result().Steps))
 	if o.checkpoint != "" && (err == nil || errors.Is(err, context.Canceled)) {
-		err = errors.Join(err, checkpoint.Write(o.checkpoint, 3, o.keep(tr)))
+		err = errors.Join(err, checkpoint.Write(o.checkpoint, checkpoint.Versions, o.keep(tr)))
 	}
 	if err != nil {
 		return nil, err
 	}
 	res := tr.Result()
-	fmt.Printf("trained for %d steps: %.3f ± %.3f nats above the exact free energy\n", res.Steps, res.Loss+ising.LogZ(), res.StdErr)
+	console.Printf("trained for %d steps: %.3f ± %.3f nats above the exact free energy\n", res.Steps, res.Loss+ising.LogZ(), res.StdErr)
 	if o.model == "" {
 		return m, nil
 	}
@@ -237,18 +292,40 @@ type recorder func(r *flow.Report) error
 
 func (f recorder) Record(r *flow.Report) error { return f(r) }
 
-// training is what runs that go on where another one was stopped have in
-// common with it.
-func (o *options) training() string { return fmt.Sprintf("-L %d -T %g -seed %d", o.L, o.T, o.seed) }
+// training are the flags that runs which go on where another one was stopped have
+// in common with it.
+func (o *options) training() map[string]string {
+	return map[string]string{"L": fmt.Sprint(o.L), "T": fmt.Sprint(o.T), "seed": fmt.Sprint(o.seed)}
+}
 
 // keep writes the state of training after a line that says of what.
 func (o *options) keep(tr *flow.Trainer) func(io.Writer) error {
 	return func(w io.Writer) error {
-		if _, err := fmt.Fprintln(w, o.training()); err != nil {
+		if err := json.NewEncoder(w).Encode(o.training()); err != nil {
 			return err
 		}
 		return tr.Save(w)
 	}
+}
+
+// load takes up training from the youngest state, if there is any.
+func (o *options) load(tr *flow.Trainer) error {
+	file, age, err := checkpoint.Find(o.checkpoint)
+	if errors.Is(err, fs.ErrNotExist) {
+		console.Printf("no checkpoint %s yet: starting from the beginning\n", o.checkpoint)
+		return nil
+	}
+	if err == nil {
+		err = checkpoint.Read(file, o.takeUp(tr))
+	}
+	if err != nil {
+		return err
+	}
+	if age > 0 {
+		console.Printf("checkpoint %s is missing, taking the earlier one %s\n", o.checkpoint, file)
+	}
+	console.Printf("resumed from %s after %d training steps\n", file, tr.Result().Steps)
+	return nil
 }
 
 // takeUp reads what keep wrote.
@@ -256,11 +333,12 @@ func (o *options) takeUp(tr *flow.Trainer) func(io.Reader) error {
 	return func(r io.Reader) error {
 		b := bufio.NewReader(r)
 		line, err := b.ReadString('\n')
-		if err != nil || !strings.HasPrefix(line, "-L ") {
+		var was map[string]string
+		if err != nil || json.Unmarshal([]byte(line), &was) != nil {
 			return errors.New("not a checkpoint of this program")
 		}
-		if was := strings.TrimSpace(line); was != o.training() {
-			return fmt.Errorf("training with %s, now %s", was, o.training())
+		if differ := checkpoint.Differences(was, o.training()); differ != "" {
+			return fmt.Errorf("of training with other flags: %s", differ)
 		}
 		return tr.Restore(b)
 	}

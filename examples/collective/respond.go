@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/flow"
 )
 
@@ -21,9 +21,9 @@ func respond(ctx context.Context, m *flow.Model, h *flow.Hierarchy, x *mat.Dense
 	}
 	fractions, row, column := quadrants(response, top, o.L)
 	for k, z := range top {
-		fmt.Printf("latent variable %d: %.3f of Σ|response| on the quadrant from row %d, column %d\n", z, fractions[k], mod(z/o.L+row, o.L), mod(z%o.L+column, o.L))
+		console.Printf("latent variable %d: %.3f of Σ|response| on the quadrant from row %d, column %d\n", z, fractions[k], mod(z/o.L+row, o.L), mod(z%o.L+column, o.L))
 	}
-	fmt.Printf("largest standard error of a mean response %.4f, largest response %.3f\n", mat.Max(stdErr), math.Max(mat.Max(response), -mat.Min(response)))
+	console.Printf("largest standard error of a mean response %.4f, largest response %.3f\n", mat.Max(stdErr), math.Max(mat.Max(response), -mat.Min(response)))
 	if err := responseFigure(response, top, o); err != nil {
 		return err
 	}

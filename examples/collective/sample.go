@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/tensor"
 
+	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/target"
@@ -28,7 +28,7 @@ func sample(ctx context.Context, m *flow.Model, ising *target.Ising, o *options,
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := hmc.New(density, start, &hmc.Settings{StepSize: 0.2, Force: force, Src: src})
+	s, err := hmc.New(density, start, &hmc.Settings{StepSize: 0.2, Jitter: 0.2, Force: force, Src: src})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -44,7 +44,7 @@ func sample(ctx context.Context, m *flow.Model, ising *target.Ising, o *options,
 	err = s.Run(ctx, total, func(sweep int) error {
 		if time.Since(last) > 5*time.Second {
 			last = time.Now()
-			fmt.Printf("sampling %d/%d: acceptance %.2f\n", sweep+1, total, s.AcceptRate())
+			console.Printf("sampling %d/%d: acceptance %.2f\n", sweep+1, total, s.AcceptRate())
 		}
 		k, rest := (sweep+1-o.burn)/o.between, (sweep+1-o.burn)%o.between
 		model := quick
@@ -67,7 +67,7 @@ func sample(ctx context.Context, m *flow.Model, ising *target.Ising, o *options,
 	if err != nil {
 		return nil, nil, err
 	}
-	fmt.Printf("%d samples from %d chains, acceptance %.2f\n", o.samples, o.chains, s.AcceptRate())
+	console.Printf("%d samples from %d chains, acceptance %.2f\n", o.samples, o.chains, s.AcceptRate())
 	judge(series, o)
 	// The chains sample x = g(z) with the identity for η; the posterior draws
 	// it with its weight, and z anew.
@@ -82,14 +82,14 @@ func sample(ctx context.Context, m *flow.Model, ising *target.Ising, o *options,
 func judge(series *mat.Dense, o *options) {
 	sweeps, chains := series.Dims()
 	m2, stdErr := hmc.MeanStdErr(series.RawRowView(sweeps - 1))
-	fmt.Printf("⟨m²⟩ after the last sweep %.4f ± %.4f\n", m2, stdErr)
+	console.Printf("⟨m²⟩ after the last sweep %.4f ± %.4f\n", m2, stdErr)
 	tau, tauErr, err := hmc.AutocorrTime(series.Slice(sweeps/4, sweeps, 0, chains).(*mat.Dense))
 	if err != nil {
-		fmt.Println("autocorrelation time of m²: too long for so few sweeps to tell; more -burn?")
+		console.Printf("autocorrelation time of m²: too long for so few sweeps to tell; more -burn?\n")
 		return
 	}
-	fmt.Printf("autocorrelation time of m² %.1f ± %.1f sweeps: burn-in %.1f, spacing %.1f of them\n", tau, tauErr, float64(o.burn)/tau, float64(o.between)/tau)
+	console.Printf("autocorrelation time of m² %.1f ± %.1f sweeps: burn-in %.1f, spacing %.1f of them\n", tau, tauErr, float64(o.burn)/tau, float64(o.between)/tau)
 	if float64(o.burn) < 10*tau || o.samples > o.chains && float64(o.between) < 2*tau {
-		fmt.Println("want 10 or more of burn-in and 2 or more of spacing: more -burn, -between?")
+		console.Printf("want 10 or more of burn-in and 2 or more of spacing: more -burn, -between?\n")
 	}
 }

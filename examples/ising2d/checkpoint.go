@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
+	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
@@ -32,16 +33,18 @@ type keeper struct {
 	saved     []byte       // state of the sampler that a file says to be under way
 	history   history
 	evaluated *flow.Estimate
+	ended     []byte // the file as it was at the end of training, which can go on from there
 }
 
 // record is what a file says about the program in JSON; the rest are
 // arrays.
 type record struct {
-	Options string         `json:"options"`
-	Seconds float64        `json:"seconds"`           // of training
-	Trained bool           `json:"trained"`           // training is over
-	Pending bool           `json:"pending,omitempty"` // after the last step the chains were to move
-	Walkers []walkersState `json:"walkers"`
+	Options map[string]string `json:"options"`           // flags that must be the same
+	Legs    []leg             `json:"legs"`              // of training
+	Seconds float64           `json:"seconds"`           // of training
+	Trained bool              `json:"trained"`           // training is over
+	Pending bool              `json:"pending,omitempty"` // after the last step the chains were to move
+	Walkers []walkersState    `json:"walkers"`
 }
 
 type walkersState struct {
@@ -56,13 +59,6 @@ const (
 	stateKey = "state"
 )
 
-// key tells whether two runs are the same but for where they write.
-func (o *options) key() string {
-	c := *o
-	c.out, c.model, c.json, c.checkpoint, c.resume, c.save = "", "", "", "", false, 0
-	return fmt.Sprintf("%+v", c)
-}
-
 // save writes the file.
 func (k *keeper) save() error {
 	if k.o.checkpoint == "" {
@@ -72,7 +68,7 @@ func (k *keeper) save() error {
 	if err != nil {
 		return err
 	}
-	return checkpoint.Write(k.o.checkpoint, 3, func(w io.Writer) error { return safetensors.Save(w, kind, f) })
+	return checkpoint.Write(k.o.checkpoint, checkpoint.Versions, func(w io.Writer) error { return safetensors.Save(w, kind, f) })
 }
 
 // file is the state as a file.
@@ -110,7 +106,10 @@ func (k *keeper) file() (*safetensors.File, error) {
 	if k.evaluated != nil {
 		add("evaluated", numbersOf(k.evaluated), estimateFields)
 	}
-	k.Options, k.Seconds, k.Walkers = k.o.key(), k.history.Seconds, nil
+	if k.ended != nil {
+		add("training", k.ended, len(k.ended))
+	}
+	k.Options, k.Seconds, k.Walkers = k.o.values, k.history.Seconds, nil
 	for _, w := range k.walkers {
 		k.Walkers = append(k.Walkers, walkersState{w.final, w.seconds, w.accept, w.done})
 		rows, n := w.x.Dims()
@@ -127,38 +126,58 @@ func (k *keeper) load() error {
 	if !k.o.resume {
 		return nil
 	}
-	err := checkpoint.Read(k.o.checkpoint, func(r io.Reader) error {
-		f, got, err := safetensors.Load(r)
-		if err == nil && got != kind {
-			err = fmt.Errorf("a file of kind %.40q, want %q", got, kind)
-		}
-		if err != nil {
-			return err
-		}
-		return k.restore(f)
-	})
+	file, age, err := checkpoint.Find(k.o.checkpoint)
 	if errors.Is(err, fs.ErrNotExist) {
-		fmt.Printf("no checkpoint %s yet: starting from the beginning\n", k.o.checkpoint)
+		console.Printf("no checkpoint %s yet: starting from the beginning\n", k.o.checkpoint)
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("%w (older ones may be there as %s.1 and .2)", err, k.o.checkpoint)
+		return err
+	}
+	if age > 0 {
+		console.Printf("checkpoint %s is missing, taking the earlier one %s\n", k.o.checkpoint, file)
+	}
+	if err := checkpoint.Read(file, k.read); err != nil {
+		if errors.Is(err, safetensors.ErrFormat) && age < checkpoint.Versions-1 {
+			err = fmt.Errorf("%w; without this file -resume takes the version before it, if there is one", err)
+		}
+		return err
 	}
 	sweeps := 0
 	for _, w := range k.walkers {
 		sweeps += len(w.chains)
 	}
-	fmt.Printf("resumed from %s after %d training steps and %d sweeps\n", k.o.checkpoint, len(k.history.Loss), sweeps)
-	return nil
+	console.Printf("resumed from %s after %d training steps and %d sweeps\n", file, len(k.history.Loss), sweeps)
+	return k.extend()
+}
+
+func (k *keeper) read(r io.Reader) error {
+	f, got, err := safetensors.Load(r)
+	if err == nil && got != kind {
+		err = fmt.Errorf("a file of kind %.40q, want %q", got, kind)
+	}
+	if err != nil {
+		return err
+	}
+	var was record
+	if err := json.Unmarshal([]byte(f.Meta[stateKey]), &was); err != nil || len(was.Legs) == 0 {
+		return fmt.Errorf("of another version of this program: %v", err)
+	}
+	if err := k.o.same(&was); err != nil {
+		return err
+	}
+	if was.Trained && k.o.steps > was.Legs[len(was.Legs)-1].Steps { // then training goes on
+		data, err := f.Bytes("training", -1)
+		if err != nil {
+			return err
+		}
+		return k.read(bytes.NewReader(data))
+	}
+	k.record = was
+	return k.restore(f)
 }
 
 func (k *keeper) restore(f *safetensors.File) error {
-	if err := json.Unmarshal([]byte(f.Meta[stateKey]), &k.record); err != nil {
-		return err
-	}
-	if k.Options != k.o.key() {
-		return fmt.Errorf("of a run with other flags: %s, now %s", k.Options, k.o.key())
-	}
 	if len(k.Walkers) != len(k.walkers) {
 		return fmt.Errorf("%d sets of chains, want %d", len(k.Walkers), len(k.walkers))
 	}
@@ -184,6 +203,16 @@ func (k *keeper) restore(f *safetensors.File) error {
 			return err
 		}
 	}
+	if k.Trained {
+		if k.ended, err = f.Bytes("training", -1); err != nil {
+			return err
+		}
+	}
+	return errors.Join(k.restoreHistory(f), k.restoreWalkers(f))
+}
+
+// restoreHistory reads the course of training and the evaluation after it.
+func (k *keeper) restoreHistory(f *safetensors.File) (err error) {
 	h := &k.history
 	h.Seconds = k.Seconds
 	if h.Loss, err = f.Float64s("history.loss", -1); err != nil {
@@ -204,6 +233,11 @@ func (k *keeper) restore(f *safetensors.File) error {
 		}
 		k.evaluated = estimateOf(v)
 	}
+	return nil
+}
+
+// restoreWalkers reads the chains and the state of the source.
+func (k *keeper) restoreWalkers(f *safetensors.File) error {
 	for i, w := range k.walkers {
 		s := k.Walkers[i]
 		rows, n := w.x.Dims()

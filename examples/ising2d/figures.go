@@ -5,16 +5,13 @@ import (
 	"image/color"
 	"math"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/mat"
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/palette/moreland"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/neuralrg/neuralrg/examples/internal/figure"
 	"github.com/neuralrg/neuralrg/flow"
@@ -22,118 +19,114 @@ import (
 
 var (
 	blue  = color.RGBA{0x1f, 0x4e, 0x9c, 0xff}
-	pale  = color.NRGBA{0x1f, 0x4e, 0x9c, 0x40}
+	pale  = color.NRGBA{0x1f, 0x4e, 0x9c, 0x50}
 	brown = color.RGBA{0xb3, 0x5a, 0x00, 0xff}
 	red   = color.RGBA{0xc0, 0x10, 0x10, 0xff}
 )
 
-func newPlot() *plot.Plot {
-	p := plot.New()
-	p.Title.Padding = vg.Points(6)
-	p.Legend.Top = true
-	p.Legend.XOffs, p.Legend.YOffs = -vg.Points(6), -vg.Points(4)
-	p.Legend.Padding = vg.Points(2)
-	return p
+// curve is a line with a band of one standard error.
+type curve struct{ mean, low, high plotter.XYs }
+
+func (c *curve) add(x, y, low, high float64) {
+	c.mean = append(c.mean, plotter.XY{X: x, Y: y})
+	c.low = append(c.low, plotter.XY{X: x, Y: low})
+	c.high = append(c.high, plotter.XY{X: x, Y: high})
 }
 
-// save draws a plot with a margin.
-func save(p *plot.Plot, name string) error {
-	const width, height, margin = 6 * vg.Inch, 4 * vg.Inch, 8
-	img := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(150))
-	p.Draw(draw.Crop(draw.New(img), margin, -margin, margin, -margin))
-	return figure.Write(img, name)
+func (c *curve) plotters() (*plotter.Line, *plotter.Polygon, error) {
+	band, err := figure.Band(c.low, c.high, pale)
+	if err != nil {
+		return nil, nil, err
+	}
+	line, err := plotter.NewLine(c.mean)
+	if err != nil {
+		return nil, nil, err
+	}
+	line.Color, line.Width = blue, vg.Points(1.2)
+	return line, band, nil
 }
 
-// lossFigure is the loss against its exact lower bound.
+// lossFigure is the loss against its exact lower bound, in the second half of
+// training: what comes before is off by so much more that it would hide the
+// rest, and is in errorFigure.
 func lossFigure(h *history, exact float64, o *options) error {
-	p := newPlot()
-	p.Title.Text = fmt.Sprintf("Training on the %d×%d Ising model, T = %.4f", o.L, o.L, o.T)
-	p.X.Label.Text = "training step"
-	p.Y.Label.Text = "loss (nats)"
-	var mean, low, high plotter.XYs
-	for k, v := range h.Loss {
+	p := figure.New(fmt.Sprintf("Training on the %d×%d Ising model, T = %.4f", o.L, o.L, o.T), "training step", "loss (nats)")
+	var c curve
+	low, high := exact, exact
+	for k := len(h.Loss) / 2; k < len(h.Loss); k++ {
 		e := h.Err[k]
 		if math.IsNaN(e) {
 			e = 0
 		}
-		x := float64(k + 1)
-		mean = append(mean, plotter.XY{X: x, Y: v})
-		low = append(low, plotter.XY{X: x, Y: v - e})
-		high = append(high, plotter.XY{X: x, Y: v + e})
+		c.add(float64(k+1), h.Loss[k], h.Loss[k]-e, h.Loss[k]+e)
+		low, high = min(low, h.Loss[k]-e), max(high, h.Loss[k]+e)
 	}
-	slices.Reverse(high)
-	band, err := plotter.NewPolygon(append(low, high...))
+	line, band, err := c.plotters()
 	if err != nil {
 		return err
 	}
-	band.Color, band.LineStyle.Width = pale, 0
-	line, err := plotter.NewLine(mean)
-	if err != nil {
-		return err
-	}
-	line.Color, line.Width = blue, vg.Points(1.2)
-	bound := horizontal(exact, 1, float64(len(mean)))
-	p.Add(plotter.NewGrid(), band, line, bound)
-	p.Legend.Add("loss, mean of 20 steps ± standard error", line)
-	p.Legend.Add(fmt.Sprintf("exact bound −ln Z = %.3f", exact), bound)
-	// The first steps are far off and would hide the rest.
-	sorted := slices.Clone(h.Loss)
-	slices.Sort(sorted)
-	top := sorted[len(sorted)*9/10]
-	p.Y.Min, p.Y.Max = exact-0.1*(top-exact), top+0.1*(top-exact)
-	return save(p, filepath.Join(o.out, "loss.png"))
+	bound := horizontal(exact, c.mean[0].X, float64(len(h.Loss)))
+	p.Add(band, line, bound)
+	p.Legend.Add("loss, mean of 20 steps", line)
+	p.Legend.Add("± standard error", band)
+	p.Legend.Add("exact bound −ln Z = "+strings.Replace(fmt.Sprintf("%.3f", exact), "-", "−", 1), bound)
+	p.Y.Min, p.Y.Max = low-0.08*(high-low), high+0.35*(high-low) // room for the legend
+	return figure.Save(p, o.figure(lossName))
 }
 
 // errorFigure is the relative error of the free energy, Fig. 3(a).
 func errorFigure(h *history, exact float64, o *options) error {
-	p := newPlot()
-	p.Title.Text = fmt.Sprintf("Variational free energy of the %d×%d Ising model, T = %.4f", o.L, o.L, o.T)
-	p.X.Label.Text = "training step"
-	p.Y.Label.Text = "relative error (loss + ln Z) / ln Z"
-	var mean plotter.XYs
+	p := figure.New(fmt.Sprintf("Variational free energy of the %d×%d Ising model, T = %.4f", o.L, o.L, o.T),
+		"training step", "relative error (loss + ln Z) / ln Z")
+	var c curve
 	low, high := math.Inf(1), math.Inf(-1)
 	for k, v := range h.Loss {
-		if v > exact { // else no place on a logarithmic axis
-			y := math.Log10((v - exact) / math.Abs(exact))
-			mean = append(mean, plotter.XY{X: float64(k + 1), Y: y})
-			low, high = min(low, y), max(high, y)
+		gap := v - exact
+		if !(gap > 0) { // no place on a logarithmic axis
+			continue
 		}
+		e := h.Err[k]
+		if math.IsNaN(e) {
+			e = 0
+		}
+		at := func(gap float64) float64 { return math.Log10(gap / math.Abs(exact)) }
+		y, down, up := at(gap), at(max(gap-e, gap/3)), at(gap+e)
+		c.add(float64(k+1), y, down, up)
+		low, high = min(low, down), max(high, up)
 	}
-	if len(mean) == 0 {
+	if len(c.mean) == 0 {
 		return nil
 	}
-	line, err := plotter.NewLine(mean)
+	line, band, err := c.plotters()
 	if err != nil {
 		return err
 	}
-	line.Color, line.Width = blue, vg.Points(1.2)
-	p.Add(plotter.NewGrid(), line)
+	p.Add(band, line)
 	p.Legend.Add("mean of 20 steps", line)
+	p.Legend.Add("± standard error", band)
 	p.Y.Tick.Marker = figure.Decades{}
-	p.Y.Min, p.Y.Max = low-0.1, high+0.1
-	return save(p, filepath.Join(o.out, "free_energy.png"))
+	p.X.Min, p.Y.Min, p.Y.Max = 0, low-0.1, high+0.1
+	return figure.Save(p, o.figure(errorName))
 }
 
 // m2Figure is ⟨m²⟩ of both samplers against the leapfrog steps of each chain,
 // Fig. 3(b).
 func m2Figure(samplers []*walkers, m2 float64, o *options) error {
-	p := newPlot()
-	p.Title.Text = fmt.Sprintf("Hybrid Monte Carlo from a cold start on %d×%d sites, T = %.4f, %d chains", o.L, o.L, o.T, o.chains)
-	p.X.Label.Text = "leapfrog steps"
-	p.Y.Label.Text = "structure factor, mean of m²" // the font has no angle brackets
-	p.Add(plotter.NewGrid())
+	p := figure.New(fmt.Sprintf("Hybrid Monte Carlo from a cold start, %d×%d sites, T = %.4f, %d chains", o.L, o.L, o.T, o.chains),
+		"leapfrog steps", "structure factor, mean of m²") // the font has no angle brackets
 	sweeps, low, high := 0, math.Inf(1), math.Inf(-1)
 	leapfrog := float64(o.leapfrog)
 	for i, w := range samplers {
 		c := []color.RGBA{blue, brown}[i]
 		points := errorPoints{}
-		every := max(1, len(w.m2)/60)
-		for k := i * every / 2; k < len(w.m2); k += every {
+		count := min(len(w.m2), len(samplers[0].m2)) // as many leapfrog steps
+		every := max(1, count/60)
+		for k := i * every / 2; k < count; k += every {
 			points.XYs = append(points.XYs, plotter.XY{X: float64(k+1) * leapfrog, Y: w.m2[k]})
 			points.YErrors = append(points.YErrors, struct{ Low, High float64 }{w.err[k], w.err[k]})
 			low, high = min(low, w.m2[k]-w.err[k]), max(high, w.m2[k]+w.err[k])
 		}
-		sweeps = max(sweeps, len(w.m2))
+		sweeps = max(sweeps, count)
 		dots, err := plotter.NewScatter(points)
 		if err != nil {
 			return err
@@ -148,7 +141,7 @@ func m2Figure(samplers []*walkers, m2 float64, o *options) error {
 		p.Legend.Add(w.name+" space", dots)
 	}
 	if !math.IsNaN(m2) {
-		line := horizontal(m2, leapfrog, float64(sweeps)*leapfrog)
+		line := horizontal(m2, 0, float64(sweeps)*leapfrog)
 		p.Add(line)
 		p.Legend.Add(fmt.Sprintf("exact %.4f", m2), line)
 	}
@@ -162,7 +155,8 @@ func m2Figure(samplers []*walkers, m2 float64, o *options) error {
 		p.Add(end)
 		p.Legend.Add("end of training", end)
 	}
-	return save(p, filepath.Join(o.out, "m2.png"))
+	p.X.Min = 0
+	return figure.Save(p, o.figure(m2Name))
 }
 
 type errorPoints struct {
@@ -183,33 +177,19 @@ func sheetFigure(m *flow.Model, o *options, src rand.Source) error {
 	if err := m.Sample(x, make([]float64, across*down), src); err != nil {
 		return err
 	}
-	largest := 0.0
-	for _, v := range x.RawMatrix().Data {
-		largest = math.Max(largest, math.Abs(v))
-	}
-	colours := moreland.SmoothBlueRed()
-	colours.SetMin(-largest)
-	colours.SetMax(largest)
-
-	field := plot.New()
-	field.Title.Text = fmt.Sprintf("Configurations x generated by the flow, L = %d, T = %.4f", o.L, o.T)
+	values := x.RawMatrix().Data
+	colours := figure.Diverging(max(slices.Max(values), -slices.Min(values)))
+	field := figure.New(fmt.Sprintf("Configurations x generated by the flow, L = %d, T = %.4f", o.L, o.T), "", "")
 	field.HideAxes()
-	heat := plotter.NewHeatMap(sheet{x, o.L, across, down}, colours.Palette(255))
-	heat.Min, heat.Max = -largest, largest
-	field.Add(heat)
-
-	scale := plot.New()
-	scale.Add(&plotter.ColorBar{ColorMap: colours, Vertical: true})
-	scale.HideX()
-	scale.Y.Label.Text = "field x"
-
-	width, height := 8*vg.Inch, 4.2*vg.Inch
-	img := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(150))
+	s := sheet{x, o.L, across, down}
+	field.Add(figure.Map{Grid: s, Colours: colours})
+	const width, height, scale = 8 * vg.Inch, 4.2 * vg.Inch, 0.9 * vg.Inch
+	img := figure.NewCanvas(width, height)
 	c := draw.New(img)
-	right := width - 0.85*vg.Inch
-	field.Draw(draw.Crop(c, 0.1*vg.Inch, right-width-0.2*vg.Inch, 0.1*vg.Inch, -0.1*vg.Inch))
-	scale.Draw(draw.Crop(c, right, -0.1*vg.Inch, 0.1*vg.Inch, -0.4*vg.Inch))
-	return figure.Write(img, filepath.Join(o.out, "configurations.png"))
+	columns, rows := s.Dims()
+	figure.DrawSquare(figure.Part(c, 8, width-scale, 8, height-8), field, columns, rows)
+	figure.Bar(figure.Part(c, width-scale, width, 12, height-28), colours, "field x")
+	return figure.Write(img, o.figure(sheetName))
 }
 
 // sheet lays configurations out on a grid, with a gap of one site between them.

@@ -1,7 +1,8 @@
 // Command ising2d trains a neural-network renormalization group flow on the
 // two-dimensional Ising model in its continuous dual form, on the bare energy
-// alone, and then samples the model without bias by hybrid Monte Carlo, in the
-// latent space of the flow and, for comparison, in physical space.
+// alone, and then computes ⟨m²⟩ without bias in three ways: by hybrid Monte Carlo
+// in the latent space of the flow and in physical space, and from samples of the
+// flow that are weighted by π/q.
 //
 //	go run ./examples/ising2d
 //	go run ./examples/ising2d -paper
@@ -17,6 +18,12 @@
 // FILE it ends the program instead, as a request to terminate does, and the
 // same command with -resume takes it up where it was, to the bit; so it does
 // after a crash. Without -resume a file that exists is left alone.
+//
+// With -resume -steps may be raised, and training goes on, where it was or from
+// its end; samples of the shorter training do not count. The learning rate of
+// -cosine is then that of a cosine over all steps, the inverse temperature of
+// -anneal rises as it would have. Without these two the result is that of one
+// run of all steps, to the bit.
 package main
 
 import (
@@ -25,7 +32,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"math/rand/v2"
 	"os"
 
@@ -35,24 +41,6 @@ import (
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/target"
 )
-
-// summary is what -json writes; energies are in nats.
-type summary struct {
-	Loss           float64  `json:"loss"`
-	LossErr        float64  `json:"loss_err"`
-	Exact          float64  `json:"exact"` // −ln Z
-	Gap            float64  `json:"gap"`
-	Std            float64  `json:"std"` // of ln(q/π)
-	ESS            float64  `json:"ess"`
-	LogZ           number   `json:"log_z"` // by reweighting
-	LogZErr        number   `json:"log_z_err"`
-	Steps          int      `json:"steps"`
-	Params         int      `json:"params"`
-	SecondsPerStep float64  `json:"seconds_per_step"`
-	PeakMB         float64  `json:"peak_mb"`
-	Latent         sampling `json:"latent"`
-	Physical       sampling `json:"physical"`
-}
 
 func main() {
 	o, err := parse(os.Args[1:])
@@ -69,10 +57,10 @@ func main() {
 }
 
 func run(o *options) error {
-	if o.checkpoint != "" && !o.resume {
-		if err := checkpoint.Refuse(o.checkpoint); err != nil {
-			return err
-		}
+	interrupts := newInterrupts(o.checkpoint != "")
+	defer interrupts.stop()
+	if err := o.ready(); err != nil {
+		return err
 	}
 	src := rand.NewPCG(o.seed, 2018)
 	ising, err := target.NewIsing([]int{o.L, o.L}, o.T)
@@ -83,20 +71,7 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	interrupts := newInterrupts(o.checkpoint != "")
-	defer interrupts.stop()
-	if err := os.MkdirAll(o.out, 0o777); err != nil {
-		return err
-	}
-	var report *os.File // opened now: a bad path must not cost the run
-	if o.json != "" {
-		if report, err = os.Create(o.json); err != nil {
-			return err
-		}
-	}
-	exact := -ising.LogZ()
-	fmt.Printf("Ising model on a %d×%d torus at T = %.6g, %d parameters, exact bound −ln Z = %.6f\n", o.L, o.L, o.T, countParams(model), exact)
-
+	printBanner(o, model, ising)
 	// Sampling and evaluation are in float64.
 	model64, err := model.Convert(tensor.Float64)
 	if err != nil {
@@ -115,8 +90,8 @@ func run(o *options) error {
 			return err
 		}
 	}
-	history := &k.history
-	if err := errors.Join(lossFigure(history, exact, o), errorFigure(history, exact, o)); err != nil {
+	exact := -ising.LogZ()
+	if err := errors.Join(lossFigure(&k.history, exact, o), errorFigure(&k.history, exact, o)); err != nil {
 		return err
 	}
 	if k.evaluated == nil {
@@ -124,51 +99,41 @@ func run(o *options) error {
 			return err
 		}
 	}
-	e := k.evaluated
-	s := summary{
-		Loss: e.Loss, LossErr: e.StdErr, Exact: exact, Gap: e.Loss - exact, Std: math.Sqrt(e.Variance), ESS: e.ESS,
-		LogZ: number(e.LogZ), LogZErr: number(e.LogZErr),
-		Steps: len(history.Loss), Params: countParams(model), SecondsPerStep: history.Seconds / float64(len(history.Loss)),
-	}
-	fmt.Printf("loss         %.4f ± %.4f (%d samples)\n", s.Loss, s.LossErr, e.Samples)
-	fmt.Printf("exact −ln Z  %.4f\n", s.Exact)
-	fmt.Printf("gap          %.4f ± %.4f nats\n", s.Gap, s.LossErr)
-	fmt.Printf("ESS          %.3f, standard deviation of ln(q/π) %.3f\n", s.ESS, s.Std)
-	fmt.Printf("−ln⟨π/q⟩     %.4f ± %.4f, %+.4f from exact\n", -e.LogZ, e.LogZErr, -e.LogZ-exact)
-
-	m2, known := exactM2(ising, o)
-	for i, w := range samplers {
-		if err := w.follow(interrupts, k); err != nil {
-			return err
-		}
-		r, drift := w.result()
-		fmt.Printf("⟨m²⟩ %-8s %.4f ± %.4f, acceptance %.2f%s\n", w.name, r.M2, r.M2Err, r.Accept, warning(r, drift))
-		if math.IsNaN(float64(r.Tau)) {
-			fmt.Println("  autocorrelation time of m²: too long for so few sweeps to tell")
-		} else {
-			fmt.Printf("  autocorrelation time of m²: %.0f ± %.0f leapfrog steps, %.3g s\n", r.Tau, r.TauErr, r.TauSeconds)
-		}
-		*[]*sampling{&s.Latent, &s.Physical}[i] = r
-	}
-	if known {
-		fmt.Printf("⟨m²⟩ exact    %.4f\n", m2)
-	} else {
-		m2 = math.NaN()
-	}
-	if err := m2Figure(samplers, m2, o); err != nil {
+	s := summarise(k, exact)
+	s.printEnergy(k.evaluated)
+	if err := s.sample(interrupts, k, model64, ising); err != nil {
 		return err
 	}
 	if err := sheetFigure(model64, o, src); err != nil {
 		return err
 	}
-	s.PeakMB = peakMB()
-	fmt.Printf("%.3f s per training step, peak memory %.0f MB, figures in %s\n", s.SecondsPerStep, s.PeakMB, o.out)
-	if report == nil {
+	s.printEnd(o)
+	if o.json == "" {
 		return nil
 	}
-	w := json.NewEncoder(report)
-	w.SetIndent("", "  ")
-	return errors.Join(w.Encode(s), report.Close())
+	return checkpoint.Write(o.json, 1, func(out io.Writer) error {
+		w := json.NewEncoder(out)
+		w.SetIndent("", "  ")
+		return w.Encode(s)
+	})
+}
+
+// ready checks, before anything is spent on it, that the run fits into memory
+// and that what it makes can be written.
+func (o *options) ready() error {
+	if o.checkpoint != "" && !o.resume {
+		if err := checkpoint.Refuse(o.checkpoint); err != nil {
+			return err
+		}
+	}
+	if err := o.price(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.out, 0o777); err != nil {
+		return err
+	}
+	return checkpoint.Probe(o.model, o.json, o.checkpoint,
+		o.figure(lossName), o.figure(errorName), o.figure(m2Name), o.figure(sheetName))
 }
 
 func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, error) {

@@ -28,6 +28,7 @@ func TestBadFlags(t *testing.T) {
 		{"-recipe worst", "-recipe worst"},
 		{"-sweeps 0", "-sweeps 0"},
 		{"-chains 1", "-chains 1"},
+		{"-samples 1", "-samples 1"},
 		{"-hidden 10,x", "-hidden 10,x"},
 		{"-hidden 10,,10", "-hidden 10,,10"},
 		{"-hidden 10,0", "-hidden 10,0"},
@@ -41,6 +42,13 @@ func TestBadFlags(t *testing.T) {
 		{"-between 0", "-between 0"},
 		{"-leapfrog 0", "-leapfrog 0"},
 		{"-stepsize 0", "-stepsize 0"},
+		{"-jitter 1", "-jitter 1"},
+		{"-jitter -0.1", "-jitter -0.1"},
+		{"-images -1", "-images -1"},
+		{"-L 0", "-L 0"},
+		{"-memory 0", "-memory 0"},
+		{"-resume", "-checkpoint"},
+		{"-nonsense", "-nonsense"},
 		{"-dtype f16", "-dtype f16"},
 		{"here", `"here"`},
 	} {
@@ -67,10 +75,10 @@ func TestBadFlags(t *testing.T) {
 // A short run writes every figure and a JSON object with the promised keys and
 // sensible values, in both precisions.
 func TestRun(t *testing.T) {
-	for _, dtype := range []string{"f32", "f64"} {
+	for dtype, recipe := range map[string]string{"f32": "fast", "f64": "none"} {
 		dir := t.TempDir()
-		s := runFor(t, dir, "-dtype", dtype, "-steps", "30")
-		if s["steps"] != 30.0 || s["params"] != 21840.0 || math.Abs(s["exact"].(float64)+37.376731689944) > 1e-9 {
+		s := runFor(t, dir, "-dtype", dtype, "-recipe", recipe, "-steps", "30")
+		if s["steps"] != 30.0 || s["params"] != map[string]float64{"fast": 29268, "none": 21840}[recipe] || math.Abs(s["exact"].(float64)+37.376731689944) > 1e-9 {
 			t.Errorf("%s: steps %v, params %v, exact %v", dtype, s["steps"], s["params"], s["exact"])
 		}
 		if gap := s["gap"].(float64); !(gap > 0 && gap < 30) {
@@ -87,7 +95,7 @@ func TestRunWithAll(t *testing.T) {
 		"-conditional -reflect -images 3 -path",
 		"-translate -images 2 -symmetric=false -couplings 2",
 	} {
-		s := runFor(t, t.TempDir(), append(strings.Fields(args), "-steps", "10")...)
+		s := runFor(t, t.TempDir(), append(strings.Fields(args), "-recipe", "none", "-steps", "10")...)
 		if gap := s["gap"].(float64); !(gap > 0 && gap < 30) {
 			t.Errorf("%s: gap %v", args, gap)
 		}
@@ -127,7 +135,7 @@ func TestGrow(t *testing.T) {
 
 // Sampling alongside training adds to the sweeps.
 func TestAlongside(t *testing.T) {
-	runFor(t, t.TempDir(), "-steps", "20", "-every", "10", "-between", "2")
+	runFor(t, t.TempDir(), "-recipe", "none", "-steps", "20", "-every", "10", "-between", "2")
 }
 
 // The preset gives way to what is given.
@@ -136,8 +144,8 @@ func TestPaper(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.L != 16 || o.steps != 7 || o.batch != 512 || o.every != 100 {
-		t.Errorf("L %d, steps %d, batch %d, every %d", o.L, o.steps, o.batch, o.every)
+	if o.L != 16 || o.steps != 7 || o.batch != 512 || o.every != 100 || o.spline || !o.cosine || o.lr != 5e-3 {
+		t.Errorf("L %d, steps %d, batch %d, every %d, spline %t, cosine %t, learning rate %g", o.L, o.steps, o.batch, o.every, o.spline, o.cosine, o.lr)
 	}
 }
 
@@ -161,7 +169,7 @@ func TestInterrupt(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	s := runFor(t, dir, "-steps", "1000000")
+	s := runFor(t, dir, "-recipe", "none", "-steps", "1000000")
 	if steps := s["steps"].(float64); !(steps > 0 && steps < 1000000) {
 		t.Errorf("%v steps", steps)
 	}
@@ -171,7 +179,7 @@ func TestInterrupt(t *testing.T) {
 func runFor(t *testing.T, dir string, args ...string) map[string]any {
 	t.Helper()
 	file := filepath.Join(dir, "result.json")
-	o, err := parse(append(args, "-chains", "4", "-sweeps", "4", "-out", filepath.Join(dir, "figures"), "-json", file))
+	o, err := parse(append(args, "-chains", "4", "-sweeps", "4", "-samples", "700", "-out", filepath.Join(dir, "figures"), "-json", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,15 +200,15 @@ func runFor(t *testing.T, dir string, args ...string) map[string]any {
 		t.Fatal(err)
 	}
 	keys := slices.Sorted(maps.Keys(s))
-	if want := []string{"ess", "exact", "gap", "latent", "log_z", "log_z_err", "loss", "loss_err", "params", "peak_mb", "physical", "seconds_per_step", "std", "steps"}; !slices.Equal(keys, want) {
+	if want := []string{"ess", "exact", "gap", "latent", "log_z", "log_z_err", "loss", "loss_err", "params", "peak_mb", "physical", "seconds_per_step", "std", "steps", "weighted"}; !slices.Equal(keys, want) {
 		t.Errorf("keys %v, want %v", keys, want)
 	}
-	for _, name := range []string{"latent", "physical"} {
+	for _, name := range []string{"latent", "physical", "weighted"} {
 		inner := s[name].(map[string]any)
-		if keys := slices.Sorted(maps.Keys(inner)); !slices.Equal(keys, []string{"accept", "m2", "m2_err", "tau_leapfrogs", "tau_leapfrogs_err", "tau_seconds"}) {
+		if keys := slices.Sorted(maps.Keys(inner)); !slices.Equal(keys, []string{"accept", "cost_seconds", "m2", "m2_err", "seconds", "tau_leapfrogs", "tau_leapfrogs_err", "tau_seconds"}) {
 			t.Errorf("%s: keys %v", name, keys)
 		}
-		if m2 := inner["m2"].(float64); !(m2 > 0.3 && m2 <= 1) {
+		if m2 := inner["m2"].(float64); !(m2 > 0.3 || name == "weighted" && m2 > 0) || m2 > 1 {
 			t.Errorf("%s: m2 %v", name, m2)
 		}
 	}
@@ -228,7 +236,7 @@ func TestResultIsOfTheFinalModel(t *testing.T) {
 
 // Sampling alongside ends when training is told to, and leaves no trace.
 func TestAlongsideIsInterrupted(t *testing.T) {
-	o, err := parse(strings.Fields("-couplings 2 -hidden 4 -chains 2"))
+	o, err := parse(strings.Fields("-recipe none -couplings 2 -hidden 4 -chains 2"))
 	if err != nil {
 		t.Fatal(err)
 	}

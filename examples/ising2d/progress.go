@@ -2,13 +2,17 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
+
+	"github.com/neuralrg/neuralrg/examples/internal/console"
 )
 
 // progress shows how far a loop has come: a bar on a terminal, a line every
@@ -20,29 +24,44 @@ type progress struct {
 
 	container *mpb.Progress // nil: lines
 	bar       *mpb.Bar
+	narrow    bool
 	status    atomic.Value // string
 }
 
 // newProgress begins after made of total steps.
 func newProgress(name string, total, made int) *progress {
-	p := &progress{name: name, total: total, made: made, last: time.Now()}
-	p.status.Store("")
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		return p
+		return &progress{name: name, total: total, made: made, last: time.Now()}
 	}
-	p.container = mpb.New(mpb.WithOutput(os.Stderr))
+	return newBar(os.Stderr, console.Width(os.Stderr), name, total, made)
+}
+
+// newBar draws a bar for a terminal of so many columns. It leaves the last four
+// empty: Ctrl-C prints two characters in front of it, and a line that is too
+// long would stay there for good.
+func newBar(w io.Writer, columns int, name string, total, made int) *progress {
+	p := &progress{name: name, total: total, made: made, narrow: columns < 70}
+	p.status.Store("")
+	p.container = mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh(), mpb.WithWidth(max(columns-4, 1)))
+	after := []decor.Decorator{decor.Any(func(decor.Statistics) string { return " " + p.status.Load().(string) })}
+	if !p.narrow {
+		after = append(after, decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8}), ""))
+	}
 	p.bar = p.container.AddBar(int64(total),
-		mpb.PrependDecorators(decor.Name(name, decor.WC{W: 14}), decor.CountersNoUnit("%d/%d", decor.WCSyncSpace)),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.status.Load().(string) }),
-			decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8}), "")))
+		mpb.PrependDecorators(decor.Name(name+" "), decor.CountersNoUnit("%d/%d")), mpb.AppendDecorators(after...))
 	p.bar.SetCurrent(int64(made))
 	return p
 }
 
+// step counts a step. On a narrow terminal the status is shown without what
+// follows " ±" in it.
 func (p *progress) step(status string) {
 	p.made++
-	p.status.Store(status)
 	if p.bar != nil {
+		if p.narrow {
+			status, _, _ = strings.Cut(status, " ±")
+		}
+		p.status.Store(status)
 		p.bar.Increment()
 		return
 	}

@@ -48,8 +48,8 @@ func (p program) file(name string) string { return filepath.Join(p.dir, name) }
 // run is a small run, which writes files of the given name.
 func (p program) run(name string, more ...string) *exec.Cmd {
 	return exec.Command(p.binary, append([]string{
-		"-couplings", "2", "-hidden", "4", "-batch", "32", "-chains", "8",
-		"-steps", "120", "-every", "30", "-between", "1", "-adapt", "0.2", "-sweeps", "60", "-cosine", "-average", "0.9",
+		"-recipe", "none", "-couplings", "2", "-hidden", "4", "-batch", "32", "-chains", "8",
+		"-steps", "120", "-every", "30", "-between", "1", "-adapt", "0.2", "-sweeps", "60", "-physical", "60", "-cosine", "-average", "0.9", "-samples", "3000",
 		"-out", p.file(name), "-model", p.file(name + ".safetensors"), "-json", p.file(name + ".json"),
 	}, more...)...)
 }
@@ -66,7 +66,7 @@ func (p program) results(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(model) + regexp.MustCompile(`"(seconds_per_step|peak_mb|tau_seconds)": [^,\n]*`).ReplaceAllString(string(report), "")
+	return string(model) + regexp.MustCompile(`"(seconds_per_step|peak_mb|tau_seconds|seconds|cost_seconds)": [^,\n]*`).ReplaceAllString(string(report), "")
 }
 
 // standing is how far the run has come of which there is a file; −1 if there is
@@ -102,7 +102,7 @@ func standing(t *testing.T, name string) (steps, sweeps int) {
 	return steps, sweeps
 }
 
-var resumed = regexp.MustCompile(`resumed from \S+ after (\d+) training steps and (\d+) sweeps`)
+var resumed = regexp.MustCompile(`resumed\s+from\s+\S+\s+after\s+(\d+)\s+training\s+steps\s+and\s+(\d+)\s+sweeps`)
 
 // resumption is what a program said that it was resumed after, −1 if nothing.
 func resumption(out []byte) (steps, sweeps int) {
@@ -151,7 +151,7 @@ func TestKill(t *testing.T) {
 			t.Fatalf("after %d kills: resumed after %d steps and %d sweeps, the file had %d and %d\n%s", killed, k, n, steps, sweeps, &out)
 		case k >= 0:
 			resumptions++
-		case steps >= 0 && out.Len() > 0 && strings.Contains(out.String(), "starting from the beginning"):
+		case steps >= 0 && out.Len() > 0 && strings.Contains(out.String(), "beginning"):
 			t.Fatalf("after %d kills: started again, the file had %d steps", killed, steps)
 		case steps >= 0:
 			silent++
@@ -243,11 +243,27 @@ func TestTerminate(t *testing.T) {
 	}
 	t.Logf("%d stops", stops)
 	// Another run is not taken up, and not written over.
-	if out, err := p.run("stopped", "-checkpoint", file, "-resume", "-steps", "121").CombinedOutput(); err == nil || !bytes.Contains(out, []byte("other flags")) {
-		t.Errorf("%v\n%s", err, out)
+	for flag, want := range map[string]string{"-seed 2": "-seed was 1, now 2", "-steps 119": "-steps was 120, now 119", "-lr 0.5": "-lr was 0.001, now 0.5"} {
+		out, err := p.run("stopped", append([]string{"-checkpoint", file, "-resume"}, strings.Fields(flag)...)...).CombinedOutput()
+		if err == nil || !bytes.Contains(out, []byte(want)) {
+			t.Errorf("%s: %v\n%s", flag, err, out)
+		}
 	}
 	if out, err := p.run("stopped", "-checkpoint", file).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("exists")) {
 		t.Errorf("%v\n%s", err, out)
+	}
+	// With the youngest state gone the one before it is taken, which the program
+	// says.
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.run("stopped", "-checkpoint", file, "-resume").CombinedOutput()
+	words := strings.Join(strings.Fields(string(out)), " ")
+	if err != nil || !strings.Contains(words, "is missing, taking the earlier one "+file+".1") || !strings.Contains(words, "resumed from "+file+".1 after") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if p.results(t, "stopped") != p.results(t, "whole") {
+		t.Error("another result from the state before the last")
 	}
 }
 
@@ -256,7 +272,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "checkpoint")
 	options := func(more ...string) *options {
-		o, err := parse(append([]string{"-couplings", "2", "-hidden", "4", "-batch", "8", "-chains", "2", "-steps", "3", "-sweeps", "3", "-save", "1",
+		o, err := parse(append([]string{"-recipe", "none", "-couplings", "2", "-hidden", "4", "-batch", "8", "-chains", "2", "-steps", "3", "-sweeps", "3", "-physical", "3", "-save", "1", "-samples", "100",
 			"-out", filepath.Join(dir, "out"), "-checkpoint", file}, more...))
 		if err != nil {
 			t.Fatal(err)
@@ -276,7 +292,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 		if err := os.WriteFile(file, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := run(options("-resume")); !errors.Is(err, safetensors.ErrFormat) {
+		if err := run(options("-resume")); !errors.Is(err, safetensors.ErrFormat) || !strings.Contains(err.Error(), "version before") {
 			t.Fatalf("byte %d of %d: %v", k, len(data), err)
 		}
 	}

@@ -27,7 +27,12 @@ type sampling struct {
 	Tau        number `json:"tau_leapfrogs"`
 	TauErr     number `json:"tau_leapfrogs_err"`
 	TauSeconds number `json:"tau_seconds"`
+	Seconds    number `json:"seconds"`      // in all
+	Cost       number `json:"cost_seconds"` // to a standard error of 0.001
 }
+
+// price sets Cost: the square of the error falls with the time.
+func (s *sampling) price() { s.Cost = s.Seconds * s.M2Err * s.M2Err * 1e6 }
 
 // number is null in JSON where it is NaN.
 type number float64
@@ -44,6 +49,7 @@ func (n number) MarshalJSON() ([]byte, error) {
 // configurations: in between, the flow may change.
 type walkers struct {
 	name    string
+	sweeps  int // after training
 	ising   *target.Ising
 	density *target.Evaluator
 	force   hmc.LogDensity // of the trajectories, nil for the density's own
@@ -78,14 +84,14 @@ func newWalkers(m *flow.Model, ising *target.Ising, o *options, src rand.Source)
 	// Spins all up, and x at its mean given them: (K+αI)s.
 	cold.Apply(func(_, _ int, _ float64) float64 { return 4/o.T + ising.Alpha() }, cold)
 	return []*walkers{{
-		name: "latent", density: latent, force: force, x: mat.DenseCopyOf(cold),
+		name: "latent", sweeps: o.sweeps, density: latent, force: force, x: mat.DenseCopyOf(cold),
 		// The posterior of z given x: with it every run leaves π invariant,
 		// whatever the flow is.
 		state: func(z, x *mat.Dense) error { return m.Posterior(z, nil, x, src) },
 		image: func(x, z *mat.Dense) error { return m.Decode(x, nil, z) },
 		ising: ising, o: o, src: src,
 	}, {
-		name: "physical", density: target.NewEvaluator(ising), x: cold,
+		name: "physical", sweeps: o.physical, density: target.NewEvaluator(ising), x: cold,
 		state: func(z, x *mat.Dense) error { z.Copy(x); return nil },
 		image: func(x, z *mat.Dense) error { x.Copy(z); return nil },
 		ising: ising, o: o, src: src,
@@ -102,7 +108,9 @@ func (w *walkers) start() (*hmc.Sampler, error) {
 }
 
 func (w *walkers) sampler(z *mat.Dense) (*hmc.Sampler, error) {
-	return hmc.New(w.density, z, &hmc.Settings{StepSize: w.o.stepSize, Leapfrog: w.o.leapfrog, Force: w.force, Src: w.src})
+	return hmc.New(w.density, z, &hmc.Settings{
+		StepSize: w.o.stepSize, Leapfrog: w.o.leapfrog, Jitter: w.o.jitter, Force: w.force, Src: w.src,
+	})
 }
 
 // sweep makes sweeps and measures after each.
@@ -196,8 +204,8 @@ func (w *walkers) follow(i *interrupts, k *keeper) error {
 		return err
 	}
 	k.sampler = s
-	bar := newProgress(w.name+" HMC", w.o.sweeps, s.Sweeps())
-	err = w.sweep(ctx, s, w.o.sweeps-s.Sweeps(), func() error {
+	bar := newProgress(w.name+" HMC", w.sweeps, s.Sweeps())
+	err = w.sweep(ctx, s, w.sweeps-s.Sweeps(), func() error {
 		bar.step(fmt.Sprintf("acceptance %.2f", s.AcceptRate()))
 		if s.Sweeps()%w.o.save == 0 {
 			return k.save()
@@ -243,6 +251,8 @@ func (w *walkers) result() (r sampling, drift float64) {
 	leapfrogs := float64(w.o.leapfrog)
 	r.Tau, r.TauErr = number(tau*leapfrogs), number(tauErr*leapfrogs)
 	r.TauSeconds = number(tau * w.seconds / float64(len(w.m2)-w.final))
+	r.Seconds = number(w.seconds)
+	r.price()
 	return r, (late - early) / math.Hypot(earlyErr, lateErr)
 }
 
@@ -260,15 +270,63 @@ func chainMean(sweeps [][]float64) (mean, stdErr float64) {
 	return hmc.MeanStdErr(means)
 }
 
-// warning says why a result is not to be trusted.
-func warning(r sampling, drift float64) string {
+// doubt says why a result is not to be trusted; exact is NaN if it is not known.
+func doubt(r sampling, drift, exact float64) string {
 	switch {
 	case !(r.Accept > 0):
-		return " (nothing accepted: not sampled)"
+		return "it accepts nothing"
+	case farOff(r, exact) != "":
+		return farOff(r, exact)
 	case math.IsNaN(drift):
-		return " (too little to tell whether it is equilibrated)"
+		return "it has too few sweeps to tell whether it has forgotten its start"
 	case math.Abs(drift) > 3:
-		return fmt.Sprintf(" (drifts by %.1f standard errors: not equilibrated)", drift)
+		return fmt.Sprintf("it drifts by %.1f standard errors and has not forgotten its start", drift)
+	case math.IsNaN(float64(r.Tau)):
+		return "its autocorrelation time is too long for so few sweeps to tell"
 	}
 	return ""
+}
+
+// farOff says so if the exact value is known and the result is too far from it.
+func farOff(r sampling, exact float64) string {
+	off := math.Abs(float64(r.M2)-exact) / float64(r.M2Err)
+	if off > 4 {
+		return fmt.Sprintf("it is %.0f of its errors off", off)
+	}
+	return ""
+}
+
+// sample computes ⟨m²⟩ in three ways.
+func (s *summary) sample(i *interrupts, k *keeper, m *flow.Model, ising *target.Ising) error {
+	m2, known := exactM2(ising, k.o)
+	if !known {
+		m2 = math.NaN()
+	}
+	names := [][2]string{{"latent", "HMC"}, {"physical", "HMC"}}
+	var rows []row
+	for j, w := range k.walkers {
+		if err := w.follow(i, k); err != nil {
+			return err
+		}
+		r, drift := w.result()
+		to := []*sampling{&s.Latent, &s.Physical}[j]
+		*to = r
+		rows = append(rows, row{names[j], to, doubt(r, drift, m2), j == 0})
+	}
+	ctx, done := i.phase()
+	defer done()
+	var why string
+	var err error
+	if s.Weighted, why, err = weigh(ctx, m, ising, k.o); err != nil {
+		return err
+	}
+	if ctx.Err() != nil && k.o.checkpoint != "" {
+		return errStopped
+	}
+	if why == "" {
+		why = farOff(s.Weighted, m2)
+	}
+	rows = append(rows, row{[2]string{"weighted", "samples"}, &s.Weighted, why, true})
+	printSamplers(rows, m2, k.history.Seconds)
+	return m2Figure(k.walkers, m2, k.o)
 }

@@ -22,12 +22,13 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	o, h := k.o, &k.history
 	ctx, done := i.phase()
 	defer done()
+	k.Legs = []leg{{0, o.steps}}
 	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, Average: o.average, Images: o.images, PathGradient: o.path, Window: 20, Src: k.src}
 	if o.anneal != 1 {
-		s.Anneal = flow.Ramp(o.anneal, o.steps/2)
+		s.Anneal = k.inverseTemperature
 	}
 	if o.cosine {
-		s.Schedule = flow.Cosine(o.steps, min(50, o.steps/10))
+		s.Schedule = k.rate
 	}
 	if o.adapt > 0 {
 		// To begin with, what the flow proposes: all in one place they would be a
@@ -89,10 +90,9 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 			fmt.Printf("training stopped after %d steps\n", len(h.Loss))
 		}
 	}
-	if err == nil && o.average != 0 {
-		err = k.trainer.UseAverage()
+	if err == nil {
+		err = k.endTraining()
 	}
-	k.Trained, k.Pending = err == nil, false
 	return err
 }
 
@@ -101,7 +101,7 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 func evaluate(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	ctx, done := i.phase()
 	defer done()
-	e, err := flow.Evaluate(ctx, m, t, &flow.EvaluateSettings{Src: k.src})
+	e, err := flow.Evaluate(ctx, m, t, &flow.EvaluateSettings{Samples: k.o.samples, Batch: batchOfSamples, Src: k.src})
 	if errors.Is(err, context.Canceled) {
 		if k.o.checkpoint != "" { // as of the last save
 			return errStopped

@@ -4,15 +4,12 @@ import (
 	"fmt"
 	"image/color"
 	"math"
-	"path/filepath"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/palette/moreland"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/neuralrg/neuralrg/examples/internal/figure"
 )
@@ -30,53 +27,57 @@ type errorPoints struct {
 
 // errorFigure is Fig. S1.
 func errorFigure(cells []*cell, o *options) error {
-	p := plot.New()
-	p.Title.Text = fmt.Sprintf("Variational free energy of the %d×%d Ising model", o.L, o.L)
-	p.Title.Padding = vg.Points(6)
-	p.X.Label.Text = "temperature T"
-	p.Y.Label.Text = "relative error (loss + ln Z) / ln Z"
-	p.Legend.Top = true
-	p.Legend.XOffs, p.Legend.YOffs = -vg.Points(6), -vg.Points(4)
-	p.Add(plotter.NewGrid())
+	p := figure.New(fmt.Sprintf("Variational free energy of the %d×%d Ising model", o.L, o.L), "temperature T", "relative error (loss + ln Z) / ln Z")
 	low, high := math.Inf(1), math.Inf(-1)
 	for depth := 1; depth <= o.depths(); depth++ {
-		var points errorPoints
-		for k := range o.temps {
-			c := cells[(depth-1)*len(o.temps)+k]
-			v, e := c.relative()
-			if !(v-e > 0) { // no place on a logarithmic axis
-				continue
-			}
-			y, down, up := math.Log10(v), math.Log10(v-e), math.Log10(v+e)
-			points.XYs = append(points.XYs, plotter.XY{X: c.T, Y: y})
-			points.YErrors = append(points.YErrors, struct{ Low, High float64 }{y - down, up - y})
-			low, high = min(low, down), max(high, up)
+		points := relativeErrors(cells[(depth-1)*len(o.temps) : depth*len(o.temps)])
+		for k, y := range points.XYs {
+			low, high = min(low, y.Y-points.YErrors[k].Low), max(high, y.Y+points.YErrors[k].High)
 		}
 		if len(points.XYs) == 0 {
 			continue
 		}
-		line, dots, err := plotter.NewLinePoints(points.XYs)
-		if err != nil {
+		if err := addDepth(p, points, depth); err != nil {
 			return err
 		}
-		bars, err := plotter.NewYErrorBars(points)
-		if err != nil {
-			return err
-		}
-		c := colours[(depth-1)%len(colours)]
-		line.Color, dots.Color, bars.Color = c, c, c
-		line.Width, dots.Radius, dots.Shape = vg.Points(1.2), vg.Points(2.2), draw.CircleGlyph{}
-		p.Add(line, dots, bars)
-		p.Legend.Add(fmt.Sprintf("depth %d", depth), line, dots)
 	}
 	if math.IsInf(low, 1) {
 		return nil
 	}
 	p.Y.Tick.Marker = figure.Decades{}
 	p.Y.Min, p.Y.Max = low-0.1, high+0.1
-	img := vgimg.NewWith(vgimg.UseWH(6*vg.Inch, 4*vg.Inch), vgimg.UseDPI(150))
-	p.Draw(draw.Crop(draw.New(img), 8, -8, 8, -8))
-	return figure.Write(img, filepath.Join(o.out, "free_energy.png"))
+	return figure.Save(p, o.figure(errorName))
+}
+
+// relativeErrors are decimal logarithms.
+func relativeErrors(cells []*cell) (points errorPoints) {
+	for _, c := range cells {
+		v, e := c.relative()
+		if !(v-e > 0) { // no place on a logarithmic axis
+			continue
+		}
+		y, down, up := math.Log10(v), math.Log10(v-e), math.Log10(v+e)
+		points.XYs = append(points.XYs, plotter.XY{X: c.T, Y: y})
+		points.YErrors = append(points.YErrors, struct{ Low, High float64 }{y - down, up - y})
+	}
+	return points
+}
+
+func addDepth(p *plot.Plot, points errorPoints, depth int) error {
+	line, dots, err := plotter.NewLinePoints(points.XYs)
+	if err != nil {
+		return err
+	}
+	bars, err := plotter.NewYErrorBars(points)
+	if err != nil {
+		return err
+	}
+	c := colours[(depth-1)%len(colours)]
+	line.Color, dots.Color, bars.Color = c, c, c
+	line.Width, dots.Radius, dots.Shape = vg.Points(1.2), vg.Points(2.2), draw.CircleGlyph{}
+	p.Add(line, dots, bars)
+	p.Legend.Add(fmt.Sprintf("depth %d", depth), line, dots)
+	return nil
 }
 
 // sampleFigure is Fig. S2: a configuration of every cell.
@@ -87,33 +88,21 @@ func sampleFigure(cells []*cell, o *options) error {
 			largest = math.Max(largest, math.Abs(v))
 		}
 	}
-	scale := moreland.SmoothBlueRed()
-	scale.SetMin(-largest)
-	scale.SetMax(largest)
-	const panel, bar = 1.3 * vg.Inch, 0.85 * vg.Inch
-	width, height := vg.Length(len(o.temps))*panel, vg.Length(o.depths())*panel
-	img := vgimg.NewWith(vgimg.UseWH(width+bar, height), vgimg.UseDPI(150))
+	scale := figure.Diverging(largest)
+	const panel, bar = 1.3 * vg.Inch, 0.9 * vg.Inch
+	width, height := vg.Length(len(o.temps))*panel, max(vg.Length(o.depths())*panel, 2*panel)
+	img := figure.NewCanvas(width+bar, height)
 	canvas := draw.New(img)
 	for i, c := range cells {
 		depth, temp := o.at(i)
-		p := plot.New()
-		p.Title.Text = fmt.Sprintf("depth %d, T = %g", depth, c.T)
+		p := figure.New(fmt.Sprintf("depth %d, T = %g", depth, c.T), "", "")
 		p.Title.TextStyle.Font.Size = font.Length(8)
+		p.Title.Padding = 2
 		p.HideAxes()
-		heat := plotter.NewHeatMap(figure.Lattice{Values: c.Sample, L: o.L}, scale.Palette(255))
-		heat.Min, heat.Max = -largest, largest
-		p.Add(heat)
+		p.Add(figure.Map{Grid: figure.Lattice{Values: c.Sample, L: o.L}, Colours: scale})
 		left, bottom := vg.Length(len(o.temps)-1-temp)*panel, height-vg.Length(depth)*panel
-		p.Draw(draw.Canvas{Canvas: canvas, Rectangle: vg.Rectangle{
-			Min: vg.Point{X: left + 3, Y: bottom + 3}, Max: vg.Point{X: left + panel - 3, Y: bottom + panel - 3},
-		}})
+		figure.DrawSquare(figure.Part(canvas, left+3, left+panel-3, bottom+3, bottom+panel-3), p, o.L, o.L)
 	}
-	p := plot.New()
-	p.Add(&plotter.ColorBar{ColorMap: scale, Vertical: true})
-	p.HideX()
-	p.Y.Label.Text = "field x"
-	p.Draw(draw.Canvas{Canvas: canvas, Rectangle: vg.Rectangle{
-		Min: vg.Point{X: width + 4, Y: 6}, Max: vg.Point{X: width + bar - 4, Y: height - 18},
-	}})
-	return figure.Write(img, filepath.Join(o.out, "samples.png"))
+	figure.Bar(figure.Part(canvas, width+4, width+bar, 8, height-20), scale, "field x")
+	return figure.Write(img, o.figure(sampleName))
 }

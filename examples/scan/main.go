@@ -40,6 +40,8 @@ import (
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
+	"github.com/neuralrg/neuralrg/examples/internal/console"
+	"github.com/neuralrg/neuralrg/examples/internal/memory"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 	"github.com/neuralrg/neuralrg/target"
@@ -50,6 +52,16 @@ type options struct {
 	temps []float64 // from high to low
 	cell  int
 	out   string
+
+	tempsText string
+	memory    float64
+}
+
+var help = console.Help{
+	Synopsis: "scan [flags] trains networks of every depth at many temperatures, Figs. S1 and S2 of the paper.",
+	Groups: []console.Group{{Title: "Flags", Flags: []string{
+		"L", "temps", "first", "steps", "batch", "couplings", "lr", "alpha", "seed", "cold", "cell", "out", "memory",
+	}}},
 }
 
 // settings are what all cells of a scan have in common.
@@ -63,6 +75,15 @@ type settings struct {
 	Alpha     float64 `json:"alpha"`
 	Seed      uint64  `json:"seed"`
 	Cold      bool    `json:"cold,omitempty"` // no cell starts from another
+}
+
+// flags are the settings as they are given.
+func (s *settings) flags() map[string]string {
+	return map[string]string{
+		"L": fmt.Sprint(s.L), "first": fmt.Sprint(s.First), "steps": fmt.Sprint(s.Steps), "batch": fmt.Sprint(s.Batch),
+		"couplings": fmt.Sprint(s.Couplings), "lr": fmt.Sprint(s.Rate), "alpha": fmt.Sprint(s.Alpha),
+		"seed": fmt.Sprint(s.Seed), "cold": fmt.Sprint(s.Cold),
+	}
 }
 
 // cell is the result for one depth and temperature; energies are in nats.
@@ -100,22 +121,28 @@ func main() {
 	}
 }
 
+// define makes the flags.
+func (o *options) define(f *flag.FlagSet) {
+	f.IntVar(&o.L, "L", 8, "`N` sites along an edge, a power of two")
+	f.StringVar(&o.tempsText, "temps", "2.0,2.1,2.2,2.3,2.4,2.5,2.6,2.7", "temperatures `T,T,...`")
+	f.IntVar(&o.First, "first", 1000, "training steps `N` of a cell that starts from nothing")
+	f.IntVar(&o.Steps, "steps", 400, "training steps `N` of a cell that starts from another")
+	f.IntVar(&o.Batch, "batch", 512, "`N` configurations per step")
+	f.IntVar(&o.Couplings, "couplings", 10, "`N` affine couplings per block")
+	f.Float64Var(&o.Rate, "lr", 3e-3, "largest learning rate `X`, which falls to zero in every cell")
+	f.Float64Var(&o.Alpha, "alpha", 1, "factor `X` of KL(q(x) ‖ q(−x)) in the loss")
+	f.Uint64Var(&o.Seed, "seed", 1, "seed `N` of all randomness")
+	f.BoolVar(&o.Cold, "cold", false, "start every cell from nothing")
+	f.IntVar(&o.cell, "cell", -1, "make cell `N` alone, from 0; no figures")
+	f.StringVar(&o.out, "out", "out/scan", "directory `DIR` for results and figures")
+	f.Float64Var(&o.memory, "memory", 8, "memory that a run may need, in `GB`")
+}
+
 func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("scan", flag.ContinueOnError)
-	f.IntVar(&o.L, "L", 8, "linear size of the lattice, a power of two")
-	temps := f.String("temps", "2.0,2.1,2.2,2.3,2.4,2.5,2.6,2.7", "temperatures")
-	f.IntVar(&o.First, "first", 1000, "training steps of a cell that starts from nothing")
-	f.IntVar(&o.Steps, "steps", 400, "training steps of a cell that starts from another")
-	f.IntVar(&o.Batch, "batch", 512, "configurations per step")
-	f.IntVar(&o.Couplings, "couplings", 10, "affine couplings per block")
-	f.Float64Var(&o.Rate, "lr", 3e-3, "largest learning rate, which falls to zero in every cell")
-	f.Float64Var(&o.Alpha, "alpha", 1, "factor of KL(q(x) ‖ q(−x)) in the loss")
-	f.Uint64Var(&o.Seed, "seed", 1, "seed of all randomness")
-	f.BoolVar(&o.Cold, "cold", false, "start every cell from nothing")
-	f.IntVar(&o.cell, "cell", -1, "make this cell alone, from 0; no figures")
-	f.StringVar(&o.out, "out", "out/scan", "directory for results and figures")
-	if err := f.Parse(args); err != nil {
+	o.define(f)
+	if err := help.Parse(f, args, os.Stdout, console.Width(os.Stdout)); err != nil {
 		return nil, err
 	}
 	if f.NArg() > 0 {
@@ -129,10 +156,10 @@ func parse(args []string) (*options, error) {
 	if o.L < 2 || o.L&(o.L-1) != 0 {
 		return nil, fmt.Errorf("-L %d: want a power of two", o.L)
 	}
-	for _, s := range strings.Split(*temps, ",") {
+	for _, s := range strings.Split(o.tempsText, ",") {
 		T, err := strconv.ParseFloat(s, 64)
 		if err != nil || !(T > 0) || slices.Contains(o.temps, T) {
-			return nil, fmt.Errorf("-temps %s: want different positive numbers separated by commas", *temps)
+			return nil, fmt.Errorf("-temps %s: want different positive numbers separated by commas", o.tempsText)
 		}
 		o.temps = append(o.temps, T)
 	}
@@ -164,8 +191,47 @@ func (o *options) file(depth, temp int, kind string) string {
 	return filepath.Join(o.out, fmt.Sprintf("depth%d-T%g.%s", depth, o.temps[temp], kind))
 }
 
-func run(ctx context.Context, o *options) error {
+// ready checks, before anything is spent on it, that the run fits into memory
+// and that what it makes can be written.
+func (o *options) ready() error {
+	params, layers := memory.Network{L: o.L, Size: 2, Couplings: o.Couplings, Hidden: []int{10, 10, 10}}.Cost()
+	sites := float64(o.L) * float64(o.L)
+	if err := memory.Check(o.memory,
+		memory.Part{What: "the parameters (-couplings, -L)", Bytes: memory.Params(params)},
+		memory.Part{What: "a batch (-batch, -L)", Bytes: memory.Rows(2*float64(o.Batch), sites, layers)},
+	); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
+		return err
+	}
+	if o.cell < 0 {
+		if err := checkpoint.Probe(o.figure(errorName), o.figure(sampleName)); err != nil {
+			return err
+		}
+	}
+	for i := range o.cells() {
+		if o.cell >= 0 && i != o.cell {
+			continue
+		}
+		depth, temp := o.at(i)
+		if err := checkpoint.Probe(o.file(depth, temp, "json"), o.file(depth, temp, "safetensors"), o.file(depth, temp, "training")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Names of the figures in the directory -out.
+const (
+	errorName  = "free_energy.png"
+	sampleName = "samples.png"
+)
+
+func (o *options) figure(name string) string { return filepath.Join(o.out, name) }
+
+func run(ctx context.Context, o *options) error {
+	if err := o.ready(); err != nil {
 		return err
 	}
 	if o.cell >= 0 {
@@ -180,7 +246,7 @@ func run(ctx context.Context, o *options) error {
 		}
 		cells = append(cells, c)
 	}
-	table(cells, o)
+	table(os.Stdout, console.Width(os.Stdout), cells, o)
 	return errors.Join(errorFigure(cells, o), sampleFigure(cells, o))
 }
 
@@ -225,7 +291,7 @@ func make1(ctx context.Context, o *options, i int) (*cell, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Printf("cell %d of %d: depth %d, T = %g, %d steps from %s\n", i, o.cells(), depth, T, steps,
+	console.Printf("cell %d of %d: depth %d, T = %g, %d steps from %s\n", i, o.cells(), depth, T, steps,
 		map[bool]string{true: "the next higher temperature", false: "scratch"}[c.Warm])
 	state := o.file(depth, temp, "training")
 	if err := train(ctx, fast, ising, o, under{o.settings, depth, T, c.Warm, steps}, src, state); err != nil {
@@ -242,7 +308,7 @@ func make1(ctx context.Context, o *options, i int) (*cell, error) {
 	}
 	c.Sample, c.Seconds = x.RawRowView(0), time.Since(start).Seconds()
 	v, stdErr := c.relative()
-	fmt.Printf("  relative error of the free energy %.5f ± %.5f, %.0f s\n", v, stdErr, c.Seconds)
+	console.Printf("  relative error of the free energy %.5f ± %.5f, %.0f s\n", v, stdErr, c.Seconds)
 	// The result last: where it is, the parameters are too.
 	if err := checkpoint.Write(o.file(depth, temp, "safetensors"), 1, m.Save); err != nil {
 		return nil, err
@@ -265,7 +331,8 @@ func (o *options) made(depth, temp int) (*cell, error) {
 		return nil, err
 	}
 	if c.Settings != o.settings || c.Depth != depth || c.T != o.temps[temp] || c.Warm != (temp > 0 && !o.Cold) {
-		return nil, fmt.Errorf("%s: made with other settings; use another -out", name)
+		differ := checkpoint.Differences(c.Settings.flags(), o.settings.flags())
+		return nil, fmt.Errorf("%s: made with other settings: %s; use another -out", name, differ)
 	}
 	return c, nil
 }
@@ -277,6 +344,13 @@ type under struct {
 	T        float64  `json:"T"`
 	Warm     bool     `json:"warm"`
 	Steps    int      `json:"steps"` // in all
+}
+
+// flags are the settings, and what distinguishes cells.
+func (u *under) flags() map[string]string {
+	f := u.Settings.flags()
+	f["cell"] = fmt.Sprintf("depth %d, T = %g, warm: %t, %d steps", u.Depth, u.T, u.Warm, u.Steps)
+	return f
 }
 
 const (
@@ -314,7 +388,8 @@ func (u *under) restore(name string, tr *flow.Trainer) error {
 			return fmt.Errorf("no state of a cell: kind %.40q, %v", got, err)
 		}
 		if of != *u {
-			return fmt.Errorf("of another cell or other settings, %+v, now %+v; use another -out", of, *u)
+			differ := checkpoint.Differences(of.flags(), u.flags())
+			return fmt.Errorf("of another cell or other settings: %s; use another -out", differ)
 		}
 		data, err := f.Bytes("trainer", -1)
 		if err != nil {
@@ -349,7 +424,7 @@ func train(ctx context.Context, m *flow.Model, t target.Density, o *options, u u
 	}
 	done := tr.Result().Steps
 	if done > 0 {
-		fmt.Printf("  resumed after step %d\n", done)
+		console.Printf("  resumed after step %d\n", done)
 	}
 	if done > u.Steps {
 		return fmt.Errorf("%s: after %d of %d steps", name, done, u.Steps)
@@ -388,19 +463,26 @@ func (c *cell) write(name string) error {
 	})
 }
 
-// table prints the relative errors, the deepest network first.
-func table(cells []*cell, o *options) {
-	fmt.Printf("relative error of the free energy, L = %d\n%7s", o.L, "depth")
-	for k := range o.temps {
-		fmt.Printf("  T=%-7g", o.temps[len(o.temps)-1-k])
-	}
-	fmt.Println()
-	for depth := o.depths(); depth >= 1; depth-- {
-		fmt.Printf("%7d", depth)
-		for k := range o.temps {
-			v, _ := cells[depth*len(o.temps)-1-k].relative()
-			fmt.Printf("  %.6f ", v)
+// table prints the relative errors, the deepest network first, as many columns
+// at a time as the terminal has room for.
+func table(w io.Writer, width int, cells []*cell, o *options) {
+	const first, column = 6, 10
+	fmt.Fprintf(w, "relative error of free energy, L = %d\n", o.L)
+	abreast := max(1, (width-first)/column)
+	for from := 0; from < len(o.temps); from += abreast {
+		to := min(from+abreast, len(o.temps))
+		fmt.Fprintf(w, "%-*s", first, "depth")
+		for k := from; k < to; k++ {
+			fmt.Fprintf(w, "%*s", column, fmt.Sprintf("T=%g", o.temps[len(o.temps)-1-k]))
 		}
-		fmt.Println()
+		fmt.Fprintln(w)
+		for depth := o.depths(); depth >= 1; depth-- {
+			fmt.Fprintf(w, "%-*d", first, depth)
+			for k := from; k < to; k++ {
+				v, _ := cells[depth*len(o.temps)-1-k].relative()
+				fmt.Fprintf(w, "%*.6f", column, v)
+			}
+			fmt.Fprintln(w)
+		}
 	}
 }

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func small(t *testing.T, dir string, more ...string) *options {
@@ -56,7 +58,7 @@ func TestResume(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := run(ctx, small(t, parts, "-seed", "2")); err == nil || !strings.Contains(err.Error(), "other settings") {
+	if err := run(ctx, small(t, parts, "-seed", "2")); err == nil || !strings.Contains(err.Error(), "other settings: -seed was 1, now 2;") {
 		t.Errorf("other settings: %v", err)
 	}
 }
@@ -166,6 +168,64 @@ func TestPredecessor(t *testing.T) {
 	}
 	if err := run(ctx, small(t, all)); err == nil || !strings.Contains(err.Error(), "other settings") {
 		t.Errorf("cold and warm: %v", err)
+	}
+}
+
+// What cannot be written, and what is too large, is said before training.
+func TestReady(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "taken", "depth2-T2.3.safetensors"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "plain"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"-L 1048576", "-couplings 1000000000", "-batch 1000000000", "-out " + filepath.Join(dir, "taken"), "-out " + filepath.Join(dir, "plain")} {
+		o := small(t, filepath.Join(dir, "out"), strings.Fields(args)...)
+		words := strings.Fields(args)
+		want := words[0]
+		if want == "-out" {
+			want = words[1]
+		}
+		if err := run(context.Background(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", args, err)
+		}
+		if files, _ := filepath.Glob(filepath.Join(o.out, "depth1*")); len(files) > 0 {
+			t.Errorf("%s: it came as far as %q", args, files)
+		}
+	}
+}
+
+// -h fits a screen, and the table any terminal.
+func TestWidth(t *testing.T) {
+	var b strings.Builder
+	f := flag.NewFlagSet("scan", flag.ContinueOnError)
+	(&options{}).define(f)
+	if err := help.Parse(f, []string{"-h"}, &b, 80); err != flag.ErrHelp {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), "\n"); n > 24 || n < 13 {
+		t.Errorf("%d lines\n%s", n, &b)
+	}
+	o, err := parse([]string{"-L", "16"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells := make([]*cell, o.cells())
+	for i := range cells {
+		cells[i] = &cell{Loss: -300 + float64(i), Exact: -400}
+	}
+	for _, width := range []int{40, 80} {
+		var b strings.Builder
+		table(&b, width, cells, o)
+		for _, line := range strings.Split(b.String(), "\n") {
+			if utf8.RuneCountInString(line) > width {
+				t.Errorf("more than %d columns: %s", width, line)
+			}
+		}
+		if got := strings.Count(b.String(), "0."); got != len(cells) {
+			t.Errorf("%d columns: %d numbers, want %d\n%s", width, got, len(cells), &b)
+		}
 	}
 }
 

@@ -1,4 +1,8 @@
-// Package checkpoint keeps the state of examples in files.
+// Package checkpoint writes the files of examples, so that a crash leaves the
+// old file or the new one, and finds the state of a run that was stopped.
+//
+// A name may be a symbolic link: the file it points to is written, and earlier
+// versions of it lie beside that file.
 package checkpoint
 
 import (
@@ -6,44 +10,186 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
+
+// Versions is how many versions of a state are kept: name, name.1 and name.2,
+// the youngest first.
+const Versions = 3
 
 // Write makes a file: whatever happens, power failure included, there is the
 // old one or the new one under its name, and whole. The last keep−1 before it
 // remain as name.1, name.2 and so on, the youngest first. What a program that
 // is killed leaves of a new one, a hidden file, the next call writes over; two
-// programs must not write the same file.
+// programs must not write the same file. Devices and pipes are written to
+// directly.
 func Write(name string, keep int, write func(w io.Writer) error) error {
-	next := hidden(name)
-	if err := create(next, write); err != nil {
+	if device(name) {
+		return stream(name, write)
+	}
+	name, err := resolve(name)
+	if err != nil {
 		return err
 	}
-	for k := keep - 1; k > 1; k-- {
-		if err := ignoreMissing(os.Rename(older(name, k-1), older(name, k))); err != nil {
-			return err
-		}
+	next := hidden(name)
+	if err := create(next, mode(name), write); err != nil {
+		return err
 	}
-	if keep > 1 {
-		if err := again(name, older(name, 1)); err != nil {
-			return err
+	if _, err := os.Lstat(name); err == nil { // else the older ones are the youngest
+		for k := keep - 1; k > 1; k-- {
+			if err := ignoreMissing(os.Rename(older(name, k-1), older(name, k))); err != nil {
+				return err
+			}
+		}
+		if keep > 1 {
+			if err := again(name, older(name, 1)); err != nil {
+				return err
+			}
 		}
 	}
 	return replace(next, name)
 }
 
-// Refuse fails if there is a file, or one is left of a run: a new run is not to
-// write over an old one.
-func Refuse(name string) error {
-	for _, n := range []string{name, older(name, 1)} {
-		if _, err := os.Lstat(n); err == nil {
-			return fmt.Errorf("%s exists: go on with -resume, or move it away", n)
+// Find returns the youngest version of a state that is there, name itself,
+// name.1 or name.2, and how many are missing before it. Without any the error is
+// fs.ErrNotExist.
+func Find(name string) (file string, age int, err error) {
+	if name, err = resolve(name); err != nil {
+		return "", 0, err
+	}
+	for k := range Versions {
+		n := older(name, k)
+		if _, err := os.Stat(n); err == nil {
+			return n, k, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return "", 0, err
 		}
 	}
+	return "", 0, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+}
+
+// Refuse fails if there is any version of a state: a new run is not to write
+// over an old one.
+func Refuse(name string) error {
+	found, _, err := Find(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s exists: go on with -resume, or move it away", found)
+}
+
+// Differences says which flags of a run were others before, in the order of
+// their names. Those of now that were unknown then count, too.
+func Differences(was, now map[string]string) string {
+	var differ []string
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if a, b := was[name], now[name]; a != b {
+			differ = append(differ, fmt.Sprintf("-%s was %s, now %s", name, a, b))
+		}
+	}
+	return strings.Join(differ, "; ")
+}
+
+// Probe checks that files can be written, before anything is spent on what will
+// be in them. It leaves no trace. Empty names are passed over.
+func Probe(names ...string) error {
+	seen := map[string]string{}
+	for _, name := range names {
+		if name == "" || device(name) {
+			continue
+		}
+		file, err := probe(name)
+		if err != nil {
+			var path *fs.PathError
+			if errors.As(err, &path) { // which names the hidden file
+				err = path.Err
+			}
+			return fmt.Errorf("cannot write %s: %w", name, err)
+		}
+		if other, ok := seen[file]; ok {
+			return fmt.Errorf("%s and %s are one file, want two", other, name)
+		}
+		seen[file] = name
+	}
 	return nil
+}
+
+// probe returns the absolute name of the file that Write would make.
+func probe(name string) (string, error) {
+	file, err := resolve(name)
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(file); err == nil {
+		if info.IsDir() {
+			return "", errors.New("it is a directory")
+		}
+		f, err := os.OpenFile(file, os.O_WRONLY, 0) // one that is read-only stays as it is
+		if err != nil {
+			return "", err
+		}
+		if err := f.Close(); err != nil {
+			return "", err
+		}
+	}
+	f, err := os.OpenFile(hidden(file), os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(f.Close(), os.Remove(hidden(file))); err != nil {
+		return "", err
+	}
+	return filepath.Abs(file)
+}
+
+// device tells whether a name is that of a device, a pipe or a socket.
+func device(name string) bool {
+	if dir, _ := filepath.Split(name); dir == "/dev/" { // /dev/stdout may be a file
+		return true
+	}
+	info, err := os.Stat(name)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}
+
+// stream writes to a device.
+func stream(name string, write func(w io.Writer) error) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
+
+// resolve follows symbolic links, to a file that need not be there.
+func resolve(name string) (string, error) {
+	file := name
+	for range 40 {
+		to, err := os.Readlink(file)
+		if err != nil { // no link
+			return file, nil
+		}
+		if !filepath.IsAbs(to) {
+			dir, _ := filepath.Split(file)
+			to = dir + to
+		}
+		file = to
+	}
+	return "", fmt.Errorf("%s: too many symbolic links", name)
+}
+
+// mode is that of a file, or the usual one.
+func mode(name string) fs.FileMode {
+	if info, err := os.Stat(name); err == nil {
+		return info.Mode().Perm()
+	}
+	return 0o644
 }
 
 // hidden is where a file is written before it has its name.
@@ -53,12 +199,18 @@ func hidden(name string) string {
 }
 
 // create writes a file to disk, or leaves none.
-func create(name string, write func(w io.Writer) error) error {
+func create(name string, mode fs.FileMode, write func(w io.Writer) error) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
+	if mode != 0o644 {
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = write(f)
+	}
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(name))
 	}
 	return nil
@@ -93,7 +245,7 @@ func again(name, second string) error {
 	}
 	next := hidden(second)
 	err = Read(name, func(r io.Reader) error {
-		return create(next, func(w io.Writer) error { _, err := io.Copy(w, r); return err })
+		return create(next, mode(name), func(w io.Writer) error { _, err := io.Copy(w, r); return err })
 	})
 	if err != nil {
 		return err
@@ -108,7 +260,13 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-func older(name string, k int) string { return fmt.Sprintf("%s.%d", name, k) }
+// older is the name of the k-th version before the youngest.
+func older(name string, k int) string {
+	if k == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s.%d", name, k)
+}
 
 // Read reads a file. The error says which one it was.
 func Read(name string, read func(r io.Reader) error) error {

@@ -1,0 +1,69 @@
+package console
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"one two three\n", 7, "one two\nthree\n"},
+		{"  ⟨m²⟩ is the mean\nnext", 9, "  ⟨m²⟩ is\n  the\n  mean\nnext"},
+		{"short   and kept", 16, "short   and kept"},
+		{"incomprehensible", 4, "incomprehensible"},
+		{"", 4, ""},
+	} {
+		if got := Wrap(c.text, c.width); got != c.want {
+			t.Errorf("%q in %d columns: %q, want %q", c.text, c.width, got, c.want)
+		}
+	}
+}
+
+// -h shows the first group, -help-all every flag; an error is one line.
+func TestHelp(t *testing.T) {
+	parse := func(width int, args ...string) (string, error) {
+		f := flag.NewFlagSet("test", flag.ContinueOnError)
+		f.Int("steps", 600, "steps of `N` kinds, of which some are long and others are longer than that, and so on")
+		f.Bool("resume", false, "go on")
+		f.String("out", "", "directory")
+		h := &Help{"What it does, at some length, in a sentence that goes on for more than a line.",
+			[]Group{{"common", []string{"steps", "resume"}}, {"files", []string{"out"}}}}
+		var b bytes.Buffer
+		err := h.Parse(f, args, &b, width)
+		return b.String(), err
+	}
+	for _, width := range []int{40, 80} {
+		short, err := parse(width, "-h")
+		if !errors.Is(err, flag.ErrHelp) || !strings.Contains(short, "-steps") || !strings.Contains(short, "(600)") || strings.Contains(short, "-out") {
+			t.Errorf("%v:\n%s", err, short)
+		}
+		long, err := parse(width, "-help-all")
+		if !errors.Is(err, flag.ErrHelp) || !strings.Contains(long, "-out") {
+			t.Errorf("%v:\n%s", err, long)
+		}
+		for _, line := range strings.Split(long, "\n") {
+			if utf8.RuneCountInString(line) > width {
+				t.Errorf("more than %d columns: %q", width, line)
+			}
+		}
+	}
+	if text, err := parse(80, "-none"); err == nil || text != "" || !strings.Contains(err.Error(), "-none") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%q, %v", text, err)
+	}
+	f := flag.NewFlagSet("test", flag.ContinueOnError)
+	f.Int("forgotten", 1, "")
+	if err := (&Help{"", []Group{{"", nil}}}).Parse(f, nil, &bytes.Buffer{}, 80); err == nil || !strings.Contains(err.Error(), "forgotten") {
+		t.Errorf("a flag of no group: %v", err)
+	}
+	if text, err := parse(80, "-steps", "7"); err != nil || text != "" {
+		t.Errorf("%q, %v", text, err)
+	}
+}

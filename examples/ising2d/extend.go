@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
+	"github.com/neuralrg/neuralrg/examples/internal/console"
+	"github.com/neuralrg/neuralrg/flow"
+	"github.com/neuralrg/neuralrg/internal/safetensors"
+)
+
+// leg is a part of training: from a step on, the run was to have so many.
+type leg struct {
+	From  int `json:"from"`
+	Steps int `json:"steps"`
+}
+
+// same checks that a file is of a run with the same flags, and of no more steps.
+func (o *options) same(was *record) error {
+	differ := checkpoint.Differences(was.Options, o.values)
+	if steps := was.Legs[len(was.Legs)-1].Steps; differ == "" && o.steps < steps {
+		differ = fmt.Sprintf("-steps was %d, now %d, but can only be raised", steps, o.steps)
+	}
+	if differ != "" {
+		return fmt.Errorf("of a run with other flags: %s", differ)
+	}
+	return nil
+}
+
+// extend begins a new leg if there are to be more steps than there were.
+func (k *keeper) extend() error {
+	last, now := k.Legs[len(k.Legs)-1], len(k.history.Loss)
+	if k.o.steps == last.Steps {
+		return nil
+	}
+	k.Legs = append(k.Legs, leg{now, k.o.steps})
+	text := fmt.Sprintf("-steps was %d, now %d: training goes on after step %d", last.Steps, k.o.steps, now)
+	if k.o.cosine {
+		text += fmt.Sprintf(", with the learning rate of a cosine over %d steps, %.2g", k.o.steps, k.o.lr*k.rate(now+1))
+	}
+	console.Printf("%s\n", text)
+	return nil
+}
+
+// rate is the factor of the learning rate: a cosine over the steps of the leg.
+func (k *keeper) rate(step int) float64 {
+	steps := k.Legs[0].Steps
+	for _, l := range k.Legs {
+		if step > l.From {
+			steps = l.Steps
+		}
+	}
+	return flow.Cosine(steps, min(50, steps/10))(step)
+}
+
+// inverseTemperature rises in the first half of the first leg.
+func (k *keeper) inverseTemperature(step int) float64 {
+	return flow.Ramp(k.o.anneal, k.Legs[0].Steps/2)(step)
+}
+
+// endTraining makes the model what it is to be, and remembers from where
+// training could go on.
+func (k *keeper) endTraining() error {
+	if k.o.checkpoint != "" {
+		f, err := k.file()
+		if err != nil {
+			return err
+		}
+		var b bytes.Buffer
+		if err := safetensors.Save(&b, kind, f); err != nil {
+			return err
+		}
+		k.ended = b.Bytes()
+	}
+	k.Trained, k.Pending = true, false
+	if k.o.average == 0 {
+		return nil
+	}
+	return k.trainer.UseAverage()
+}

@@ -1,0 +1,41 @@
+package main
+
+import "github.com/neuralrg/neuralrg/examples/internal/memory"
+
+// batchOfSamples is how many samples that judge the flow are made at a time.
+const batchOfSamples = 500
+
+// price checks what a run will need against -memory, before anything is
+// allocated.
+func (o *options) price() error {
+	params, layers := memory.Network{
+		L: o.L, Size: o.size, Repeat: o.repeat, Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline, Conditional: o.conditional,
+	}.Cost()
+	sites := float64(o.L) * float64(o.L)
+	images := 1.0
+	if o.symmetric {
+		images *= 2
+	}
+	if o.reflect {
+		images *= 8
+	}
+	if o.translate {
+		images *= sites
+	}
+	if o.images > 0 {
+		images = min(images, float64(o.images))
+	}
+	steps, chains, sweeps := float64(o.steps), float64(o.chains), float64(o.sweeps)+float64(o.physical)
+	if o.every > 0 {
+		sweeps += steps / float64(o.every) * float64(o.between)
+	}
+	return memory.Check(o.memory,
+		memory.Part{What: "the parameters (-couplings, -hidden, -size, -repeat)", Bytes: memory.Params(params)},
+		memory.Part{What: "a batch (-batch, -L, -images)", Bytes: memory.Rows(float64(o.batch)*images, sites, layers)},
+		memory.Part{What: "the judging of the flow (-L)", Bytes: 4 * memory.Rows(batchOfSamples, sites, 0)},
+		memory.Part{What: "the weights (-samples)", Bytes: 32 * float64(o.samples)},
+		memory.Part{What: "the chains (-chains, -L)", Bytes: 2 * memory.Rows(chains, sites, layers)},
+		memory.Part{What: "their course (-chains, -sweeps, -physical)", Bytes: 32 * chains * sweeps},
+		memory.Part{What: "the course of training (-steps)", Bytes: 200 * steps},
+	)
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/neuralrg/neuralrg/flow"
+	"github.com/neuralrg/neuralrg/target"
+)
+
+// widest is the longest line, in characters.
+func widest(text string) int {
+	n := 0
+	for _, line := range strings.Split(text, "\n") {
+		n = max(n, utf8.RuneCountInString(line))
+	}
+	return n
+}
+
+// printed is what f prints to the standard output.
+func printed(t *testing.T, f func()) string {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func(old *os.File) { os.Stdout = old }(os.Stdout)
+	os.Stdout = w
+	f()
+	w.Close()
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// -h fits a screen.
+func TestHelp(t *testing.T) {
+	for _, c := range []struct {
+		arg   string
+		lines int
+	}{{"-h", 24}, {"-help-all", 100}} {
+		f := flag.NewFlagSet("ising2d", flag.ContinueOnError)
+		(&options{}).define(f)
+		var b bytes.Buffer
+		if err := help.Parse(f, []string{c.arg}, &b, 80); err != flag.ErrHelp {
+			t.Fatal(err)
+		}
+		if n := strings.Count(b.String(), "\n"); n > c.lines || widest(b.String()) > 80 || n < 10 {
+			t.Errorf("%s: %d lines of up to %d characters\n%s", c.arg, n, widest(b.String()), &b)
+		}
+	}
+}
+
+// What is printed fits 80 columns, on the largest lattice, and the table 40.
+func TestWidth(t *testing.T) {
+	o, err := parse(strings.Fields("-paper -L 64 -recipe best -out a-directory-of-some-length"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &summary{Loss: -9567.12345, LossErr: 12.3456, Exact: -9570.98765, Gap: 13.8642, ESS: 0.0012, LogZ: 9571.2345, LogZErr: 1.2345}
+	r := sampling{M2: 0.4321, M2Err: 0.0123, Accept: 0.98, Tau: 12345, Seconds: 12345.678, Cost: 1234567.8}
+	rows := []row{{[2]string{"latent", "HMC"}, &r, "", true}, {[2]string{"physical", "HMC"}, &r, "it drifts by 12.3 standard errors and has not forgotten its start", false}, {[2]string{"weighted", "samples"}, &r, "", true}}
+	text := printed(t, func() {
+		m, err := newModel(&options{L: 4, size: 2, couplings: 1, repeat: 1, dtype: o.dtype}, must(target.NewIsing([]int{4, 4}, 2)), rand.NewPCG(1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		printBanner(o, m, must(target.NewIsing([]int{64, 64}, o.T)))
+		s.printEnergy(&flow.Estimate{Samples: 10000})
+		printSamplers(rows, 0.4444, 12345)
+		s.printEnd(o)
+	})
+	if widest(text) > 80 {
+		t.Errorf("%d columns:\n%s", widest(text), text)
+	}
+	if tab := table(rows, 0.4444); widest(tab) > 40 {
+		t.Errorf("a table of %d columns:\n%s", widest(tab), tab)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// A bar leaves room for what Ctrl-C prints, on every terminal.
+func TestBar(t *testing.T) {
+	escapes := regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+	for _, columns := range []int{40, 80} {
+		var b bytes.Buffer
+		p := newBar(&b, columns, "physical HMC", 5000, 4997)
+		for range 3 {
+			p.step("loss -590.6810 ± 0.0170")
+		}
+		p.done()
+		text := strings.ReplaceAll(escapes.ReplaceAllString(b.String(), ""), "\r", "")
+		if widest(text) > columns-4 || !strings.Contains(text, "5000/5000 ") || !strings.Contains(text, "loss -590.68") {
+			t.Errorf("%d columns: %d in %q", columns, widest(text), text)
+		}
+	}
+}
+
+// The weighted mean of values with equal weights is the mean, with its standard
+// error; a weight of two is as good as a value twice.
+func TestWeightedMean(t *testing.T) {
+	mean, stdErr, ess := weightedMean([]float64{1, 2, 3, 6}, []float64{800, 800, 800, 800})
+	if mean != 3 || math.Abs(stdErr-math.Sqrt(14)/4) > 1e-12 || math.Abs(ess-1) > 1e-12 {
+		t.Errorf("%v ± %v, effective fraction %v", mean, stdErr, ess)
+	}
+	mean, _, ess = weightedMean([]float64{1, 4}, []float64{math.Log(2), 0})
+	if math.Abs(mean-2) > 1e-12 || math.Abs(ess-0.9) > 1e-12 {
+		t.Errorf("%v, effective fraction %v", mean, ess)
+	}
+}
+
+// The verdict is that of the numbers, and of those alone that can be trusted.
+func TestVerdict(t *testing.T) {
+	rows := func(latent, physical, weighted float64, doubts string) []row {
+		r := []row{{[2]string{"latent", "HMC"}, &sampling{Cost: number(latent)}, "", true},
+			{[2]string{"physical", "HMC"}, &sampling{Cost: number(physical)}, "", false},
+			{[2]string{"weighted", "samples"}, &sampling{Cost: number(weighted)}, "", true}}
+		for i, c := range doubts {
+			if c == 'x' {
+				r[i].doubt = "why not"
+			}
+		}
+		return r
+	}
+	for _, c := range []struct {
+		rows []row
+		want string
+	}{
+		{rows(9, 5, 7, "   "), "physical HMC, 5 s for a standard error of 0.001. On this lattice the flow does not pay"},
+		// 100 s and 1 s at an error of 0.0005 × 2 = 4·(26 − 1): as fast.
+		{rows(9, 26, 1, "   "), "weighted samples, 1 s for a standard error of 0.001. Training took 100 s: it pays for errors below 0.0005, for larger ones physical HMC"},
+		{rows(9, 1, 2, " xx"), "latent HMC, 9 s for a standard error of 0.001. Training took 100 s."},
+		{rows(9, 1, math.NaN(), "xx "), "None of them"},
+	} {
+		if got := verdict(c.rows, 100); !strings.Contains(got, c.want) {
+			t.Errorf("%s, want %s", got, c.want)
+		}
+	}
+	if d := doubt(sampling{M2: 1, M2Err: 0.01, Accept: 0.5, Tau: 1}, 0, 0.9); !strings.Contains(d, "10 of its errors") {
+		t.Errorf("%q", d)
+	}
+	for _, nan := range []string{doubt(sampling{}, 0, 0), doubt(sampling{Accept: 1}, math.NaN(), math.NaN()), doubt(sampling{Accept: 1}, 5, math.NaN())} {
+		if nan == "" {
+			t.Error("no doubt")
+		}
+	}
+	if d := doubt(sampling{M2: 1, M2Err: 0.01, Accept: 0.5, Tau: 1}, 0, math.NaN()); d != "" {
+		t.Errorf("%q", d)
+	}
+}
