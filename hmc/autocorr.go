@@ -9,10 +9,12 @@ import (
 
 // Limits of what AutocorrTime answers.
 const (
-	leastLength  = 50    // steps of a chain per τ
-	leastFreedom = 20    // degrees of freedom of the estimate
-	chainsLevel  = 1e-3  // of the test that chains agree
-	resolution   = 1e-14 // of a float64 among numbers of size one, with a margin
+	leastLength  = 50     // steps of a chain per τ, for τ from a spectrum that is flat
+	leastSteps   = 10     // the same, for τ from the means of the chains
+	mostSlope    = 4. / 3 // of the spectrum below its lowest frequency in leastSteps·τ
+	leastFreedom = 20     // degrees of freedom of the estimate
+	chainsLevel  = 1e-3   // of the test that chains agree
+	resolution   = 1e-14  // of a float64 among numbers of size one, with a margin
 )
 
 // AutocorrTime returns the integrated autocorrelation time of a quantity, in
@@ -29,7 +31,8 @@ const (
 // (U. K. Müller, J. Econometrics 141, 1331 (2007)), behind a window against
 // leakage (R. B. Blackman and J. W. Tukey, The Measurement of Power Spectra
 // (1958)). Half as many coefficients are taken as show no slope of the spectrum.
-// Their mean square has a χ² distribution, and tau and stdErr are mean and
+// Where chains are too short for that but many, the variance of their means
+// is taken. Either has a χ² distribution, and tau and stdErr are mean and
 // width of what it says about τ: τ is within one stdErr of tau in about 68 % of
 // all runs and within two in about 95 %. If the number of steps has a prime
 // factor above five, a few of the first steps are left out.
@@ -37,10 +40,11 @@ const (
 // The error wraps ErrShape for a nil matrix or less than four steps;
 // ErrNotFinite for NaN or infinity, naming step and chain; ErrSettings for a
 // quantity that is constant; and ErrWindow if the run cannot tell: a chain is
-// shorter than 50 τ or never changes, the relative error would be above a third,
-// or the means of the chains differ by more than τ explains (each may be in a
-// mode of its own, or remember its start). No run can tell of modes that no
-// chain has visited, nor of a slow part that is lost in its noise.
+// shorter than 50 τ (10 τ if there are 21 chains or more) or never changes, the
+// relative error would be above a third, or the means of the chains differ by
+// more than τ explains (each may be in a mode of its own, or remember its start).
+// No run can tell of modes that no chain has visited, nor of a slow part that is
+// lost in its noise.
 func AutocorrTime(x *mat.Dense) (tau, stdErr float64, err error) {
 	tau, stdErr, err = autocorrTime(x)
 	if err != nil {
@@ -54,35 +58,81 @@ func autocorrTime(x *mat.Dense) (tau, stdErr float64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	n, chains := float64(r.steps), float64(len(r.mean))
-	spectrum, squares := r.spectra()
-	k := spectrum.flat(n*chains*r.within/2) / 2
-	if k == 0 {
-		return 0, 0, fmt.Errorf("%d steps are too few, the spectrum is not flat at its lowest frequencies: %w", r.steps, ErrWindow)
+	low, squares := r.spectra()
+	tau, freedom, err := r.fromSpectrum(low, squares)
+	if err != nil && len(r.mean) > leastFreedom {
+		tau, freedom, err = r.fromMeans(low, squares)
 	}
-	power := spectrum.mean(k) // 2τ·variance
-	if !(power > resolution*resolution) {
-		return 0, 0, fmt.Errorf("the quantity alternates so well that its sum is constant: %w", ErrWindow)
+	if err != nil {
+		return 0, 0, err
 	}
-	if chains > 1 && fTail(n*r.between/power, chains-1, spectrum.freedom(k)) < chainsLevel {
-		return 0, 0, fmt.Errorf("the means of the chains differ by more than %d steps of a chain explain: %w", r.steps, ErrWindow)
-	}
+	tau, stdErr = likely(tau, freedom)
+	return tau, stdErr, nil
+}
 
+// fromSpectrum is τ, with its degrees of freedom, from the flat part of the
+// spectrum at low frequencies.
+func (r *record) fromSpectrum(low, squares *spectrum) (tau, freedom float64, err error) {
+	n, chains := float64(r.steps), float64(len(r.mean))
+	k := low.flat(n*chains*r.within/2) / 2
+	if k == 0 {
+		return 0, 0, fmt.Errorf("%d steps are too few, the spectrum has no flat part: %w", r.steps, ErrWindow)
+	}
+	tau, freedom, err = r.time(low.mean(k), low.freedom(k), squares.mean(k))
+	if err == nil && leastLength*tau > n {
+		err = r.tooShort(tau)
+	}
+	if err == nil && chains > 1 && fTail(n*r.between/low.mean(k), chains-1, low.freedom(k)) < chainsLevel {
+		err = r.apart()
+	}
+	return tau, freedom, err
+}
+
+// fromMeans is τ, with its degrees of freedom, from the variance of the means of
+// many chains, which are too short for a spectrum that is flat.
+func (r *record) fromMeans(low, squares *spectrum) (tau, freedom float64, err error) {
+	n, chains := float64(r.steps), float64(len(r.mean))
+	tau, freedom, err = r.time(n*r.between, chains-1, squares.mean(1))
+	if err != nil {
+		return 0, 0, err
+	}
+	if tau < 0.5 || leastSteps*tau > n {
+		return 0, 0, r.tooShort(tau)
+	}
+	// The lowest coefficient is below the spectrum at zero, but not by much.
+	if power := low.mean(1); !(power > 0) || fTail(n*r.between/(mostSlope*power), chains-1, low.freedom(1)) < chainsLevel {
+		return 0, 0, r.apart()
+	}
+	// A mean of n steps lacks the correlations that reach beyond them, here as
+	// many as if they were exponential. That also widens the relative error.
+	longer := tau + (tau*tau-0.25)/n
+	widen := tau / longer * (1 + 2*tau/n)
+	return longer, freedom / (widen * widen), nil
+}
+
+func (r *record) tooShort(tau float64) error {
+	return fmt.Errorf("%d steps of %d chains are too few for a τ near %.2g: %w", r.steps, len(r.mean), tau, ErrWindow)
+}
+
+func (r *record) apart() error {
+	return fmt.Errorf("the means of the chains differ by more than their %d steps explain: %w", r.steps, ErrWindow)
+}
+
+// time is τ of a spectrum whose power at zero frequency, 2τ·variance, is known
+// with that many degrees of freedom; left are those of τ. The power of the
+// squares at zero says how well the variance is known.
+func (r *record) time(power, freedom, squares float64) (tau, left float64, err error) {
+	n, chains := float64(r.steps), float64(len(r.mean))
 	// The mean of a chain has taken its own variance from the spread about it.
 	variance := r.within + power/n
 	tau = power / 2 / variance
 	// The error of ln τ is that of the power and that of the variance. The
 	// power is also part of the variance, which is the last term.
-	relative := 2/spectrum.freedom(k) + squares.mean(k)/(n*chains*variance*variance) - 8*tau/(n*chains)
-	freedom := 2 / relative
-	if freedom < leastFreedom {
-		return 0, 0, fmt.Errorf("%d steps of %d chains are too few for a τ near %.2g: %w", r.steps, len(r.mean), tau, ErrWindow)
+	left = 2 / (2/freedom + squares/(n*chains*variance*variance) - 8*tau/(n*chains))
+	if !(power > resolution*resolution) || !(left >= leastFreedom) {
+		return 0, 0, r.tooShort(tau)
 	}
-	if leastLength*tau > n {
-		return 0, 0, fmt.Errorf("%d steps of a chain are too few for a τ near %.2g, want %d τ: %w", r.steps, tau, leastLength, ErrWindow)
-	}
-	tau, stdErr = likely(tau, freedom)
-	return tau, stdErr, nil
+	return tau, left, nil
 }
 
 // likely is what a mean square with ν degrees of freedom says about what it

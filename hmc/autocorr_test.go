@@ -71,13 +71,13 @@ func (c *coverage) String() string {
 }
 
 // The error covers τ at its stated rate: 68 % within one and 95 % within two
-// standard errors, for repelling, independent and sticking measurements, in short and long
-// runs of few and many chains.
+// standard errors, for measurements that repel, ignore or follow each other, in
+// short and long runs of few and many chains.
 func TestAutocorrTimeCoverage(t *testing.T) {
 	type shape struct{ steps, chains, seeds int }
 	shapes := []shape{{1000, 1, 60}, {1000, 8, 60}, {120, 60, 60}}
 	if !testing.Short() {
-		shapes = append(shapes, shape{200, 200, 20}, shape{10000, 1, 20}, shape{5000, 4, 20})
+		shapes = append(shapes, shape{200, 200, 20}, shape{10000, 1, 20}, shape{5000, 4, 20}, shape{1000, 50, 20})
 	}
 	var all coverage
 	for _, phi := range []float64{-0.9, -0.3, 0, 0.5, 0.9, 0.99} {
@@ -87,8 +87,9 @@ func TestAutocorrTimeCoverage(t *testing.T) {
 				c.count(t, autoregressive(phi, s.steps, s.chains, 1000+seed), exactTime(phi))
 			}
 			t.Logf("ρ %+5.2f, τ %7.4f, %5d × %3d: %v", phi, exactTime(phi), s.steps, s.chains, &c)
-			// What is nearly always refused says nothing of coverage, but must not mislead.
-			if wrong := c.answers - c.two; float64(wrong) > 0.12*float64(c.runs) {
+			// What is mostly refused says little of coverage, but must not mislead.
+			fair := 0.05 * float64(c.runs)
+			if wrong := c.answers - c.two; float64(wrong) > fair+3*math.Sqrt(fair) {
 				t.Errorf("ρ = %v, %+v: %d of %d runs are beyond two standard errors", phi, s, wrong, c.runs)
 			}
 			if 10*c.answers > 9*c.runs {
@@ -124,23 +125,27 @@ func TestLikely(t *testing.T) {
 	}
 }
 
-// Independent measurements have τ = ½ exactly, also where the mean of a short
-// chain takes one in thirty of the variance with it, and the error is the spread.
+// In short chains the estimates are right on average too, and the error is
+// their spread: where the mean of a chain takes one in thirty of the variance
+// with it, and where τ comes from the means of chains of twenty τ.
 func TestAutocorrTimeOfShortChains(t *testing.T) {
-	for chains, seeds := range map[int]int{60: 200, 600: 80} {
+	for _, c := range []struct {
+		phi           float64
+		chains, seeds int
+	}{{0, 60, 200}, {0, 600, 80}, {0.5, 600, 80}} {
 		var sum, square, n float64
-		for seed := range uint64(seeds) {
-			tau, stdErr, err := AutocorrTime(autoregressive(0, 30, chains, seed))
+		for seed := range uint64(c.seeds) {
+			tau, stdErr, err := AutocorrTime(autoregressive(c.phi, 30, c.chains, seed))
 			if err != nil {
 				continue // 1 in 100 shows a slope where there is none
 			}
-			pull := (tau - 0.5) / stdErr
+			pull := (tau - exactTime(c.phi)) / stdErr
 			sum, square, n = sum+pull, square+pull*pull, n+1
 		}
-		t.Logf("%d chains, %v answers: mean pull %.2f, mean square %.2f", chains, n, sum/n, square/n)
-		// Their errors are at most .11 and .16; in short chains the claim is a little wide.
-		if math.Abs(sum/n) > 0.4 || square/n < 0.66 || square/n > 1.4 || n < 0.95*float64(seeds) {
-			t.Errorf("%d chains, %v answers: mean pull %.2f, mean square %.2f", chains, n, sum/n, square/n)
+		t.Logf("%+v, %v answers: mean pull %.2f, mean square %.2f", c, n, sum/n, square/n)
+		// Their errors are at most .11 and .16; the claim is a little wide.
+		if math.Abs(sum/n) > 0.4 || square/n < 0.66 || square/n > 1.4 || n < 0.95*float64(c.seeds) {
+			t.Errorf("%+v, %v answers: mean pull %.2f, mean square %.2f", c, n, sum/n, square/n)
 		}
 	}
 }
@@ -210,6 +215,9 @@ func TestAutocorrTimeErrors(t *testing.T) {
 		{"two modes, short", fill(100, 2, modes), ErrWindow},
 		{"two modes, long", fill(20000, 2, modes), ErrWindow},
 		{"two modes, eight chains", fill(1000, 8, modes), ErrWindow},
+		{"a hundred chains in modes that overlap", fill(200, 100, func(k, c int) float64 { return 0.3*float64(c%2) + 0.5*rnd.NormFloat64() }), ErrWindow},
+		{"a hundred chains, slow", autoregressive(0.9999, 1000, 100, 1), ErrWindow},
+		{"a hundred chains of six τ", autoregressive(0.9, 60, 100, 1), ErrWindow},
 		{"slow", autoregressive(0.9999, 1000, 8, 1), ErrWindow},
 		{"slow, one chain", autoregressive(0.9999, 1000, 1, 1), ErrWindow},
 	} {
