@@ -44,41 +44,43 @@ func TestRestoreComparesSettings(t *testing.T) {
 	}
 	const mayDiffer = ""
 	table := map[string]field{
-		"Steps":            {func(s *Settings) { s.Steps++ }, mayDiffer}, // training may go on for longer
-		"Batch":            {func(s *Settings) { s.Batch++ }, "Batch"},
-		"LearnRate":        {func(s *Settings) { s.LearnRate *= 1 + 1e-15 }, "LearnRate"},
-		"Schedule":         {func(s *Settings) { s.Schedule = Cosine(9, 1) }, mayDiffer},        // a function cannot be compared
-		"Anneal":           {func(s *Settings) { s.Anneal = Ramp(0.5, 9) }, mayDiffer},          // nor can this one
-		"Recorder":         {func(s *Settings) { s.Recorder = keep(new([]Report)) }, mayDiffer}, // it watches
-		"Src":              {func(s *Settings) { s.Src = rand.NewPCG(7, 7) }, mayDiffer},        // its state is in the file
-		"Average":          {func(s *Settings) { s.Average = 0.8 }, "Average"},
-		"InversionKL":      {func(s *Settings) { s.InversionKL = 0.3 }, "InversionKL"},
-		"Images":           {func(s *Settings) { s.Images = 1 }, "Images"},
-		"PathGradient":     {func(s *Settings) { s.PathGradient = true }, "PathGradient"},
-		"Data":             {func(s *Settings) { s.Data, s.DataWeight = nil, 0 }, "Data"},
-		"DataWeight":       {func(s *Settings) { s.DataWeight = 0.4 }, "DataWeight"},
-		"ClipNorm":         {func(s *Settings) { s.ClipNorm = 6 }, "ClipNorm"},
-		"MaxScale":         {func(s *Settings) { s.MaxScale = 2 }, "MaxScale"},
-		"OnFault":          {func(s *Settings) { s.OnFault = FaultShrink }, "OnFault"},
-		"MaxFaults":        {func(s *Settings) { s.MaxFaults = 3 }, "MaxFaults"},
-		"Window":           {func(s *Settings) { s.Window = 5 }, "Window"},
-		"Plateau":          {func(s *Settings) { s.Plateau = nil }, "Plateau"},
-		"Plateau.Factor":   {func(s *Settings) { s.Plateau.Factor = 0.7 }, "Plateau"},
-		"Plateau.Patience": {func(s *Settings) { s.Plateau.Patience = 3 }, "Plateau"},
-		"Plateau.Least":    {func(s *Settings) { s.Plateau.Least = 0.2 }, "Plateau"},
-		"Plateau.Floor":    {func(s *Settings) { s.Plateau.Floor = 0.02 }, "Plateau"},
-		"Evaluate":         {func(s *Settings) { s.Evaluate, s.EvaluateEvery = nil, 0 }, "Evaluate"},
-		"Evaluate.Samples": {func(s *Settings) { s.Evaluate.Samples = 11 }, "Evaluate"},
-		"Evaluate.Batch":   {func(s *Settings) { s.Evaluate.Batch = 6 }, "Evaluate"},
-		"Evaluate.Images":  {func(s *Settings) { s.Evaluate.Images = 1 }, "Evaluate"},
-		"Evaluate.Src":     {func(s *Settings) { s.Evaluate.Src = rand.NewChaCha8([32]byte{3}) }, mayDiffer}, // its state is in the file
-		"EvaluateEvery":    {func(s *Settings) { s.EvaluateEvery = 4 }, "Evaluate"},
+		"Steps":                {func(s *Settings) { s.Steps++ }, mayDiffer}, // training may go on for longer
+		"Batch":                {func(s *Settings) { s.Batch++ }, "Batch"},
+		"LearnRate":            {func(s *Settings) { s.LearnRate *= 1 + 1e-15 }, "LearnRate"},
+		"Schedule":             {func(s *Settings) { s.Schedule = Cosine(9, 1) }, mayDiffer},        // a function cannot be compared
+		"Anneal":               {func(s *Settings) { s.Anneal = Ramp(0.5, 9) }, mayDiffer},          // nor can this one
+		"Recorder":             {func(s *Settings) { s.Recorder = keep(new([]Report)) }, mayDiffer}, // it watches
+		"Src":                  {func(s *Settings) { s.Src = rand.NewPCG(7, 7) }, mayDiffer},        // its state is in the file
+		"Average":              {func(s *Settings) { s.Average = 0.8 }, "Average"},
+		"InversionKL":          {func(s *Settings) { s.InversionKL = 0.3 }, "InversionKL"},
+		"Images":               {func(s *Settings) { s.Images = 1 }, "Images"},
+		"PathGradient":         {func(s *Settings) { s.PathGradient = true }, "PathGradient"},
+		"Data":                 {func(s *Settings) { s.Data, s.DataWeight = nil, 0 }, "Data"},
+		"DataWeight":           {func(s *Settings) { s.DataWeight = 0.4 }, "DataWeight"},
+		"ClipNorm":             {func(s *Settings) { s.ClipNorm = 6 }, "ClipNorm"},
+		"MaxScale":             {func(s *Settings) { s.MaxScale = 2 }, "MaxScale"},
+		"OnFault":              {func(s *Settings) { s.OnFault = FaultShrink }, "OnFault"},
+		"MaxFaults":            {func(s *Settings) { s.MaxFaults = 3 }, "MaxFaults"},
+		"Window":               {func(s *Settings) { s.Window = 5 }, "Window"},
+		"Plateau":              {func(s *Settings) { s.Plateau = nil }, "Plateau"},
+		"Plateau.Factor":       {func(s *Settings) { s.Plateau.Factor = 0.7 }, "Plateau"},
+		"Plateau.Patience":     {func(s *Settings) { s.Plateau.Patience = 3 }, "Plateau"},
+		"Plateau.Least":        {func(s *Settings) { s.Plateau.Least = 0.2 }, "Plateau"},
+		"Plateau.Floor":        {func(s *Settings) { s.Plateau.Floor = 0.02 }, "Plateau"},
+		"Evaluate":             {func(s *Settings) { s.Evaluate, s.EvaluateEvery = nil, 0 }, "Evaluate"},
+		"Evaluate.Samples":     {func(s *Settings) { s.Evaluate.Samples = 11 }, "Evaluate"},
+		"Evaluate.Batch":       {func(s *Settings) { s.Evaluate.Batch = 6 }, "Evaluate"},
+		"Evaluate.Images":      {func(s *Settings) { s.Evaluate.Images = 1 }, "Evaluate"},
+		"Evaluate.Src":         {func(s *Settings) { s.Evaluate.Src = rand.NewChaCha8([32]byte{3}) }, mayDiffer}, // its state is in the file
+		"Evaluate.Data":        {func(s *Settings) { s.Evaluate.Data, s.Evaluate.DataSamples = nil, 0 }, "Evaluate"},
+		"Evaluate.DataSamples": {func(s *Settings) { s.Evaluate.DataSamples = 8 }, "Evaluate"},
+		"EvaluateEvery":        {func(s *Settings) { s.EvaluateEvery = 4 }, "Evaluate"},
 	}
 	make := func(change func(s *Settings)) (*Model, *Trainer) {
 		s := &Settings{
 			Steps: 9, Batch: 6, LearnRate: 3e-3, Plateau: &Plateau{Factor: 0.6, Patience: 2, Least: 0.1, Floor: 0.01}, Average: 0.9,
 			Data: &numberedData{}, DataWeight: 0.3, ClipNorm: 5, MaxScale: 1, OnFault: FaultSkip, MaxFaults: 9, Window: 4, Src: rand.NewPCG(1, 1),
-			Evaluate: &EvaluateSettings{Samples: 10, Batch: 5, Src: rand.NewChaCha8([32]byte{1})}, EvaluateEvery: 3,
+			Evaluate: &EvaluateSettings{Samples: 10, Batch: 5, Data: &numberedData{calls: 50}, DataSamples: 7, Src: rand.NewChaCha8([32]byte{1})}, EvaluateEvery: 3,
 		}
 		change(s)
 		m := mera(t, 2, 3)
@@ -221,6 +223,9 @@ func TestDocumentedDefaults(t *testing.T) {
 	plateau := *trained(Settings{Plateau: &Plateau{}, Window: 37}).s.Plateau
 	one := must(New(target.NewNormal(1), must(bijector.NewPermutation([]int{0}))))
 	evaluated := must(Evaluate(context.Background(), one, target.NewNormal(1), &EvaluateSettings{Src: rand.NewPCG(1, 1)}))
+	fromData := func(d DataSource) *EvaluateSettings {
+		return trained(Settings{Evaluate: &EvaluateSettings{Data: d, Src: rand.NewPCG(2, 2)}}).s.Evaluate
+	}
 	network := func(s *NetworkSettings) string {
 		a, _ := encode(model(t, must(NewMERA([]int{8, 8}, blocks(4, 1, 2), s))))
 		return string(must(json.Marshal(a)))
@@ -267,6 +272,9 @@ func TestDocumentedDefaults(t *testing.T) {
 		"EvaluateSettings.Batch":   {"500", held.Evaluate.Batch, 500},
 		"EvaluateSettings.Images":  {"all", must(newImages(m, held.Evaluate.Images)), (*images)(nil)},
 		"EvaluateSettings.Src":     {none, nil, nil},
+		"EvaluateSettings.Data":    {"none", held.Evaluate.Data, nil},
+		"EvaluateSettings.DataSamples": {"else Samples", []int{
+			fromData(&numberedData{}).DataSamples, fromData(&DataRows{X: randn(1, 9, 4)}).DataSamples}, []int{10000, 9}},
 
 		"Plateau.Factor":   {"½", plateau.Factor, 0.5},
 		"Plateau.Patience": {"Settings.Window", plateau.Patience, 37},
