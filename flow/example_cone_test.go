@@ -52,3 +52,19 @@ func reach(h *flow.Hierarchy) int {
 	}
 	return far
 }
+
+// Of a 14 × 14 lattice, tiles of 2 × 2 leave 7 × 7 variables that stay independent, unless
+// a block joins them.
+func ExampleHierarchy_Independent() {
+	src := rand.NewPCG(1, 2)
+	block := func(sites int) (bijector.Bijector, error) {
+		return bijector.NewRealNVP(sites, &bijector.RealNVPSettings{Src: src})
+	}
+	for _, s := range []*flow.NetworkSettings{nil, {Join: block}} {
+		h := must(flow.NewMERA([]int{14, 14}, func() (bijector.Bijector, error) { return block(4) }, s))
+		fmt.Println(len(h.Layers()), "layers, groups of latent variables:", len(h.Independent()))
+	}
+	// Output:
+	// 2 layers, groups of latent variables: 49
+	// 4 layers, groups of latent variables: 1
+}

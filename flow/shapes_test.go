@@ -246,7 +246,12 @@ func TestHostileNetworks(t *testing.T) {
 			}
 		}
 	}
-	_, err := FastRecipe().Model([]int{101, 101}, nil, src)
+	large := &NetworkSettings{Repeat: 50}
+	_, err := NewMERA([]int{1 << 26}, blocks(2, 1, 3), large)
+	wantError(t, "MERA, many layers on many sites", err, ErrSettings, "[67108864]", "100 layers at each of 26 scales")
+	_, err = NewTEBD([]int{1 << 26}, blocks(2, 1, 3), large)
+	wantError(t, "TEBD, many layers on many sites", err, ErrSettings, "[67108864]", "100 layers")
+	_, err = FastRecipe().Model([]int{101, 101}, nil, src)
 	wantError(t, "a prime extent", err, ErrSettings, "lattice [101 101]", "tiles [101 101]", "10201 sites", "3.72e+07 parameters")
 	_, err = FastRecipe().Model(slices.Repeat([]int{2}, 26), nil, src)
 	wantError(t, "many axes", err, ErrSettings, "6.7108864e+07 sites")
