@@ -56,7 +56,7 @@ func (s *summary) printEnergy(e *flow.Estimate) {
 		console.Printf("  %s\n", line)
 	}
 	console.Printf("The loss cannot fall below −ln Z; the gap is what the flow has not learned. "+
-		"Weighted by π/q, %.0f of 100 samples count (ESS), and −ln⟨π/q⟩ is −ln Z without bias. "+
+		"Weighted by π/q, %.0f of 100 samples count (ESS), and ⟨π/q⟩ is Z without bias. "+
 		"Neither sees what the flow never proposes.\n", 100*s.ESS)
 }
 
