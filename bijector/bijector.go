@@ -16,8 +16,9 @@
 // RealNVP is the block of the paper, Orthogonal and Linear are its linear
 // limits; ActNorm normalises. Chain, Invert and Permutation compose.
 // Disentangler and Decimator place a block on the tiles of a lattice, with
-// shared weights; package flow stacks them into hierarchies. Package
-// bijectortest checks any Bijector, a user's own included.
+// shared weights, and a Hierarchy stacks them from fine to coarse: NewMERA, NewTree
+// and NewTEBD build those of the paper. Package bijectortest checks any Bijector, a
+// user's own included.
 package bijector
 
 import (
@@ -36,6 +37,8 @@ var (
 	// ErrTiles reports tiles that overlap, leave the lattice, or do not fit
 	// their block.
 	ErrTiles = errors.New("invalid tiles")
+	// ErrHierarchy reports a layer that touches a site that is no longer there.
+	ErrHierarchy = errors.New("invalid hierarchy")
 	// ErrPartition reports a bipartition or permutation that is none.
 	ErrPartition = errors.New("invalid partition")
 	// ErrSettings reports a setting outside its range.

@@ -173,6 +173,18 @@ func without(dim int, move ...[]int) []bool {
 	return all
 }
 
+// WithBlock returns a layer of the same kind on the same tiles with another block. It
+// fails as the function that made the layer does.
+func (l *Layer) WithBlock(block Bijector) (*Layer, error) {
+	switch {
+	case l.conditional:
+		return Conditional(block, l.tiles, l.keep...)
+	case l.keep != nil:
+		return Decimator(block, l.tiles, l.keep...)
+	}
+	return Disentangler(block, l.tiles)
+}
+
 // Block returns the block that all tiles share.
 func (l *Layer) Block() Bijector { return l.block }
 

@@ -24,7 +24,7 @@ func TestAllocations(t *testing.T) {
 	pi := must(target.NewIsing([]int{4, 4}, target.CriticalTemperature()))
 	small := func() *flow.Model {
 		src := rand.NewPCG(1, 2)
-		return benchMERA(4, func() (bijector.Bijector, error) {
+		return benchMERA(4, func(int) (bijector.Bijector, error) {
 			return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 2, Hidden: []int{6}, Src: src})
 		})
 	}

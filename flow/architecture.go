@@ -136,9 +136,9 @@ func (e *encoder) add(b bijector.Bijector) int {
 		for _, c := range b.Bijectors() {
 			n.Of = append(n.Of, e.add(c))
 		}
-	case *Hierarchy:
+	case *bijector.Hierarchy:
 		n.Type = "hierarchy"
-		for i, l := range b.layers {
+		for i, l := range b.Layers() {
 			n.Of = append(n.Of, e.add(l.Block()))
 			n.Layers = append(n.Layers, l.Keep())
 			if l.Conditional() {
@@ -146,7 +146,7 @@ func (e *encoder) add(b bijector.Bijector) int {
 			}
 		}
 		arrays = func(k int) {
-			for i, l := range b.layers {
+			for i, l := range b.Layers() {
 				t := l.Tiles()
 				e.ints(fmt.Sprintf("%d.tiles.%d", k, i), slices.Concat(t...), len(t), len(t[0]))
 			}

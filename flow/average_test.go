@@ -282,7 +282,7 @@ func TestUseAverageIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	scales := 0
-	for _, l := range m.Bijector().(*Hierarchy).Layers() {
+	for _, l := range m.Bijector().(*bijector.Hierarchy).Layers() {
 		for _, c := range l.Block().(*bijector.RealNVP).Couplings() {
 			for i := range c.Scale.Len() {
 				if scales++; math.Abs(c.Scale.AtVec(i)) != bound {

@@ -48,13 +48,13 @@ func benchmark(b *testing.B, precisions []tensor.Dtype, f func(b *testing.B, m *
 
 func benchModel(L int, hidden []int) *flow.Model {
 	src := rand.NewPCG(1, 2)
-	return benchMERA(L, func() (bijector.Bijector, error) {
+	return benchMERA(L, func(int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 10, Hidden: hidden, Src: src})
 	})
 }
 
-func benchMERA(L int, block flow.BlockFunc) *flow.Model {
-	h := must(flow.NewMERA([]int{L, L}, block, nil))
+func benchMERA(L int, block bijector.BlockFunc) *flow.Model {
+	h := must(bijector.NewMERA([]int{L, L}, block, nil))
 	return must(flow.New(target.NewNormal(h.Dim()), h))
 }
 
@@ -87,7 +87,7 @@ func BenchmarkTrainStep(b *testing.B) {
 func BenchmarkSplineStep(b *testing.B) {
 	const L = 8
 	src, hidden := rand.NewPCG(1, 2), []int{10, 10, 10}
-	models := []*flow.Model{benchModel(L, hidden), benchMERA(L, func() (bijector.Bijector, error) {
+	models := []*flow.Model{benchModel(L, hidden), benchMERA(L, func(int) (bijector.Bijector, error) {
 		return bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 4, Hidden: hidden, Bins: 8, Src: src})
 	})}
 	var trainers []*flow.Trainer

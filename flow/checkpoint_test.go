@@ -26,28 +26,28 @@ import (
 func zoo(t testing.TB) map[string]*Model {
 	t.Helper()
 	src := rand.NewPCG(5, 6)
-	shared := must(blocks(4, 1, 3)())
+	shared := must(blocks(4, 1, 3)(0))
 	linear := must(bijector.LinearFrom(mat.NewDense(3, 3, []float64{0, -2, 1, 1, 0.5, 0, 0.25, 0, -3})))
 	orthogonal := must(bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{0.6, 0.8, 0.8, -0.6})))
 	tiles := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
 	all := map[string]*Model{
 		"mera":      mera(t, 4, 3),
 		"symmetric": symmetrize(t, mera(t, 4, 3), Inversion(16), must(Translations([]int{4, 4}))[0]),
-		"tebd":      model(t, must(NewTEBD([]int{8}, blocks(2, 2), &NetworkSettings{Depth: 2}))),
-		"tree":      model(t, must(NewTree([]int{8}, func() (bijector.Bijector, error) { return bijector.NewOrthogonal(2, src) }, nil))),
-		"shared": model(t, must(NewHierarchy(17,
+		"tebd":      model(t, must(bijector.NewTEBD([]int{8}, blocks(2, 2), &bijector.NetworkSettings{Depth: 2}))),
+		"tree":      model(t, must(bijector.NewTree([]int{8}, func(int) (bijector.Bijector, error) { return bijector.NewOrthogonal(2, src) }, nil))),
+		"shared": model(t, must(bijector.NewHierarchy(17,
 			must(bijector.Disentangler(shared, tiles)),
 			must(bijector.Decimator(shared, must(bijector.Tiles([]int{4, 4}, 2, 1, 0)), 0, 3))))),
-		"conditional":     model(t, must(NewMERA([]int{2, 4}, blocks(4, 6, 3), &NetworkSettings{Depth: 1, Conditional: conditional(7, 2)}))),
+		"conditional":     model(t, must(bijector.NewMERA([]int{2, 4}, blocks(4, 6, 3), &bijector.NetworkSettings{Depth: 1, ContextBlock: conditional(7, 2)}))),
 		"linear networks": model(t, must(bijector.NewRealNVP(3, &bijector.RealNVPSettings{Hidden: []int{}, Keep: [][]int{{2, 0}, {1}}, Src: src}))),
 		"composed": model(t, must(bijector.NewChain(linear, bijector.Invert(linear),
 			must(bijector.NewPermutation([]int{2, 0, 1})), bijector.Invert(must(bijector.NewLinear(3, src)))))),
 		"reflection": model(t, orthogonal),
-		"white":      model(t, must(bijector.NewChain(must(NewTree([]int{2, 4}, blocks(4, 3, 3), &NetworkSettings{Depth: 1})), must(bijector.NewSpectral([]int{2, 4}, must(target.NewFreeField([]int{2, 4}, 0.5)).Spectrum()))))),
+		"white":      model(t, must(bijector.NewChain(must(bijector.NewTree([]int{2, 4}, blocks(4, 3, 3), &bijector.NetworkSettings{Depth: 1})), must(bijector.NewSpectral([]int{2, 4}, must(target.NewFreeField([]int{2, 4}, 0.5)).Spectrum()))))),
 		"splines":    model(t, must(bijector.NewSpline(3, &bijector.SplineSettings{Couplings: 2, Hidden: []int{3}, Bins: 3, Bound: 2.5, Src: src}))),
 		"pure":       model(t, must(bijector.NewSpline(3, &bijector.SplineSettings{Keep: [][]int{{2}, {0, 1}}, Pure: true, Src: src}))),
 	}
-	normalised := must(bijector.NewChain(must(NewTree([]int{4}, func() (bijector.Bijector, error) { return bijector.NewActNorm(2) }, nil)), bijector.Invert(must(bijector.NewActNorm(4)))))
+	normalised := must(bijector.NewChain(must(bijector.NewTree([]int{4}, func(int) (bijector.Bijector, error) { return bijector.NewActNorm(2) }, nil)), bijector.Invert(must(bijector.NewActNorm(4)))))
 	all["actnorm"] = model(t, normalised)
 	all["float32"] = must(all["mera"].Convert(tensor.Float32))
 	for name, m := range all {
@@ -104,7 +104,7 @@ func TestLoadHierarchy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, want := l.Bijector().(*Hierarchy), m.Bijector().(*Hierarchy)
+	h, want := l.Bijector().(*bijector.Hierarchy), m.Bijector().(*bijector.Hierarchy)
 	if h.Levels() != want.Levels() || !slices.Equal(h.Latents(0), want.Latents(0)) {
 		t.Errorf("levels %d, %v", h.Levels(), h.Latents(0))
 	}
@@ -143,7 +143,7 @@ type flatPrior struct{ *target.Normal }
 func TestRestoreRefuses(t *testing.T) {
 	models := zoo(t)
 	other := mera(t, 4, 3)
-	keep := model(t, must(NewMERA([]int{4, 4}, blocks(4, 77, 5, 4), nil)))
+	keep := model(t, must(bijector.NewMERA([]int{4, 4}, blocks(4, 77, 5, 4), nil)))
 	for name, data := range map[string][]byte{
 		"another kind":          save(t, models["composed"]),
 		"scales and shifts":     save(t, models["actnorm"]),

@@ -46,9 +46,9 @@ func jacobian(t *testing.T, b bijector.Bijector) *mat.Dense {
 
 // mixing is a BlockFunc of blocks with couplings enough for every output to
 // depend on every input.
-func mixing(dim int, seed uint64) BlockFunc {
+func mixing(dim int, seed uint64) bijector.BlockFunc {
 	src := rand.NewPCG(seed, 0)
-	return func() (bijector.Bijector, error) {
+	return func(int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(dim, &bijector.RealNVPSettings{Hidden: []int{4}, Src: src})
 	}
 }
@@ -57,19 +57,19 @@ func mixing(dim int, seed uint64) BlockFunc {
 // so: elsewhere the derivative is zero to the bit.
 func TestConeIsTheJacobian(t *testing.T) {
 	pair := must(bijector.NewPermutation([]int{1, 0}))
-	for name, h := range map[string]*Hierarchy{
-		"MERA 8":           must(NewMERA([]int{8}, mixing(2, 1), nil)),
-		"MERA 8×8, 1 deep": must(NewMERA([]int{8, 8}, mixing(4, 2), &NetworkSettings{Depth: 1})),
-		"MERA 16, blocks 4": must(NewMERA([]int{16}, mixing(4, 3), &NetworkSettings{
+	for name, h := range map[string]*bijector.Hierarchy{
+		"MERA 8":           must(bijector.NewMERA([]int{8}, mixing(2, 1), nil)),
+		"MERA 8×8, 1 deep": must(bijector.NewMERA([]int{8, 8}, mixing(4, 2), &bijector.NetworkSettings{Depth: 1})),
+		"MERA 16, blocks 4": must(bijector.NewMERA([]int{16}, mixing(4, 3), &bijector.NetworkSettings{
 			Size: 4, Depth: 1, Repeat: 2})),
-		"tree 8":               must(NewTree([]int{8}, mixing(2, 4), nil)),
-		"tree 4×8":             must(NewTree([]int{4, 8}, mixing(4, 5), &NetworkSettings{Depth: 1})),
-		"TEBD 16":              must(NewTEBD([]int{16}, mixing(2, 6), &NetworkSettings{Depth: 2})),
-		"TEBD 8×8":             must(NewTEBD([]int{8, 8}, mixing(4, 7), nil)),
-		"irregular":            must(NewHierarchy(6, must(bijector.Decimator(must(mixing(3, 8)()), [][]int{{5, 0, 3}}, 2)), must(bijector.Disentangler(must(mixing(2, 9)()), [][]int{{3, 4}})))),
-		"conditional 8":        must(NewMERA([]int{8}, mixing(2, 10), &NetworkSettings{Conditional: conditional(11, 4)})),
-		"conditional tree 8×8": must(NewTree([]int{8, 8}, mixing(4, 12), &NetworkSettings{Depth: 2, Conditional: conditional(13, 4)})),
-		"tile apart":           must(NewHierarchy(3, must(bijector.Disentangler(must(bijector.NewChain(must(mixing(2, 9)()), pair)), [][]int{{0, 2}})))),
+		"tree 8":               must(bijector.NewTree([]int{8}, mixing(2, 4), nil)),
+		"tree 4×8":             must(bijector.NewTree([]int{4, 8}, mixing(4, 5), &bijector.NetworkSettings{Depth: 1})),
+		"TEBD 16":              must(bijector.NewTEBD([]int{16}, mixing(2, 6), &bijector.NetworkSettings{Depth: 2})),
+		"TEBD 8×8":             must(bijector.NewTEBD([]int{8, 8}, mixing(4, 7), nil)),
+		"irregular":            must(bijector.NewHierarchy(6, must(bijector.Decimator(must(mixing(3, 8)(0)), [][]int{{5, 0, 3}}, 2)), must(bijector.Disentangler(must(mixing(2, 9)(0)), [][]int{{3, 4}})))),
+		"conditional 8":        must(bijector.NewMERA([]int{8}, mixing(2, 10), &bijector.NetworkSettings{ContextBlock: conditional(11, 4)})),
+		"conditional tree 8×8": must(bijector.NewTree([]int{8, 8}, mixing(4, 12), &bijector.NetworkSettings{Depth: 2, ContextBlock: conditional(13, 4)})),
+		"tile apart":           must(bijector.NewHierarchy(3, must(bijector.Disentangler(must(bijector.NewChain(must(mixing(2, 9)(0)), pair)), [][]int{{0, 2}})))),
 	} {
 		t.Run(name, func(t *testing.T) {
 			scramble(h, 3, 0.5)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 	"github.com/neuralrg/neuralrg/target"
@@ -179,7 +180,7 @@ func seal(data []byte) bool {
 
 func FuzzLoad(f *testing.F) {
 	minimizeBriefly()
-	m := model(f, must(NewMERA([]int{4}, blocks(2, 3, 2), nil)))
+	m := model(f, must(bijector.NewMERA([]int{4}, blocks(2, 3, 2), nil)))
 	f.Add(save(f, m))
 	f.Add(save(f, zoo(f)["composed"]))
 	for _, name := range []string{"reflection", "shared", "symmetric", "white", "pure", "actnorm", "linear networks"} {
@@ -216,7 +217,7 @@ func FuzzLoad(f *testing.F) {
 func FuzzRestoreTrainer(f *testing.F) {
 	minimizeBriefly()
 	newTrainer := func(t testing.TB, all bool) (*Model, *Trainer) {
-		m := model(t, must(NewMERA([]int{2, 2}, blocks(4, 3, 2), nil)))
+		m := model(t, must(bijector.NewMERA([]int{2, 2}, blocks(4, 3, 2), nil)))
 		s := &Settings{Batch: 2, Window: 2, OnFault: FaultSkip, Src: rand.NewPCG(1, 1)}
 		if all {
 			s.Average, s.Plateau = 0.9, &Plateau{Patience: 1}

@@ -14,10 +14,10 @@ import (
 
 // covariance returns that of all sites in front of layer k of a network of
 // linear blocks under its model: WWᵀ, if the coarser layers map z to Wz.
-func covariance(t *testing.T, h *Hierarchy, k int) *mat.SymDense {
+func covariance(t *testing.T, h *bijector.Hierarchy, k int) *mat.SymDense {
 	t.Helper()
 	n := h.Dim()
-	part := must(NewHierarchy(n, h.Layers()[k:]...))
+	part := must(bijector.NewHierarchy(n, h.Layers()[k:]...))
 	unit, w := mat.NewDense(n, n, nil), mat.NewDense(n, n, nil)
 	for i := range n {
 		unit.Set(i, i, 1)
@@ -53,13 +53,13 @@ func halves(n, step int) (a, b []int) {
 // that of the one block at the top. Disentanglers across the cut change it.
 func TestDecimationConservesMutualInformation(t *testing.T) {
 	const n = 16
-	linear := func(seed uint64) BlockFunc {
-		return func() (bijector.Bijector, error) {
+	linear := func(seed uint64) bijector.BlockFunc {
+		return func(int) (bijector.Bijector, error) {
 			seed++
 			return bijector.LinearFrom(randn(seed, 2, 2))
 		}
 	}
-	tree := must(NewTree([]int{n}, linear(10), nil))
+	tree := must(bijector.NewTree([]int{n}, linear(10), nil))
 	a, b := halves(n, 1)
 	want := must(mi.GaussianGroups(covariance(t, tree, 0), a, b))
 	if want < 0.1 {
@@ -87,7 +87,7 @@ func TestDecimationConservesMutualInformation(t *testing.T) {
 		t.Errorf("top block: mutual information %.12f, on the physical sites %.12f", got, want)
 	}
 
-	mera := must(NewMERA([]int{n}, linear(20), nil))
+	mera := must(bijector.NewMERA([]int{n}, linear(20), nil))
 	fine, coarse := must(mi.GaussianGroups(covariance(t, mera, 0), a, b)), must(mi.GaussianGroups(covariance(t, mera, 1), a, b))
 	if math.Abs(fine-coarse) < 1e-3 {
 		t.Errorf("disentanglers leave the mutual information at %g", fine)
@@ -106,14 +106,14 @@ func TestNonlinearDecimation(t *testing.T) {
 	}
 	for _, seed := range seeds {
 		src := rand.NewPCG(seed-1, 3)
-		block := func() (bijector.Bijector, error) {
+		block := func(int) (bijector.Bijector, error) {
 			return bijector.NewRealNVP(2, &bijector.RealNVPSettings{Couplings: 4, Hidden: []int{8}, Src: src})
 		}
-		tree := must(NewTree([]int{n}, block, nil))
+		tree := must(bijector.NewTree([]int{n}, block, nil))
 		scramble(tree, seed, 0.4)
 		z := randn(seed+6, rows, n)
 		fine, coarse := mat.NewDense(rows, n, nil), mat.NewDense(rows, n, nil)
-		for x, h := range map[*mat.Dense]*Hierarchy{fine: tree, coarse: must(NewHierarchy(n, tree.Layers()[1:]...))} {
+		for x, h := range map[*mat.Dense]*bijector.Hierarchy{fine: tree, coarse: must(bijector.NewHierarchy(n, tree.Layers()[1:]...))} {
 			if err := model(t, h).Decode(x, nil, z); err != nil {
 				t.Fatal(err)
 			}

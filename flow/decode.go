@@ -356,13 +356,25 @@ func (d *decoder) hierarchy(k int, n *node) (bijector.Bijector, error) {
 		for t := range tiles {
 			tiles[t] = sites[t*block.Dim() : (t+1)*block.Dim()]
 		}
-		l, err := newLayer(block, tiles, keep, given[i])
+		l, err := layerOf(block, tiles, keep, given[i])
 		if err != nil {
 			return nil, fmt.Errorf("layer %d: %w", i, err)
 		}
 		layers = append(layers, l)
 	}
-	return NewHierarchy(n.Dim, layers...)
+	return bijector.NewHierarchy(n.Dim, layers...)
+}
+
+// layerOf returns a layer of decimators, conditional ones or not, or of
+// disentanglers if keep is nil.
+func layerOf(block bijector.Bijector, tiles [][]int, keep []int, conditional bool) (*bijector.Layer, error) {
+	switch {
+	case conditional:
+		return bijector.Conditional(block, tiles, keep...)
+	case keep != nil:
+		return bijector.Decimator(block, tiles, keep...)
+	}
+	return bijector.Disentangler(block, tiles)
 }
 
 func hiddenOf(n *node) []int {

@@ -149,7 +149,7 @@ func TestHeapIsFlat(t *testing.T) {
 	if testing.Short() {
 		steps, sweeps = 300, 60
 	}
-	m := symmetrize(t, model(t, must(NewMERA([]int{4, 4}, blocks(4, 3, 3), nil))), Inversion(16))
+	m := symmetrize(t, model(t, must(bijector.NewMERA([]int{4, 4}, blocks(4, 3, 3), nil))), Inversion(16))
 	tr, err := NewTrainer(m, ising(t, 4), &Settings{Batch: 16, Src: rand.NewPCG(1, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +251,7 @@ func TestFaultDrill(t *testing.T) {
 func faultDrill(t *testing.T, policy FaultPolicy) {
 	exact := ising(t, 4)
 	d := &flaky{Density: exact, rnd: rand.New(rand.NewPCG(3, 3)), rate: 0.03}
-	m := symmetrize(t, model(t, must(NewMERA([]int{4, 4}, func() (bijector.Bijector, error) {
+	m := symmetrize(t, model(t, must(bijector.NewMERA([]int{4, 4}, func(int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 4, Hidden: []int{8}, Src: rand.NewPCG(1, 2)})
 	}, nil))), Inversion(16))
 	src := rand.NewPCG(5, 5)

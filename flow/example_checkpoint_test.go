@@ -8,13 +8,14 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/target"
 )
 
 // A density with everything known: draw from it, evaluate it.
 func ExampleNew() {
-	h := must(flow.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
+	h := must(bijector.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
 	q := must(flow.New(target.NewNormal(16), h))
 
 	x, logq, again := mat.NewDense(3, 16, nil), make([]float64, 3), make([]float64, 3)
@@ -32,14 +33,14 @@ func ExampleNew() {
 
 // The network without coarse-graining.
 func ExampleNewTEBD() {
-	h := must(flow.NewTEBD([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), &flow.NetworkSettings{Depth: 2}))
+	h := must(bijector.NewTEBD([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), &bijector.NetworkSettings{Depth: 2}))
 	fmt.Println(len(h.Layers()), "layers,", h.Levels(), "level of", len(h.Latents(0)), "latent variables")
 	// Output: 4 layers, 1 level of 16 latent variables
 }
 
 // A flow symmetrised over x → −x has the same density at both.
 func ExampleInversion() {
-	h := must(flow.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
+	h := must(bijector.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
 	q := must(flow.Symmetrize(must(flow.New(target.NewNormal(16), h)), flow.Inversion(16)))
 
 	x := mat.NewDense(2, 16, nil)
@@ -57,7 +58,7 @@ func ExampleInversion() {
 
 // What a trained flow is worth: its loss bounds −ln Z from above.
 func ExampleEvaluate() {
-	h := must(flow.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
+	h := must(bijector.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
 	q := must(flow.New(target.NewNormal(16), h))
 	ising := must(target.NewIsing([]int{4, 4}, 2.5))
 
@@ -71,7 +72,7 @@ func ExampleEvaluate() {
 func ExampleNewTrainer() {
 	ising := must(target.NewIsing([]int{4, 4}, 2.5))
 	start := func() (*flow.Model, *flow.Trainer) {
-		h := must(flow.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
+		h := must(bijector.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
 		q := must(flow.New(target.NewNormal(16), h))
 		return q, must(flow.NewTrainer(q, ising, &flow.Settings{Batch: 64, ClipNorm: 100, Src: rand.NewPCG(3, 4)}))
 	}
@@ -102,7 +103,7 @@ func ExampleNewTrainer() {
 
 // A model goes into a file and comes out of it with all that it is made of.
 func ExampleLoad() {
-	h := must(flow.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
+	h := must(bijector.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
 	q := must(flow.Symmetrize(must(flow.New(target.NewNormal(16), h)), flow.Inversion(16)))
 	var file bytes.Buffer
 	if err := q.Save(&file); err != nil {

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/neuralrg/neuralrg/bijector"
-	"github.com/neuralrg/neuralrg/flow"
 )
 
 // How far correlations can reach on a ring of 64 sites: in proportion to the
@@ -15,15 +14,15 @@ import (
 // networks have two layers per unit of depth.
 func ExampleHierarchy_Cone() {
 	src := rand.NewPCG(1, 2)
-	block := func() (bijector.Bijector, error) { return bijector.NewLinear(2, src) }
+	block := func(int) (bijector.Bijector, error) { return bijector.NewLinear(2, src) }
 	fmt.Println("depth TEBD MERA")
 	for depth := 1; depth <= 5; depth++ {
-		s := &flow.NetworkSettings{Depth: depth}
-		tebd, err := flow.NewTEBD([]int{64}, block, s)
+		s := &bijector.NetworkSettings{Depth: depth}
+		tebd, err := bijector.NewTEBD([]int{64}, block, s)
 		if err != nil {
 			log.Fatal(err)
 		}
-		mera, err := flow.NewMERA([]int{64}, block, s)
+		mera, err := bijector.NewMERA([]int{64}, block, s)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -39,7 +38,7 @@ func ExampleHierarchy_Cone() {
 }
 
 // reach is the largest distance on a ring of two sites whose cones overlap.
-func reach(h *flow.Hierarchy) int {
+func reach(h *bijector.Hierarchy) int {
 	n := h.Dim()
 	far := 0
 	for i := range n {
@@ -60,8 +59,8 @@ func ExampleHierarchy_Independent() {
 	block := func(sites int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(sites, &bijector.RealNVPSettings{Src: src})
 	}
-	for _, s := range []*flow.NetworkSettings{nil, {Join: block}} {
-		h := must(flow.NewMERA([]int{14, 14}, func() (bijector.Bijector, error) { return block(4) }, s))
+	for _, s := range []*bijector.NetworkSettings{nil, {Join: true}} {
+		h := must(bijector.NewMERA([]int{14, 14}, block, s))
 		fmt.Println(len(h.Layers()), "layers, groups of latent variables:", len(h.Independent()))
 	}
 	// Output:

@@ -6,14 +6,13 @@ import (
 	"math/rand/v2"
 
 	"github.com/neuralrg/neuralrg/bijector"
-	"github.com/neuralrg/neuralrg/flow"
 )
 
 // A latent variable of a coarse level has influence on many sites.
 func ExampleHierarchy_Influence() {
 	src := rand.NewPCG(1, 2)
-	block := func() (bijector.Bijector, error) { return bijector.NewLinear(2, src) }
-	mera, err := flow.NewMERA([]int{32}, block, nil)
+	block := func(int) (bijector.Bijector, error) { return bijector.NewLinear(2, src) }
+	mera, err := bijector.NewMERA([]int{32}, block, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -20,10 +20,10 @@ import (
 func ExampleNewTree_information() {
 	ctx := context.Background()
 	src := rand.NewPCG(2, 3)
-	block := func() (bijector.Bijector, error) {
+	block := func(int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(2, &bijector.RealNVPSettings{Couplings: 4, Hidden: []int{8}, Src: src})
 	}
-	tree, err := flow.NewTree([]int{4}, block, nil)
+	tree, err := bijector.NewTree([]int{4}, block, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func ExampleNewTree_information() {
 			w[i] = 0.4 * rnd.NormFloat64()
 		}
 	}
-	top, err := flow.NewHierarchy(4, tree.Layers()[1:]...)
+	top, err := bijector.NewHierarchy(4, tree.Layers()[1:]...)
 	if err != nil {
 		log.Fatal(err)
 	}

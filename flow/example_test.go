@@ -23,8 +23,8 @@ func must[T any](v T, err error) T {
 }
 
 // realNVP makes blocks of four sites, each with weights of its own.
-func realNVP(src rand.Source) flow.BlockFunc {
-	return func() (bijector.Bijector, error) {
+func realNVP(src rand.Source) bijector.BlockFunc {
+	return func(int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Src: src})
 	}
 }
@@ -34,7 +34,7 @@ func realNVP(src rand.Source) flow.BlockFunc {
 // decimator has left behind.
 func ExampleNewHierarchy() {
 	shape, src := []int{16, 16}, rand.NewPCG(1, 2)
-	block := func() bijector.Bijector { return must(realNVP(src)()) }
+	block := func() bijector.Bijector { return must(realNVP(src)(4)) }
 	tiles := func(step, offset int) [][]int { return must(bijector.Tiles(shape, 2, step, offset)) }
 
 	var layers []*bijector.Layer // fine to coarse
@@ -43,7 +43,7 @@ func ExampleNewHierarchy() {
 			must(bijector.Disentangler(block(), tiles(step, step))),
 			must(bijector.Decimator(block(), tiles(step, 0), 0))) // output 0 of each tile lives on
 	}
-	h := must(flow.NewHierarchy(256, layers...))
+	h := must(bijector.NewHierarchy(256, layers...))
 	q := must(flow.New(target.NewNormal(256), h))
 
 	fmt.Println("sites:", q.Dim())
@@ -52,7 +52,7 @@ func ExampleNewHierarchy() {
 	}
 
 	twice := append(layers, must(bijector.Decimator(block(), tiles(1, 0), 0)))
-	_, err := flow.NewHierarchy(256, twice...)
+	_, err := bijector.NewHierarchy(256, twice...)
 	fmt.Println(err)
 	// Output:
 	// sites: 256
@@ -65,7 +65,7 @@ func ExampleNewHierarchy() {
 }
 
 func ExampleNewMERA() {
-	h := must(flow.NewMERA([]int{8, 8}, realNVP(rand.NewPCG(1, 2)), nil))
+	h := must(bijector.NewMERA([]int{8, 8}, realNVP(rand.NewPCG(1, 2)), nil))
 	for k, l := range h.Layers() {
 		fmt.Printf("layer %d: %2d tiles, %2d sites decimated\n", k, len(l.Tiles()), len(l.Decimated()))
 	}
@@ -121,7 +121,7 @@ func ExampleTrain() {
 
 // A target that is even deserves a model that is.
 func ExampleSymmetrize() {
-	h := must(flow.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
+	h := must(bijector.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
 	q := must(flow.New(target.NewNormal(16), h))
 	even := must(flow.Symmetrize(q, flow.Inversion(16)))
 

@@ -21,7 +21,7 @@ func ExampleNewTree_wavelet() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	tree, err := flow.NewTree([]int{8}, func() (bijector.Bijector, error) { return haar, nil }, nil)
+	tree, err := bijector.NewTree([]int{8}, func(int) (bijector.Bijector, error) { return haar, nil }, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

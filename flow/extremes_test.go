@@ -15,7 +15,7 @@ import (
 func TestExtremes(t *testing.T) {
 	for _, c := range []struct{ l, batch int }{{128, 2}, {2, 65536}, {8, 1}} {
 		src := rand.NewPCG(1, 1)
-		h, err := NewMERA([]int{c.l, c.l}, func() (bijector.Bijector, error) {
+		h, err := bijector.NewMERA([]int{c.l, c.l}, func(int) (bijector.Bijector, error) {
 			return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 2, Hidden: []int{4}, Src: src})
 		}, nil)
 		if err != nil {

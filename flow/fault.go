@@ -28,8 +28,8 @@ func (m *Model) owner(component int) string {
 				where += fmt.Sprintf(", coupling %d", couplingOf(sizes, component))
 			}
 			switch b := b.(type) {
-			case *Hierarchy:
-				for k, l := range b.layers {
+			case *bijector.Hierarchy:
+				for k, l := range b.Layers() {
 					if slices.Contains(l.Block().Params(), p) {
 						where += fmt.Sprintf(", layer %d", k)
 					}
@@ -148,15 +148,15 @@ func (m *Model) origin(z []float64) string {
 				}
 			}
 			return false
-		case *Hierarchy:
-			for k := len(b.layers) - 1; k >= 0; k-- {
-				layer := b.layers[k]
+		case *bijector.Hierarchy:
+			for k := len(b.Layers()) - 1; k >= 0; k-- {
+				layer := b.Layers()[k]
 				on, err := layer.On(b.Dim())
 				if err != nil {
 					return false
 				}
 				if leaf(on, layer.Block(), fmt.Sprintf("%slayer %d, ", name, k), func(part bijector.Bijector) (bijector.Bijector, error) {
-					same, err := sameLayer(layer, part)
+					same, err := layer.WithBlock(part)
 					if err != nil {
 						return nil, err
 					}

@@ -55,7 +55,7 @@ func TestFaultNamesPlace(t *testing.T) {
 	floats.AddConst(1e9, norm.Params()[0].Value().Float64s())
 	good := realnvp(2, 2)
 	layers := func(b bijector.Bijector) bijector.Bijector {
-		return must(NewMERA([]int{2, 2}, func() (bijector.Bijector, error) { return b, nil }, nil))
+		return must(bijector.NewMERA([]int{2, 2}, func(int) (bijector.Bijector, error) { return b, nil }, nil))
 	}
 	for name, c := range map[string]struct {
 		b    bijector.Bijector
@@ -94,7 +94,7 @@ func norm2() bijector.Bijector {
 // A component of the gradient has a name in every kind of model.
 func TestOwnerNamesPlace(t *testing.T) {
 	a, b := blocks(4, 1, 3), blocks(4, 2, 3)
-	first, second := must(a()), must(b())
+	first, second := must(a(4)), must(b(4))
 	size := first.Params()[0].Value().DataSize()
 	own := ownBlock{must(bijector.NewParam("factor", []float64{1}, 1))}
 	for name, c := range map[string]struct {

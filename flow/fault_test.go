@@ -170,37 +170,37 @@ func TestFaultIsLocated(t *testing.T) {
 		return b.(*bijector.RealNVP).Couplings()[coupling]
 	}
 	three := func(context, moved int) (bijector.Bijector, error) {
-		keep := slices.Repeat([][]int{first(context)}, 3)
+		keep := slices.Repeat([][]int{indices(context)}, 3)
 		return bijector.NewRealNVP(context+moved, &bijector.RealNVPSettings{Keep: keep, Hidden: []int{5}, Src: rand.NewPCG(1, 1)})
 	}
 	for name, c := range map[string]struct {
-		block BlockFunc
-		s     *NetworkSettings
+		block bijector.BlockFunc
+		s     *bijector.NetworkSettings
 	}{
 		"affine":      {blocks(4, 1, 5, 4), nil},
-		"conditional": {blocks(4, 1, 5, 4), &NetworkSettings{Conditional: three}}, // layer 2
-		"spline": {func() (bijector.Bijector, error) {
+		"conditional": {blocks(4, 1, 5, 4), &bijector.NetworkSettings{ContextBlock: three}}, // layer 2
+		"spline": {func(int) (bijector.Bijector, error) {
 			return bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 3, Hidden: []int{5}, Src: rand.NewPCG(1, 1)})
 		}, nil},
 	} {
-		m := model(t, must(NewMERA([]int{4, 4}, c.block, c.s)))
-		h := m.Bijector().(*Hierarchy)
+		m := model(t, must(bijector.NewMERA([]int{4, 4}, c.block, c.s)))
+		h := m.Bijector().(*bijector.Hierarchy)
 		// A gradient's component belongs to a parameter.
 		at := 0
 		for _, p := range m.Params() {
-			if p == h.layers[1].Block().Params()[0] {
+			if p == h.Layers()[1].Block().Params()[0] {
 				break
 			}
 			at += p.Value().DataSize()
 		}
-		first := couplingSizes(h.layers[1].Block())[0]
+		first := couplingSizes(h.Layers()[1].Block())[0]
 		if s := m.owner(at + first); !strings.Contains(s, "coupling 1") || !strings.Contains(s, "layer 1") {
 			t.Errorf("%s: owner %q", name, s)
 		}
 		if s := m.owner(at + first - 1); !strings.Contains(s, "coupling 0") {
 			t.Errorf("%s: owner %q", name, s)
 		}
-		bad := affine(h.layers[layer].Block())
+		bad := affine(h.Layers()[layer].Block())
 		bad.S[len(bad.S)-1].B.SetVec(0, 20)
 		bad.Scale.SetVec(0, 1e4)
 		tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 8, Src: rand.NewPCG(1, 1)})
@@ -248,7 +248,7 @@ func TestMaxScale(t *testing.T) {
 		t.Fatal(err)
 	}
 	largest := 0.0
-	for _, l := range m.Bijector().(*Hierarchy).Layers() {
+	for _, l := range m.Bijector().(*bijector.Hierarchy).Layers() {
 		for _, c := range l.Block().(*bijector.RealNVP).Couplings() {
 			for i := range c.Scale.Len() {
 				largest = max(largest, math.Abs(c.Scale.AtVec(i)))

@@ -39,8 +39,6 @@ import (
 var (
 	// ErrShape reports dimensions that do not fit.
 	ErrShape = graph.ErrShape
-	// ErrHierarchy reports a layer that touches a site no longer there.
-	ErrHierarchy = errors.New("invalid hierarchy")
 	// ErrSymmetry reports a signed permutation that is none.
 	ErrSymmetry = errors.New("invalid symmetry")
 	// ErrSettings reports a setting outside its range.

@@ -16,7 +16,7 @@ import (
 // in nats: with x = Wz and the field's covariance C,
 //
 //	KL(q|π) = ½ [tr(C⁻¹WWᵀ) − N − ln det(C⁻¹WWᵀ)].
-func gaussianGap(t *testing.T, h *Hierarchy, f *target.FreeField) float64 {
+func gaussianGap(t *testing.T, h *bijector.Hierarchy, f *target.FreeField) float64 {
 	t.Helper()
 	n := h.Dim()
 	w := covariance(t, h, 0)
@@ -48,7 +48,7 @@ func TestFreeFieldLimit(t *testing.T) {
 	}
 	shape, src := []int{8, 8}, rand.NewPCG(1, 2)
 	field := must(target.NewFreeField(shape, 1.25))
-	h := must(NewMERA(shape, func() (bijector.Bijector, error) { return bijector.NewLinear(4, src) }, &NetworkSettings{Repeat: 3}))
+	h := must(bijector.NewMERA(shape, func(int) (bijector.Bijector, error) { return bijector.NewLinear(4, src) }, &bijector.NetworkSettings{Repeat: 3}))
 	m := model(t, h)
 	before := gaussianGap(t, h, field)
 	must(Train(context.Background(), m, field, &Settings{

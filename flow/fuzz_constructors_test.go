@@ -17,7 +17,7 @@ import (
 func pieces() []bijector.Bijector {
 	return []bijector.Bijector{
 		nil, bijector.Invert(nil), bijector.Invert((*bijector.RealNVP)(nil)), (*bijector.RealNVP)(nil), (*bijector.Spline)(nil), (*bijector.Chain)(nil),
-		&bijector.Chain{}, &bijector.RealNVP{}, (*Hierarchy)(nil), &Hierarchy{}, (*bijector.Permutation)(nil), shift{nil}, idle{nil, nil}, newShift(2),
+		&bijector.Chain{}, &bijector.RealNVP{}, (*bijector.Hierarchy)(nil), &bijector.Hierarchy{}, (*bijector.Permutation)(nil), shift{nil}, idle{nil, nil}, newShift(2),
 	}
 }
 

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"errors"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -29,23 +28,14 @@ func FuzzNetwork(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b, c int, axes byte, size, depth, repeat int) {
 		shape := []int{a, b, c}[:axes%4]
 		sites, bad := grid.Size(shape)
-		if bad == nil && sites > 256 || between(depth, 8, maxLayers) || between(repeat, 8, maxLayers) {
+		if bad == nil && sites > 256 || between(depth, 8, 1<<12) || between(repeat, 8, 1<<12) {
 			return // it takes long
 		}
-		s := NetworkSettings{Size: size, Depth: depth, Repeat: repeat}
-		block := func() (bijector.Bijector, error) {
-			n := math.Pow(float64(size), float64(len(shape)))
-			if size == 0 {
-				n = math.Pow(2, float64(len(shape)))
-			}
-			if n > 256 {
-				return bijector.NewActNorm(257)
-			}
-			return bijector.NewActNorm(int(n))
-		}
-		for _, join := range []JoinFunc{nil, func(n int) (bijector.Bijector, error) { return bijector.NewActNorm(n) }} {
+		s := bijector.NetworkSettings{Size: size, Depth: depth, Repeat: repeat}
+		block := func(sites int) (bijector.Bijector, error) { return bijector.NewActNorm(min(sites, 257)) }
+		for _, join := range []bool{false, true} {
 			s.Join = join
-			for _, build := range []constructor{NewMERA, NewTree, NewTEBD} {
+			for _, build := range []constructor{bijector.NewMERA, bijector.NewTree, bijector.NewTEBD} {
 				h, err := build(shape, block, &s)
 				if made(t, err) {
 					allSites(t, h, sites)
@@ -53,7 +43,7 @@ func FuzzNetwork(f *testing.F) {
 			}
 		}
 		r := &Recipe{Couplings: 1, Hidden: []int{2}, Conditional: true, Network: s}
-		r.Network.Join = nil
+		r.Network.Join = false
 		m, err := r.Model(shape, nil, rand.NewPCG(1, 1))
 		if !made(t, err) {
 			if depth == 0 && size >= 0 && size < 8 && size != 1 && repeat >= 0 && repeat < 8 && bad == nil {
@@ -61,7 +51,7 @@ func FuzzNetwork(f *testing.F) {
 			}
 			return
 		}
-		h := m.Bijector().(*Hierarchy)
+		h := m.Bijector().(*bijector.Hierarchy)
 		allSites(t, h, sites)
 		if n := len(h.Independent()); depth == 0 && n != 1 {
 			t.Errorf("%v, %+v: %d groups", shape, s, n)
@@ -81,7 +71,7 @@ func between(n, low, high int) bool { return n > low && n <= high }
 // made tells whether there was no error, and that one is of the package.
 func made(t *testing.T, err error) bool {
 	t.Helper()
-	known := slices.ContainsFunc([]error{ErrSettings, ErrShape, ErrHierarchy, bijector.ErrTiles}, func(e error) bool { return errors.Is(err, e) })
+	known := slices.ContainsFunc([]error{ErrSettings, ErrShape, bijector.ErrHierarchy, bijector.ErrTiles}, func(e error) bool { return errors.Is(err, e) })
 	if err != nil && !known {
 		t.Errorf("%v", err)
 	}
@@ -89,7 +79,7 @@ func made(t *testing.T, err error) bool {
 }
 
 // allSites tests that every site of a hierarchy is on one level.
-func allSites(t *testing.T, h *Hierarchy, sites int) {
+func allSites(t *testing.T, h *bijector.Hierarchy, sites int) {
 	t.Helper()
 	sum := 0
 	for level := range h.Levels() {

@@ -67,9 +67,9 @@ func FuzzHierarchy(f *testing.F) {
 		if !flush(kind, sites) {
 			return
 		}
-		h, err := NewHierarchy(n, layers...)
+		h, err := bijector.NewHierarchy(n, layers...)
 		if err != nil {
-			if !errors.Is(err, ErrHierarchy) && !errors.Is(err, bijector.ErrTiles) {
+			if !errors.Is(err, bijector.ErrHierarchy) && !errors.Is(err, bijector.ErrTiles) {
 				t.Errorf("hierarchy: %v", err)
 			}
 			return

@@ -178,7 +178,7 @@ func span(n int) []int {
 }
 
 // hierarchy builds the flow; in the MERA every other layer decimates.
-func (g *golden) hierarchy(t *testing.T) *Hierarchy {
+func (g *golden) hierarchy(t *testing.T) *bijector.Hierarchy {
 	t.Helper()
 	var layers []*bijector.Layer
 	for k, l := range g.Layers {
@@ -192,7 +192,7 @@ func (g *golden) hierarchy(t *testing.T) *Hierarchy {
 			layers = append(layers, must(bijector.Disentangler(block, l.Tiles)))
 		}
 	}
-	h, err := NewHierarchy(g.L*g.L, layers...)
+	h, err := bijector.NewHierarchy(g.L*g.L, layers...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,7 +354,7 @@ func (g *golden) check(t *testing.T, m *Model, d deviations) {
 // gradient is the authors' gradient of the loss in the layout of p.
 func (g *golden) gradient(t *testing.T, m *Model, p *bijector.Param, sym bool) []float64 {
 	t.Helper()
-	for k, l := range m.Bijector().(*Hierarchy).Layers() {
+	for k, l := range m.Bijector().(*bijector.Hierarchy).Layers() {
 		if l.Block().Params()[0] != p {
 			continue
 		}

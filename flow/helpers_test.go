@@ -23,11 +23,20 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// indices returns 0 … n−1.
+func indices(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
 // blocks is a BlockFunc of small Real NVP blocks of the given dimension, drawn
 // one after the other from one source.
-func blocks(dim int, seed uint64, hidden ...int) BlockFunc {
+func blocks(dim int, seed uint64, hidden ...int) bijector.BlockFunc {
 	src := rand.NewPCG(seed, 0)
-	return func() (bijector.Bijector, error) {
+	return func(int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(dim, &bijector.RealNVPSettings{Couplings: 2, Hidden: hidden, Src: src})
 	}
 }
@@ -36,7 +45,7 @@ func blocks(dim int, seed uint64, hidden ...int) BlockFunc {
 func conditional(seed uint64, hidden ...int) func(context, moved int) (bijector.Bijector, error) {
 	src := rand.NewPCG(seed, 0)
 	return func(context, moved int) (bijector.Bijector, error) {
-		return bijector.NewRealNVP(context+moved, &bijector.RealNVPSettings{Keep: [][]int{first(context)}, Hidden: hidden, Src: src})
+		return bijector.NewRealNVP(context+moved, &bijector.RealNVPSettings{Keep: [][]int{indices(context)}, Hidden: hidden, Src: src})
 	}
 }
 
@@ -55,7 +64,7 @@ func scramble(m interface{ Params() []*bijector.Param }, seed uint64, sigma floa
 // mera is a scrambled model on an L×L lattice.
 func mera(t testing.TB, L int, seed uint64) *Model {
 	t.Helper()
-	h, err := NewMERA([]int{L, L}, blocks(4, seed, 5, 4), nil)
+	h, err := bijector.NewMERA([]int{L, L}, blocks(4, seed, 5, 4), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,11 +15,11 @@ import (
 func TestHierarchyIrregular(t *testing.T) {
 	block := blocks(3, 1, 4)
 	pair := must(bijector.NewPermutation([]int{1, 0}))
-	h, err := NewHierarchy(7,
-		must(bijector.Decimator(must(block()), [][]int{{6, 0, 3}, {1, 2, 4}}, 2, 0)), // 0 and 2 go
+	h, err := bijector.NewHierarchy(7,
+		must(bijector.Decimator(must(block(4)), [][]int{{6, 0, 3}, {1, 2, 4}}, 2, 0)), // 0 and 2 go
 		must(bijector.Disentangler(pair, [][]int{{6, 4}})),
-		must(bijector.Disentangler(must(block()), [][]int{{1, 6, 3}})),
-		must(bijector.Decimator(must(blocks(2, 2, 3)()), [][]int{{1, 4}}, 1)), // 1 goes
+		must(bijector.Disentangler(must(block(4)), [][]int{{1, 6, 3}})),
+		must(bijector.Decimator(must(blocks(2, 2, 3)(0)), [][]int{{1, 4}}, 1)), // 1 goes
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestHierarchyIrregular(t *testing.T) {
 // to its decimator alone.
 func TestHierarchyDecimatedVariablesStay(t *testing.T) {
 	m := mera(t, 4, 3)
-	h := m.Bijector().(*Hierarchy)
+	h := m.Bijector().(*bijector.Hierarchy)
 	x := randn(4, 3, 16)
 	before, after := mat.NewDense(3, 16, nil), mat.NewDense(3, 16, nil)
 	if err := m.Encode(before, nil, x); err != nil {
@@ -56,7 +56,7 @@ func TestHierarchyDecimatedVariablesStay(t *testing.T) {
 
 func TestHierarchyErrors(t *testing.T) {
 	shape := []int{4, 4}
-	block := must(blocks(4, 1, 3)())
+	block := must(blocks(4, 1, 3)(0))
 	tiles := func(step, offset int) [][]int { return must(bijector.Tiles(shape, 2, step, offset)) }
 	dis := func(tiles [][]int) *bijector.Layer { return must(bijector.Disentangler(block, tiles)) }
 	dec := func(tiles [][]int) *bijector.Layer { return must(bijector.Decimator(block, tiles, 0)) }
@@ -67,20 +67,20 @@ func TestHierarchyErrors(t *testing.T) {
 		is     error
 		texts  []string
 	}{
-		{"no layers", 16, nil, ErrHierarchy, []string{"no layers"}},
-		{"nil layer", 16, []*bijector.Layer{dis(tiles(1, 0)), nil}, ErrHierarchy, []string{"layer 1 is nil"}},
+		{"no layers", 16, nil, bijector.ErrHierarchy, []string{"no layers"}},
+		{"nil layer", 16, []*bijector.Layer{dis(tiles(1, 0)), nil}, bijector.ErrHierarchy, []string{"layer 1 is nil"}},
 		{"disentangler on a decimated site", 16, []*bijector.Layer{dis(tiles(1, 1)), dec(tiles(1, 0)), dis([][]int{{0, 2, 8, 10}, {4, 6, 12, 14}})},
-			ErrHierarchy, []string{"flow: layer 2: tile 1:", "site 4 was decimated by layer 1"}},
+			bijector.ErrHierarchy, []string{"flow: layer 2: tile 1:", "site 4 was decimated by layer 1"}},
 		{"decimator on a decimated site", 16, []*bijector.Layer{dec(tiles(1, 0)), dec([][]int{{0, 2, 8, 11}})},
-			ErrHierarchy, []string{"flow: layer 1: tile 0:", "site 11 was decimated by layer 0"}},
+			bijector.ErrHierarchy, []string{"flow: layer 1: tile 0:", "site 11 was decimated by layer 0"}},
 		{"decimator twice", 16, []*bijector.Layer{dec(tiles(1, 0)), dec(tiles(1, 0))},
-			ErrHierarchy, []string{"flow: layer 1: tile 0:", "site 1 was decimated by layer 0"}},
+			bijector.ErrHierarchy, []string{"flow: layer 1: tile 0:", "site 1 was decimated by layer 0"}},
 		{"tile off the lattice", 15, []*bijector.Layer{dis(tiles(2, 0)), dis(tiles(1, 0))},
 			bijector.ErrTiles, []string{"flow: layer 1:", "tile 3:", "site 15", "lattice of 15 sites"}},
 		{"no sites", 0, []*bijector.Layer{dis(tiles(1, 0))}, bijector.ErrTiles, []string{"layer 0"}},
 		{"negative number of sites", -1, []*bijector.Layer{dis(tiles(1, 0))}, bijector.ErrTiles, []string{"layer 0"}},
 	} {
-		h, err := NewHierarchy(c.n, c.layers...)
+		h, err := bijector.NewHierarchy(c.n, c.layers...)
 		wantError(t, c.name, err, c.is, c.texts...)
 		if h != nil {
 			t.Errorf("%s: a hierarchy beside the error", c.name)
@@ -90,7 +90,7 @@ func TestHierarchyErrors(t *testing.T) {
 
 // The hierarchy keeps its own list of layers.
 func TestHierarchyLayersAreItsOwn(t *testing.T) {
-	h := must(NewTree([]int{4, 4}, blocks(4, 1, 3), nil))
+	h := must(bijector.NewTree([]int{4, 4}, blocks(4, 1, 3), nil))
 	layers := h.Layers()
 	want := slices.Clone(layers)
 	layers[0], layers[1] = nil, nil

@@ -15,6 +15,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -29,7 +30,7 @@ func spins(t testing.TB, plain *Model) *Model {
 // shuffled is a model of 7 values symmetrised over their 5040 permutations.
 func shuffled(t testing.TB) (m, plain *Model) {
 	t.Helper()
-	plain = model(t, must(blocks(7, 3, 4)()))
+	plain = model(t, must(blocks(7, 3, 4)(0)))
 	scramble(plain, 3, 0.4)
 	return symmetrize(t, plain, transposition(7), cycle(7)), plain
 }
@@ -203,7 +204,7 @@ func TestImagesPathGradient(t *testing.T) {
 	if testing.Short() {
 		batches = 20
 	}
-	plain := model(t, must(NewMERA([]int{2, 2}, blocks(4, 5, 3), nil)))
+	plain := model(t, must(bijector.NewMERA([]int{2, 2}, blocks(4, 5, 3), nil)))
 	scramble(plain, 3, 0.3)
 	m := symmetrize(t, plain, append(must(Translations([]int{2, 2})), Inversion(4))...)
 	// The means of the differences of two kinds of gradients in units of their
@@ -281,7 +282,7 @@ func TestAllImagesTrain(t *testing.T) {
 // ln q_T over sets T of all elements, so that configurations may be moved by an
 // element without changing it.
 func TestImagesOfData(t *testing.T) {
-	plain := model(t, must(NewMERA([]int{2, 2}, blocks(4, 5, 3), nil)))
+	plain := model(t, must(bijector.NewMERA([]int{2, 2}, blocks(4, 5, 3), nil)))
 	scramble(plain, 3, 0.5)
 	m := symmetrize(t, plain, append(must(Translations([]int{2, 2})), Inversion(4))...)
 	x := randn(1, 500, 4)

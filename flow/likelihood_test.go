@@ -22,7 +22,7 @@ func (f dataFunc) Sample(x *mat.Dense) error { return f(x) }
 // The gradient of the likelihood is that of differences, and mixes with the
 // other as it should.
 func TestLikelihoodGradient(t *testing.T) {
-	m := symmetrize(t, model(t, must(NewMERA([]int{2, 2}, blocks(4, 5, 3), nil))), Inversion(4))
+	m := symmetrize(t, model(t, must(bijector.NewMERA([]int{2, 2}, blocks(4, 5, 3), nil))), Inversion(4))
 	scramble(m, 3, 0.3)
 	x := randn(4, 6, 4)
 	mean := func() float64 {

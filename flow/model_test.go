@@ -342,7 +342,7 @@ func TestStridedMatrices(t *testing.T) {
 }
 
 func TestModelErrors(t *testing.T) {
-	h := must(NewTree([]int{4, 4}, blocks(4, 1, 3), nil))
+	h := must(bijector.NewTree([]int{4, 4}, blocks(4, 1, 3), nil))
 	for _, c := range []struct {
 		name  string
 		p     target.Prior

@@ -10,7 +10,7 @@ import (
 	"github.com/neuralrg/neuralrg/bijector/bijectortest"
 )
 
-type constructor = func(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error)
+type constructor = func(shape []int, block bijector.BlockFunc, s *bijector.NetworkSettings) (*bijector.Hierarchy, error)
 
 // layout describes a layer: its tiles, and whether it decimates.
 type layout struct {
@@ -28,47 +28,47 @@ func TestNetworks(t *testing.T) {
 		name    string
 		build   constructor
 		shape   []int
-		s       *NetworkSettings
+		s       *bijector.NetworkSettings
 		layers  []layout
 		latents []int // how many at each level
 	}{
-		{"MERA 4×4", NewMERA, []int{4, 4}, nil,
+		{"MERA 4×4", bijector.NewMERA, []int{4, 4}, nil,
 			[]layout{dis(1, 1), dec(1), dis(2, 2), dec(2)}, []int{12, 3, 1}},
-		{"MERA 8×8", NewMERA, []int{8, 8}, &NetworkSettings{},
+		{"MERA 8×8", bijector.NewMERA, []int{8, 8}, &bijector.NetworkSettings{},
 			[]layout{dis(1, 1), dec(1), dis(2, 2), dec(2), dis(4, 4), dec(4)}, []int{48, 12, 3, 1}},
-		{"MERA 8×4", NewMERA, []int{8, 4}, nil,
+		{"MERA 8×4", bijector.NewMERA, []int{8, 4}, nil,
 			[]layout{dis(1, 1), dec(1), dis(2, 2), dec(2)}, []int{24, 6, 2}},
-		{"MERA 2×2", NewMERA, []int{2, 2}, nil,
+		{"MERA 2×2", bijector.NewMERA, []int{2, 2}, nil,
 			[]layout{dis(1, 1), dec(1)}, []int{3, 1}},
-		{"MERA 6×6 has one scale", NewMERA, []int{6, 6}, nil,
+		{"MERA 6×6 has one scale", bijector.NewMERA, []int{6, 6}, nil,
 			[]layout{dis(1, 1), dec(1)}, []int{27, 9}},
-		{"MERA, chain of 8", NewMERA, []int{8}, nil,
+		{"MERA, chain of 8", bijector.NewMERA, []int{8}, nil,
 			[]layout{dis(1, 1), dec(1), dis(2, 2), dec(2), dis(4, 4), dec(4)}, []int{4, 2, 1, 1}},
-		{"MERA 4×4×4", NewMERA, []int{4, 4, 4}, nil,
+		{"MERA 4×4×4", bijector.NewMERA, []int{4, 4, 4}, nil,
 			[]layout{dis(1, 1), dec(1), dis(2, 2), dec(2)}, []int{56, 7, 1}},
-		{"MERA 9×9, blocks of 3×3", NewMERA, []int{9, 9}, &NetworkSettings{Size: 3},
+		{"MERA 9×9, blocks of 3×3", bijector.NewMERA, []int{9, 9}, &bijector.NetworkSettings{Size: 3},
 			[]layout{dis(1, 1), dec(1), dis(3, 3), dec(3)}, []int{72, 8, 1}},
-		{"MERA 4×4, blocks of 4×4", NewMERA, []int{4, 4}, &NetworkSettings{Size: 4},
+		{"MERA 4×4, blocks of 4×4", bijector.NewMERA, []int{4, 4}, &bijector.NetworkSettings{Size: 4},
 			[]layout{dis(1, 1), dec(1)}, []int{15, 1}},
-		{"MERA 8×8, one scale", NewMERA, []int{8, 8}, &NetworkSettings{Depth: 1},
+		{"MERA 8×8, one scale", bijector.NewMERA, []int{8, 8}, &bijector.NetworkSettings{Depth: 1},
 			[]layout{dis(1, 1), dec(1)}, []int{48, 16}},
-		{"MERA 8×8, two scales", NewMERA, []int{8, 8}, &NetworkSettings{Depth: 2},
+		{"MERA 8×8, two scales", bijector.NewMERA, []int{8, 8}, &bijector.NetworkSettings{Depth: 2},
 			[]layout{dis(1, 1), dec(1), dis(2, 2), dec(2)}, []int{48, 12, 4}},
-		{"MERA 4×4, repeated", NewMERA, []int{4, 4}, &NetworkSettings{Repeat: 2},
+		{"MERA 4×4, repeated", bijector.NewMERA, []int{4, 4}, &bijector.NetworkSettings{Repeat: 2},
 			[]layout{dis(1, 1), dis(1, 0), dis(1, 1), dec(1), dis(2, 2), dis(2, 0), dis(2, 2), dec(2)}, []int{12, 3, 1}},
-		{"tree 4×4", NewTree, []int{4, 4}, nil,
+		{"tree 4×4", bijector.NewTree, []int{4, 4}, nil,
 			[]layout{dec(1), dec(2)}, []int{12, 3, 1}},
-		{"tree 8×8, two scales", NewTree, []int{8, 8}, &NetworkSettings{Depth: 2, Repeat: 3},
+		{"tree 8×8, two scales", bijector.NewTree, []int{8, 8}, &bijector.NetworkSettings{Depth: 2, Repeat: 3},
 			[]layout{dec(1), dec(2)}, []int{48, 12, 4}},
-		{"tree 9×9, blocks of 3×3", NewTree, []int{9, 9}, &NetworkSettings{Size: 3},
+		{"tree 9×9, blocks of 3×3", bijector.NewTree, []int{9, 9}, &bijector.NetworkSettings{Size: 3},
 			[]layout{dec(1), dec(3)}, []int{72, 8, 1}},
-		{"TEBD 4×4", NewTEBD, []int{4, 4}, nil,
+		{"TEBD 4×4", bijector.NewTEBD, []int{4, 4}, nil,
 			[]layout{dis(1, 0), dis(1, 1)}, []int{16}},
-		{"TEBD 8×8, deep and repeated", NewTEBD, []int{8, 8}, &NetworkSettings{Depth: 2, Repeat: 2},
+		{"TEBD 8×8, deep and repeated", bijector.NewTEBD, []int{8, 8}, &bijector.NetworkSettings{Depth: 2, Repeat: 2},
 			slices.Repeat([]layout{dis(1, 0), dis(1, 1)}, 4), []int{64}},
-		{"TEBD, chain of 6, repeated", NewTEBD, []int{6}, &NetworkSettings{Repeat: 2},
+		{"TEBD, chain of 6, repeated", bijector.NewTEBD, []int{6}, &bijector.NetworkSettings{Repeat: 2},
 			[]layout{dis(1, 0), dis(1, 1), dis(1, 0), dis(1, 1)}, []int{6}},
-		{"TEBD 9×9, blocks of 3×3", NewTEBD, []int{9, 9}, &NetworkSettings{Size: 3},
+		{"TEBD 9×9, blocks of 3×3", bijector.NewTEBD, []int{9, 9}, &bijector.NetworkSettings{Size: 3},
 			[]layout{dis(1, 0), dis(1, 1)}, []int{81}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestNetworks(t *testing.T) {
 }
 
 // wantLevels checks the level of every site and the sites of every level.
-func wantLevels(t *testing.T, h *Hierarchy, level, count []int) {
+func wantLevels(t *testing.T, h *bijector.Hierarchy, level, count []int) {
 	t.Helper()
 	if h.Levels() != len(count) {
 		t.Errorf("%d levels, want %d", h.Levels(), len(count))
@@ -153,19 +153,19 @@ func TestConditionalNetworks(t *testing.T) {
 		name    string
 		build   constructor
 		shape   []int
-		s       NetworkSettings
+		s       bijector.NetworkSettings
 		per     int   // layers of a scale
 		around  []int // sites that the first cell of the finest scale reads
 		latents []int
 	}{
-		{"MERA 8×8", NewMERA, []int{8, 8}, NetworkSettings{}, 3, []int{54, 48, 50, 6, 0, 2, 22, 16, 18}, []int{48, 12, 3, 1}},
-		{"MERA 4×6, repeated", NewMERA, []int{4, 6}, NetworkSettings{Repeat: 2}, 5, []int{16, 12, 14, 4, 0, 2, 16, 12, 14}, []int{18, 6}},
-		{"tree 9", NewTree, []int{9}, NetworkSettings{Size: 3}, 2, []int{6, 0, 3}, []int{6, 2, 1}},
-		{"MERA 2×2×2", NewMERA, []int{2, 2, 2}, NetworkSettings{}, 3, make([]int, 27), []int{7, 1}},
+		{"MERA 8×8", bijector.NewMERA, []int{8, 8}, bijector.NetworkSettings{}, 3, []int{54, 48, 50, 6, 0, 2, 22, 16, 18}, []int{48, 12, 3, 1}},
+		{"MERA 4×6, repeated", bijector.NewMERA, []int{4, 6}, bijector.NetworkSettings{Repeat: 2}, 5, []int{16, 12, 14, 4, 0, 2, 16, 12, 14}, []int{18, 6}},
+		{"tree 9", bijector.NewTree, []int{9}, bijector.NetworkSettings{Size: 3}, 2, []int{6, 0, 3}, []int{6, 2, 1}},
+		{"MERA 2×2×2", bijector.NewMERA, []int{2, 2, 2}, bijector.NetworkSettings{}, 3, make([]int, 27), []int{7, 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			size := max(2, c.s.Size)
-			c.s.Conditional = conditional(3, 2)
+			c.s.ContextBlock = conditional(3, 2)
 			h := must(c.build(c.shape, blocks(power(size, len(c.shape)), 1, 3), &c.s))
 			level := make([]int, h.Dim())
 			step := 1
@@ -206,10 +206,10 @@ func TestConditionalNetworks(t *testing.T) {
 		})
 	}
 	broken := errors.New("broken")
-	_, err := NewMERA([]int{4, 4}, blocks(4, 1, 3), &NetworkSettings{Conditional: func(_, _ int) (bijector.Bijector, error) { return nil, broken }})
-	wantError(t, "error of a conditional block", err, broken, "flow: block of layer 2: broken")
-	_, err = NewMERA([]int{4, 4}, blocks(4, 1, 3), &NetworkSettings{Conditional: func(context, moved int) (bijector.Bijector, error) { return blocks(context+moved, 1, 3)() }})
-	wantError(t, "a block that moves its context", err, bijector.ErrPartition, "flow: layer 2")
+	_, err := bijector.NewMERA([]int{4, 4}, blocks(4, 1, 3), &bijector.NetworkSettings{ContextBlock: func(_, _ int) (bijector.Bijector, error) { return nil, broken }})
+	wantError(t, "error of a conditional block", err, broken, "bijector: block of layer 2: broken")
+	_, err = bijector.NewMERA([]int{4, 4}, blocks(4, 1, 3), &bijector.NetworkSettings{ContextBlock: func(context, moved int) (bijector.Bijector, error) { return blocks(context+moved, 1, 3)(0) }})
+	wantError(t, "a block that moves its context", err, bijector.ErrPartition, "bijector: layer 2")
 }
 
 func TestNetworkBijectors(t *testing.T) {
@@ -217,15 +217,15 @@ func TestNetworkBijectors(t *testing.T) {
 		name  string
 		build constructor
 		shape []int
-		s     *NetworkSettings
+		s     *bijector.NetworkSettings
 	}{
-		{"MERA 4×4", NewMERA, []int{4, 4}, nil},
-		{"MERA 4×4, repeated", NewMERA, []int{4, 4}, &NetworkSettings{Repeat: 2, Depth: 1}},
-		{"MERA, chain of 8", NewMERA, []int{8}, nil},
-		{"MERA 4×4, conditional", NewMERA, []int{4, 4}, &NetworkSettings{Depth: 1, Conditional: conditional(4, 3)}},
-		{"tree, chain of 8, conditional", NewTree, []int{8}, &NetworkSettings{Conditional: conditional(4, 3)}},
-		{"tree 4×4", NewTree, []int{4, 4}, nil},
-		{"TEBD 4×4", NewTEBD, []int{4, 4}, nil},
+		{"MERA 4×4", bijector.NewMERA, []int{4, 4}, nil},
+		{"MERA 4×4, repeated", bijector.NewMERA, []int{4, 4}, &bijector.NetworkSettings{Repeat: 2, Depth: 1}},
+		{"MERA, chain of 8", bijector.NewMERA, []int{8}, nil},
+		{"MERA 4×4, conditional", bijector.NewMERA, []int{4, 4}, &bijector.NetworkSettings{Depth: 1, ContextBlock: conditional(4, 3)}},
+		{"tree, chain of 8, conditional", bijector.NewTree, []int{8}, &bijector.NetworkSettings{ContextBlock: conditional(4, 3)}},
+		{"tree 4×4", bijector.NewTree, []int{4, 4}, nil},
+		{"TEBD 4×4", bijector.NewTEBD, []int{4, 4}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bijectortest.Check(t, must(c.build(c.shape, blocks(power(2, len(c.shape)), 2, 3), c.s)))
@@ -236,8 +236,8 @@ func TestNetworkBijectors(t *testing.T) {
 // The layers of a network share a block that is returned again, and its
 // parameter.
 func TestNetworkSharedBlock(t *testing.T) {
-	b := must(blocks(4, 3, 3)())
-	h, err := NewMERA([]int{4, 4}, func() (bijector.Bijector, error) { return b, nil }, nil)
+	b := must(blocks(4, 3, 3)(0))
+	h, err := bijector.NewMERA([]int{4, 4}, func(int) (bijector.Bijector, error) { return b, nil }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,11 +254,11 @@ func TestHierarchyByHandIsMERA(t *testing.T) {
 	var layers []*bijector.Layer // fine to coarse
 	for step := 1; step < 8; step *= 2 {
 		layers = append(layers,
-			must(bijector.Disentangler(must(block()), must(bijector.Tiles(shape, 2, step, step)))),
-			must(bijector.Decimator(must(block()), must(bijector.Tiles(shape, 2, step, 0)), 0)))
+			must(bijector.Disentangler(must(block(4)), must(bijector.Tiles(shape, 2, step, step)))),
+			must(bijector.Decimator(must(block(4)), must(bijector.Tiles(shape, 2, step, 0)), 0)))
 	}
-	hand := must(NewHierarchy(64, layers...))
-	mera := must(NewMERA(shape, blocks(4, 5, 4), nil))
+	hand := must(bijector.NewHierarchy(64, layers...))
+	mera := must(bijector.NewMERA(shape, blocks(4, 5, 4), nil))
 	wantSame(t, "parameters", params(hand), params(mera))
 
 	a, logqA := sample(t, model(t, hand), 5, 1)
@@ -274,39 +274,39 @@ func TestNetworkErrors(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		shape []int
-		block BlockFunc
-		s     *NetworkSettings
+		block bijector.BlockFunc
+		s     *bijector.NetworkSettings
 		is    error
 		texts []string
 		tebd  bool // fails there too
 	}{
-		{"odd extents", []int{5, 5}, good, nil, bijector.ErrTiles, []string{"flow: layer 0", "extent 5 of lattice [5 5]"}, true},
+		{"odd extents", []int{5, 5}, good, nil, bijector.ErrTiles, []string{"bijector: layer 0", "extent 5 of lattice [5 5]"}, true},
 		{"one odd extent", []int{4, 7}, good, nil, bijector.ErrTiles, []string{"extent 7 of lattice [4 7]"}, true},
 		{"extent of 1", []int{1, 4}, good, nil, bijector.ErrTiles, []string{"extent 1"}, true},
 		{"extent of 0", []int{0, 4}, good, nil, bijector.ErrTiles, []string{"extent 0"}, true},
 		{"no sites", []int{0}, good, nil, bijector.ErrTiles, []string{"extent 0"}, true},
 		{"negative extent", []int{4, -4}, good, nil, bijector.ErrTiles, []string{"extent -4"}, true},
 		{"no extents", nil, good, nil, bijector.ErrTiles, []string{"shape []"}, true},
-		{"too deep", []int{6, 6}, good, &NetworkSettings{Depth: 2}, bijector.ErrTiles, []string{"extent 6", "2·2"}, false},
-		{"far too deep", []int{4, 4}, good, &NetworkSettings{Depth: 200}, bijector.ErrTiles, []string{"extent 4"}, false},
-		{"blocks of 3×3", []int{4, 4}, good, &NetworkSettings{Size: 3}, bijector.ErrTiles, []string{"extent 4"}, true},
-		{"size of 1", []int{4, 4}, good, &NetworkSettings{Size: 1}, ErrSettings, nil, true},
-		{"negative size", []int{4, 4}, good, &NetworkSettings{Size: -2}, ErrSettings, nil, true},
-		{"negative depth", []int{4, 4}, good, &NetworkSettings{Depth: -1}, ErrSettings, nil, true},
-		{"negative repeat", []int{4, 4}, good, &NetworkSettings{Repeat: -1}, ErrSettings, nil, true},
+		{"too deep", []int{6, 6}, good, &bijector.NetworkSettings{Depth: 2}, bijector.ErrTiles, []string{"extent 6", "2·2"}, false},
+		{"far too deep", []int{4, 4}, good, &bijector.NetworkSettings{Depth: 200}, bijector.ErrTiles, []string{"extent 4"}, false},
+		{"blocks of 3×3", []int{4, 4}, good, &bijector.NetworkSettings{Size: 3}, bijector.ErrTiles, []string{"extent 4"}, true},
+		{"size of 1", []int{4, 4}, good, &bijector.NetworkSettings{Size: 1}, ErrSettings, nil, true},
+		{"negative size", []int{4, 4}, good, &bijector.NetworkSettings{Size: -2}, ErrSettings, nil, true},
+		{"negative depth", []int{4, 4}, good, &bijector.NetworkSettings{Depth: -1}, ErrSettings, nil, true},
+		{"negative repeat", []int{4, 4}, good, &bijector.NetworkSettings{Repeat: -1}, ErrSettings, nil, true},
 		{"nil block function", []int{4, 4}, nil, nil, ErrSettings, []string{"nil block"}, true},
-		{"error of a block", []int{4, 4}, func() (bijector.Bijector, error) {
+		{"error of a block", []int{4, 4}, func(int) (bijector.Bijector, error) {
 			if calls++; calls%2 == 0 {
 				return nil, broken
 			}
-			return good()
-		}, nil, broken, []string{"flow: block of layer 1: broken"}, true},
-		{"nil block", []int{4, 4}, func() (bijector.Bijector, error) { return nil, nil }, nil, bijector.ErrShape, []string{"flow: layer 0", "nil block"}, true},
-		{"block of another dimension", []int{4, 4}, blocks(3, 1, 3), nil, bijector.ErrTiles, []string{"flow: layer 0", "4 sites for a block of dimension 3"}, true},
+			return good(4)
+		}, nil, broken, []string{"bijector: block of layer 1: broken"}, true},
+		{"nil block", []int{4, 4}, func(int) (bijector.Bijector, error) { return nil, nil }, nil, bijector.ErrShape, []string{"bijector: layer 0", "nil block"}, true},
+		{"block of another dimension", []int{4, 4}, blocks(3, 1, 3), nil, bijector.ErrTiles, []string{"bijector: layer 0", "4 sites for a block of dimension 3"}, true},
 	} {
-		constructors := []constructor{NewMERA, NewTree}
+		constructors := []constructor{bijector.NewMERA, bijector.NewTree}
 		if c.tebd {
-			constructors = append(constructors, NewTEBD)
+			constructors = append(constructors, bijector.NewTEBD)
 		}
 		for k, build := range constructors {
 			calls = 0
@@ -322,7 +322,7 @@ func TestNetworkErrors(t *testing.T) {
 
 // The errors of a block's own constructor come through.
 func TestNetworkBlockSettings(t *testing.T) {
-	_, err := NewMERA([]int{4, 4}, func() (bijector.Bijector, error) {
+	_, err := bijector.NewMERA([]int{4, 4}, func(int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Hidden: []int{-1}, Src: rand.NewPCG(1, 2)})
 	}, nil)
 	wantError(t, "hidden units", err, bijector.ErrSettings, "block of layer 0", "-1 units")

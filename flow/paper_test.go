@@ -18,7 +18,7 @@ import (
 // paperModel is the network of the authors' released command on an L×L lattice,
 // symmetrised.
 func paperModel(L int, dt tensor.Dtype, src rand.Source) (*Model, error) {
-	h, err := NewMERA([]int{L, L}, func() (bijector.Bijector, error) {
+	h, err := bijector.NewMERA([]int{L, L}, func(int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Src: src})
 	}, nil)
 	if err != nil {

@@ -42,7 +42,7 @@ func TestPathGradientIsTheGradient(t *testing.T) {
 	if testing.Short() {
 		batches = 20
 	}
-	plain := model(t, must(NewMERA([]int{2, 2}, blocks(4, 5, 3), nil)))
+	plain := model(t, must(bijector.NewMERA([]int{2, 2}, blocks(4, 5, 3), nil)))
 	scramble(plain, 3, 0.3)
 	spline := model(t, must(bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 1, Hidden: []int{3}, Bins: 3, Src: rand.NewPCG(1, 1)})))
 	scramble(spline, 3, 0.3)

@@ -252,7 +252,7 @@ func TestInversionKLGradient(t *testing.T) {
 // brings it back.
 func TestInversionKLTraining(t *testing.T) {
 	divergence := func(alpha float64) float64 {
-		h := must(NewMERA([]int{2, 2}, blocks(4, 1, 8), nil))
+		h := must(bijector.NewMERA([]int{2, 2}, blocks(4, 1, 8), nil))
 		m := model(t, h)
 		scramble(m, 2, 0.3)
 		pi := must(target.NewIsing([]int{2, 2}, 1.5))

@@ -14,20 +14,20 @@ import (
 //
 // With Conditional, what a scale adds to the field is distributed given the
 // coarse field around, by conditional decimators with two affine couplings for
-// every variable that a tile adds, or as Network.Conditional says, if that is not
+// every variable that a tile adds, or as Network.ContextBlock says, if that is not
 // nil. The parameters of these couplings grow as the square of the sites of a tile:
 // they are meant for small tiles.
 type Recipe struct {
-	Couplings   int             // of a block; that of its bijector by default
-	Hidden      []int           // units of the hidden layers, as in bijector.RealNVPSettings
-	Spline      bool            // blocks are bijector.Spline, not bijector.RealNVP
-	Network     NetworkSettings // of the MERA
-	Conditional bool            // the network has conditional decimators
-	White       bool            // the network is followed by the bijector.Spectral of a covariance, if one is known
-	Path        bool            // training is along the path (Settings.PathGradient)
-	Anneal      float64         // inverse temperature at the start, which rises to 1 in the first half of the steps; 1 by default
-	LearnRate   float64         // largest learning rate, 5e-3 by default
-	Warmup      int             // steps in which it is reached, 50 or a tenth of all by default
+	Couplings   int                      // of a block; that of its bijector by default
+	Hidden      []int                    // units of the hidden layers, as in bijector.RealNVPSettings
+	Spline      bool                     // blocks are bijector.Spline, not bijector.RealNVP
+	Network     bijector.NetworkSettings // of the MERA
+	Conditional bool                     // the network has conditional decimators
+	White       bool                     // the network is followed by the bijector.Spectral of a covariance, if one is known
+	Path        bool                     // training is along the path (Settings.PathGradient)
+	Anneal      float64                  // inverse temperature at the start, which rises to 1 in the first half of the steps; 1 by default
+	LearnRate   float64                  // largest learning rate, 5e-3 by default
+	Warmup      int                      // steps in which it is reached, 50 or a tenth of all by default
 }
 
 // PaperRecipe is the network of the paper: ten affine couplings per block.
@@ -68,19 +68,21 @@ func BestRecipe() *Recipe {
 // Otherwise it fails as NewMERA and bijector.NewSpectral do.
 func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model, error) {
 	network := r.network(src)
-	p, err := network.plan(shape)
+	scales, err := network.Scales(shape)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.price(p); err != nil {
+	if err := r.price(shape, scales); err != nil {
 		return nil, err
 	}
-	return r.model(shape, spectrum, network, func() (bijector.Bijector, error) { return r.block(p.regularSites(), r.Hidden, src) })
+	return r.model(shape, spectrum, network, func(sites int) (bijector.Bijector, error) {
+		return r.block(sites, len(shape), src)
+	})
 }
 
 // model is the given network with the given blocks.
-func (r *Recipe) model(shape []int, spectrum []float64, network *NetworkSettings, block BlockFunc) (*Model, error) {
-	h, err := NewMERA(shape, block, network)
+func (r *Recipe) model(shape []int, spectrum []float64, network *bijector.NetworkSettings, block bijector.BlockFunc) (*Model, error) {
+	h, err := bijector.NewMERA(shape, block, network)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +111,7 @@ func (r *Recipe) model(shape []int, spectrum []float64, network *NetworkSettings
 // The temperature should be that of m, and spectrum that of the new lattice. Train
 // it without annealing and at a lower learning rate.
 // Blocks are those of m; of the recipe White, Conditional and Network are used, of
-// Network.Conditional whether it is nil. The model shares no parameters with m,
+// Network.ContextBlock whether it is nil. The model shares no parameters with m,
 // and is not symmetrised.
 //
 // Scale by scale both lattices must be cut into tiles of the same numbers of sites, as
@@ -123,71 +125,71 @@ func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64) (*Model, error)
 		return nil, fmt.Errorf("flow: %w: nil model", ErrSettings)
 	}
 	network := r.network(nil)
-	p, err := network.plan(shape)
+	scales, err := network.Scales(shape)
 	if err != nil {
 		return nil, err
 	}
-	old, err := r.scales(m, spectrum != nil, p.repeat)
+	old, err := r.scales(m, spectrum != nil)
 	if err != nil {
 		return nil, fmt.Errorf("flow: a model to grow: %w", err)
 	}
 	var layers []*bijector.Layer // to copy, fine to coarse
-	for k, c := range p.cuts {
+	for k, c := range scales {
 		from := min(k, max(len(old)-2, 0))
-		if k == len(p.cuts)-1 {
+		if k == len(scales)-1 {
 			from = len(old) - 1
 		}
 		top, sites := atTop(old[from]), old[from][0].Block().Dim()
-		if top != c.top || sites != c.sites() {
+		if top != c.Top || sites != c.Sites() {
 			return nil, fmt.Errorf("flow: %w: scale %d of lattice %v has tiles of %d sites, at the top: %t; it would begin as scale %d of the model, whose tiles have %d, at the top: %t",
-				ErrHierarchy, k, shape, c.sites(), c.top, from, sites, top)
+				bijector.ErrHierarchy, k, shape, c.Sites(), c.Top, from, sites, top)
 		}
 		layers = append(layers, old[from]...)
 	}
 	next := 0
-	block := func() (bijector.Bijector, error) {
+	block := func(int) (bijector.Bijector, error) {
 		next++
 		return copyBlock(layers[next-1].Block())
 	}
-	network.Join = func(int) (bijector.Bijector, error) { return block() }
-	if network.Conditional != nil {
-		network.Conditional = func(_, _ int) (bijector.Bijector, error) { return block() }
+	if network.ContextBlock != nil {
+		network.ContextBlock = func(_, moved int) (bijector.Bijector, error) { return block(moved) }
 	}
 	return r.model(shape, spectrum, network, block)
 }
 
 // scales returns the layers of a model of the recipe, scale by scale, fine to coarse.
-func (r *Recipe) scales(m *Model, spectrum bool, repeat int) ([][]*bijector.Layer, error) {
+func (r *Recipe) scales(m *Model, spectrum bool) ([][]*bijector.Layer, error) {
 	b := m.b
 	if c, ok := b.(*bijector.Chain); ok && r.White && spectrum && len(c.Bijectors()) == 2 {
 		b = c.Bijectors()[0]
 	}
-	h, ok := b.(*Hierarchy)
+	h, ok := b.(*bijector.Hierarchy)
 	if !ok {
-		return nil, fmt.Errorf("%w: no network of the recipe, but a %T", ErrHierarchy, b)
+		return nil, fmt.Errorf("%w: no network of the recipe, but a %T", bijector.ErrHierarchy, b)
 	}
-	conditional := r.Conditional || r.Network.Conditional != nil
+	conditional := r.Conditional || r.Network.ContextBlock != nil
+	repeat := max(1, r.Network.Repeat)
 	per := 2 * repeat
 	if conditional {
 		per++
 	}
 	var scales [][]*bijector.Layer
 	var scale []*bijector.Layer
-	for k, l := range h.layers {
+	for k, l := range h.Layers() {
 		scale = append(scale, l)
 		if l.Keep() == nil {
 			continue
 		}
 		if len(scale) != per || l.Conditional() != conditional {
 			return nil, fmt.Errorf("%w: layer %d is not what the recipe has there: want %d layers per scale, the last of them decimators, conditional: %t",
-				ErrHierarchy, k, per, conditional)
+				bijector.ErrHierarchy, k, per, conditional)
 		}
 		scales, scale = append(scales, scale), nil
 	}
 	if len(scale) == 2*repeat {
 		scales = append(scales, scale)
 	} else if len(scale) > 0 {
-		return nil, fmt.Errorf("%w: %d layers after the last decimator, the recipe has %d", ErrHierarchy, len(scale), 2*repeat)
+		return nil, fmt.Errorf("%w: %d layers after the last decimator, the recipe has %d", bijector.ErrHierarchy, len(scale), 2*repeat)
 	}
 	return scales, nil
 }
@@ -208,7 +210,7 @@ func copyBlock(b bijector.Bijector) (c bijector.Bijector, err error) {
 		s.Src = src
 		c, err = bijector.NewSpline(b.Dim(), &s)
 	default:
-		return nil, fmt.Errorf("%w: a block of type %T, want *bijector.RealNVP or *bijector.Spline", ErrHierarchy, b)
+		return nil, fmt.Errorf("%w: a block of type %T, want *bijector.RealNVP or *bijector.Spline", bijector.ErrHierarchy, b)
 	}
 	if err != nil {
 		return nil, err

@@ -4,25 +4,24 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// network returns the settings of the network with what makes its blocks.
-func (r *Recipe) network(src rand.Source) *NetworkSettings {
+// network returns the settings of the network.
+func (r *Recipe) network(src rand.Source) *bijector.NetworkSettings {
 	s := r.Network
-	if s.Join == nil {
-		s.Join = func(sites int) (bijector.Bijector, error) { return r.block(sites, r.wide(sites), src) }
-	}
-	if r.Conditional && s.Conditional == nil {
-		s.Conditional = func(context, moved int) (bijector.Bijector, error) { return r.given(context, moved, src) }
+	s.Join = s.Depth == 0
+	if r.Conditional && s.ContextBlock == nil {
+		s.ContextBlock = func(context, moved int) (bijector.Bijector, error) { return r.given(context, moved, src) }
 	}
 	return &s
 }
 
-// block is that of tiles of so many sites.
-func (r *Recipe) block(sites int, hidden []int, src rand.Source) (bijector.Bijector, error) {
+// block makes the block of tiles of so many sites, of a network that cuts a lattice
+// of the given number of axes.
+func (r *Recipe) block(sites, axes int, src rand.Source) (bijector.Bijector, error) {
+	hidden := r.hidden(sites, axes)
 	switch {
 	case sites == 1:
 		return bijector.NewActNorm(1) // couplings need two
@@ -32,10 +31,15 @@ func (r *Recipe) block(sites int, hidden []int, src rand.Source) (bijector.Bijec
 	return bijector.NewRealNVP(sites, &bijector.RealNVPSettings{Couplings: r.Couplings, Hidden: hidden, Src: src})
 }
 
-// wide returns the hidden layers of blocks on tiles that do not have Size^d sites: by default
-// as many units for every site as blocks of 2 × 2 have, between 10 and 64.
-func (r *Recipe) wide(sites int) []int {
-	if r.Hidden != nil {
+// hidden returns the hidden layers of a block. Tiles that do not have Size^axes sites
+// have by default as many units for every site as blocks of 2 × 2 have, at least 10 and
+// at most 64.
+func (r *Recipe) hidden(sites, axes int) []int {
+	size := r.Network.Size
+	if size == 0 {
+		size = 2
+	}
+	if r.Hidden != nil || float64(sites) == math.Pow(float64(size), float64(axes)) {
 		return r.Hidden
 	}
 	units := 64
@@ -49,8 +53,11 @@ func (r *Recipe) wide(sites int) []int {
 func (r *Recipe) given(context, moved int, src rand.Source) (bijector.Bijector, error) {
 	keep := make([][]int, 2*moved)
 	for k := range keep { // all but one
-		move := context + k%moved
-		keep[k] = slices.Delete(first(context+moved), move, move+1)
+		for j := range context + moved {
+			if j != context+k%moved {
+				keep[k] = append(keep[k], j)
+			}
+		}
 	}
 	return bijector.NewRealNVP(context+moved, &bijector.RealNVPSettings{Keep: keep, Hidden: r.Hidden, Src: src})
 }
@@ -60,25 +67,21 @@ const maxBlock = 1 << 22
 
 // price fails if a block of the network would have too many parameters. It counts
 // in float64, which does not overflow.
-func (r *Recipe) price(p *plan) error {
-	for k, c := range p.cuts {
+func (r *Recipe) price(shape []int, scales []bijector.Scale) error {
+	for k, c := range scales {
 		sites := 1.0
-		for _, size := range c.size {
+		for _, size := range c.Size {
 			sites *= float64(size)
 		}
-		hidden := r.Hidden
-		if !p.regular(c) {
-			hidden = r.wide(c.sites())
+		if n := r.params(sites, r.hidden(int(min(sites, maxBlock)), len(shape))); n > maxBlock {
+			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, whose block of %g sites would have %.3g parameters, "+
+				"more than %d", ErrSettings, shape, k, c.Size, sites, n, maxBlock)
 		}
-		if n := r.params(sites, hidden); n > maxBlock && (p.regular(c) || r.Network.Join == nil) {
-			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, whose block of %g sites would have %.3g parameters, more than %d",
-				ErrSettings, p.shape, k, c.size, sites, n, maxBlock)
-		}
-		context, moved := math.Pow(3, float64(len(p.shape))), sites-1
+		context, moved := math.Pow(3, float64(len(shape))), sites-1
 		n := 2 * moved * (2*netParams(context+moved-1, r.Hidden, 1) + 1)
-		if n > maxBlock && r.Conditional && r.Network.Conditional == nil && !c.top {
-			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, whose conditional decimator of %g variables given %g would have %.3g parameters, more than %d",
-				ErrSettings, p.shape, k, c.size, moved, context, n, maxBlock)
+		if n > maxBlock && r.Conditional && r.Network.ContextBlock == nil && !c.Top {
+			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, whose conditional decimator of %g variables given %g "+
+				"would have %.3g parameters, more than %d", ErrSettings, shape, k, c.Size, moved, context, n, maxBlock)
 		}
 	}
 	return nil

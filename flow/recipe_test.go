@@ -49,23 +49,23 @@ func TestRecipeModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, ok := m.Bijector().(*Hierarchy)
+	h, ok := m.Bijector().(*bijector.Hierarchy)
 	if !ok || len(h.Layers()) != 3*5 || h.Layers()[0].Block().Dim() != 2 {
 		t.Errorf("a %T", m.Bijector())
 	}
 	if _, ok := h.Layers()[0].Block().(*bijector.Spline); !ok {
 		t.Errorf("blocks are %T", h.Layers()[0].Block())
 	}
-	if _, err := (&Recipe{Network: NetworkSettings{Depth: 1}}).Model([]int{4, 5}, nil, src); !errors.Is(err, bijector.ErrTiles) {
+	if _, err := (&Recipe{Network: bijector.NetworkSettings{Depth: 1}}).Model([]int{4, 5}, nil, src); !errors.Is(err, bijector.ErrTiles) {
 		t.Errorf("5 sites, a given number of scales: %v", err)
 	}
 	if _, err := BestRecipe().Model([]int{4, 4}, []float64{1}, src); !errors.Is(err, ErrShape) {
 		t.Errorf("another spectrum: %v", err)
 	}
-	if _, err := (&Recipe{Network: NetworkSettings{Size: 300}}).Model([]int{300, 300}, nil, src); !errors.Is(err, ErrSettings) {
+	if _, err := (&Recipe{Network: bijector.NetworkSettings{Size: 300}}).Model([]int{300, 300}, nil, src); !errors.Is(err, ErrSettings) {
 		t.Errorf("huge blocks: %v", err)
 	}
-	if _, err := (&Recipe{Conditional: true, Network: NetworkSettings{Size: 19}}).Model([]int{19, 19}, nil, src); !errors.Is(err, ErrSettings) {
+	if _, err := (&Recipe{Conditional: true, Network: bijector.NetworkSettings{Size: 19}}).Model([]int{19, 19}, nil, src); !errors.Is(err, ErrSettings) {
 		t.Errorf("conditional decimators of huge blocks: %v", err)
 	}
 	for _, shape := range [][]int{{8}, {2, 2}, {2, 2, 2}} {
@@ -81,7 +81,7 @@ func TestRecipeModel(t *testing.T) {
 // those before the coarsest.
 func TestGrow(t *testing.T) {
 	src := rand.NewPCG(1, 1)
-	for name, r := range map[string]*Recipe{"paper": PaperRecipe(), "best": BestRecipe(), "conditional": {Couplings: 2, Conditional: true, White: true}, "blocks of 9": {Spline: true, Couplings: 1, Network: NetworkSettings{Size: 3}}} {
+	for name, r := range map[string]*Recipe{"paper": PaperRecipe(), "best": BestRecipe(), "conditional": {Couplings: 2, Conditional: true, White: true}, "blocks of 9": {Spline: true, Couplings: 1, Network: bijector.NetworkSettings{Size: 3}}} {
 		size := max(2, r.Network.Size)
 		shape := func(depth int) []int { n := int(math.Pow(float64(size), float64(depth))); return []int{n, n} }
 		spectrum := func(depth int) []float64 { return slices.Repeat([]float64{2}, shape(depth)[0]*shape(depth)[1]) }
@@ -102,11 +102,10 @@ func TestGrow(t *testing.T) {
 				t.Errorf("%s, %d: symmetrised", name, c)
 			}
 			per := 2 * max(1, r.Network.Repeat)
-			repeat := per / 2
 			if r.Conditional {
 				per++
 			}
-			a, b := slices.Concat(must(r.scales(small, true, repeat))...), slices.Concat(must(r.scales(m, true, repeat))...)
+			a, b := slices.Concat(must(r.scales(small, true))...), slices.Concat(must(r.scales(m, true))...)
 			if len(b) != c.to*per {
 				t.Fatalf("%s, %d: %d layers", name, c, len(b))
 			}
@@ -145,26 +144,26 @@ func TestGrowFails(t *testing.T) {
 	if _, err := r.Grow(nil, []int{8, 8}, nil); !errors.Is(err, ErrSettings) {
 		t.Errorf("nil: %v", err)
 	}
-	if _, err := BestRecipe().Grow(small, []int{4, 4}, spectrum); !errors.Is(err, ErrHierarchy) {
+	if _, err := BestRecipe().Grow(small, []int{4, 4}, spectrum); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("another number of layers: %v", err)
 	}
-	if _, err := (&Recipe{Spline: true, White: true}).Grow(small, []int{4, 4}, spectrum); !errors.Is(err, ErrHierarchy) {
+	if _, err := (&Recipe{Spline: true, White: true}).Grow(small, []int{4, 4}, spectrum); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("decimators from conditional ones: %v", err)
 	}
-	if _, err := r.Grow(small, []int{4, 4}, nil); !errors.Is(err, ErrHierarchy) {
+	if _, err := r.Grow(small, []int{4, 4}, nil); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("a network without whitening from one with: %v", err)
 	}
-	if _, err := r.Grow(small, []int{4}, []float64{1, 1, 1, 1}); !errors.Is(err, ErrHierarchy) {
+	if _, err := r.Grow(small, []int{4}, []float64{1, 1, 1, 1}); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("another dimension: %v", err)
 	}
 	_, err := r.Grow(small, []int{12, 12}, slices.Repeat([]float64{1}, 144))
-	wantError(t, "other tiles at the top", err, ErrHierarchy, "scale 2 of lattice [12 12] has tiles of 9 sites", "tiles have 4")
-	other := must(NewTree([]int{4, 4}, func() (bijector.Bijector, error) { return bijector.NewOrthogonal(4, src) }, nil))
-	if _, err := r.Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, ErrHierarchy) {
+	wantError(t, "other tiles at the top", err, bijector.ErrHierarchy, "scale 2 of lattice [12 12] has tiles of 9 sites", "tiles have 4")
+	other := must(bijector.NewTree([]int{4, 4}, func(int) (bijector.Bijector, error) { return bijector.NewOrthogonal(4, src) }, nil))
+	if _, err := r.Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("a tree: %v", err)
 	}
-	other = must(NewMERA([]int{4, 4}, func() (bijector.Bijector, error) { return bijector.NewOrthogonal(4, src) }, nil))
-	if _, err := r.Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, ErrHierarchy) {
+	other = must(bijector.NewMERA([]int{4, 4}, func(int) (bijector.Bijector, error) { return bijector.NewOrthogonal(4, src) }, nil))
+	if _, err := r.Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("other blocks: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -76,7 +77,7 @@ func TestResumeLaw(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var reports bytes.Buffer // of one run, in JSON
 			make := func(seed uint64) (*Model, *Trainer) {
-				m := model(t, must(NewMERA([]int{4, 4}, blocks(4, 3, 5, 4), nil)))
+				m := model(t, must(bijector.NewMERA([]int{4, 4}, blocks(4, 3, 5, 4), nil)))
 				scramble(m, seed, 0.1)
 				if c.s.Images > 0 {
 					m = symmetrize(t, m, Inversion(16), translation(4, 0, 1))

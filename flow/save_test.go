@@ -85,9 +85,9 @@ func (o *odd) block() bijector.Bijector {
 	case 3:
 		return must(bijector.NewOrthogonal(4, o.src))
 	case 4:
-		return must(blocks(4, o.seed, 3)())
+		return must(blocks(4, o.seed, 3)(0))
 	case 5:
-		return must(NewTree([]int{4}, blocks(2, o.seed, 2), nil))
+		return must(bijector.NewTree([]int{4}, blocks(2, o.seed, 2), nil))
 	default:
 		return o.labelled()
 	}
@@ -109,7 +109,7 @@ func (o *odd) composed(depth int) bijector.Bijector {
 	case k == 3:
 		return uncomparable{Bijector: b}
 	case k == 4 && b.Dim() == 4:
-		return must(NewHierarchy(8, must(bijector.Disentangler(b, [][]int{{0, 1, 2, 3}, {4, 5, 6, 7}}))))
+		return must(bijector.NewHierarchy(8, must(bijector.Disentangler(b, [][]int{{0, 1, 2, 3}, {4, 5, 6, 7}}))))
 	case k == 5 && b.Dim() == 4:
 		return must(bijector.NewChain(b, o.block(), b))
 	}

@@ -226,13 +226,13 @@ func TestDocumentedDefaults(t *testing.T) {
 	fromData := func(d DataSource) *EvaluateSettings {
 		return trained(Settings{Evaluate: &EvaluateSettings{Data: d, Src: rand.NewPCG(2, 2)}}).s.Evaluate
 	}
-	network := func(s *NetworkSettings) string {
-		a, _ := encode(model(t, must(NewMERA([]int{8, 8}, blocks(4, 1, 2), s))))
+	network := func(s *bijector.NetworkSettings) string {
+		a, _ := encode(model(t, must(bijector.NewMERA([]int{8, 8}, blocks(4, 1, 2), s))))
 		return string(must(json.Marshal(a)))
 	}
 	recipe := func(steps int) *Settings { return (&Recipe{}).Settings(steps, rand.NewPCG(1, 1)) }
 	couplings := func(spline bool) int {
-		h := must((&Recipe{Spline: spline}).Model([]int{2}, nil, rand.NewPCG(1, 1))).Bijector().(*Hierarchy)
+		h := must((&Recipe{Spline: spline}).Model([]int{2}, nil, rand.NewPCG(1, 1))).Bijector().(*bijector.Hierarchy)
 		switch b := h.Layers()[0].Block().(type) {
 		case *bijector.RealNVP:
 			return len(b.Couplings())
@@ -281,9 +281,9 @@ func TestDocumentedDefaults(t *testing.T) {
 		"Plateau.Least":    {"any", plateau.Least, 0.0},
 		"Plateau.Floor":    {"1e-6", plateau.Floor, 1e-6},
 
-		"NetworkSettings.Size":        {"2", network(&NetworkSettings{Size: 2}), network(nil)},
-		"NetworkSettings.Depth":       {"as many", network(&NetworkSettings{Depth: 3}), network(nil)},
-		"NetworkSettings.Repeat":      {"1", network(&NetworkSettings{Repeat: 1}), network(nil)},
+		"NetworkSettings.Size":        {"2", network(&bijector.NetworkSettings{Size: 2}), network(nil)},
+		"NetworkSettings.Depth":       {"as many", network(&bijector.NetworkSettings{Depth: 3}), network(nil)},
+		"NetworkSettings.Repeat":      {"1", network(&bijector.NetworkSettings{Repeat: 1}), network(nil)},
 		"NetworkSettings.Conditional": {none, nil, nil},
 
 		"Recipe.Couplings":   {"that of its bijector", []int{couplings(false), couplings(true)}, []int{defaultCouplings(false), defaultCouplings(true)}},

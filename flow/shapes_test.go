@@ -13,9 +13,9 @@ import (
 )
 
 // hierarchyOf returns the network of a recipe's model.
-func hierarchyOf(t *testing.T, m *Model) *Hierarchy {
+func hierarchyOf(t *testing.T, m *Model) *bijector.Hierarchy {
 	t.Helper()
-	h, ok := m.Bijector().(*Hierarchy)
+	h, ok := m.Bijector().(*bijector.Hierarchy)
 	if !ok {
 		t.Fatalf("a %T, want a hierarchy", m.Bijector())
 	}
@@ -36,7 +36,7 @@ func TestRecipeJoinsAnyShape(t *testing.T) {
 		"affine":      {Couplings: 1, Hidden: []int{2}},
 		"conditional": {Couplings: 1, Hidden: []int{2}, Conditional: true},
 		"spline, repeated, blocks of 3": {Couplings: 1, Hidden: []int{2}, Spline: true,
-			Network: NetworkSettings{Repeat: 2, Size: 3}},
+			Network: bijector.NetworkSettings{Repeat: 2, Size: 3}},
 	} {
 		for _, shape := range shapes {
 			m, err := r.Model(shape, nil, rand.NewPCG(1, 2))
@@ -90,8 +90,9 @@ func TestJoinKeepsRegularNetworks(t *testing.T) {
 		joined := must(r.Model(shape, nil, rand.NewPCG(5, 6)))
 		src := rand.NewPCG(5, 6)
 		s := r.network(src)
-		s.Join = nil
-		h := must(NewMERA(shape, func() (bijector.Bijector, error) { return r.block(power(2, len(shape)), r.Hidden, src) }, s))
+		s.Join = false
+		block := func(sites int) (bijector.Bijector, error) { return r.block(sites, len(shape), src) }
+		h := must(bijector.NewMERA(shape, block, s))
 		wantSame(t, "parameters", params(joined), params(h))
 		for k, l := range hierarchyOf(t, joined).Layers() {
 			if !slices.EqualFunc(l.Tiles(), h.Layers()[k].Tiles(), slices.Equal) {
@@ -120,11 +121,8 @@ func TestJoinTiles(t *testing.T) {
 		{[]int{1, 1}, 2, []int{1}, []int{1}},
 	} {
 		var sites, count []int
-		join := func(n int) (bijector.Bijector, error) {
-			return bijector.NewActNorm(n)
-		}
-		block := func() (bijector.Bijector, error) { return bijector.NewActNorm(power(c.size, len(c.shape))) }
-		h := must(NewTree(c.shape, block, &NetworkSettings{Size: c.size, Join: join}))
+		block := func(sites int) (bijector.Bijector, error) { return bijector.NewActNorm(sites) }
+		h := must(bijector.NewTree(c.shape, block, &bijector.NetworkSettings{Size: c.size, Join: true}))
 		for _, l := range h.Layers() {
 			sites, count = append(sites, l.Block().Dim()), append(count, len(l.Tiles()))
 		}
@@ -137,27 +135,29 @@ func TestJoinTiles(t *testing.T) {
 // Latent variables that no layer joins after the last decimator are told apart.
 func TestIndependent(t *testing.T) {
 	block := blocks(4, 1, 3)
-	mera := func(L int, s *NetworkSettings) *Hierarchy { return must(NewMERA([]int{L, L}, block, s)) }
+	mera := func(L int, s *bijector.NetworkSettings) *bijector.Hierarchy {
+		return must(bijector.NewMERA([]int{L, L}, block, s))
+	}
 	apart := func(sites ...int) (g [][]int) {
 		for _, site := range sites {
 			g = append(g, []int{site})
 		}
 		return g
 	}
-	pair := must(blocks(2, 1, 3)())
+	pair := must(blocks(2, 1, 3)(0))
 	for _, c := range []struct {
 		name string
-		h    *Hierarchy
+		h    *bijector.Hierarchy
 		want [][]int
 	}{
 		{"8 × 8", mera(8, nil), apart(0)},
 		{"6 × 6, 3 × 3 of which live on", mera(6, nil), apart(0, 2, 4, 12, 14, 16, 24, 26, 28)},
-		{"one scale of 4 × 4", mera(4, &NetworkSettings{Depth: 1}), apart(0, 2, 8, 10)},
-		{"conditional decimators read, but do not join", mera(4, &NetworkSettings{Depth: 1, Conditional: conditional(1, 3)}), apart(0, 2, 8, 10)},
-		{"TEBD", must(NewTEBD([]int{6}, blocks(2, 1, 3), nil)), [][]int{{0, 1, 2, 3, 4, 5}}},
-		{"disentanglers on one half of a ring", must(NewHierarchy(6, must(bijector.Disentangler(pair, [][]int{{5, 1}, {0, 3}})),
+		{"one scale of 4 × 4", mera(4, &bijector.NetworkSettings{Depth: 1}), apart(0, 2, 8, 10)},
+		{"conditional decimators read, but do not join", mera(4, &bijector.NetworkSettings{Depth: 1, ContextBlock: conditional(1, 3)}), apart(0, 2, 8, 10)},
+		{"TEBD", must(bijector.NewTEBD([]int{6}, blocks(2, 1, 3), nil)), [][]int{{0, 1, 2, 3, 4, 5}}},
+		{"disentanglers on one half of a ring", must(bijector.NewHierarchy(6, must(bijector.Disentangler(pair, [][]int{{5, 1}, {0, 3}})),
 			must(bijector.Disentangler(pair, [][]int{{3, 5}})))), [][]int{{0, 1, 3, 5}, {2}, {4}}},
-		{"joined before the decimator only", must(NewHierarchy(4, must(bijector.Disentangler(pair, [][]int{{0, 3}, {1, 2}})),
+		{"joined before the decimator only", must(bijector.NewHierarchy(4, must(bijector.Disentangler(pair, [][]int{{0, 3}, {1, 2}})),
 			must(bijector.Decimator(pair, [][]int{{0, 1}}, 0)), must(bijector.Disentangler(pair, [][]int{{3, 2}})))), [][]int{{0}, {2, 3}}},
 	} {
 		if got := c.h.Independent(); !slices.EqualFunc(got, c.want, slices.Equal) {
@@ -171,7 +171,7 @@ func TestRecipePrice(t *testing.T) {
 	src := rand.NewPCG(1, 2)
 	for _, r := range []*Recipe{PaperRecipe(), FastRecipe(), {Spline: true, Couplings: 3, Hidden: []int{}}, {Couplings: 2, Hidden: []int{7}}} {
 		for _, sites := range []int{2, 4, 10, 50} { // half of which are kept
-			if got, want := r.params(float64(sites), r.wide(sites)), must(r.block(sites, r.wide(sites), src)).Params()[0].Value().DataSize(); got != float64(want) {
+			if got, want := r.params(float64(sites), r.hidden(sites, 2)), must(r.block(sites, 2, src)).Params()[0].Value().DataSize(); got != float64(want) {
 				t.Errorf("%+v: %d sites are priced at %g parameters, have %d", r, sites, got, want)
 			}
 		}
@@ -190,17 +190,26 @@ func TestRecipePrice(t *testing.T) {
 func TestHostileNetworks(t *testing.T) {
 	src := rand.NewPCG(1, 2)
 	many := 1 << 40
-	models := map[string]func(shape []int, s NetworkSettings) error{
-		"MERA": func(shape []int, s NetworkSettings) error { _, err := NewMERA(shape, blocks(4, 1, 3), &s); return err },
-		"tree": func(shape []int, s NetworkSettings) error { _, err := NewTree(shape, blocks(4, 1, 3), &s); return err },
-		"TEBD": func(shape []int, s NetworkSettings) error { _, err := NewTEBD(shape, blocks(4, 1, 3), &s); return err },
-		"recipe": func(shape []int, s NetworkSettings) error {
+	models := map[string]func(shape []int, s bijector.NetworkSettings) error{
+		"MERA": func(shape []int, s bijector.NetworkSettings) error {
+			_, err := bijector.NewMERA(shape, blocks(4, 1, 3), &s)
+			return err
+		},
+		"tree": func(shape []int, s bijector.NetworkSettings) error {
+			_, err := bijector.NewTree(shape, blocks(4, 1, 3), &s)
+			return err
+		},
+		"TEBD": func(shape []int, s bijector.NetworkSettings) error {
+			_, err := bijector.NewTEBD(shape, blocks(4, 1, 3), &s)
+			return err
+		},
+		"recipe": func(shape []int, s bijector.NetworkSettings) error {
 			r := FastRecipe()
 			r.Network = s
 			_, err := r.Model(shape, nil, src)
 			return err
 		},
-		"grown": func(shape []int, s NetworkSettings) error {
+		"grown": func(shape []int, s bijector.NetworkSettings) error {
 			r := FastRecipe()
 			m := must(r.Model([]int{4, 4}, nil, src))
 			r.Network = s
@@ -211,24 +220,24 @@ func TestHostileNetworks(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		shape []int
-		s     NetworkSettings
+		s     bijector.NetworkSettings
 		but   string // who can do it
 	}{
-		{"no extents", nil, NetworkSettings{}, ""},
-		{"no sites", []int{4, 0}, NetworkSettings{}, ""},
-		{"negative extents", []int{-4, -4}, NetworkSettings{}, ""},
-		{"product 0 in 64 bits", []int{1 << 32, 1 << 32}, NetworkSettings{}, ""},
-		{"product 0 in 64 bits, one huge", []int{1 << 62, 4}, NetworkSettings{}, ""},
-		{"2^40 sites", []int{1 << 40}, NetworkSettings{}, ""},
-		{"the largest integers", []int{math.MaxInt, math.MaxInt}, NetworkSettings{}, ""},
-		{"many axes", slices.Repeat([]int{2}, 70), NetworkSettings{}, ""},
-		{"depth", []int{4, 4}, NetworkSettings{Depth: many}, ""},
-		{"repeat", []int{4, 4}, NetworkSettings{Repeat: many}, "tree"},
-		{"repeat and depth", []int{4, 4}, NetworkSettings{Repeat: 1 << 32, Depth: 1 << 32}, ""},
-		{"size", []int{4, 4}, NetworkSettings{Size: 1 << 62, Depth: 1}, ""},
-		{"negative size", []int{4, 4}, NetworkSettings{Size: math.MinInt}, ""},
-		{"negative depth", []int{4, 4}, NetworkSettings{Depth: math.MinInt}, ""},
-		{"negative repeat", []int{4, 4}, NetworkSettings{Repeat: math.MinInt}, ""},
+		{"no extents", nil, bijector.NetworkSettings{}, ""},
+		{"no sites", []int{4, 0}, bijector.NetworkSettings{}, ""},
+		{"negative extents", []int{-4, -4}, bijector.NetworkSettings{}, ""},
+		{"product 0 in 64 bits", []int{1 << 32, 1 << 32}, bijector.NetworkSettings{}, ""},
+		{"product 0 in 64 bits, one huge", []int{1 << 62, 4}, bijector.NetworkSettings{}, ""},
+		{"2^40 sites", []int{1 << 40}, bijector.NetworkSettings{}, ""},
+		{"the largest integers", []int{math.MaxInt, math.MaxInt}, bijector.NetworkSettings{}, ""},
+		{"many axes", slices.Repeat([]int{2}, 70), bijector.NetworkSettings{}, ""},
+		{"depth", []int{4, 4}, bijector.NetworkSettings{Depth: many}, ""},
+		{"repeat", []int{4, 4}, bijector.NetworkSettings{Repeat: many}, "tree"},
+		{"repeat and depth", []int{4, 4}, bijector.NetworkSettings{Repeat: 1 << 32, Depth: 1 << 32}, ""},
+		{"size", []int{4, 4}, bijector.NetworkSettings{Size: 1 << 62, Depth: 1}, ""},
+		{"negative size", []int{4, 4}, bijector.NetworkSettings{Size: math.MinInt}, ""},
+		{"negative depth", []int{4, 4}, bijector.NetworkSettings{Depth: math.MinInt}, ""},
+		{"negative repeat", []int{4, 4}, bijector.NetworkSettings{Repeat: math.MinInt}, ""},
 	} {
 		for name, build := range models {
 			var before, after runtime.MemStats
@@ -238,7 +247,7 @@ func TestHostileNetworks(t *testing.T) {
 			if name == c.but {
 				continue
 			}
-			if !errors.Is(err, ErrSettings) && !errors.Is(err, ErrHierarchy) && !errors.Is(err, bijector.ErrTiles) && !errors.Is(err, ErrShape) {
+			if !errors.Is(err, ErrSettings) && !errors.Is(err, bijector.ErrHierarchy) && !errors.Is(err, bijector.ErrTiles) && !errors.Is(err, ErrShape) {
 				t.Errorf("%s, %s: error %v", name, c.name, err)
 			}
 			if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
@@ -246,10 +255,10 @@ func TestHostileNetworks(t *testing.T) {
 			}
 		}
 	}
-	large := &NetworkSettings{Repeat: 50}
-	_, err := NewMERA([]int{1 << 26}, blocks(2, 1, 3), large)
+	large := &bijector.NetworkSettings{Repeat: 50}
+	_, err := bijector.NewMERA([]int{1 << 26}, blocks(2, 1, 3), large)
 	wantError(t, "MERA, many layers on many sites", err, ErrSettings, "[67108864]", "100 layers at each of 26 scales")
-	_, err = NewTEBD([]int{1 << 26}, blocks(2, 1, 3), large)
+	_, err = bijector.NewTEBD([]int{1 << 26}, blocks(2, 1, 3), large)
 	wantError(t, "TEBD, many layers on many sites", err, ErrSettings, "[67108864]", "100 layers")
 	_, err = FastRecipe().Model([]int{101, 101}, nil, src)
 	wantError(t, "a prime extent", err, ErrSettings, "lattice [101 101]", "tiles [101 101]", "10201 sites", "3.72e+07 parameters")
@@ -261,7 +270,7 @@ func TestHostileNetworks(t *testing.T) {
 		_, err := r.Model([]int{4, 4}, nil, src)
 		wantError(t, "hostile couplings", err, ErrSettings, "lattice [4 4]")
 	}
-	if _, err := NewHierarchy(1<<62, hierarchyOf(t, must(PaperRecipe().Model([]int{2}, nil, src))).Layers()...); !errors.Is(err, ErrHierarchy) {
+	if _, err := bijector.NewHierarchy(1<<62, hierarchyOf(t, must(PaperRecipe().Model([]int{2}, nil, src))).Layers()...); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("2^62 sites: %v", err)
 	}
 }
@@ -288,9 +297,9 @@ func TestGrowOddLattice(t *testing.T) {
 	}
 	for _, shape := range [][]int{{8, 8}, {10, 10}, {24, 10}} {
 		_, err := r.Grow(small, shape, nil)
-		wantError(t, "other tiles", err, ErrHierarchy, "scale ")
+		wantError(t, "other tiles", err, bijector.ErrHierarchy, "scale ")
 	}
 	single := must(r.Model([]int{7, 7}, nil, src))
 	_, err = r.Grow(single, []int{14, 14}, nil)
-	wantError(t, "a model of one block", err, ErrHierarchy, "scale 0 of lattice [14 14] has tiles of 4 sites")
+	wantError(t, "a model of one block", err, bijector.ErrHierarchy, "scale 0 of lattice [14 14] has tiles of 4 sites")
 }

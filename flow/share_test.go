@@ -15,7 +15,7 @@ import (
 // program, in parts of a step.
 func BenchmarkShare(b *testing.B) {
 	src := rand.NewPCG(1, 2)
-	h := must(NewMERA([]int{16, 16}, func() (bijector.Bijector, error) {
+	h := must(bijector.NewMERA([]int{16, 16}, func(int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 10, Hidden: []int{10, 10, 10}, Src: src})
 	}, nil))
 	pi := ising(b, 16)

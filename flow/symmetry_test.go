@@ -400,7 +400,7 @@ func TestSymmetryIsCopied(t *testing.T) {
 
 func pairOfFour(t *testing.T) *Model {
 	t.Helper()
-	b := must(blocks(4, 3, 4)())
+	b := must(blocks(4, 3, 4)(0))
 	m := model(t, b)
 	scramble(m, 3, 0.4)
 	return m

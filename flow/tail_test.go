@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/neuralrg/neuralrg/bijector"
 )
 
 // paretos are draws of the generalised Pareto distribution of index k and scale 1,
@@ -168,7 +170,7 @@ func TestLogZErrCovers(t *testing.T) {
 // So it does for a flow, from its samples and from the target's.
 func TestLogZErrOfFlow(t *testing.T) {
 	const runs, n, sigma = 100, 500, 0.8
-	m := model(t, must(NewTree([]int{2, 2}, blocks(4, 1, 5), nil)))
+	m := model(t, must(bijector.NewTree([]int{2, 2}, blocks(4, 1, 5), nil)))
 	scramble(m, 1, 0.25)
 	lnZ := gaussianLogZ(4, sigma)
 	within := [2]int{}

@@ -94,7 +94,7 @@ func torchModel(f *safetensors.File, L int) (*Model, error) {
 		}
 		layers = append(layers, l)
 	}
-	h, err := NewHierarchy(L*L, layers...)
+	h, err := bijector.NewHierarchy(L*L, layers...)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func train(t testing.TB, m *Model, d target.Density, s *Settings) *Result {
 // variants are a small model on 4×4 as training meets it, built anew.
 func variants(t testing.TB, seed uint64) map[string]*Model {
 	t.Helper()
-	fresh := func() *Model { return model(t, must(NewMERA([]int{4, 4}, blocks(4, seed, 6, 6), nil))) }
+	fresh := func() *Model { return model(t, must(bijector.NewMERA([]int{4, 4}, blocks(4, seed, 6, 6), nil))) }
 	return map[string]*Model{
 		"float64":              fresh(),
 		"float32":              must(fresh().Convert(tensor.Float32)),

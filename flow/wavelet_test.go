@@ -60,7 +60,7 @@ func TestWaveletLimit(t *testing.T) {
 	for _, shape := range [][]int{{8}, {16}, {8, 8}} {
 		t.Run(fmt.Sprint(shape), func(t *testing.T) {
 			block := haar(len(shape))
-			h, err := NewTree(shape, func() (bijector.Bijector, error) { return block, nil }, nil)
+			h, err := bijector.NewTree(shape, func(int) (bijector.Bijector, error) { return block, nil }, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +85,7 @@ func TestWaveletLimit(t *testing.T) {
 	}
 	// One coefficient spelt out: on a chain of 8, z_4 compares the halves, z_2
 	// the quarters of the first half, z_1 the first pair.
-	h := must(NewTree([]int{8}, func() (bijector.Bijector, error) { return haar(1), nil }, nil))
+	h := must(bijector.NewTree([]int{8}, func(int) (bijector.Bijector, error) { return haar(1), nil }, nil))
 	x, z := mat.NewDense(1, 8, []float64{1, 2, 3, 4, 5, 6, 7, 9}), mat.NewDense(1, 8, nil)
 	if err := model(t, h).Encode(z, nil, x); err != nil {
 		t.Fatal(err)

@@ -11,8 +11,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/examples/internal/console"
-	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/mi"
 )
 
@@ -78,7 +78,7 @@ func offDiagonal(m mat.Symmetric) []float64 {
 
 // printLevels tells the mean over all pairs of latent variables of two levels,
 // with the error that it has by the errors of single pairs.
-func (i *information) printLevels(h *flow.Hierarchy) {
+func (i *information) printLevels(h *bijector.Hierarchy) {
 	console.Printf("mean mutual information of pairs of latent variables by level, 0 the finest, nats:\n")
 	for a := range h.Levels() {
 		var b strings.Builder

@@ -207,7 +207,7 @@ func run(ctx context.Context, o *options) error {
 
 // prepare reads the model, or trains and saves one. Its bijector is h, or
 // begins with it.
-func prepare(ctx context.Context, ising *target.Ising, o *options) (m *flow.Model, h *flow.Hierarchy, err error) {
+func prepare(ctx context.Context, ising *target.Ising, o *options) (m *flow.Model, h *bijector.Hierarchy, err error) {
 	if o.model != "" {
 		err = checkpoint.Read(o.model, func(r io.Reader) error { m, err = flow.Load(r); return err })
 	}
@@ -224,7 +224,7 @@ func prepare(ctx context.Context, ising *target.Ising, o *options) (m *flow.Mode
 	if c, ok := b.(*bijector.Chain); ok { // then whitened
 		b = c.Bijectors()[0]
 	}
-	h, ok := b.(*flow.Hierarchy)
+	h, ok := b.(*bijector.Hierarchy)
 	if !ok {
 		return nil, nil, fmt.Errorf("%s: the model is a %T, want a hierarchy", o.model, b)
 	}
@@ -236,10 +236,10 @@ func prepare(ctx context.Context, ising *target.Ising, o *options) (m *flow.Mode
 // stopped left it.
 func train(ctx context.Context, ising *target.Ising, o *options) (*flow.Model, error) {
 	src := rand.NewPCG(o.seed, 2018)
-	block := func() (bijector.Bijector, error) {
+	block := func(int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Src: src})
 	}
-	h, err := flow.NewMERA([]int{o.L, o.L}, block, nil)
+	h, err := bijector.NewMERA([]int{o.L, o.L}, block, nil)
 	if err != nil {
 		return nil, err
 	}

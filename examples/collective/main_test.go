@@ -181,17 +181,17 @@ func TestQuadrants(t *testing.T) {
 
 func TestBadFlags(t *testing.T) {
 	for args, text := range map[string]string{
-		"-steps 0":               "-steps",
-		"-chains 0":              "-chains",
-		"-chains 25":             "multiple of 10",
-		"-burn 0":                "-burn",
-		"-between 0":             "-between",
-		"-samples 3":             "-samples",
-		"-L 12":                  "power of two",
-		"-L 2":                   "power of two",
-		"-resume":                "-checkpoint",
+		"-steps 0":                "-steps",
+		"-chains 0":               "-chains",
+		"-chains 25":              "multiple of 10",
+		"-burn 0":                 "-burn",
+		"-between 0":              "-between",
+		"-samples 3":              "-samples",
+		"-L 12":                   "power of two",
+		"-L 2":                    "power of two",
+		"-resume":                 "-checkpoint",
 		"-chains 10 -samples 900": "1000 or more",
-		"here":                   "here",
+		"here":                    "here",
 	} {
 		if _, err := parse(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%s: %v", args, err)

@@ -6,13 +6,14 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/flow"
 )
 
 // respond draws the responses of the four variables of the last tile, which
 // listen to all of the lattice, and of one variable at every level.
-func respond(ctx context.Context, m *flow.Model, h *flow.Hierarchy, x *mat.Dense, o *options) error {
+func respond(ctx context.Context, m *flow.Model, h *bijector.Hierarchy, x *mat.Dense, o *options) error {
 	layers := h.Layers()
 	top := layers[len(layers)-1].Tiles()[0]
 	response, stdErr, err := m.Response(ctx, x, top)

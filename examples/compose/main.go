@@ -77,7 +77,7 @@ func main() {
 			must(bijector.Disentangler(realNVP(), must(bijector.Tiles(shape, 2, step, step)))),
 			must(bijector.Decimator(coarsen, must(bijector.Tiles(shape, 2, step, 0)), 0)))
 	}
-	h := must(flow.NewHierarchy(l*l, layers...))
+	h := must(bijector.NewHierarchy(l*l, layers...))
 	model := must(flow.New(target.NewNormal(l*l), h))
 	model = must(flow.Symmetrize(model, flow.Inversion(l*l)))
 

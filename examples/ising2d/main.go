@@ -37,6 +37,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/target"
@@ -139,7 +140,7 @@ func (o *options) ready() error {
 func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, error) {
 	recipe := &flow.Recipe{
 		Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline,
-		Network: flow.NetworkSettings{Size: o.size, Repeat: o.repeat}, Conditional: o.conditional, White: o.white,
+		Network: bijector.NetworkSettings{Size: o.size, Repeat: o.repeat}, Conditional: o.conditional, White: o.white,
 	}
 	shape := []int{o.L, o.L}
 	var m *flow.Model

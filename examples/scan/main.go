@@ -265,10 +265,10 @@ func make1(ctx context.Context, o *options, i int) (*cell, error) {
 	if err != nil {
 		return nil, err
 	}
-	block := func() (bijector.Bijector, error) {
+	block := func(int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: o.Couplings, Src: network})
 	}
-	h, err := flow.NewMERA([]int{o.L, o.L}, block, &flow.NetworkSettings{Depth: depth})
+	h, err := bijector.NewMERA([]int{o.L, o.L}, block, &bijector.NetworkSettings{Depth: depth})
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func main() {
 			must(bijector.Disentangler(block(), must(bijector.Tiles([]int{n}, 2, step, step)))),
 			must(bijector.Decimator(block(), must(bijector.Tiles([]int{n}, 2, step, 0)), 0)))
 	}
-	h := must(flow.NewHierarchy(n, layers...))
+	h := must(bijector.NewHierarchy(n, layers...))
 	check(h.Levels() == 4, "bijector: a hierarchy of %d levels", h.Levels())
 
 	action := target.Func(n, func(grad, x []float64) float64 {

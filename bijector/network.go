@@ -1,9 +1,7 @@
-package flow
+package bijector
 
 import (
 	"fmt"
-
-	"github.com/neuralrg/neuralrg/bijector"
 )
 
 // NetworkSettings configures the networks that the package builds. A zero
@@ -19,40 +17,35 @@ type NetworkSettings struct {
 	// Repeat is the number of times that blocks on shifted and unshifted
 	// tiles alternate within a scale, 1 by default.
 	Repeat int
-	// Conditional, if not nil, makes for every scale of a MERA or a tree the
-	// block of a conditional decimator (bijector.Conditional), by which what a
-	// scale adds to the field is distributed given the coarse field around.
-	Conditional ConditionalFunc `json:"-"`
-	// Join, if not nil and Depth is zero, lets a MERA or a tree take lattices of any
-	// extents and end in a block that acts on all the sites that live on, so that none of
-	// the coarsest variables stays independent of the others.
+	// Join lets a MERA or a tree, unless Depth is given, take lattices of any extents
+	// and end in a block that acts on all sites that live on, so that none of the
+	// coarsest variables stays independent of the others.
 	//
 	// At every scale each axis is cut by Size, or by the smallest prime factor of
 	// what remains of it, if Size does not divide that. So 12 × 12 becomes 6 × 6,
 	// then 3 × 3, and 2 × 16 becomes 1 × 8, then 1 × 4, then 1 × 2. Where one tile
-	// holds all that remains and does not have Size^d sites, no variable is decimated
-	// any more: the layers of this scale are blocks on that tile, 2·Repeat in a MERA and
-	// one in a tree.
-	//
-	// Join makes the blocks of tiles that do not have Size^d sites.
-	Join JoinFunc `json:"-"`
+	// holds all that remains and does not have Size^d sites, no variable is
+	// decimated any more: the layers of this scale are blocks on that tile,
+	// 2·Repeat in a MERA and one in a tree.
+	Join bool
+	// ContextBlock, if not nil, makes for every scale of a MERA or a tree the block
+	// of a conditional decimator. What the scale adds to the field is then
+	// distributed given the coarse field around.
+	ContextBlock ContextBlockFunc `json:"-"`
 }
 
-// ConditionalFunc makes the block of a conditional decimator. Positions 0 …
-// context−1 of a tile are the 3^d coarse sites around and at it, row-major, its own
-// in the middle, which the block must pass through: they belong into every Keep
-// of couplings. Where the coarse lattice has fewer than three sites along an
-// axis, some of these are the same. The moved ones after them are the other
-// sites of the tile, row-major.
-type ConditionalFunc func(context, moved int) (bijector.Bijector, error)
+// BlockFunc makes the block of a layer, for tiles of the given number of sites. The
+// number is 1 for a lattice of a single site, and 2 or more for all others. Layers
+// share parameters if it returns the same bijector again.
+type BlockFunc func(sites int) (Bijector, error)
 
-// BlockFunc makes the block of a layer. Layers share parameters if it returns
-// the same bijector again.
-type BlockFunc func() (bijector.Bijector, error)
-
-// JoinFunc makes the block of a layer on tiles of the given number of sites. The
-// number is 1 for a lattice of a single site, and 2 or more for all others.
-type JoinFunc func(sites int) (bijector.Bijector, error)
+// ContextBlockFunc makes the block of a conditional decimator. Positions
+// 0 … context−1 of a tile are the 3^d coarse sites around it, row-major, with the
+// tile's own coarse site in the middle. The block must pass them through: they
+// belong into every Keep of couplings. Where the coarse lattice has fewer than three
+// sites along an axis, some of these sites are the same. The other sites of the
+// tile follow, row-major; the block moves them.
+type ContextBlockFunc func(context, moved int) (Bijector, error)
 
 // NewMERA returns the paper's network on a periodic lattice (Figs. 1(a) and
 // 2(c)): at each scale a layer of disentanglers on tiles shifted by one coarse
@@ -60,8 +53,8 @@ type JoinFunc func(sites int) (bijector.Bijector, error)
 // output. With Repeat r there are r such pairs, of which only the last
 // decimates, or none if a conditional decimator follows.
 //
-// Without Join, it fails with bijector.ErrTiles if an extent is not a multiple of
-// Size, or of Size^Depth. It fails with bijector.ErrTiles for a lattice without sites,
+// Without Join, it fails with ErrTiles if an extent is not a multiple of
+// Size, or of Size^Depth. It fails with ErrTiles for a lattice without sites,
 // with ErrSettings for more than 4096 layers or 2²⁸ sites in the tiles of all layers,
 // and with the errors of block, naming the layer.
 func NewMERA(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
@@ -69,29 +62,29 @@ func NewMERA(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 	if err != nil {
 		return nil, err
 	}
-	return p.build(block, 2*float64(p.repeat), func(b *builder, c cut) {
+	return p.build(block, 2*float64(p.repeat), func(b *builder, c Scale) {
 		for r := 0; r < p.repeat && b.err == nil; r++ {
 			b.disentangle(c, true)
-			if r < p.repeat-1 || c.top {
+			if r < p.repeat-1 || c.Top {
 				b.disentangle(c, false)
 			}
 		}
-		if !c.top {
+		if !c.Top {
 			b.decimate(c)
 		}
 	})
 }
 
 // NewTree returns the network of decimators alone, one layer per scale, or two
-// with Conditional (the tree tensor network of the paper's discussion). Repeat is
+// with ContextBlock (the tree tensor network of the paper's discussion). Repeat is
 // not used. It fails as NewMERA does.
 func NewTree(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
 	p, err := s.plan(shape)
 	if err != nil {
 		return nil, err
 	}
-	return p.build(block, 1, func(b *builder, c cut) {
-		if c.top {
+	return p.build(block, 1, func(b *builder, c Scale) {
+		if c.Top {
 			b.disentangle(c, false)
 			return
 		}
@@ -101,7 +94,7 @@ func NewTree(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 
 // NewTEBD returns the network of disentanglers alone on the finest scale
 // (paper, Fig. 2(a)): Depth times Repeat pairs of layers on unshifted and on
-// shifted tiles. Depth is 1 by default; Conditional and Join are not used. It fails
+// shifted tiles. Depth is 1 by default; ContextBlock and Join are not used. It fails
 // as NewMERA does without Join and with one scale.
 func NewTEBD(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
 	one := NetworkSettings{Depth: 1} // scale
@@ -109,7 +102,7 @@ func NewTEBD(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 	if s != nil {
 		one.Size, one.Repeat = s.Size, s.Repeat
 		if s.Depth < 0 {
-			return nil, fmt.Errorf("flow: %w: Depth %d", ErrSettings, s.Depth)
+			return nil, fmt.Errorf("bijector: %w: Depth %d", ErrSettings, s.Depth)
 		}
 		pairs = float64(max(1, s.Depth)) * float64(max(1, s.Repeat))
 	}
@@ -117,7 +110,7 @@ func NewTEBD(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 	if err != nil {
 		return nil, err
 	}
-	return p.build(block, 2*pairs, func(b *builder, c cut) {
+	return p.build(block, 2*pairs, func(b *builder, c Scale) {
 		for i := 0.0; i < pairs && b.err == nil; i++ {
 			b.disentangle(c, false)
 			b.disentangle(c, true)
@@ -127,20 +120,20 @@ func NewTEBD(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 
 // builder collects layers until the first error.
 type builder struct {
-	*plan
+	*networkPlan
 	block  BlockFunc
-	layers []*bijector.Layer
+	layers []*Layer
 	err    error
 }
 
 // build returns the network of the layers that scale adds for each cut. There are
 // perScale of them, not counting conditional decimators.
-func (p *plan) build(block BlockFunc, perScale float64, scale func(b *builder, c cut)) (*Hierarchy, error) {
+func (p *networkPlan) build(block BlockFunc, perScale float64, scale func(b *builder, c Scale)) (*Hierarchy, error) {
 	if err := p.price(perScale); err != nil {
 		return nil, err
 	}
-	b := &builder{plan: p, block: block}
-	for _, c := range p.cuts {
+	b := &builder{networkPlan: p, block: block}
+	for _, c := range p.scales {
 		scale(b, c)
 		if b.err != nil {
 			return nil, b.err
@@ -151,75 +144,67 @@ func (p *plan) build(block BlockFunc, perScale float64, scale func(b *builder, c
 
 // disentangle adds a layer of disentanglers on the tiles of a scale, perhaps
 // shifted by one coarse site along each axis.
-func (b *builder) disentangle(c cut, shifted bool) {
-	b.add(b.tiles(c, shifted), b.blockOf(c), bijector.Disentangler)
+func (b *builder) disentangle(c Scale, shifted bool) {
+	b.add(b.tiles(c, shifted), b.block, Disentangler)
 }
 
 // decimate adds the decimators of a scale, or blocks on their tiles and
 // conditional decimators.
-func (b *builder) decimate(c cut) {
+func (b *builder) decimate(c Scale) {
 	tiles := b.tiles(c, false)
-	if b.conditional == nil {
-		b.add(tiles, b.blockOf(c), func(block bijector.Bijector, tiles [][]int) (*bijector.Layer, error) {
-			return bijector.Decimator(block, tiles, 0)
+	if b.contextBlock == nil {
+		b.add(tiles, b.block, func(block Bijector, tiles [][]int) (*Layer, error) {
+			return Decimator(block, tiles, 0)
 		})
 		return
 	}
-	b.add(tiles, b.blockOf(c), bijector.Disentangler)
+	b.add(tiles, b.block, Disentangler)
 	if b.err != nil {
 		return
 	}
 	around, context, err := surround(b.shape, tiles, c)
 	if err != nil {
-		b.err = fmt.Errorf("flow: layer %d: %w", len(b.layers), err)
+		b.err = fmt.Errorf("bijector: layer %d: %w", len(b.layers), err)
 		return
 	}
-	b.add(around, func() (bijector.Bijector, error) { return b.conditional(context, len(around[0])-context) },
-		func(block bijector.Bijector, tiles [][]int) (*bijector.Layer, error) {
-			return bijector.Conditional(block, tiles, first(context)...)
+	b.add(around, func(int) (Bijector, error) { return b.contextBlock(context, len(around[0])-context) },
+		func(block Bijector, tiles [][]int) (*Layer, error) {
+			return Conditional(block, tiles, identity(context)...)
 		})
 }
 
 // tiles are those of a scale, for the next layer.
-func (b *builder) tiles(c cut, shifted bool) [][]int {
+func (b *builder) tiles(c Scale, shifted bool) [][]int {
 	if b.err != nil {
 		return nil
 	}
 	offset := make([]int, len(b.shape))
 	if shifted {
-		offset = c.step
+		offset = c.Step
 	}
-	tiles, err := bijector.Boxes(b.shape, c.size, c.step, offset)
+	tiles, err := Boxes(b.shape, c.Size, c.Step, offset)
 	if err != nil {
-		b.err = fmt.Errorf("flow: layer %d: %w", len(b.layers), err)
+		b.err = fmt.Errorf("bijector: layer %d: %w", len(b.layers), err)
 	}
 	return tiles
 }
 
-// blockOf makes the blocks of the tiles of a scale.
-func (b *builder) blockOf(c cut) BlockFunc {
-	if b.join == nil || b.regular(c) {
-		return b.block
-	}
-	return func() (bijector.Bijector, error) { return b.join(c.sites()) }
-}
-
-func (b *builder) add(tiles [][]int, block BlockFunc, layer func(bijector.Bijector, [][]int) (*bijector.Layer, error)) {
+func (b *builder) add(tiles [][]int, block BlockFunc, layer func(Bijector, [][]int) (*Layer, error)) {
 	if b.err != nil {
 		return
 	}
 	if block == nil {
-		b.err = fmt.Errorf("flow: %w: nil block function", ErrSettings)
+		b.err = fmt.Errorf("bijector: %w: nil block function", ErrSettings)
 		return
 	}
-	made, err := block()
+	made, err := block(len(tiles[0]))
 	if err != nil {
-		b.err = fmt.Errorf("flow: block of layer %d: %w", len(b.layers), err)
+		b.err = fmt.Errorf("bijector: block of layer %d: %w", len(b.layers), err)
 		return
 	}
 	l, err := layer(made, tiles)
 	if err != nil {
-		b.err = fmt.Errorf("flow: layer %d: %w", len(b.layers), err)
+		b.err = fmt.Errorf("bijector: layer %d: %w", len(b.layers), err)
 		return
 	}
 	b.layers = append(b.layers, l)
@@ -227,7 +212,7 @@ func (b *builder) add(tiles [][]int, block BlockFunc, layer func(bijector.Biject
 
 // surround returns, for every tile of a scale, the first site of it and of the tiles
 // around it, row-major, and then its other sites; and how many of the former there are.
-func surround(shape []int, tiles [][]int, c cut) (around [][]int, context int, err error) {
+func surround(shape []int, tiles [][]int, c Scale) (around [][]int, context int, err error) {
 	context = 1
 	for range shape {
 		if context *= 3; context*len(tiles) > 1<<26 {
@@ -243,7 +228,7 @@ func surround(shape []int, tiles [][]int, c cut) (around [][]int, context int, e
 		sites := []int{0}
 		for a, n := range shape {
 			at := t[0] / stride[a] % n
-			apart := c.size[a] * c.step[a]
+			apart := c.Size[a] * c.Step[a]
 			var next []int
 			for _, s := range sites {
 				for _, d := range []int{n - apart, 0, apart} {
@@ -257,11 +242,3 @@ func surround(shape []int, tiles [][]int, c cut) (around [][]int, context int, e
 	return around, context, nil
 }
 
-// first returns 0 … n−1.
-func first(n int) []int {
-	row := make([]int, n)
-	for i := range row {
-		row[i] = i
-	}
-	return row
-}

@@ -1,9 +1,7 @@
-package flow
+package bijector
 
 import (
 	"slices"
-
-	"github.com/neuralrg/neuralrg/bijector"
 )
 
 // Cone returns the sites of the latent variables on which the physical
@@ -35,7 +33,7 @@ func (h *Hierarchy) Influence(latent int) []int {
 // widen adds to a set of sites what the tiles it touches make of it: all their
 // sites, but that the context of a conditional decimator feeds what it moves and
 // not the other way, forwards in the direction z → x.
-func widen(in []bool, l *bijector.Layer, forwards bool) {
+func widen(in []bool, l *Layer, forwards bool) {
 	var context []int
 	if l.Conditional() {
 		context = l.Keep()

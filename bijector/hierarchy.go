@@ -1,4 +1,4 @@
-package flow
+package bijector
 
 import (
 	"fmt"
@@ -6,8 +6,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"github.com/neuralrg/neuralrg/bijector"
-	grid "github.com/neuralrg/neuralrg/internal/lattice"
+	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
 // Hierarchy is a bijector made of layers at ever coarser scales (paper, Fig.
@@ -16,8 +15,8 @@ import (
 // Forward generates, from coarse to fine. It is safe for concurrent use as
 // long as parameters are not changed.
 type Hierarchy struct {
-	layers []*bijector.Layer
-	chain  *bijector.Chain
+	layers []*Layer
+	chain  *Chain
 	level  []int
 	levels int
 }
@@ -25,30 +24,30 @@ type Hierarchy struct {
 // NewHierarchy returns the hierarchy of the given layers, fine to coarse, on n
 // sites. It fails with ErrHierarchy, naming layer, tile and site, if a layer
 // touches a site that a layer before it has decimated, and for more than 2²⁶ sites;
-// and with bijector.ErrTiles if a tile leaves the lattice.
-func NewHierarchy(n int, layers ...*bijector.Layer) (*Hierarchy, error) {
+// and with ErrTiles if a tile leaves the lattice.
+func NewHierarchy(n int, layers ...*Layer) (*Hierarchy, error) {
 	if len(layers) == 0 {
-		return nil, fmt.Errorf("flow: %w: no layers", ErrHierarchy)
+		return nil, fmt.Errorf("bijector: %w: no layers", ErrHierarchy)
 	}
-	if n > grid.MaxSites {
-		return nil, fmt.Errorf("flow: %w: %d sites, at most %d are possible", ErrHierarchy, n, grid.MaxSites)
+	if n > lattice.MaxSites {
+		return nil, fmt.Errorf("bijector: %w: %d sites, at most %d are possible", ErrHierarchy, n, lattice.MaxSites)
 	}
 	h := &Hierarchy{layers: slices.Clone(layers), level: make([]int, max(n, 0))}
 	gone := make([]int, max(n, 0)) // 1 + the layer that decimated the site
-	coarseToFine := make([]bijector.Bijector, len(layers))
+	coarseToFine := make([]Bijector, len(layers))
 	for k, l := range layers {
 		if l == nil {
-			return nil, fmt.Errorf("flow: %w: layer %d is nil", ErrHierarchy, k)
+			return nil, fmt.Errorf("bijector: %w: layer %d is nil", ErrHierarchy, k)
 		}
 		b, err := l.On(n)
 		if err != nil {
-			return nil, fmt.Errorf("flow: layer %d: %w", k, err)
+			return nil, fmt.Errorf("bijector: layer %d: %w", k, err)
 		}
 		coarseToFine[len(layers)-1-k] = b
 		for t, tile := range l.Tiles() {
 			for _, site := range tile {
 				if gone[site] != 0 {
-					return nil, fmt.Errorf("flow: layer %d: tile %d: %w: site %d was decimated by layer %d", k, t, ErrHierarchy, site, gone[site]-1)
+					return nil, fmt.Errorf("bijector: layer %d: tile %d: %w: site %d was decimated by layer %d", k, t, ErrHierarchy, site, gone[site]-1)
 				}
 			}
 		}
@@ -66,7 +65,7 @@ func NewHierarchy(n int, layers ...*bijector.Layer) (*Hierarchy, error) {
 	}
 	h.levels++
 	var err error
-	h.chain, err = bijector.NewChain(coarseToFine...)
+	h.chain, err = NewChain(coarseToFine...)
 	return h, err
 }
 
@@ -74,7 +73,7 @@ func NewHierarchy(n int, layers ...*bijector.Layer) (*Hierarchy, error) {
 func (h *Hierarchy) Dim() int { return len(h.level) }
 
 // Params returns the parameters of all layers, each once, coarse to fine.
-func (h *Hierarchy) Params() []*bijector.Param { return h.chain.Params() }
+func (h *Hierarchy) Params() []*Param { return h.chain.Params() }
 
 // Forward maps latent z to physical x, coarse to fine.
 func (h *Hierarchy) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
@@ -87,7 +86,7 @@ func (h *Hierarchy) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err err
 }
 
 // Layers returns the layers, fine to coarse.
-func (h *Hierarchy) Layers() []*bijector.Layer { return slices.Clone(h.layers) }
+func (h *Hierarchy) Layers() []*Layer { return slices.Clone(h.layers) }
 
 // Levels returns the number of levels at which latent variables live: one
 // more than there are decimator layers.
@@ -155,21 +154,4 @@ func (h *Hierarchy) Independent() [][]int {
 		groups[k] = append(groups[k], site)
 	}
 	return groups
-}
-
-// sameLayer returns a layer of the kind of l with another block.
-func sameLayer(l *bijector.Layer, block bijector.Bijector) (*bijector.Layer, error) {
-	return newLayer(block, l.Tiles(), l.Keep(), l.Conditional())
-}
-
-// newLayer returns a layer of decimators, conditional ones or not, or of
-// disentanglers if keep is nil.
-func newLayer(block bijector.Bijector, tiles [][]int, keep []int, conditional bool) (*bijector.Layer, error) {
-	switch {
-	case conditional:
-		return bijector.Conditional(block, tiles, keep...)
-	case keep != nil:
-		return bijector.Decimator(block, tiles, keep...)
-	}
-	return bijector.Disentangler(block, tiles)
 }
