@@ -141,7 +141,8 @@ func (p *plan) price(perScale float64) error {
 		total += perScale * sites
 	}
 	if total > maxTiled {
-		return fmt.Errorf("flow: %w: the tiles of all layers on lattice %v would have %.2g sites, at most %.2g are possible: %g layers at each of %d scales",
+		return fmt.Errorf("flow: %w: the tiles of all layers on lattice %v would have %.2g sites, "+
+			"at most %.2g are possible: %g layers at each of %d scales",
 			ErrSettings, p.shape, total, float64(maxTiled), perScale, len(p.cuts))
 	}
 	return nil

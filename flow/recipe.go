@@ -75,7 +75,8 @@ func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model
 	if err := r.price(p); err != nil {
 		return nil, err
 	}
-	return r.model(shape, spectrum, network, func() (bijector.Bijector, error) { return r.block(p.regularSites(), r.Hidden, src) })
+	block := func() (bijector.Bijector, error) { return r.block(p.regularSites(), r.Hidden, src) }
+	return r.model(shape, spectrum, network, block)
 }
 
 // model is the given network with the given blocks.
@@ -139,7 +140,8 @@ func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64) (*Model, error)
 		}
 		top, sites := atTop(old[from]), old[from][0].Block().Dim()
 		if top != c.top || sites != c.sites() {
-			return nil, fmt.Errorf("flow: %w: scale %d of lattice %v has tiles of %d sites, at the top: %t; it would begin as scale %d of the model, whose tiles have %d, at the top: %t",
+			return nil, fmt.Errorf("flow: %w: scale %d of lattice %v has tiles of %d sites, at the top: %t; "+
+				"it would begin as scale %d of the model, whose tiles have %d, at the top: %t",
 				ErrHierarchy, k, shape, c.sites(), c.top, from, sites, top)
 		}
 		layers = append(layers, old[from]...)
@@ -179,7 +181,8 @@ func (r *Recipe) scales(m *Model, spectrum bool, repeat int) ([][]*bijector.Laye
 			continue
 		}
 		if len(scale) != per || l.Conditional() != conditional {
-			return nil, fmt.Errorf("%w: layer %d is not what the recipe has there: want %d layers per scale, the last of them decimators, conditional: %t",
+			return nil, fmt.Errorf("%w: layer %d is not what the recipe has there: "+
+				"want %d layers per scale, the last of them decimators, conditional: %t",
 				ErrHierarchy, k, per, conditional)
 		}
 		scales, scale = append(scales, scale), nil

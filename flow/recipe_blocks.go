@@ -71,13 +71,15 @@ func (r *Recipe) price(p *plan) error {
 			hidden = r.wide(c.sites())
 		}
 		if n := r.params(sites, hidden); n > maxBlock && (p.regular(c) || r.Network.Join == nil) {
-			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, whose block of %g sites would have %.3g parameters, more than %d",
+			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, "+
+				"whose block of %g sites would have %.3g parameters, more than %d",
 				ErrSettings, p.shape, k, c.size, sites, n, maxBlock)
 		}
 		context, moved := math.Pow(3, float64(len(p.shape))), sites-1
 		n := 2 * moved * (2*netParams(context+moved-1, r.Hidden, 1) + 1)
 		if n > maxBlock && r.Conditional && r.Network.Conditional == nil && !c.top {
-			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, whose conditional decimator of %g variables given %g would have %.3g parameters, more than %d",
+			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, "+
+				"whose conditional decimator of %g variables given %g would have %.3g parameters, more than %d",
 				ErrSettings, p.shape, k, c.size, moved, context, n, maxBlock)
 		}
 	}
