@@ -143,7 +143,7 @@ func TestContextWithinOneStep(t *testing.T) {
 }
 
 // Long runs hold on to nothing: the heap after many steps and sweeps is that
-// after few.
+// after few, to a twentieth, which is some eight bytes a step.
 func TestHeapIsFlat(t *testing.T) {
 	steps, sweeps := 5000, 600
 	if testing.Short() {
@@ -169,7 +169,7 @@ func TestHeapIsFlat(t *testing.T) {
 	if err := tr.Run(ctx, steps-steps/20); err != nil {
 		t.Fatal(err)
 	}
-	if after := heap(); after > 1.02*before {
+	if after := heap(); after > 1.05*before {
 		t.Errorf("heap grew from %.0f to %.0f bytes in %d steps", before, after, steps)
 	} else {
 		t.Logf("training: %.0f, then %.0f bytes", before, after)
@@ -185,7 +185,7 @@ func TestHeapIsFlat(t *testing.T) {
 	if err := s.Run(ctx, sweeps-sweeps/20, nil); err != nil {
 		t.Fatal(err)
 	}
-	if after := heap(); after > 1.02*before {
+	if after := heap(); after > 1.05*before {
 		t.Errorf("heap grew from %.0f to %.0f bytes in %d sweeps", before, after, sweeps)
 	} else {
 		t.Logf("sampling: %.0f, then %.0f bytes", before, after)

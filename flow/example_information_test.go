@@ -68,6 +68,6 @@ func ExampleNewTree_information() {
 	information("I(A:B)", x.Slice(0, 4000, 0, 2), x.Slice(0, 4000, 2, 4))
 	information("I(a:b)", above.Slice(0, 4000, 0, 1), above.Slice(0, 4000, 2, 3))
 	// Output:
-	// I(A:B) = 0.29 ± 0.02 nats
+	// I(A:B) = 0.28 ± 0.02 nats
 	// I(a:b) = 0.30 ± 0.02 nats
 }

@@ -61,7 +61,7 @@ func ExampleNewHierarchy() {
 	// level 2: 12 latent variables
 	// level 3: 3 latent variables
 	// level 4: 1 latent variables
-	// flow: layer 8: tile 0: invalid hierarchy: site 1 was decimated by layer 1
+	// bijector: layer 8: tile 0: invalid hierarchy: site 1 was decimated by layer 1
 }
 
 func ExampleNewMERA() {

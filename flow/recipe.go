@@ -141,7 +141,8 @@ func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64) (*Model, error)
 		}
 		top, sites := atTop(old[from]), old[from][0].Block().Dim()
 		if top != c.Top || sites != c.Sites() {
-			return nil, fmt.Errorf("flow: %w: scale %d of lattice %v has tiles of %d sites, at the top: %t; it would begin as scale %d of the model, whose tiles have %d, at the top: %t",
+			return nil, fmt.Errorf("flow: %w: scale %d of lattice %v has tiles of %d sites, at the top: %t; "+
+				"it would begin as scale %d of the model, whose tiles have %d, at the top: %t",
 				bijector.ErrHierarchy, k, shape, c.Sites(), c.Top, from, sites, top)
 		}
 		layers = append(layers, old[from]...)
@@ -181,7 +182,8 @@ func (r *Recipe) scales(m *Model, spectrum bool) ([][]*bijector.Layer, error) {
 			continue
 		}
 		if len(scale) != per || l.Conditional() != conditional {
-			return nil, fmt.Errorf("%w: layer %d is not what the recipe has there: want %d layers per scale, the last of them decimators, conditional: %t",
+			return nil, fmt.Errorf("%w: layer %d is not what the recipe has there: "+
+				"want %d layers per scale, the last of them decimators, conditional: %t",
 				bijector.ErrHierarchy, k, per, conditional)
 		}
 		scales, scale = append(scales, scale), nil

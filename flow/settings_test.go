@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"math/rand/v2"
-	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -166,19 +167,20 @@ func TestTrainerSources(t *testing.T) {
 }
 
 // documented are the comments of the fields of all exported structs of the
-// package, by "Type.Field", if some field of the struct has a default.
+// package and of bijector, by "Type.Field", if some field of the struct has a default.
 func documented(t *testing.T) map[string]string {
 	t.Helper()
 	comments := map[string]string{}
-	files, err := os.ReadDir(".")
-	if err != nil {
+	files, err := filepath.Glob("*.go")
+	others, err2 := filepath.Glob("../bijector/*.go")
+	if err := errors.Join(err, err2); err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range files {
-		if !strings.HasSuffix(file.Name(), ".go") || strings.HasSuffix(file.Name(), "_test.go") {
+	for _, file := range append(files, others...) {
+		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file.Name(), nil, parser.ParseComments)
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -241,6 +243,8 @@ func TestDocumentedDefaults(t *testing.T) {
 		}
 		return 0
 	}
+	affine := must(bijector.NewRealNVP(2, &bijector.RealNVPSettings{Src: rand.NewPCG(1, 1)})).Settings()
+	spline := must(bijector.NewSpline(2, &bijector.SplineSettings{Src: rand.NewPCG(1, 1)})).Settings()
 	const none = "" // no default, or one that is not in the comment: zero is what it says
 	table := map[string]struct {
 		says      string // before or after "by default"
@@ -281,10 +285,23 @@ func TestDocumentedDefaults(t *testing.T) {
 		"Plateau.Least":    {"any", plateau.Least, 0.0},
 		"Plateau.Floor":    {"1e-6", plateau.Floor, 1e-6},
 
-		"NetworkSettings.Size":        {"2", network(&bijector.NetworkSettings{Size: 2}), network(nil)},
-		"NetworkSettings.Depth":       {"as many", network(&bijector.NetworkSettings{Depth: 3}), network(nil)},
-		"NetworkSettings.Repeat":      {"1", network(&bijector.NetworkSettings{Repeat: 1}), network(nil)},
-		"NetworkSettings.Conditional": {none, nil, nil},
+		"NetworkSettings.Size":         {"2", network(&bijector.NetworkSettings{Size: 2}), network(nil)},
+		"NetworkSettings.Depth":        {"as many", network(&bijector.NetworkSettings{Depth: 3}), network(nil)},
+		"NetworkSettings.Repeat":       {"1", network(&bijector.NetworkSettings{Repeat: 1}), network(nil)},
+		"NetworkSettings.Join":         {none, nil, nil},
+		"NetworkSettings.ContextBlock": {none, nil, nil},
+
+		"RealNVPSettings.Couplings": {"10", affine.Couplings, 10},
+		"RealNVPSettings.Hidden":    {"10, 10, 10", affine.Hidden, []int{10, 10, 10}},
+		"RealNVPSettings.Keep":      {none, nil, nil},
+		"RealNVPSettings.Src":       {none, nil, nil},
+		"SplineSettings.Couplings":  {"4", spline.Couplings, 4},
+		"SplineSettings.Hidden":     {"10, 10, 10", spline.Hidden, []int{10, 10, 10}},
+		"SplineSettings.Bins":       {"8", spline.Bins, 8},
+		"SplineSettings.Bound":      {"6", spline.Bound, 6.0},
+		"SplineSettings.Pure":       {none, nil, nil},
+		"SplineSettings.Keep":       {"drawn like those of a RealNVP", len(spline.Keep), 4},
+		"SplineSettings.Src":        {none, nil, nil},
 
 		"Recipe.Couplings":   {"that of its bijector", []int{couplings(false), couplings(true)}, []int{defaultCouplings(false), defaultCouplings(true)}},
 		"Recipe.Hidden":      {none, nil, nil},

@@ -100,7 +100,8 @@ func (r *record) fromMeans(low, squares *spectrum) (tau, freedom float64, err er
 		return 0, 0, r.tooShort(tau)
 	}
 	// The lowest coefficient is below the spectrum at zero, but not by much.
-	if power := low.mean(1); !(power > 0) || fTail(n*r.between/(mostSlope*power), chains-1, low.freedom(1)) < chainsLevel {
+	most := mostSlope * low.mean(1)
+	if !(most > 0) || fTail(n*r.between/most, chains-1, low.freedom(1)) < chainsLevel {
 		return 0, 0, r.apart()
 	}
 	// A mean of n steps lacks the correlations that reach beyond them, here as

@@ -40,13 +40,14 @@ type samplerState struct {
 func (s *Sampler) state() samplerState {
 	t := &s.settings
 	return samplerState{
-		StepSize: t.StepSize, Leapfrog: t.Leapfrog, Jitter: t.Jitter, MaxEnergyError: t.MaxEnergyError, MaxFaults: t.MaxFaults,
-		Force: t.Force != nil, Failed: s.failed, Sweeps: s.sweeps, Uncounted: s.counts.before,
-		Accepted: s.counts.accepted, Divergent: s.counts.divergent, Source: fmt.Sprintf("%T", t.Src),
+		StepSize: t.StepSize, Leapfrog: t.Leapfrog, Jitter: t.Jitter,
+		MaxEnergyError: t.MaxEnergyError, MaxFaults: t.MaxFaults, Force: t.Force != nil,
+		Failed: s.failed, Sweeps: s.sweeps, Uncounted: s.counts.before, Accepted: s.counts.accepted, Divergent: s.counts.divergent,
+		Source: fmt.Sprintf("%T", t.Src),
 	}
 }
 
-// check reports how the settings of a file differ from those of the sampler, whose state is
+// check reports settings that are not those of the sampler, whose state is
 // want, and counts that no run of so many chains can have.
 func (f samplerState) check(want samplerState, chains int) error {
 	want.Failed, want.Sweeps, want.Uncounted = f.Failed, f.Sweeps, f.Uncounted
@@ -58,8 +59,9 @@ func (f samplerState) check(want samplerState, chains int) error {
 		}
 	}
 	sweeps := f.Sweeps - f.Uncounted
-	if f.Sweeps < 0 || f.Sweeps > math.MaxInt/chains || f.Failed < 0 || f.Failed > f.Sweeps || f.Uncounted < 0 || sweeps < 0 ||
-		f.Accepted < 0 || f.Divergent < 0 || f.Divergent > sweeps*chains || f.Accepted > sweeps*chains-f.Divergent {
+	if f.Sweeps < 0 || f.Sweeps > math.MaxInt/chains || f.Failed < 0 || f.Failed > f.Sweeps ||
+		f.Uncounted < 0 || sweeps < 0 || f.Accepted < 0 || f.Divergent < 0 ||
+		f.Divergent > sweeps*chains || f.Accepted > sweeps*chains-f.Divergent {
 		return fmt.Errorf("%d accepted and %d divergent trajectories in %d sweeps, %d of them uncounted, of %d chains",
 			f.Accepted, f.Divergent, f.Sweeps, f.Uncounted, chains)
 	}

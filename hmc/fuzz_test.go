@@ -105,6 +105,7 @@ func FuzzEstimates(f *testing.F) {
 	}
 	f.Add(noise, uint8(3), false, 0.5)
 	f.Add(noise, uint8(3), true, math.NaN())
+	f.Add(noise, uint8(23), false, 0.5)
 	f.Fuzz(func(t *testing.T, data []byte, chains uint8, bits bool, level float64) {
 		var values []float64
 		if bits {
@@ -120,7 +121,7 @@ func FuzzEstimates(f *testing.F) {
 		if err != nil && !isOurs(err) || err == nil && !(finite(mean) && half >= 0) {
 			t.Errorf("MeanInterval: %v ± %v, %v", mean, half, err)
 		}
-		columns := int(chains)%9 + 1
+		columns := int(chains)%40 + 1
 		if len(values) < columns {
 			return
 		}

@@ -118,6 +118,13 @@ func (h *hostile) ising(t *testing.T, m *Ising, err error) {
 		}
 	}
 	x, spins := h.matrix(n), mat.NewDense(max(1, h.rows), n, nil)
+	row := mat.NewDense(1, n, normalRows(2, n)).RawRowView(0)
+	for i := range row {
+		row[i] *= h.value
+	}
+	if v := m.StructureFactor(row); !math.IsNaN(h.value) && !(v >= 0 && v <= 1+1e-9) && finite(row) {
+		t.Errorf("%s: m² of %v is %g", what, row, v)
+	}
 	known(t, what, m.Spins(spins, x, rand.NewPCG(1, 1)))
 	known(t, what, m.Spins(x, x, nil))
 	known(t, what, m.Spins(nil, x, rand.NewPCG(1, 1)))
