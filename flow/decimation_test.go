@@ -119,8 +119,7 @@ func TestNonlinearDecimation(t *testing.T) {
 			}
 		}
 		estimate := func(x, y *mat.Dense) (v, stdErr float64) {
-			s := &mi.Settings{Noise: -1}
-			return must(mi.Estimate(x, y, s)), must(mi.StdErr(x, y, blocks, s))
+			return must(mi.Estimate(t.Context(), x, y, nil)), must(mi.StdErr(t.Context(), x, y, blocks, nil))
 		}
 		part := func(x *mat.Dense, from, to int) *mat.Dense { return x.Slice(0, rows, from, to).(*mat.Dense) }
 		all, allErr := estimate(part(fine, 0, 2), part(fine, 2, 4))

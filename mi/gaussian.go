@@ -3,81 +3,156 @@ package mi
 import (
 	"fmt"
 	"math"
+	"reflect"
 
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 )
 
 // Gaussian returns the total correlation of normal variables with the given
-// covariance or correlation matrix, −½ ln det R: for two variables their mutual
-// information, −½ ln(1−ρ²). The error wraps ErrShape for an empty matrix,
-// ErrNotFinite, and ErrDegenerate for one that is not positive definite.
+// covariance or correlation matrix, −½ ln det R, in nats: for two variables their mutual
+// information, −½ ln(1−ρ²). It is as precise for weak correlations as for strong
+// ones. The error wraps ErrShape for an empty matrix, ErrNotFinite, and
+// ErrDegenerate for one that is not positive definite.
 func Gaussian(sigma mat.Symmetric) (float64, error) {
-	if sigma == nil || sigma.SymmetricDim() == 0 {
-		return 0, fmt.Errorf("mi: %w: no covariance", ErrShape)
+	all := make([]int, dim(sigma))
+	for i := range all {
+		all[i] = i
 	}
-	logDet, err := logDet(sigma, nil)
+	l, err := factor(sigma, all)
 	if err != nil {
 		return 0, err
 	}
-	sum := -logDet
-	for i := range sigma.SymmetricDim() {
-		sum += math.Log(sigma.At(i, i))
+	// What a variable shares with all before it, one by one: nothing cancels.
+	sum := 0.0
+	for i := range all {
+		shared, most := 0.0, 0.0 // of its variance 1, and the root of the largest part
+		for j := range i {
+			v := math.Abs(l.At(i, j))
+			shared, most = shared+v*v, max(most, v)
+		}
+		if shared < 0.5 {
+			sum -= math.Log1p(-shared)
+			continue
+		}
+		left := (1-most)*(1+most) - (shared - most*most)
+		if !(left > 0) {
+			return 0, indefinite()
+		}
+		sum -= math.Log(left)
 	}
 	return sum / 2, nil
 }
 
 // GaussianGroups returns the mutual information of two groups of normal variables
-// with the given covariance matrix, ½ ln(det Σ_a det Σ_b / det Σ_ab). The error
-// wraps ErrShape for an empty matrix or group or an index that is out of range or
-// there twice, and ErrDegenerate if the covariance is not positive definite.
+// with the given covariance matrix, ½ ln(det Σ_a det Σ_b / det Σ_ab), in nats, by their
+// canonical correlations ρ, −½ Σ ln(1−ρ²). The error wraps ErrShape for an empty matrix or
+// group or an index that is out of range or there twice, ErrNotFinite, and ErrDegenerate if
+// the covariance is not positive definite.
 func GaussianGroups(sigma mat.Symmetric, a, b []int) (float64, error) {
-	if sigma == nil || len(a) == 0 || len(b) == 0 {
-		return 0, fmt.Errorf("mi: %w: covariance of groups of %d and %d variables", ErrShape, len(a), len(b))
+	n := dim(sigma)
+	if n == 0 || len(a) == 0 || len(b) == 0 {
+		return 0, fmt.Errorf("mi: %w: covariance of %d variables, groups of %d and %d", ErrShape, n, len(a), len(b))
 	}
-	both := append(append([]int{}, a...), b...)
-	seen := make([]bool, sigma.SymmetricDim())
-	for _, i := range both {
-		if i < 0 || i >= len(seen) || seen[i] {
-			return 0, fmt.Errorf("mi: %w: variable %d of %d is out of range or there twice", ErrShape, i, len(seen))
+	seen := make([]bool, n)
+	for _, group := range [][]int{a, b} {
+		for _, i := range group {
+			if i < 0 || i >= n || seen[i] {
+				return 0, fmt.Errorf("mi: %w: variable %d of %d is out of range or there twice", ErrShape, i, n)
+			}
+			seen[i] = true
 		}
-		seen[i] = true
+	}
+	la, err := factor(sigma, a)
+	if err != nil {
+		return 0, err
+	}
+	lb, err := factor(sigma, b)
+	if err != nil {
+		return 0, err
+	}
+	cross := mat.NewDense(len(a), len(b), nil)
+	for k, i := range a {
+		for l, j := range b {
+			r, err := correlation(sigma, i, j)
+			if err != nil {
+				return 0, err
+			}
+			cross.Set(k, l, r)
+		}
+	}
+	blas64.Trsm(blas.Left, blas.NoTrans, 1, la.RawTriangular(), cross.RawMatrix())
+	blas64.Trsm(blas.Right, blas.Trans, 1, lb.RawTriangular(), cross.RawMatrix())
+	var svd mat.SVD
+	if !svd.Factorize(cross, mat.SVDNone) {
+		return 0, fmt.Errorf("mi: %w: covariance has no canonical correlations", ErrDegenerate)
 	}
 	sum := 0.0
-	for _, g := range []struct {
-		sign  float64
-		group []int
-	}{{1, a}, {1, b}, {-1, both}} {
-		l, err := logDet(sigma, g.group)
-		if err != nil {
-			return 0, err
+	for _, rho := range svd.Values(nil) {
+		if !(rho < 1) {
+			return 0, indefinite()
 		}
-		sum += g.sign * l
+		if rho < 0.5 {
+			sum -= math.Log1p(-rho * rho)
+		} else {
+			sum -= math.Log1p(-rho) + math.Log1p(rho)
+		}
 	}
 	return sum / 2, nil
 }
 
-// logDet is the logarithm of the determinant of the rows and columns of a
-// group, nil for all.
-func logDet(sigma mat.Symmetric, group []int) (float64, error) {
-	if group != nil {
-		some := mat.NewSymDense(len(group), nil)
-		for k, i := range group {
-			for l, j := range group[:k+1] {
-				some.SetSym(k, l, sigma.At(i, j))
-			}
-		}
-		sigma = some
+func indefinite() error {
+	return fmt.Errorf("mi: %w: covariance is not positive definite", ErrDegenerate)
+}
+
+// factor is the lower triangle whose square is the correlation matrix of a group.
+func factor(sigma mat.Symmetric, group []int) (*mat.TriDense, error) {
+	if len(group) == 0 {
+		return nil, fmt.Errorf("mi: %w: no covariance", ErrShape)
 	}
-	for i := range sigma.SymmetricDim() {
-		for j := range i + 1 {
-			if v := sigma.At(i, j); math.IsNaN(v) || math.IsInf(v, 0) {
-				return 0, fmt.Errorf("mi: %w: covariance (%d, %d) is %g", ErrNotFinite, i, j, v)
+	r := mat.NewSymDense(len(group), nil)
+	for k, i := range group {
+		for l, j := range group[:k+1] {
+			v, err := correlation(sigma, i, j)
+			if err != nil {
+				return nil, err
 			}
+			r.SetSym(k, l, v)
 		}
 	}
 	var c mat.Cholesky
-	if !c.Factorize(sigma) {
-		return 0, fmt.Errorf("mi: %w: covariance is not positive definite", ErrDegenerate)
+	if !c.Factorize(r) {
+		return nil, indefinite()
 	}
-	return c.LogDet(), nil
+	var l mat.TriDense
+	c.LTo(&l)
+	return &l, nil
+}
+
+// correlation is that of two variables.
+func correlation(sigma mat.Symmetric, i, j int) (float64, error) {
+	v, a, b := sigma.At(i, j), sigma.At(i, i), sigma.At(j, j)
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, fmt.Errorf("mi: %w: covariance (%d, %d) is %g", ErrNotFinite, i, j, v)
+	}
+	if i == j && v > 0 {
+		return 1, nil
+	}
+	r := v / math.Sqrt(a) / math.Sqrt(b)
+	if !(a > 0 && b > 0 && math.Abs(r) < 1) {
+		return 0, indefinite()
+	}
+	return r, nil
+}
+
+// dim is the number of variables, of nil none.
+func dim(m mat.Symmetric) int {
+	if m == nil {
+		return 0
+	}
+	if v := reflect.ValueOf(m); v.Kind() == reflect.Pointer && v.IsNil() {
+		return 0
+	}
+	return m.SymmetricDim()
 }

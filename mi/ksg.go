@@ -1,12 +1,10 @@
 package mi
 
 import (
-	"cmp"
+	"context"
 	"fmt"
 	"math"
 	"slices"
-
-	"gonum.org/v1/gonum/spatial/kdtree"
 )
 
 // estimator is an estimator for n samples. It is safe for concurrent use.
@@ -23,28 +21,6 @@ func newEstimator(n, k int, method Method) *estimator {
 		e.harmonic[m] = e.harmonic[m-1] + 1/float64(m)
 	}
 	return e
-}
-
-// column is one variable in all samples.
-type column struct {
-	v      []float64 // by sample
-	order  []int     // samples, the smallest value first
-	sorted []float64
-
-	name     string    // for errors
-	standard []float64 // by sample, with mean 0 and variance 1, without noise
-}
-
-func newColumn(v []float64) *column {
-	c := &column{v: v, order: make([]int, len(v)), sorted: make([]float64, len(v))}
-	for i := range c.order {
-		c.order[i] = i
-	}
-	slices.SortFunc(c.order, func(i, j int) int { return cmp.Or(cmp.Compare(v[i], v[j]), i-j) })
-	for r, i := range c.order {
-		c.sorted[r] = v[i]
-	}
-	return c
 }
 
 // count is the number of other samples nearer than radius to one at v, or,
@@ -120,15 +96,25 @@ func repeated(sample int) error {
 }
 
 // groups is the estimate for two groups of columns.
-func (e *estimator) groups(x, y []*column) (float64, error) {
+func (e *estimator) groups(ctx context.Context, x, y []*column) (float64, error) {
 	if len(x) == 1 && len(y) == 1 {
-		return e.pair(x[0], y[0])
+		return e.pair(ctx, x[0], y[0])
 	}
+	return e.trees(ctx, x, y)
+}
+
+// trees is the estimate for two groups of columns by k-d trees.
+func (e *estimator) trees(ctx context.Context, x, y []*column) (float64, error) {
 	joint := newTree(append(slices.Clone(x), y...))
 	countX, countY := e.counter(x), e.counter(y)
+	near := nearest{all: make([]neighbour, e.k)}
 	sum := 0.0
 	for i := range e.n {
-		rx, ry, ok := e.radii(joint.nearest(i, e.k, len(x)))
+		if err := look(ctx, i); err != nil {
+			return 0, err
+		}
+		joint.nearest(&near, i, len(x))
+		rx, ry, ok := e.radii(near.all)
 		if !ok {
 			return 0, repeated(i)
 		}
@@ -149,10 +135,23 @@ func (e *estimator) counter(group []*column) func(i int, radius float64) int {
 	return func(i int, radius float64) int { return t.count(i, radius, strict) }
 }
 
+// look tells whether to go on with the i-th of many steps.
+func look(ctx context.Context, i int) error {
+	if i%256 != 0 {
+		return nil
+	}
+	return ctx.Err()
+}
+
+// strip is the largest number of samples that pair looks at for one sample,
+// on average. A tree is faster beyond.
+const strip = 1000
+
 // pair is the estimate for two variables. Neighbours are sought outwards
 // from every sample in the order of x, a few at a time on either side, as far as
-// they can be among the nearest: some √n of them.
-func (e *estimator) pair(x, y *column) (float64, error) {
+// they can be among the nearest: some √n of them, unless many values of x are
+// close to each other.
+func (e *estimator) pair(ctx context.Context, x, y *column) (float64, error) {
 	n, strict := e.n, e.method == KSG1
 	xs, ys := x.sorted, make([]float64, n)
 	for r, i := range x.order {
@@ -160,11 +159,17 @@ func (e *estimator) pair(x, y *column) (float64, error) {
 	}
 	const stride = 8
 	near := nearest{all: make([]neighbour, e.k)}
-	sum := 0.0
+	sum, steps := 0.0, 0
 	for r, v := range xs {
+		if err := look(ctx, r); err != nil {
+			return 0, err
+		}
+		if steps > strip*n/stride {
+			return e.trees(ctx, []*column{x}, []*column{y})
+		}
 		w := ys[r]
 		near.reset()
-		for left, right := r-1, r+1; left >= 0 || right < n; {
+		for left, right := r-1, r+1; left >= 0 || right < n; steps += 2 {
 			for end := min(right+stride, n); right < end; right++ {
 				dx, dy := xs[right]-v, math.Abs(ys[right]-w)
 				if dx >= near.farthest {
@@ -217,115 +222,4 @@ func (s *nearest) add(c neighbour) {
 	}
 	all[j] = c
 	s.farthest = all[len(all)-1].distance()
-}
-
-// tree finds neighbours in maximum norm among the samples of several columns.
-type tree struct {
-	scale  float64 // a power of two that brings coordinates near 1: squares must not overflow
-	points []point // scaled
-	tree   *kdtree.Tree
-}
-
-// point is one sample; it meets kdtree.Comparable.
-type point struct {
-	sample int
-	at     []float64
-}
-
-func newTree(group []*column) *tree {
-	n, dims := len(group[0].v), len(group)
-	t := &tree{points: make([]point, n)}
-	largest := 0.0
-	for _, c := range group {
-		largest = max(largest, -c.sorted[0], c.sorted[n-1])
-	}
-	_, exponent := math.Frexp(largest)
-	t.scale = math.Ldexp(1, max(-1000, min(1000, -exponent)))
-	for i := range t.points {
-		t.points[i] = point{i, make([]float64, dims)}
-		for d, c := range group {
-			t.points[i].at[d] = t.scale * c.v[i]
-		}
-	}
-	t.tree = kdtree.New(points(slices.Clone(t.points)), false)
-	return t
-}
-
-func (p point) Compare(q kdtree.Comparable, d kdtree.Dim) float64 { return p.at[d] - q.(point).at[d] }
-func (p point) Dims() int                                         { return len(p.at) }
-
-// Distance is the square of the distance: kdtree compares it with squares of
-// distances from planes.
-func (p point) Distance(q kdtree.Comparable) float64 {
-	d := distance(p.at, q.(point).at)
-	return d * d
-}
-
-func distance(a, b []float64) float64 {
-	d := 0.0
-	for i, v := range a {
-		d = max(d, math.Abs(v-b[i]))
-	}
-	return d
-}
-
-// nearest returns the k nearest neighbours of a sample; the first dims columns
-// are those of x.
-func (t *tree) nearest(sample, k, dims int) []neighbour {
-	p := t.points[sample]
-	keep := kdtree.NewNKeeper(k + 1) // the sample itself is there too
-	t.tree.NearestSet(keep, p)
-	near := make([]neighbour, 0, k+1)
-	for _, c := range keep.Heap {
-		q := c.Comparable.(point)
-		if q.sample == sample {
-			continue
-		}
-		near = append(near, neighbour{distance(p.at[:dims], q.at[:dims]) / t.scale, distance(p.at[dims:], q.at[dims:]) / t.scale})
-	}
-	return near[:k]
-}
-
-// count is the number of other samples nearer than radius, or, unless strict,
-// at the radius too.
-func (t *tree) count(sample int, radius float64, strict bool) int {
-	p := t.points[sample]
-	radius *= t.scale
-	low, high := make([]float64, len(p.at)), make([]float64, len(p.at))
-	for d, v := range p.at {
-		// The search leaves out what is on the border: go a little beyond.
-		reach := radius + 1e-9*(radius+math.Abs(v))
-		low[d], high[d] = v-reach, v+reach
-	}
-	count := -1 // the sample itself
-	t.tree.DoBounded(&kdtree.Bounding{Min: point{at: low}, Max: point{at: high}}, func(c kdtree.Comparable, _ *kdtree.Bounding, _ int) bool {
-		if d := distance(p.at, c.(point).at); d < radius || !strict && d == radius {
-			count++
-		}
-		return false
-	})
-	return count
-}
-
-// points meets kdtree.Interface. Its pivots are drawn by nobody.
-type points []point
-
-func (p points) Index(i int) kdtree.Comparable         { return p[i] }
-func (p points) Len() int                              { return len(p) }
-func (p points) Slice(start, end int) kdtree.Interface { return p[start:end] }
-func (p points) Pivot(d kdtree.Dim) int {
-	a := along{p, d}
-	return kdtree.Partition(a, kdtree.MedianOfMedians(a))
-}
-
-// along orders points by one coordinate.
-type along struct {
-	points
-	dim kdtree.Dim
-}
-
-func (a along) Less(i, j int) bool { return a.points[i].at[a.dim] < a.points[j].at[a.dim] }
-func (a along) Swap(i, j int)      { a.points[i], a.points[j] = a.points[j], a.points[i] }
-func (a along) Slice(start, end int) kdtree.SortSlicer {
-	return along{a.points[start:end], a.dim}
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"gonum.org/v1/gonum/mat"
-	"gonum.org/v1/gonum/stat"
 )
 
 // Matrix returns the mutual information of all pairs of columns of x, (n, p),
@@ -23,13 +22,17 @@ func Matrix(ctx context.Context, x *mat.Dense, s *Settings) (*mat.SymDense, erro
 	if err != nil {
 		return nil, err
 	}
-	return e.matrix(ctx, cols, s.Progress)
+	var progress func(done, total int)
+	if s != nil {
+		progress = s.Progress
+	}
+	return e.matrix(ctx, cols, progress)
 }
 
 // MeanOfPairs returns the mean of the entries of a matrix off its diagonal, NaN
-// for less than two variables.
+// for nil or less than two variables.
 func MeanOfPairs(m mat.Symmetric) float64 {
-	sum, p := 0.0, m.SymmetricDim()
+	sum, p := 0.0, dim(m)
 	for i := range p {
 		for j := range i {
 			sum += m.At(i, j)
@@ -38,56 +41,60 @@ func MeanOfPairs(m mat.Symmetric) float64 {
 	return sum / float64(p*(p-1)/2)
 }
 
-// MeanOfPairsStdErr returns the standard error of MeanOfPairs of Matrix of x,
+// MeanOfPairsStdErr returns the standard error of MeanOfPairs of Matrix of x, in nats,
 // from the spread over so many blocks of successive rows as in StdErr, and in
 // about as much time as Matrix takes over the root of their number. Pairs share
 // variables and samples: their spread over the root of their number would be far
-// too small. The errors are those of Matrix and StdErr.
+// too small. The errors are those of Matrix and StdErr, and ErrShape for a single
+// column.
 func MeanOfPairsStdErr(ctx context.Context, x *mat.Dense, blocks int, s *Settings) (float64, error) {
 	e, cols, err := prepareMatrix(ctx, x, s)
 	if err != nil {
 		return 0, err
 	}
-	size, err := e.block(blocks)
-	if err != nil {
-		return 0, err
+	p := len(cols)
+	if p < 2 {
+		return 0, fmt.Errorf("mi: %w: one column has no pairs", ErrShape)
 	}
-	part := newEstimator(size, e.k, e.method)
-	values := make([]float64, blocks)
-	pairs := len(cols) * (len(cols) - 1) / 2
-	for t := range values {
-		var progress func(done, total int)
-		if s.Progress != nil {
-			progress = func(done, _ int) { s.Progress(t*pairs+done, blocks*pairs) }
+	part := Settings{}
+	if s != nil {
+		part = *s
+	}
+	pairs := p * (p - 1) / 2
+	return e.spread(blocks, func(t, from, to int) (float64, error) {
+		if s != nil && s.Progress != nil {
+			part.Progress = func(done, _ int) { s.Progress(t*pairs+done, blocks*pairs) }
 		}
-		m, err := part.matrix(ctx, cut(cols, t*size, size), progress)
+		m, err := Matrix(ctx, rows(x, from, to), &part)
 		if err != nil {
-			return 0, fmt.Errorf("mi: block %d: %w", t, err)
+			return 0, err
 		}
-		values[t] = MeanOfPairs(m)
-	}
-	return stat.StdDev(values, nil) / math.Sqrt(float64(blocks)), nil
+		return MeanOfPairs(m), nil
+	})
 }
+
+// largest is the largest number of columns of Matrix, whose result then takes 8 GiB.
+const largest = 1 << 15
 
 // prepareMatrix checks the arguments of a matrix.
 func prepareMatrix(ctx context.Context, x *mat.Dense, s *Settings) (*estimator, []*column, error) {
-	if ctx == nil {
-		return nil, nil, fmt.Errorf("mi: %w: nil context", ErrSettings)
-	}
 	if x == nil || x.IsEmpty() {
 		return nil, nil, fmt.Errorf("mi: %w: no samples", ErrShape)
 	}
-	n, _ := x.Dims()
-	e, err := s.estimator(n)
+	n, p := x.Dims()
+	if p > largest {
+		return nil, nil, fmt.Errorf("mi: %w: all pairs of %d columns, want no more than %d", ErrShape, p, largest)
+	}
+	e, err := s.estimator(ctx, n)
 	if err != nil {
 		return nil, nil, err
 	}
-	cols, err := columns("x", x, s)
+	cols, err := e.columns("x", x, s)
 	if err != nil {
 		return nil, nil, err
 	}
 	for j := range cols {
-		if err := distinct(cols[:j], cols[j:j+1]); err != nil {
+		if err := e.distinct(cols[:j], cols[j:j+1]); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -140,7 +147,7 @@ func (e *estimator) matrix(ctx context.Context, cols []*column, progress func(do
 	for range max(1, min(runtime.GOMAXPROCS(0), total)) {
 		wg.Go(func() {
 			for a, b, ok := next(); ok; a, b, ok = next() {
-				v, err := e.pair(cols[a], cols[b])
+				v, err := e.pair(ctx, cols[a], cols[b])
 				finish(a, b, v, err)
 			}
 		})

@@ -105,8 +105,8 @@ func parse(args []string) (*options, error) {
 	if o.samples < o.chains || o.samples%o.chains != 0 {
 		return nil, fmt.Errorf("-samples %d: want a multiple of the %d chains", o.samples, o.chains)
 	}
-	if o.samples < 5*groups {
-		return nil, fmt.Errorf("-samples %d: want %d or more", o.samples, 5*groups)
+	if o.samples < 100*groups {
+		return nil, fmt.Errorf("-samples %d: want %d or more, 100 in each of %d groups, for the errors", o.samples, 100*groups, groups)
 	}
 	return o, nil
 }

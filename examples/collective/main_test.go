@@ -20,7 +20,7 @@ import (
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "model.safetensors")
-	args := []string{"-L", "4", "-steps", "20", "-chains", "20", "-burn", "2", "-between", "1", "-samples", "60", "-model", file, "-out", dir}
+	args := []string{"-L", "4", "-steps", "20", "-chains", "200", "-burn", "2", "-between", "1", "-samples", "1000", "-model", file, "-out", dir}
 	for range 2 {
 		o, err := parse(args)
 		if err != nil {
@@ -53,7 +53,7 @@ func TestRun(t *testing.T) {
 func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	parsed := func(args ...string) *options {
-		o, err := parse(append([]string{"-L", "4", "-chains", "10", "-burn", "2", "-between", "1", "-samples", "50"}, args...))
+		o, err := parse(append([]string{"-L", "4", "-chains", "200", "-burn", "2", "-between", "1", "-samples", "1000"}, args...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,17 +135,17 @@ func TestQuadrants(t *testing.T) {
 
 func TestBadFlags(t *testing.T) {
 	for args, text := range map[string]string{
-		"-steps 0":               "-steps",
-		"-chains 0":              "-chains",
-		"-chains 25":             "multiple of 10",
-		"-burn 0":                "-burn",
-		"-between 0":             "-between",
-		"-samples 3":             "-samples",
-		"-L 12":                  "power of two",
-		"-L 2":                   "power of two",
-		"-resume":                "-checkpoint",
-		"-chains 10 -samples 40": "50 or more",
-		"here":                   "here",
+		"-steps 0":                "-steps",
+		"-chains 0":               "-chains",
+		"-chains 25":              "multiple of 10",
+		"-burn 0":                 "-burn",
+		"-between 0":              "-between",
+		"-samples 3":              "-samples",
+		"-L 12":                   "power of two",
+		"-L 2":                    "power of two",
+		"-resume":                 "-checkpoint",
+		"-chains 10 -samples 900": "1000 or more",
+		"here":                    "here",
 	} {
 		if _, err := parse(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%s: %v", args, err)

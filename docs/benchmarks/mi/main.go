@@ -8,6 +8,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"encoding/binary"
 	"errors"
@@ -69,25 +70,32 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	var ours []answer
+	var ranks, ours []answer // by the default scale and by that of scikit-learn
 	for _, p := range problems {
-		a, err := estimates(p)
+		a, err := estimates(p, mi.Rank)
 		if err != nil {
 			return err
 		}
-		ours = append(ours, a)
+		b, err := estimates(problem{standard(p.x), standard(p.y)}, mi.Raw)
+		if err != nil {
+			return err
+		}
+		ranks, ours = append(ranks, a), append(ours, b)
 	}
 
 	fmt.Printf("normal variables, mean and spread over %d draws\n\n", seeds)
-	fmt.Printf("| n, ρ | exact | mi, KSG 1 | scikit-learn %s |\n|---|---|---|---|\n", version)
+	fmt.Printf("| n, ρ | exact | mi, Rank | mi, Raw, standardised | scikit-learn %s |\n|---|---|---|---|---|\n", version)
 	for k, r := range rows {
-		var a, b []float64
-		for i := k * seeds; i < (k+1)*seeds; i++ {
-			a, b = append(a, ours[i].values[0]), append(b, peers[i].values[0])
+		fmt.Printf("| %d, %g | %.4f |", r.n, r.rho, -0.5*math.Log1p(-r.rho*r.rho))
+		for _, answers := range [][]answer{ranks, ours, peers} {
+			var values []float64
+			for _, a := range answers[k*seeds : (k+1)*seeds] {
+				values = append(values, a.values[0])
+			}
+			mean, std := stat.MeanStdDev(values, nil)
+			fmt.Printf(" %.4f, %.4f |", mean, std)
 		}
-		meanA, stdA := stat.MeanStdDev(a, nil)
-		meanB, stdB := stat.MeanStdDev(b, nil)
-		fmt.Printf("| %d, %g | %.4f | %.4f, %.4f | %.4f, %.4f |\n", r.n, r.rho, -0.5*math.Log1p(-r.rho*r.rho), meanA, stdA, meanB, stdB)
+		fmt.Println()
 	}
 	worst := 0.0
 	for k, p := range peers {
@@ -95,10 +103,11 @@ func run() error {
 			worst = max(worst, math.Abs(v-max(0, ours[k].values[j]))) // scikit-learn clips
 		}
 	}
-	fmt.Printf("\nlargest difference %.1g nats, negative estimates clipped\n", worst)
+	fmt.Printf("\nlargest difference of the last two %.1g nats, negative estimates clipped\n", worst)
 	// Medians: other programs take their time out of some of the pairs.
-	a, b := medianTime(ours[len(ours)-pairs:]), medianTime(peers[len(peers)-pairs:])
-	fmt.Printf("2000 samples, per pair, median of %d: mi %.2f ms, scikit-learn %.2f ms, %.1f times as long\n", pairs, 1e3*a, 1e3*b, b/a)
+	a, b := medianTime(ranks[len(ranks)-pairs:]), medianTime(peers[len(peers)-pairs:])
+	fmt.Printf("2000 samples, per pair, median of %d: mi %.2f ms, scikit-learn %.2f ms, %.1f times as long\n",
+		pairs, 1e3*a, 1e3*b, b/a)
 	return nil
 }
 
@@ -125,14 +134,28 @@ func normals(n, p int, rho float64, rnd *rand.Rand) problem {
 	return problem{x, y}
 }
 
+// standard is x with columns of mean 0 and variance 1.
+func standard(x *mat.Dense) *mat.Dense {
+	n, cols := x.Dims()
+	y := mat.NewDense(n, cols, nil)
+	for j := range cols {
+		v := mat.Col(nil, j, x)
+		mean, std := stat.MeanStdDev(v, nil)
+		for i, u := range v {
+			y.Set(i, j, (u-mean)/std)
+		}
+	}
+	return y
+}
+
 // estimates are those of package mi.
-func estimates(p problem) (answer, error) {
+func estimates(p problem, scale mi.Scale) (answer, error) {
 	n, cols := p.x.Dims()
 	a := answer{values: make([]float64, cols)}
-	src := rand.NewPCG(1, 1)
+	ctx := context.Background()
 	start := time.Now()
 	for j := range cols {
-		v, err := mi.Estimate(p.x.Slice(0, n, j, j+1).(*mat.Dense), p.y, &mi.Settings{Src: src})
+		v, err := mi.Estimate(ctx, p.x.Slice(0, n, j, j+1).(*mat.Dense), p.y, &mi.Settings{Scale: scale})
 		if err != nil {
 			return a, err
 		}

@@ -88,7 +88,7 @@ func main() {
 
 	x := mat.NewDense(1000, n, nil)
 	check(m.Sample(x, nil, src) == nil, "target: %d samples", 1000)
-	near := must(mi.Estimate(x.Slice(0, 1000, 0, 1).(*mat.Dense), x.Slice(0, 1000, 1, 2).(*mat.Dense), &mi.Settings{Src: src}))
+	near := must(mi.Estimate(ctx, x.Slice(0, 1000, 0, 1).(*mat.Dense), x.Slice(0, 1000, 1, 2).(*mat.Dense), nil))
 	r2 := stat.Correlation(mat.Col(nil, 0, x), mat.Col(nil, 1, x), nil)
 	check(near > 0.02, "mi: neighbours share %.2f nats, their correlation is %.2f", near, r2)
 }
