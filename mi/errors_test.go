@@ -72,10 +72,10 @@ func TestStdErrCovers(t *testing.T) {
 		blocks      int
 		rho, within float64 // of Student's distribution, 95 %
 	}{
-		{"independent", 1, 200, 10, 0, 2.262},
-		{"ρ = .6", 1, 200, 10, 0.6, 2.262},
+		{"independent", 1, 100, 10, 0, 2.262},
+		{"ρ = .6", 1, 100, 10, 0.6, 2.262},
 		{"ρ = .9, three blocks", 1, 200, 3, 0.9, 4.303},
-		{"vectors", 2, 100, 5, 0.6, 2.776},
+		{"vectors", 2, 60, 5, 0.6, 2.776},
 	} {
 		if testing.Short() {
 			c.runs /= 4
@@ -102,7 +102,8 @@ func TestStdErrCovers(t *testing.T) {
 			}
 		}
 		uncertain := math.Sqrt(0.5 / float64(c.runs) * (1 + 1/float64(c.blocks-1)))
-		t.Logf("%s: spread %.4f, claimed %.2f ± %.2f of it, 95 %% interval covers %.3f", c.name, spread, claimed/spread, uncertain, covered)
+		t.Logf("%s: spread %.4f, claimed %.2f ± %.2f of it, 95 %% interval covers %.3f",
+			c.name, spread, claimed/spread, uncertain, covered)
 		if r := claimed / spread; r < 0.9-3*uncertain || r > 1.15+3*uncertain {
 			t.Errorf("%s: claimed %.2f ± %.2f of the spread", c.name, r, uncertain)
 		}
@@ -214,7 +215,8 @@ func TestMeanOfPairs(t *testing.T) {
 	if _, err := MeanOfPairsStdErr(ctx, x, 7, nil); !errors.Is(err, ErrSettings) {
 		t.Errorf("short blocks: %v", err)
 	}
-	if _, err := MeanOfPairsStdErr(ctx, rows(x, 0, 600).Slice(0, 600, 0, 1).(*mat.Dense), 2, nil); !errors.Is(err, ErrShape) {
+	one := x.Slice(0, 600, 0, 1).(*mat.Dense)
+	if _, err := MeanOfPairsStdErr(ctx, one, 2, nil); !errors.Is(err, ErrShape) {
 		t.Errorf("one column: %v", err)
 	}
 }

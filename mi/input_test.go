@@ -57,7 +57,8 @@ func TestBadInput(t *testing.T) {
 		{"ties without a source", coins, others, nil, ErrSettings, "column 0 of x is 0 in rows 10 and 11: equal values"},
 		{"ties without a source", x, others, nil, ErrSettings, "column 0 of y"},
 		{"y = x", y, y, nil, ErrDegenerate, "column 0 of x is in the order of column 0 of y"},
-		{"y = x of two", x, x.Slice(0, 20, 1, 2).(*mat.Dense), &Settings{Scale: Raw}, ErrDegenerate, "column 1 of x is in the order of column 0 of y"},
+		{"y = x of two", x, x.Slice(0, 20, 1, 2).(*mat.Dense), &Settings{Scale: Raw}, ErrDegenerate,
+			"column 1 of x is in the order of column 0 of y"},
 		{"y = −x", y, &negative, &Settings{Scale: Robust}, ErrDegenerate, "column 0 of x is in the order of column 0 of y"},
 		{"y = 3x + 7", &shifted, y, nil, ErrDegenerate, "20 samples are too few"},
 		{"half equal", robust, y, &Settings{Scale: Robust, Src: src}, ErrDegenerate, "column 0 of x has both quartiles at 0"},
@@ -96,7 +97,8 @@ func TestBadInput(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, _, err := Baseline(cancelled, x, y, 5, &Settings{Src: src}); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "0 of 5") {
+	_, _, err := Baseline(cancelled, x, y, 5, &Settings{Src: src})
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "0 of 5") {
 		t.Errorf("cancelled: %v", err)
 	}
 	if _, _, err := Baseline(none, x, y, 5, &Settings{Src: src}); !errors.Is(err, ErrSettings) {
@@ -108,7 +110,8 @@ func TestBadInput(t *testing.T) {
 	for _, twin := range []*mat.Dense{y, &negative} {
 		all.Slice(0, 20, 3, 4).(*mat.Dense).Copy(twin)
 		for _, s := range []*Settings{{Src: src}, nil} {
-			if _, err := Matrix(ctx, all, s); !errors.Is(err, ErrDegenerate) || !strings.Contains(err.Error(), "column 2 of x is in the order of column 3 of x") {
+			_, err := Matrix(ctx, all, s)
+			if !errors.Is(err, ErrDegenerate) || !strings.Contains(err.Error(), "column 2 of x is in the order of column 3 of x") {
 				t.Errorf("twins: %v", err)
 			}
 		}

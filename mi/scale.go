@@ -137,7 +137,8 @@ func (e *estimator) scale(raw []float64, what string, s *Settings) (*column, err
 			v[i] = u/4 - mid
 		}
 	}
-	c := &column{v: v, order: order, name: what, raw: raw, rawOrder: slices.Clone(order), rounding: 4e-10 * (third - first)}
+	c := &column{v: v, order: order, name: what, raw: raw, rawOrder: slices.Clone(order)}
+	c.rounding = 4e-10 * (third - first)
 	if err := e.untie(c, s); err != nil {
 		return nil, err
 	}

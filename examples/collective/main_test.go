@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -22,7 +20,7 @@ import (
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "model.safetensors")
-	args := []string{"-L", "4", "-steps", "20", "-chains", "20", "-burn", "2", "-between", "1", "-samples", "1000", "-model", file, "-out", dir}
+	args := []string{"-L", "4", "-steps", "20", "-chains", "200", "-burn", "2", "-between", "1", "-samples", "1000", "-model", file, "-out", dir}
 	for range 2 {
 		o, err := parse(args)
 		if err != nil {
@@ -55,7 +53,7 @@ func TestRun(t *testing.T) {
 func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	parsed := func(args ...string) *options {
-		o, err := parse(append([]string{"-L", "4", "-chains", "10", "-burn", "2", "-between", "1", "-samples", "1000"}, args...))
+		o, err := parse(append([]string{"-L", "4", "-chains", "200", "-burn", "2", "-between", "1", "-samples", "1000"}, args...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,16 +85,9 @@ func TestResume(t *testing.T) {
 	}
 	for _, other := range []string{"-L 8", "-T 2", "-seed 2"} {
 		o := parsed(append(strings.Fields(other), "-checkpoint", state, "-resume")...)
-		if err := run(context.Background(), o); err == nil || !strings.Contains(err.Error(), strings.Fields(other)[0]+" was ") || strings.Count(err.Error(), " was ") != 1 {
+		if err := run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "now") || !strings.Contains(err.Error(), other) {
 			t.Errorf("%s: %v", other, err)
 		}
-	}
-	// With the youngest state gone the one before it is taken.
-	if err := os.Remove(state); err != nil {
-		t.Fatal(err)
-	}
-	if got := samples(parsed("-steps", "10", "-checkpoint", state, "-resume")); !mat.Equal(got, want) {
-		t.Error("the state before the youngest gives other samples")
 	}
 	if err := os.WriteFile(state, []byte("nothing"), 0o666); err != nil {
 		t.Fatal(err)
@@ -108,43 +99,6 @@ func TestResume(t *testing.T) {
 	cancel()
 	if err := run(ctx, parsed("-model", model)); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
-	}
-}
-
-// What cannot be written, and what is too large, is said before training.
-func TestReady(t *testing.T) {
-	dir := t.TempDir()
-	for args, want := range map[string]string{
-		"-model " + filepath.Join(dir, "nodir", "m"):      "nodir",
-		"-checkpoint " + filepath.Join(dir, "nodir", "c"): "nodir",
-		"-L 1048576":                             "-L",
-		"-chains 1000000000 -samples 1000000000": "-chains",
-	} {
-		o, err := parse(append(strings.Fields(args), "-out", filepath.Join(dir, "out")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := run(context.Background(), o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: error %v, want %s", args, err, want)
-		}
-	}
-}
-
-// -h fits a screen.
-func TestHelp(t *testing.T) {
-	var b strings.Builder
-	f := flag.NewFlagSet("collective", flag.ContinueOnError)
-	(&options{}).define(f)
-	if err := help.Parse(f, []string{"-h"}, &b, 80); err != flag.ErrHelp {
-		t.Fatal(err)
-	}
-	for _, line := range strings.Split(b.String(), "\n") {
-		if utf8.RuneCountInString(line) > 80 {
-			t.Errorf("too wide: %s", line)
-		}
-	}
-	if n := strings.Count(b.String(), "\n"); n > 24 || n < 13 {
-		t.Errorf("%d lines\n%s", n, &b)
 	}
 }
 

@@ -106,7 +106,8 @@ func run() error {
 	fmt.Printf("\nlargest difference of the last two %.1g nats, negative estimates clipped\n", worst)
 	// Medians: other programs take their time out of some of the pairs.
 	a, b := medianTime(ranks[len(ranks)-pairs:]), medianTime(peers[len(peers)-pairs:])
-	fmt.Printf("2000 samples, per pair, median of %d: mi %.2f ms, scikit-learn %.2f ms, %.1f times as long\n", pairs, 1e3*a, 1e3*b, b/a)
+	fmt.Printf("2000 samples, per pair, median of %d: mi %.2f ms, scikit-learn %.2f ms, %.1f times as long\n",
+		pairs, 1e3*a, 1e3*b, b/a)
 	return nil
 }
 
