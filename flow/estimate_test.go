@@ -8,7 +8,6 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/target"
@@ -158,7 +157,7 @@ func TestEvaluateOfItself(t *testing.T) {
 // near π.
 func TestEvaluateLogZ(t *testing.T) {
 	m := model(t, must(bijector.NewTree([]int{4, 4}, blocks(4, 1, 5), nil)))
-	for _, m := range []*Model{m, symmetrize(t, m, Inversion(16)), must(m.Convert(tensor.Float32))} {
+	for _, m := range []*Model{m, symmetrize(t, m, Inversion(16)), m.Float32()} {
 		const sigma = 0.85
 		e := evaluate(t, m, gaussian(16, sigma), 4000, 3)
 		lnZ := gaussianLogZ(16, sigma)

@@ -27,7 +27,7 @@ func TestForwardOfNormals(t *testing.T) {
 	const d, n = 3, 20000
 	for _, sigma := range []float64{0.8, 1, 1.1} {
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
-			m := must(model(t, newShift(d)).Convert(dt))
+			m := model(t, newShift(d)).as(dt)
 			e, err := Evaluate(t.Context(), m, gaussian(d, sigma), &EvaluateSettings{
 				Samples: n, Data: &DataRows{X: normalRows(1, n, d, sigma)}, Src: rand.NewPCG(1, 2),
 			})
