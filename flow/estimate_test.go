@@ -59,12 +59,21 @@ func wantEstimate(t testing.TB, what string, got, want Estimate, tol float64) {
 // However samples are split and in whatever order the parts are merged, the
 // estimate is that of all of them.
 func TestMoments(t *testing.T) {
+	for _, sigma := range []float64{0.5, 2} { // of a good model and of a poor one
+		testMoments(t, sigma)
+	}
+}
+
+func testMoments(t *testing.T, sigma float64) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	v := make([]float64, 100)
 	for i := range v {
-		v[i] = -3 + 2*rnd.NormFloat64()
+		v[i] = -3 + sigma*rnd.NormFloat64()
 	}
 	want := direct(v)
+	if math.IsInf(want.LogZErr, 1) != (sigma == 2) {
+		t.Errorf("σ = %g: the error of ln Z is %g", sigma, want.LogZErr)
+	}
 	for _, cuts := range [][]int{{0, 100}, {0, 1, 2, 50, 100}, {0, 0, 99, 99, 100}, {0, 30, 100}} {
 		whole, backwards := newMoments(), newMoments()
 		var parts []moments
