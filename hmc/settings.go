@@ -6,19 +6,23 @@ import (
 	"math/rand/v2"
 	"reflect"
 
-	"github.com/neuralrg/neuralrg/internal/safetensors"
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
-// Errors that the package's errors wrap, for use with errors.Is.
+// Errors are wrapped with what was wrong and where. All but ErrWindow are the
+// same values as in the other packages of the module.
 var (
-	ErrShape     = errors.New("wrong shape")
-	ErrNotFinite = errors.New("not finite")
-	ErrSettings  = errors.New("bad argument or setting")
-	ErrWindow    = errors.New("series too short")
-
+	// ErrShape reports a matrix whose rows or columns do not fit.
+	ErrShape = errs.ErrShape
+	// ErrSettings reports an argument or a setting outside its range.
+	ErrSettings = errs.ErrSettings
+	// ErrNotFinite reports a number that is NaN or infinite.
+	ErrNotFinite = errs.ErrNotFinite
 	// ErrCheckpoint reports a file that is damaged, of another version, or that
 	// does not fit the sampler.
-	ErrCheckpoint = safetensors.ErrFormat
+	ErrCheckpoint = errs.ErrFormat
+	// ErrWindow reports chains that are too short for an autocorrelation time.
+	ErrWindow = errors.New("series too short")
 )
 
 // Settings are the parameters of a sampler. A zero field means its default; Src

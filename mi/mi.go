@@ -29,13 +29,21 @@ import (
 	"math/rand/v2"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
-// Errors that the package's errors wrap, for use with errors.Is.
+// Errors are wrapped with what was wrong and where. All but ErrDegenerate are
+// the same values as in the other packages of the module.
 var (
-	ErrShape      = errors.New("wrong shape")
-	ErrSettings   = errors.New("bad argument or setting")
-	ErrNotFinite  = errors.New("not finite")
+	// ErrShape reports a matrix whose rows or columns do not fit.
+	ErrShape = errs.ErrShape
+	// ErrSettings reports an argument or a setting outside its range.
+	ErrSettings = errs.ErrSettings
+	// ErrNotFinite reports a number that is NaN or infinite.
+	ErrNotFinite = errs.ErrNotFinite
+	// ErrDegenerate reports values that leave an estimator nothing to compare, or
+	// variables that determine each other.
 	ErrDegenerate = errors.New("constant or repeated values")
 )
 
