@@ -17,7 +17,8 @@ import (
 func TestAcceptanceIsMetropolis(t *testing.T) {
 	const chains, eps = 20_000, 1.1
 	start := tabulate(skewed).quantiles(chains)
-	s := mustNew(t, &pointwise{dim: 1, f: skewed}, start, &Settings{StepSize: eps, Leapfrog: 1, Jitter: -1, Src: rand.NewPCG(7, 8)})
+	s := mustNew(t, &pointwise{dim: 1, f: skewed}, start,
+		&Settings{StepSize: eps, Leapfrog: 1, Jitter: -1, Src: rand.NewPCG(7, 8)})
 	mustRun(t, s, 1, nil)
 
 	rnd := rand.New(rand.NewPCG(7, 8))
@@ -167,7 +168,8 @@ func TestRestoreRefusesOtherSettings(t *testing.T) {
 // Files and samplers without jitter go together.
 func TestRestoreWithoutJitter(t *testing.T) {
 	without := func(seed uint64) *Sampler {
-		return mustNew(t, &pointwise{dim: 2, f: anharmonic}, randn(seed, 3, 2, 1), &Settings{Jitter: -0.5, Src: rand.NewPCG(1, 2)})
+		return mustNew(t, &pointwise{dim: 2, f: anharmonic}, randn(seed, 3, 2, 1),
+			&Settings{Jitter: -0.5, Src: rand.NewPCG(1, 2)})
 	}
 	s, r := without(1), without(2)
 	mustRun(t, s, 2, nil)
