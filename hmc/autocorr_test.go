@@ -113,13 +113,13 @@ func TestAutocorrTimeCoverage(t *testing.T) {
 	}
 }
 
-// The width covers at its stated rates, exactly.
+// The width covers 68 % and 95 % of the exact distribution.
 func TestLikely(t *testing.T) {
 	for _, freedom := range []float64{leastFreedom, 50, 200, 1e4} {
 		chi := distuv.ChiSquared{K: freedom}
 		mean, width := likely(1, freedom)
 		for k, want := range map[float64]float64{1: 0.6827, 2: 0.9545} {
-			// The estimate is χ²/freedom of the truth.
+			// The estimate is the true value times χ²/freedom.
 			covered := chi.CDF(freedom/max(mean-k*width, 1e-9)) - chi.CDF(freedom/(mean+k*width))
 			if covered < want-0.01 || covered > want+0.04 {
 				t.Errorf("%v degrees of freedom: %v widths cover %.4f", freedom, k, covered)
@@ -147,7 +147,7 @@ func TestAutocorrTimeOfShortChains(t *testing.T) {
 			sum, square, n = sum+pull, square+pull*pull, n+1
 		}
 		t.Logf("%+v, %v answers: mean pull %.2f, mean square %.2f", c, n, sum/n, square/n)
-		// Their errors are at most .11 and .16; the claim is a little wide.
+		// The errors of the means are at most .11 and .16; stdErr is a little too large.
 		if math.Abs(sum/n) > 0.4 || square/n < 0.66 || square/n > 1.4 || n < 0.95*float64(c.seeds) {
 			t.Errorf("%+v, %v answers: mean pull %.2f, mean square %.2f", c, n, sum/n, square/n)
 		}

@@ -309,8 +309,8 @@ func TestFaultsAreRejections(t *testing.T) {
 	}
 }
 
-// minimizeBriefly keeps a fuzzer from spending its time on making inputs smaller: the
-// default is a minute for each that reaches new code.
+// minimizeBriefly shortens the minimisation of fuzzed inputs, which by default
+// takes a minute for each input that reaches new code.
 func minimizeBriefly() {
 	const name = "test.fuzzminimizetime"
 	if f := flag.Lookup(name); f.Value.String() == f.DefValue {

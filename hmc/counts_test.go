@@ -19,7 +19,7 @@ func TestStuck(t *testing.T) {
 	d := &pointwise{dim: 1, f: func(grad, x []float64) float64 {
 		if x[0] == 100 {
 			grad[0] = 0
-			return 1e6 // and nothing like it around
+			return 1e6 // at this position alone
 		}
 		return normal(grad, x)
 	}}
@@ -147,7 +147,7 @@ func TestCountsOfOldFile(t *testing.T) {
 // jitter a chain keeps its energy, by default it does not.
 func TestJitterBreaksResonance(t *testing.T) {
 	const sweeps, chains, leapfrog = 1000, 8, 40
-	// The leapfrog turns by 2 asin(ε/2) a step.
+	// A leapfrog step turns the oscillator by 2 asin(ε/2).
 	period := 2 * math.Sin(math.Pi/leapfrog)
 	run := func(jitter float64) (float64, error) {
 		s := mustNew(t, &pointwise{dim: 1, f: normal}, randn(3, chains, 1, 1),
@@ -168,7 +168,7 @@ func TestJitterBreaksResonance(t *testing.T) {
 	}
 	tau, err := run(0)
 	t.Logf("τ of x² by default: %.2f sweeps", tau)
-	// A turn by 2π(1+0.2u) leaves ⟨cos²⟩ of a deviation from ⟨x²⟩.
+	// A turn by 2π(1+0.2u) multiplies the deviation from ⟨x²⟩ by ⟨cos²⟩.
 	cos2 := 0.5 + math.Sin(0.8*math.Pi)/(1.6*math.Pi)
 	if want := 0.5 * (1 + cos2) / (1 - cos2); err != nil || math.Abs(tau-want) > 0.2*want {
 		t.Errorf("by default: τ = %v, %v, want %v", tau, err, want)

@@ -98,7 +98,7 @@ func TestBadStart(t *testing.T) {
 }
 
 // A failure in the middle of sweep 3, at leapfrog step 2, leaves the chains where
-// sweep 2 put them, and the sampler fit to go on.
+// sweep 2 put them. The sampler can go on.
 func TestFailureMidRun(t *testing.T) {
 	const leapfrog = 5
 	const failing = 1 + 3*leapfrog + 2 + 1 // one call in New, calls counted from one

@@ -54,7 +54,7 @@ func TestFunc(t *testing.T) {
 	}
 }
 
-// TestFuncErrors checks that what a user may do wrong is an error.
+// TestFuncErrors checks that a misuse of Func is an error.
 func TestFuncErrors(t *testing.T) {
 	x := mat.NewDense(4, 2, []float64{0, 0, 1, 1, 2, 2, 3, 3})
 	logp := make([]float64, 4)
@@ -76,7 +76,7 @@ func TestFuncErrors(t *testing.T) {
 	}
 }
 
-// TestFuncAdds checks that a function that adds to its gradient moves no chain.
+// TestFuncAdds checks that New fails for a function that adds to its gradient.
 func TestFuncAdds(t *testing.T) {
 	d := Func(1, func(grad, x []float64) float64 {
 		if grad != nil {

@@ -8,7 +8,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// flight is trajectories of a density.
+// flight is one trajectory of every chain over a density.
 type flight struct {
 	*trajectory
 	d    LogDensity

@@ -36,7 +36,7 @@ func TestSpectrum(t *testing.T) {
 	}
 }
 
-// Of independent normal numbers the mean power has mean 1 and variance 2/freedom.
+// For independent normal numbers mean(k) has mean 1 and variance 2/freedom.
 func TestSpectrumFreedom(t *testing.T) {
 	const seeds, n, chains = 2000, 30, 2
 	ks := []int{1, 2, 5, 12}
@@ -63,7 +63,7 @@ func TestSpectrumFreedom(t *testing.T) {
 		if math.Abs(first[i]) > sigmas*math.Sqrt(want/seeds) {
 			t.Errorf("%d coefficients: mean %v off", k, first[i])
 		}
-		// The variance of a variance: kurtosis of χ² is 3 + 12/freedom.
+		// The error of the variance follows from the kurtosis of χ², 3 + 12/freedom.
 		if off := second[i]/want - 1; math.Abs(off) > sigmas*math.Sqrt((2+6*want)/seeds) {
 			t.Errorf("%d coefficients: variance %v, want %v", k, second[i], want)
 		}

@@ -16,7 +16,8 @@ func (e *estimator) distinct(a, b []*column) error {
 			for _, sign := range []float64{1, -1} {
 				if follows(x, y, sign) && follows(y, x, sign) {
 					return fmt.Errorf("mi: %w: %s is in the order of %s throughout, as if one were a monotone function of the other: "+
-						"their mutual information is infinite, or %d samples are too few for it", ErrDegenerate, x.name, y.name, e.n)
+						"their mutual information is infinite, or %d samples are too few for it", ErrDegenerate,
+							x.name, y.name, e.n)
 				}
 			}
 		}

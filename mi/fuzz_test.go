@@ -54,7 +54,8 @@ func FuzzAll(f *testing.F) {
 	f.Add(9, 3, 2, -1<<63, 7, -1, -1<<63, -1<<63, uint8(4), uint8(9), math.NaN(), uint64(3))
 	f.Add(210, 1, 2, 1<<62, 0, 2, 1<<62, 3, uint8(6), uint8(2), 1e308, uint64(4))
 	f.Add(0, -1, 1, 0, 0, 2, 0, 0, uint8(2), uint8(11), 5e-324, uint64(5))
-	f.Fuzz(func(t *testing.T, n, p, q, k, method, scale, blocks, times int, kind, other uint8, value float64, seed uint64) {
+	f.Fuzz(func(t *testing.T, n, p, q, k, method, scale, blocks, times int, kind, other uint8, value float64,
+		seed uint64) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		n, p, q = n%400, p%5, q%5
 		x, y := hostile(n, p, kind, value, rnd), hostile(n, q, other, value, rnd)

@@ -54,14 +54,17 @@ func TestBadInput(t *testing.T) {
 		{"scale", x, y, &Settings{Scale: -1}, ErrSettings, "scale -1"},
 		{"constant", constant, y, &Settings{Src: src}, ErrDegenerate, "column 1 of x is 3"},
 		{"NaN", y, nan, &Settings{Src: src}, ErrNotFinite, "row 7, column 1 of y"},
-		{"ties without a source", coins, others, nil, ErrSettings, "column 0 of x is 0 in rows 10 and 11: equal values"},
+		{"ties without a source", coins, others, nil, ErrSettings,
+			"column 0 of x is 0 in rows 10 and 11: equal values"},
 		{"ties without a source", x, others, nil, ErrSettings, "column 0 of y"},
 		{"y = x", y, y, nil, ErrDegenerate, "column 0 of x is in the order of column 0 of y"},
 		{"y = x of two", x, x.Slice(0, 20, 1, 2).(*mat.Dense), &Settings{Scale: Raw}, ErrDegenerate,
 			"column 1 of x is in the order of column 0 of y"},
-		{"y = −x", y, &negative, &Settings{Scale: Robust}, ErrDegenerate, "column 0 of x is in the order of column 0 of y"},
+		{"y = −x", y, &negative, &Settings{Scale: Robust}, ErrDegenerate,
+			"column 0 of x is in the order of column 0 of y"},
 		{"y = 3x + 7", &shifted, y, nil, ErrDegenerate, "20 samples are too few"},
-		{"half equal", robust, y, &Settings{Scale: Robust, Src: src}, ErrDegenerate, "column 0 of x has both quartiles at 0"},
+		{"half equal", robust, y, &Settings{Scale: Robust, Src: src}, ErrDegenerate,
+			"column 0 of x has both quartiles at 0"},
 		{"far", far, y, &Settings{Scale: Robust}, ErrNotFinite, "on the scale of its quartiles"},
 	} {
 		if _, err := Estimate(ctx, c.x, c.y, c.s); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
@@ -111,7 +114,8 @@ func TestBadInput(t *testing.T) {
 		all.Slice(0, 20, 3, 4).(*mat.Dense).Copy(twin)
 		for _, s := range []*Settings{{Src: src}, nil} {
 			_, err := Matrix(ctx, all, s)
-			if !errors.Is(err, ErrDegenerate) || !strings.Contains(err.Error(), "column 2 of x is in the order of column 3 of x") {
+			if !errors.Is(err, ErrDegenerate) ||
+				!strings.Contains(err.Error(), "column 2 of x is in the order of column 3 of x") {
 				t.Errorf("twins: %v", err)
 			}
 		}

@@ -47,7 +47,8 @@ func brute(x, y *mat.Dense, k int, method Method) float64 {
 		var near []neighbour
 		for j := range n {
 			if j != i {
-				near = append(near, neighbour{distance(x.RawRowView(i), x.RawRowView(j)), distance(y.RawRowView(i), y.RawRowView(j))})
+				near = append(near,
+					neighbour{distance(x.RawRowView(i), x.RawRowView(j)), distance(y.RawRowView(i), y.RawRowView(j))})
 			}
 		}
 		all := slices.Clone(near)
@@ -103,7 +104,8 @@ func TestAgainstBruteForce(t *testing.T) {
 					s := &Settings{K: k, Method: method, Scale: Raw}
 					got, err := Estimate(ctx, x, y, s)
 					if err != nil || math.Abs(got-want) > 1e-12 {
-						t.Errorf("method %d, %v variables, n = %d, k = %d: %v, %v, want %v", method, dims, n, k, got, err, want)
+						t.Errorf("method %d, %v variables, n = %d, k = %d: %v, %v, want %v", method, dims, n, k, got,
+							err, want)
 					}
 				}
 			}
@@ -194,7 +196,8 @@ func TestCorrelatedNormals(t *testing.T) {
 			exact := -0.5 * math.Log1p(-c.rho*c.rho)
 			t.Logf("n = %d, ρ = %g, method %d: %.4f, spread %.4f; exact %.4f", c.n, c.rho, method+1, mean, std, exact)
 			if method == KSG1 && (math.Abs(mean-c.mean) > 2*c.spread || std > 2*c.spread || std < c.spread/3) {
-				t.Errorf("n = %d, ρ = %g: %.4f, spread %.4f, want %.3f and %.3f", c.n, c.rho, mean, std, c.mean, c.spread)
+				t.Errorf("n = %d, ρ = %g: %.4f, spread %.4f, want %.3f and %.3f", c.n, c.rho, mean, std, c.mean,
+					c.spread)
 			}
 			if c.rho == 0 && slices.Min(values) >= 0 {
 				t.Error("no estimate is negative where there is no dependence")

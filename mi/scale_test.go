@@ -136,7 +136,8 @@ func TestDiscrete(t *testing.T) {
 		for _, scale := range []Scale{Rank, Robust, Raw} {
 			for _, at := range [][2]float64{{0, 1}, {1e4, 1}, {1e15, 1}, {0, 1e-200}, {0, 1e300}, {3, 1e-12}} {
 				place := func(v float64) float64 { return at[0] + at[1]*v }
-				v, err := Estimate(ctx, apply(c.x, place), apply(c.y, place), &Settings{Scale: scale, Src: rand.NewPCG(1, 2)})
+				v, err := Estimate(ctx, apply(c.x, place), apply(c.y, place),
+					&Settings{Scale: scale, Src: rand.NewPCG(1, 2)})
 				if err != nil || math.Abs(v-c.want) > 3*spread {
 					t.Errorf("%s, scale %d, ±%g at %g: %v, %v, want %v", c.name, scale, at[1], at[0], v, err, c.want)
 				}
