@@ -71,10 +71,17 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.text)
 		}
 	}
-	// With a source repeated values can be told apart.
+	// With a source repeated values get an order.
 	if v, err := Estimate(ctx, coins, others, &Settings{Src: src}); err != nil || !(v > 0) {
 		t.Errorf("coins: %v, %v", v, err)
 	}
+}
+
+func TestBadArguments(t *testing.T) {
+	x, y := normals(20, 2, 1, 0.5, 1)
+	src := rand.NewPCG(1, 1)
+	var negative mat.Dense
+	negative.Scale(-1, y)
 	if _, _, err := Baseline(ctx, x, y, 1, &Settings{Src: src}); !errors.Is(err, ErrSettings) {
 		t.Errorf("one permutation: %v", err)
 	}
@@ -91,7 +98,7 @@ func TestBadInput(t *testing.T) {
 	if _, err := Matrix(none, x, &Settings{Src: src}); !errors.Is(err, ErrSettings) {
 		t.Errorf("nil context: %v", err)
 	}
-	// Columns that are the same share nothing if rows are permuted.
+	// Permuted rows of one column share nothing with it.
 	if v, _, err := Baseline(ctx, y, y, 5, &Settings{Src: src}); err != nil || v > 0.5 {
 		t.Errorf("baseline of y and y: %v, %v", v, err)
 	}
@@ -107,6 +114,15 @@ func TestBadInput(t *testing.T) {
 	if _, _, err := Baseline(none, x, y, 5, &Settings{Src: src}); !errors.Is(err, ErrSettings) {
 		t.Errorf("nil context: %v", err)
 	}
+}
+
+// A matrix of columns fails if two of them are copies, or if values repeat and
+// there is no source.
+func TestBadMatrix(t *testing.T) {
+	x, y := normals(20, 2, 1, 0.5, 1)
+	src := rand.NewPCG(1, 1)
+	var negative mat.Dense
+	negative.Scale(-1, y)
 	all := mat.NewDense(20, 4, nil)
 	all.Slice(0, 20, 0, 2).(*mat.Dense).Copy(x)
 	all.Slice(0, 20, 2, 3).(*mat.Dense).Copy(y)
@@ -120,7 +136,8 @@ func TestBadInput(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Matrix(ctx, others, nil); !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), "source") {
+	coins := apply(x, func(v float64) float64 { return math.Copysign(1, v) })
+	if _, err := Matrix(ctx, coins, nil); !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), "source") {
 		t.Errorf("ties in a matrix: %v", err)
 	}
 }
