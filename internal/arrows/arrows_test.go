@@ -20,18 +20,26 @@ const module = "github.com/neuralrg/neuralrg/"
 var allowed = map[string][]string{
 	"internal/kernel":            {},
 	"internal/kernel/kerneltest": {"internal/kernel"},
-	"internal/graph":             {"internal/kernel"},
+	"internal/graph":             {"internal/kernel", "internal/errs"},
 	"internal/fourier":           {"internal/kernel"},
 	"internal/api":               {},
 	"internal/arrows":            {},
-	"internal/safetensors":       {},
+	"internal/errs":              {},
+	"internal/safetensors":       {"internal/errs"},
 	"internal/lattice":           {},
-	"bijector":                   {"internal/graph", "internal/kernel", "internal/fourier", "internal/lattice"},
-	"bijector/bijectortest":      {"bijector", "internal/graph", "internal/kernel"},
-	"target":                     {"internal/graph", "internal/kernel", "internal/fourier", "internal/lattice"},
-	"flow":                       {"bijector", "target", "internal/graph", "internal/kernel", "internal/safetensors", "internal/lattice"},
-	"hmc":                        {"internal/safetensors"},
-	"mi":                         {},
+	"bijector": {
+		"internal/errs", "internal/graph", "internal/kernel", "internal/fourier", "internal/lattice",
+	},
+	"bijector/bijectortest": {"bijector", "internal/graph", "internal/kernel"},
+	"target": {
+		"internal/errs", "internal/graph", "internal/kernel", "internal/fourier", "internal/lattice",
+	},
+	"flow": {
+		"bijector", "target",
+		"internal/errs", "internal/graph", "internal/kernel", "internal/safetensors", "internal/lattice",
+	},
+	"hmc": {"internal/errs", "internal/safetensors"},
+	"mi":  {"internal/errs"},
 }
 
 // without lists dependencies, direct or not, that a package must stay clear of.
@@ -40,6 +48,7 @@ var without = map[string][]string{
 	"mi":              {"gorgonia.org/"},
 	"internal/kernel": {"gorgonia.org/", "gonum.org/"},
 
+	"internal/errs":        {"gorgonia.org/", "gonum.org/"},
 	"internal/safetensors": {"gorgonia.org/", "gonum.org/"},
 	"internal/lattice":     {"gorgonia.org/", "gonum.org/"},
 }
@@ -48,7 +57,10 @@ var without = map[string][]string{
 const oldRand = "math/" + "rand"
 
 // onlyInExamples are for programs, not for a library.
-var onlyInExamples = []string{"flag", "log", oldRand, "os", "os/signal", "gonum.org/v1/plot", "github.com/vbauerster/mpb", "golang.org/x/term"}
+var onlyInExamples = []string{
+	"flag", "log", oldRand, "os", "os/signal",
+	"gonum.org/v1/plot", "github.com/vbauerster/mpb", "golang.org/x/term",
+}
 
 type pkg struct {
 	ImportPath    string

@@ -3,6 +3,8 @@ package safetensors
 import (
 	"fmt"
 	"io"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 // Metadata of files of ours. A change of the contents that an older reader
@@ -23,21 +25,21 @@ func Save(w io.Writer, kind string, f *File) error {
 }
 
 // Load reads a file of ours, which must have a digest. Errors of r pass
-// through, all others wrap ErrFormat.
+// through, all others wrap errs.ErrFormat.
 func Load(r io.Reader) (f *File, kind string, err error) {
 	if r == nil {
-		return nil, "", fmt.Errorf("%w: nil reader", ErrFormat)
+		return nil, "", fmt.Errorf("%w: nil reader", errs.ErrFormat)
 	}
 	f, err = Read(r)
 	switch {
 	case err != nil:
 		return nil, "", err
 	case f.Meta[formatKey] == "":
-		return nil, "", fmt.Errorf("%w: not written by this library", ErrFormat)
+		return nil, "", fmt.Errorf("%w: not written by this library", errs.ErrFormat)
 	case f.Meta[formatKey] != version:
-		return nil, "", fmt.Errorf("%w: format version %s, this is version %s", ErrFormat, quote(f.Meta[formatKey]), version)
+		return nil, "", fmt.Errorf("%w: format version %s, this is version %s", errs.ErrFormat, quote(f.Meta[formatKey]), version)
 	case !f.Checked:
-		return nil, "", fmt.Errorf("%w: no digest", ErrFormat)
+		return nil, "", fmt.Errorf("%w: no digest", errs.ErrFormat)
 	}
 	return f, f.Meta[kindKey], nil
 }
