@@ -43,7 +43,7 @@ func testJacobian[T Float](t *testing.T, c layerCase, inverse bool, tol float64)
 	dout := normal[T](rnd, len(in))
 	out, want := make([]T, len(in)), make([]T, len(in))
 	din, dwant := make([]T, len(in)), make([]T, len(in))
-	jac := normal[T](rnd, l.Jacobians(c.rows))
+	jac := normal[T](rnd, l.JacobianLen(c.rows))
 	if len(jac) == 0 {
 		t.Fatal("no Jacobian for two kept columns")
 	}
@@ -93,7 +93,7 @@ func testContext[T Float](t *testing.T, inverse bool, tol float64) {
 		in := normal[T](rnd, l.StateLen(rows))
 		dout := normal[T](rnd, len(in))
 		n := len(in)
-		jac := make([]T, l.Jacobians(rows))
+		jac := make([]T, l.JacobianLen(rows))
 		var first []T
 		for _, procs := range []int{1, 2, 5} {
 			runtime.GOMAXPROCS(procs)
@@ -157,7 +157,7 @@ func TestJacobianDifferences(t *testing.T) {
 			l := NewLayer(b, c.n, randomTiles(rnd, c.n, c.dim, c.tiles))
 			in := normal[float64](rnd, l.StateLen(c.rows))
 			dout, out, din := normal[float64](rnd, len(in)), make([]float64, len(in)), make([]float64, len(in))
-			jac := make([]float64, l.Jacobians(c.rows))
+			jac := make([]float64, l.JacobianLen(c.rows))
 			l.RunJacobian(out, jac, in, w, c.rows, inverse)
 			l.GradJacobian(din, jac, dout, c.rows)
 			at := func(i int, v float64) (cost float64) {
@@ -202,7 +202,7 @@ func jacobianReproducible[T Float](t *testing.T, inverse bool) {
 	in := normal[T](rnd, l.StateLen(rows))
 	dout := normal[T](rnd, len(in))
 	run := func(in, dout []T, rows int) []T {
-		out, din, jac := make([]T, len(in)), make([]T, len(in)), make([]T, l.Jacobians(rows))
+		out, din, jac := make([]T, len(in)), make([]T, len(in)), make([]T, l.JacobianLen(rows))
 		l.RunJacobian(out, jac, in, w, rows, inverse)
 		l.GradJacobian(din, jac, dout, rows)
 		return din
@@ -289,7 +289,7 @@ func TestJacobianPays(t *testing.T) {
 		{"spline", NewSpline[float64](2, nil, []Spline{{Keep: []int{0}, Move: []int{1}, R: net(1, 8), Bins: 3, Bound: 4}}), false},
 	} {
 		l := NewLayer(c.b, c.b.Dim(), [][]int{rand.Perm(c.b.Dim())})
-		if got := l.Jacobians(100) > 0; got != c.want {
+		if got := l.JacobianLen(100) > 0; got != c.want {
 			t.Errorf("%s: Jacobian %v, want %v", c.name, got, c.want)
 		}
 	}

@@ -331,7 +331,7 @@ func wideLayers[T Float](t *testing.T, hidden []int, rows int, inverse bool, tol
 		if err := UseVariant(variant); err != nil {
 			t.Fatal(err)
 		}
-		out, din, dw, jac, short := make([]T, len(in)), make([]T, len(in)), make([]T, len(w)), make([]T, l.Jacobians(rows)), make([]T, len(in))
+		out, din, dw, jac, short := make([]T, len(in)), make([]T, len(in)), make([]T, len(w)), make([]T, l.JacobianLen(rows)), make([]T, len(in))
 		l.Run(out, in, w, rows, inverse)
 		l.Grad(din, dw, in, w, dout, rows, inverse)
 		l.RunJacobian(make([]T, len(in)), jac, in, w, rows, inverse)
