@@ -123,9 +123,9 @@ func ExampleLoad() {
 
 // A model of the authors' PyTorch code, written there with
 // safetensors.torch.save_file(model.state_dict(), "model.safetensors").
-func ExampleLoadTorch() {
+func ExampleLoadPaper() {
 	var file bytes.Buffer // os.Open("model.safetensors")
-	_, err := flow.LoadTorch(&file, 16)
+	_, err := flow.LoadPaper(&file, 16)
 	fmt.Println(err)
-	// Output: flow: LoadTorch: bad checkpoint: it ends within the length of the header
+	// Output: flow: LoadPaper: bad checkpoint: it ends within the length of the header
 }
