@@ -73,7 +73,7 @@ func TestConstructorErrors(t *testing.T) {
 		}
 	}
 	conditional := func(b bijector.Bijector, context []int, tiles ...[]int) func() error {
-		return func() error { _, err := bijector.Conditional(b, tiles, context...); return err }
+		return func() error { _, err := bijector.ConditionalDecimator(b, tiles, context...); return err }
 	}
 	given := block(3, 1, settings{Keep: [][]int{{0, 2}, {2}}})
 	on := func(n int, tiles ...[]int) func() error {
@@ -204,7 +204,7 @@ func everyKind() map[string]bijector.Bijector {
 		"Orthogonal":          must(bijector.NewOrthogonal(4, rand.NewPCG(5, 6))),
 		"Spline":              must(bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 2, Hidden: []int{3}, Bins: 3, Src: rand.NewPCG(5, 7)})),
 		"Disentangler":        must(must(bijector.Disentangler(b, [][]int{{2, 1, 0, 3}})).On(4)),
-		"Conditional":         must(must(bijector.Conditional(block(2, 1, bijector.RealNVPSettings{Keep: [][]int{{0}}}), [][]int{{1, 0}, {1, 3}}, 0)).On(4)),
+		"Conditional":         must(must(bijector.ConditionalDecimator(block(2, 1, bijector.RealNVPSettings{Keep: [][]int{{0}}}), [][]int{{1, 0}, {1, 3}}, 0)).On(4)),
 		"Disentangler, nodes": must(must(bijector.Disentangler(pair, [][]int{{2, 1}})).On(4)),
 	}
 }

@@ -149,7 +149,7 @@ func ExampleDisentangler() {
 // The details of an image, given a coarse one: on a ring of eight sites the even
 // ones are the coarse field, and the two of them beside an odd site say how it
 // is distributed.
-func ExampleConditional() {
+func ExampleConditionalDecimator() {
 	block, err := bijector.NewRealNVP(3, &bijector.RealNVPSettings{
 		Keep: [][]int{{0, 1}}, // the context passes through and feeds the networks
 		Src:  rand.NewPCG(1, 2),
@@ -157,7 +157,7 @@ func ExampleConditional() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	layer, err := bijector.Conditional(block, [][]int{{0, 2, 1}, {2, 4, 3}, {4, 6, 5}, {6, 0, 7}}, 0, 1)
+	layer, err := bijector.ConditionalDecimator(block, [][]int{{0, 2, 1}, {2, 4, 3}, {4, 6, 5}, {6, 0, 7}}, 0, 1)
 	if err != nil {
 		log.Fatal(err)
 	}

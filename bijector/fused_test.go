@@ -122,8 +122,8 @@ func TestFusedConditionalIsComposed(t *testing.T) {
 	} {
 		b := block(l.dim, 2, bijector.RealNVPSettings{Keep: l.keep, Hidden: hidden})
 		randomise(b, 0.5, rnd)
-		fused := must(must(bijector.Conditional(b, l.tiles, l.context...)).On(l.n))
-		nodes := must(must(bijector.Conditional(composed(b, hidden), l.tiles, l.context...)).On(l.n))
+		fused := must(must(bijector.ConditionalDecimator(b, l.tiles, l.context...)).On(l.n))
+		nodes := must(must(bijector.ConditionalDecimator(composed(b, hidden), l.tiles, l.context...)).On(l.n))
 		for _, rows := range []int{1, 3, 40, 133} {
 			t.Run(fmt.Sprintf("tiles=%v/rows=%d", l.tiles, rows), func(t *testing.T) { sameMap(t, fused, nodes, b, rows, rnd) })
 		}

@@ -270,7 +270,7 @@ var constructors = []func(c *choices) (any, error){
 		case 1:
 			l, err = Decimator(b, tiles, c.ints()...)
 		case 2:
-			l, err = Conditional(b, tiles, c.ints()...)
+			l, err = ConditionalDecimator(b, tiles, c.ints()...)
 		}
 		if err != nil {
 			return nil, err

@@ -56,7 +56,7 @@ func Decimator(block Bijector, tiles [][]int, keep ...int) (*Layer, error) {
 	return l, nil
 }
 
-// Conditional returns a decimator that leaves behind variables whose
+// ConditionalDecimator returns a decimator that leaves behind variables whose
 // distribution depends on the coarse field around them, as details of an image
 // do on a smaller copy of it. With y_c what the positions of a tile named by
 // context hold and y_f the others,
@@ -72,7 +72,7 @@ func Decimator(block Bijector, tiles [][]int, keep ...int) (*Layer, error) {
 // another position of a tile as well, and with ErrPartition if the block, or an
 // element of a chain, changes the context. Of a bijector that is not of this package
 // this is seen on two random rows; bijectortest.Check of the layer sees more.
-func Conditional(block Bijector, tiles [][]int, context ...int) (*Layer, error) {
+func ConditionalDecimator(block Bijector, tiles [][]int, context ...int) (*Layer, error) {
 	dim, err := dimOf("block", block)
 	if err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func without(dim int, move ...[]int) []bool {
 func (l *Layer) WithBlock(block Bijector) (*Layer, error) {
 	switch {
 	case l.conditional:
-		return Conditional(block, l.tiles, l.keep...)
+		return ConditionalDecimator(block, l.tiles, l.keep...)
 	case l.keep != nil:
 		return Decimator(block, l.tiles, l.keep...)
 	}
@@ -195,13 +195,11 @@ func (l *Layer) Tiles() [][]int { return cloneTiles(l.tiles) }
 // the context of a conditional one; nil for a disentangler, of which all do.
 func (l *Layer) Keep() []int { return slices.Clone(l.keep) }
 
-// Conditional tells whether the layer is one of the function Conditional.
-func (l *Layer) Conditional() bool { return l.conditional }
-
-// context is what tiles may share.
-func (l *Layer) context() []int {
+// Context returns the positions of a conditional decimator that hold the coarse
+// field, which are those it keeps; nil for other layers. Tiles may share their sites.
+func (l *Layer) Context() []int {
 	if l.conditional {
-		return l.keep
+		return slices.Clone(l.keep)
 	}
 	return nil
 }
@@ -240,9 +238,9 @@ func (l *Layer) On(n int) (Bijector, error) {
 		}
 	}
 	if b, ok := l.block.(fusable); ok {
-		return b.on(n, l.tiles, l.context()...), nil
+		return b.on(n, l.tiles, l.Context()...), nil
 	}
-	return newNodeLayer(l.block, n, l.tiles, l.context()), nil
+	return newNodeLayer(l.block, n, l.tiles, l.Context()), nil
 }
 
 // fusable bijectors can run on tiles as one operation.

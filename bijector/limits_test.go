@@ -92,7 +92,7 @@ func TestNilParts(t *testing.T) {
 		"chain of no dimension":  {func() error { _, err := bijector.NewChain(sinh{-1}); return err }, "dimension -1"},
 		"disentangler":           {func() error { _, err := bijector.Disentangler(none, [][]int{{0, 1}}); return err }, "block *bijector.RealNVP"},
 		"decimator":              {func() error { _, err := bijector.Decimator(bijector.Invert(none), [][]int{{0, 1}}, 0); return err }, "no dimension"},
-		"conditional":            {func() error { _, err := bijector.Conditional(none, [][]int{{0, 1}}, 0); return err }, "no dimension"},
+		"conditional":            {func() error { _, err := bijector.ConditionalDecimator(none, [][]int{{0, 1}}, 0); return err }, "no dimension"},
 		"linear of nil pointer":  {func() error { _, err := bijector.LinearFrom((*mat.Dense)(nil)); return err }, "*mat.Dense"},
 		"linear of empty matrix": {func() error { _, err := bijector.LinearFrom(&mat.Dense{}); return err }, "(0, 0)"},
 		"orthogonal":             {func() error { _, err := bijector.OrthogonalFrom((*mat.TriDense)(nil)); return err }, "*mat.TriDense"},
@@ -189,10 +189,10 @@ func TestConditionalPassesBothWays(t *testing.T) {
 	tiles := [][]int{{0, 1, 2}}
 	passes, moves := coupling(3, []int{0}, 1), sinh{3}
 	for _, b := range []bijector.Bijector{halves{passes, moves}, halves{moves, passes}, bijector.Invert(halves{passes, moves})} {
-		_, err := bijector.Conditional(b, tiles, 0)
+		_, err := bijector.ConditionalDecimator(b, tiles, 0)
 		expect(t, err, bijector.ErrPartition, "position 0")
 	}
-	if _, err := bijector.Conditional(halves{passes, passes}, tiles, 0); err != nil {
+	if _, err := bijector.ConditionalDecimator(halves{passes, passes}, tiles, 0); err != nil {
 		t.Error(err)
 	}
 }

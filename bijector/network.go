@@ -169,7 +169,7 @@ func (b *builder) decimate(c Scale) {
 	}
 	b.add(around, func(int) (Bijector, error) { return b.contextBlock(context, len(around[0])-context) },
 		func(block Bijector, tiles [][]int) (*Layer, error) {
-			return Conditional(block, tiles, identity(context)...)
+			return ConditionalDecimator(block, tiles, identity(context)...)
 		})
 }
 

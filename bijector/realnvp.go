@@ -130,7 +130,9 @@ func newPlan(name string, dim int, s *planSettings, values func(kept float64, hi
 	if couplings == 0 || couplings > maxCouplings {
 		return nil, fmt.Errorf("bijector: %w: no couplings, or more than %d: %d", ErrSettings, maxCouplings, couplings)
 	}
-	if err := priced(name, dim, couplings, hidden, keep, values); err != nil {
+	full := &planSettings{couplings: couplings, hidden: hidden, keep: keep}
+	if err := afford(ErrSettings, full.values(dim, values), "%s of dimension %d with %d couplings and hidden layers %v",
+		name, dim, couplings, hidden); err != nil {
 		return nil, err
 	}
 	p := &plan{hidden: hidden, rnd: rand.New(s.src)}
@@ -147,20 +149,20 @@ func newPlan(name string, dim int, s *planSettings, values func(kept float64, hi
 	return p, nil
 }
 
-// priced fails if the couplings have too many parameters.
-func priced(name string, dim, couplings int, hidden []int, keep [][]int, values func(kept float64, hidden []int, moved float64) float64) error {
+// values is the number of parameters of all couplings, given that of one.
+func (s *planSettings) values(dim int, one func(kept float64, hidden []int, moved float64) float64) float64 {
 	sum := float64(dim)
-	for k := range couplings {
+	for k := range s.couplings {
 		kept := dim / 2 // as alternating makes them
 		if k%2 == 0 {
 			kept = dim - dim/2
 		}
-		if keep != nil {
-			kept = len(keep[k])
+		if s.keep != nil {
+			kept = len(s.keep[k])
 		}
-		sum += values(float64(kept), hidden, max(float64(dim)-float64(kept), 0))
+		sum += one(float64(kept), s.hidden, max(float64(dim)-float64(kept), 0))
 	}
-	return afford(ErrSettings, sum, "%s of dimension %d with %d couplings and hidden layers %v", name, dim, couplings, hidden)
+	return sum
 }
 
 // affine is the k-th coupling as an affine one.

@@ -57,7 +57,7 @@ func TestSplineConformance(t *testing.T) {
 	b := spline(t, 4, 0.3, bijector.SplineSettings{Couplings: 2, Hidden: []int{6}})
 	bijectortest.Check(t, must(must(bijector.Disentangler(b, tiles)).On(17)))
 	given := spline(t, 4, 0.3, bijector.SplineSettings{Keep: [][]int{{0, 1}, {2, 0, 1}}, Hidden: []int{6}})
-	bijectortest.Check(t, must(must(bijector.Conditional(given, [][]int{{0, 5, 1, 2}, {5, 0, 3, 4}, {0, 0, 6, 7}}, 0, 1)).On(9)))
+	bijectortest.Check(t, must(must(bijector.ConditionalDecimator(given, [][]int{{0, 5, 1, 2}, {5, 0, 3, 4}, {0, 0, 6, 7}}, 0, 1)).On(9)))
 }
 
 // bare is a pure spline of one moved value whose net is its biases alone: what

@@ -29,7 +29,7 @@ func TestAllocations(t *testing.T) {
 		})
 	}
 	for _, dt := range both {
-		m := must(small().Convert(dt))
+		m := precise(small(), dt)
 		m = must(flow.Symmetrize(m, append(must(flow.Translations([]int{4, 4})), flow.Inversion(m.Dim()))...))
 		few := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows, Images: 3, Src: rand.NewPCG(3, 4)}))
 		for _, procs := range []int{1, 2} {
@@ -38,14 +38,14 @@ func TestAllocations(t *testing.T) {
 			}
 		}
 		for _, symmetrised := range []bool{false, true} {
-			m := must(small().Convert(dt))
+			m := precise(small(), dt)
 			if symmetrised {
 				m = must(flow.Symmetrize(m, flow.Inversion(m.Dim())))
 			}
 			tr := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows, Src: rand.NewPCG(3, 4)}))
 			path := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows, PathGradient: true, Src: rand.NewPCG(3, 4)}))
 			x, logq, src := mat.NewDense(rows, m.Dim(), nil), make([]float64, rows), rand.NewPCG(5, 6)
-			e := must(target.NewEvaluator(flow.Latent(m, pi)).Convert(dt))
+			e := evaluatorLike(m, target.NewEvaluator(flow.Latent(m, pi)))
 			logp, grad := make([]float64, rows), mat.NewDense(rows, m.Dim(), nil)
 			chains := must(hmc.New(e, normal(rows, m.Dim()), &hmc.Settings{Leapfrog: 2, Src: rand.NewPCG(7, 8)}))
 			for _, c := range []struct {

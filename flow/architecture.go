@@ -141,7 +141,7 @@ func (e *encoder) add(b bijector.Bijector) int {
 		for i, l := range b.Layers() {
 			n.Of = append(n.Of, e.add(l.Block()))
 			n.Layers = append(n.Layers, l.Keep())
-			if l.Conditional() {
+			if l.Context() != nil {
 				n.Given = append(n.Given, i)
 			}
 		}

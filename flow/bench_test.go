@@ -33,7 +33,7 @@ func benchmark(b *testing.B, precisions []tensor.Dtype, f func(b *testing.B, m *
 					}
 					layers := strings.ReplaceAll(strings.Trim(fmt.Sprint(hidden), "[]"), " ", "-")
 					b.Run(fmt.Sprintf("L=%d/hidden=%s/%v/%s", L, layers, dt, name), func(b *testing.B) {
-						m := must(benchModel(L, hidden).Convert(dt))
+						m := precise(benchModel(L, hidden), dt)
 						if symmetrised {
 							m = must(flow.Symmetrize(m, flow.Inversion(m.Dim())))
 						}
@@ -93,7 +93,7 @@ func BenchmarkSplineStep(b *testing.B) {
 	var trainers []*flow.Trainer
 	var params [2]int
 	for i, m := range models {
-		m = must(flow.Symmetrize(must(m.Convert(tensor.Float32)), flow.Inversion(L*L)))
+		m = must(flow.Symmetrize(m.Float32(), flow.Inversion(L*L)))
 		pi := must(target.NewIsing([]int{L, L}, target.CriticalTemperature()))
 		tr := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: benchBatch, Src: rand.NewPCG(3, 4)}))
 		must(tr.Step()) // compiles
@@ -129,7 +129,7 @@ func BenchmarkSplineStep(b *testing.B) {
 // float32, and what the conditional decimators of the fast one take of it.
 func BenchmarkRecipeStep(b *testing.B) {
 	unconditional := flow.FastRecipe()
-	unconditional.Conditional = false
+	unconditional.ConditionalDecimators = false
 	for _, c := range []struct {
 		name string
 		r    *flow.Recipe
@@ -139,7 +139,7 @@ func BenchmarkRecipeStep(b *testing.B) {
 				src := rand.NewPCG(1, 2)
 				pi := must(target.NewIsing([]int{L, L}, target.CriticalTemperature()))
 				m := must(c.r.Model([]int{L, L}, pi.Spectrum(), src))
-				m = must(must(flow.Symmetrize(m, flow.Inversion(L*L))).Convert(tensor.Float32))
+				m = must(flow.Symmetrize(m, flow.Inversion(L*L))).Float32()
 				s := c.r.Settings(1000, src)
 				s.Batch = benchBatch
 				tr := must(flow.NewTrainer(m, pi, s))
@@ -168,7 +168,7 @@ func BenchmarkLogProb(b *testing.B) {
 // as a force (hmc.Settings.Force).
 func BenchmarkLeapfrog(b *testing.B) {
 	benchmark(b, both, func(b *testing.B, m *flow.Model, pi *target.Ising) {
-		e := must(target.NewEvaluator(flow.Latent(m, pi)).Convert(m.Dtype()))
+		e := evaluatorLike(m, target.NewEvaluator(flow.Latent(m, pi)))
 		z, logp, grad := normal(benchBatch, m.Dim()), make([]float64, benchBatch), mat.NewDense(benchBatch, m.Dim(), nil)
 		repeat(b, func() error { return e.LogProbGrad(logp, grad, z) })
 	})
@@ -180,12 +180,28 @@ func BenchmarkSweep(b *testing.B) {
 	benchmark(b, both, func(b *testing.B, m *flow.Model, pi *target.Ising) {
 		e := target.NewEvaluator(flow.Latent(m, pi))
 		settings := &hmc.Settings{Src: rand.NewPCG(3, 4)}
-		if m.Dtype() == tensor.Float32 {
-			settings.Force = must(e.Convert(tensor.Float32))
+		if m.Bits() == 32 {
+			settings.Force = e.Float32()
 		}
 		s := must(hmc.New(e, normal(benchBatch, m.Dim()), settings))
 		repeat(b, s.Sweep)
 	})
+}
+
+// precise returns m with its arithmetic in the given precision.
+func precise(m *flow.Model, dt tensor.Dtype) *flow.Model {
+	if dt == tensor.Float32 {
+		return m.Float32()
+	}
+	return m.Float64()
+}
+
+// evaluatorLike returns e with its arithmetic in the precision of m.
+func evaluatorLike(m *flow.Model, e *target.Evaluator) *target.Evaluator {
+	if m.Bits() == 32 {
+		return e.Float32()
+	}
+	return e
 }
 
 func normal(rows, cols int) *mat.Dense {

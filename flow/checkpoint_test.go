@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
@@ -49,7 +48,7 @@ func zoo(t testing.TB) map[string]*Model {
 	}
 	normalised := must(bijector.NewChain(must(bijector.NewTree([]int{4}, func(int) (bijector.Bijector, error) { return bijector.NewActNorm(2) }, nil)), bijector.Invert(must(bijector.NewActNorm(4)))))
 	all["actnorm"] = model(t, normalised)
-	all["float32"] = must(all["mera"].Convert(tensor.Float32))
+	all["float32"] = all["mera"].Float32()
 	for name, m := range all {
 		if name != "float32" {
 			scramble(m, 9, 0.3)
@@ -75,8 +74,8 @@ func TestLoad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if l.Dtype() != m.Dtype() || l.Dim() != m.Dim() || len(l.Params()) != len(m.Params()) {
-				t.Fatalf("%v of dimension %d with %d parameters, want %v, %d, %d", l.Dtype(), l.Dim(), len(l.Params()), m.Dtype(), m.Dim(), len(m.Params()))
+			if l.Bits() != m.Bits() || l.Dim() != m.Dim() || len(l.Params()) != len(m.Params()) {
+				t.Fatalf("%d bits, dimension %d with %d parameters, want %v, %d, %d", l.Bits(), l.Dim(), len(l.Params()), m.Bits(), m.Dim(), len(m.Params()))
 			}
 			if !slices.Equal(params(l), params(m)) {
 				t.Error("other parameters")
@@ -275,7 +274,7 @@ func TestGoldenCheckpoints(t *testing.T) {
 			continue
 		}
 		tol := 1e-9
-		if m.Dtype() == tensor.Float32 {
+		if m.Bits() == 32 {
 			tol = 1e-4
 		}
 		wantClose(t, name, logq(m), density[name], tol)

@@ -75,7 +75,7 @@ func TestCorruptedFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	kinds = append(kinds, kind{"authors'", bytes.Clone(b.Bytes()), func(data []byte) ([]float64, error) {
-		m, err := LoadTorch(bytes.NewReader(data), 4)
+		m, err := LoadPaper(bytes.NewReader(data), 4)
 		if err != nil {
 			return nil, err
 		}

@@ -157,7 +157,7 @@ func decode(f *safetensors.File) (*Model, error) {
 	case tensor.Float64.String():
 		return m, nil
 	case tensor.Float32.String():
-		return m.Convert(tensor.Float32)
+		return m.Float32(), nil
 	default:
 		return nil, fmt.Errorf("arithmetic in %.40q", dt)
 	}
@@ -192,7 +192,7 @@ func (d *decoder) symmetrize(m *Model, generators int) (*Model, error) {
 	if len(group) == 1 {
 		return nil, fmt.Errorf("%w: a group of one element", ErrSymmetry)
 	}
-	return newModel(m.prior, m.b, group, gens, m.dtype)
+	return newModel(m.prior, m.chain, group, gens, m.dtype), nil
 }
 
 func (d *decoder) build(k int) (bijector.Bijector, error) {
@@ -370,7 +370,7 @@ func (d *decoder) hierarchy(k int, n *node) (bijector.Bijector, error) {
 func layerOf(block bijector.Bijector, tiles [][]int, keep []int, conditional bool) (*bijector.Layer, error) {
 	switch {
 	case conditional:
-		return bijector.Conditional(block, tiles, keep...)
+		return bijector.ConditionalDecimator(block, tiles, keep...)
 	case keep != nil:
 		return bijector.Decimator(block, tiles, keep...)
 	}

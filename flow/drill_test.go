@@ -14,7 +14,6 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/hmc"
@@ -35,10 +34,7 @@ func TestConcurrentUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := params(m)
-	f32, err := m.Convert(tensor.Float32)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f32 := m.Float32()
 	energy := target.NewEvaluator(Latent(m, ising(t, 4)))
 	x, want := sample(t, m, 9, 1)
 	start := randn(1, 3, 16)
@@ -210,7 +206,7 @@ func (f *flaky) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 			in := mat.NewDense(len(val), f.Dim(), x)
 			var err error
 			if grad == nil {
-				err = inner.LogProb(val, in)
+				err = inner.LogProbs(val, in)
 			} else {
 				err = inner.LogProbGrad(val, mat.NewDense(len(val), f.Dim(), grad), in)
 			}

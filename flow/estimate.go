@@ -131,7 +131,8 @@ const maxBatch = 1 << 28
 // checkBatch fails for more rows than there is room for.
 func checkBatch(rows int, m *Model) error {
 	if rows > maxBatch/m.Dim() {
-		return fmt.Errorf("%w: a batch of %d rows of %d values, want %d rows at most", ErrSettings, rows, m.Dim(), maxBatch/m.Dim())
+		return fmt.Errorf("%w: a batch of %d rows of %d values, want %d rows at most",
+			ErrSettings, rows, m.Dim(), maxBatch/m.Dim())
 	}
 	return nil
 }

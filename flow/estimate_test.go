@@ -8,7 +8,6 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/target"
@@ -60,12 +59,21 @@ func wantEstimate(t testing.TB, what string, got, want Estimate, tol float64) {
 // However samples are split and in whatever order the parts are merged, the
 // estimate is that of all of them.
 func TestMoments(t *testing.T) {
+	for _, sigma := range []float64{0.5, 2} { // of a good model and of a poor one
+		testMoments(t, sigma)
+	}
+}
+
+func testMoments(t *testing.T, sigma float64) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	v := make([]float64, 100)
 	for i := range v {
-		v[i] = -3 + 2*rnd.NormFloat64()
+		v[i] = -3 + sigma*rnd.NormFloat64()
 	}
 	want := direct(v)
+	if math.IsInf(want.LogZErr, 1) != (sigma == 2) {
+		t.Errorf("σ = %g: the error of ln Z is %g", sigma, want.LogZErr)
+	}
 	for _, cuts := range [][]int{{0, 100}, {0, 1, 2, 50, 100}, {0, 0, 99, 99, 100}, {0, 30, 100}} {
 		whole, backwards := newMoments(), newMoments()
 		var parts []moments
@@ -158,7 +166,7 @@ func TestEvaluateOfItself(t *testing.T) {
 // near π.
 func TestEvaluateLogZ(t *testing.T) {
 	m := model(t, must(bijector.NewTree([]int{4, 4}, blocks(4, 1, 5), nil)))
-	for _, m := range []*Model{m, symmetrize(t, m, Inversion(16)), must(m.Convert(tensor.Float32))} {
+	for _, m := range []*Model{m, symmetrize(t, m, Inversion(16)), m.Float32()} {
 		const sigma = 0.85
 		e := evaluate(t, m, gaussian(16, sigma), 4000, 3)
 		lnZ := gaussianLogZ(16, sigma)

@@ -31,13 +31,6 @@ func ExampleNew() {
 	// [-20.8730 -25.5894 -20.7571]
 }
 
-// The network without coarse-graining.
-func ExampleNewTEBD() {
-	h := must(bijector.NewTEBD([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), &bijector.NetworkSettings{Depth: 2}))
-	fmt.Println(len(h.Layers()), "layers,", h.Levels(), "level of", len(h.Latents(0)), "latent variables")
-	// Output: 4 layers, 1 level of 16 latent variables
-}
-
 // A flow symmetrised over x → −x has the same density at both.
 func ExampleInversion() {
 	h := must(bijector.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
@@ -123,9 +116,9 @@ func ExampleLoad() {
 
 // A model of the authors' PyTorch code, written there with
 // safetensors.torch.save_file(model.state_dict(), "model.safetensors").
-func ExampleLoadTorch() {
+func ExampleLoadPaper() {
 	var file bytes.Buffer // os.Open("model.safetensors")
-	_, err := flow.LoadTorch(&file, 16)
+	_, err := flow.LoadPaper(&file, 16)
 	fmt.Println(err)
-	// Output: flow: LoadTorch: bad checkpoint: it ends within the length of the header
+	// Output: flow: LoadPaper: bad checkpoint: it ends within the length of the header
 }

@@ -15,7 +15,7 @@ func ExampleSymmetrize_images() {
 	shape, T := []int{4, 4}, target.CriticalTemperature()
 	pi := must(target.NewIsing(shape, T))
 	src := rand.NewPCG(1, 2)
-	recipe := &flow.Recipe{Couplings: 2, Hidden: []int{8}, White: true}
+	recipe := &flow.Recipe{Couplings: 2, Hidden: []int{8}, Whiten: true}
 	q := must(recipe.Model(shape, pi.Spectrum(), src))
 	generators := append(must(flow.Translations(shape)), must(flow.Reflections(shape))...)
 	q = must(flow.Symmetrize(q, append(generators, flow.Inversion(16))...))

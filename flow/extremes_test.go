@@ -4,8 +4,6 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"gorgonia.org/tensor"
-
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -22,7 +20,7 @@ func TestExtremes(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := c.l * c.l
-		m := symmetrize(t, must(must(New(target.NewNormal(n), h)).Convert(tensor.Float32)), Inversion(n))
+		m := symmetrize(t, must(New(target.NewNormal(n), h)).Float32(), Inversion(n))
 		res := train(t, m, ising(t, c.l), &Settings{Steps: 2, Batch: c.batch, Src: src})
 		if res.Samples != 2*c.batch || !(res.Loss > -ising(t, c.l).LogZ()) {
 			t.Errorf("L=%d, batch %d: loss %g of %d samples", c.l, c.batch, res.Loss, res.Samples)

@@ -114,7 +114,7 @@ func FuzzConstructors(f *testing.F) {
 			s := &Settings{
 				Steps: c, Batch: a, LearnRate: u, Average: v, InversionKL: v, Images: b, ClipNorm: u, MaxScale: v, OnFault: FaultPolicy(pick(b, 5) - 1),
 				MaxFaults: pick(c, 7) - 1, Window: c, Data: data, DataWeight: u, PathGradient: a%2 == 0, Recorder: steps, Src: src,
-				Schedule: Ramp(u, b), Anneal: Cosine(a, c), Plateau: &Plateau{Factor: u, Patience: a, Least: v, Floor: u},
+				Schedule: Ramp(u, b), Anneal: Cosine(a, c), Plateau: &Plateau{Factor: u, Patience: a, MinImprovement: v, MinFactor: u},
 			}
 			// One at a time, or some setting is out of range nearly always.
 			switch pick(b, 8) {

@@ -42,7 +42,7 @@ func FuzzNetwork(f *testing.F) {
 				}
 			}
 		}
-		r := &Recipe{Couplings: 1, Hidden: []int{2}, Conditional: true, Network: s}
+		r := &Recipe{Couplings: 1, Hidden: []int{2}, ConditionalDecimators: true, Network: s}
 		r.Network.Join = false
 		m, err := r.Model(shape, nil, rand.NewPCG(1, 1))
 		if !made(t, err) {

@@ -243,10 +243,7 @@ func testGolden(t *testing.T) {
 			tol float64
 		}{{tensor.Float64, 1e-9}, {tensor.Float32, 1e-4}} {
 			t.Run(fmt.Sprintf("%s/%v", filepath.Base(file), c.dt), func(t *testing.T) {
-				m, err := model(t, g.hierarchy(t)).Convert(c.dt)
-				if err != nil {
-					t.Fatal(err)
-				}
+				m := model(t, g.hierarchy(t)).as(c.dt)
 				d := deviations{}
 				g.check(t, m, d)
 				for _, what := range slices.Sorted(maps.Keys(d)) {

@@ -8,8 +8,6 @@ import (
 	"reflect"
 	"testing"
 
-	"gorgonia.org/tensor"
-
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -122,7 +120,7 @@ func TestHeldOutFaults(t *testing.T) {
 			}
 			return quadratic(grad, x)
 		})
-		m := must(model(t, newShift(3)).Convert(tensor.Float32))
+		m := model(t, newShift(3)).Float32()
 		tr, err := NewTrainer(m, d, &Settings{
 			Batch: 8, OnFault: c.policy, Src: rand.NewPCG(1, 1), Evaluate: &EvaluateSettings{Samples: 8, Src: rand.NewPCG(2, 2)}, EvaluateEvery: 2,
 			Recorder: recorder(func(r *Report) error {

@@ -76,7 +76,7 @@ func TestHostileStates(t *testing.T) {
 	}
 	_, tr := observed(t, 1)
 	load := func(L int) func(data []byte) error {
-		return func(data []byte) error { _, err := LoadTorch(bytes.NewReader(data), L); return err }
+		return func(data []byte) error { _, err := LoadPaper(bytes.NewReader(data), L); return err }
 	}
 	restore := func(data []byte) error { return tr.Restore(bytes.NewReader(data)) }
 	for _, c := range []struct {

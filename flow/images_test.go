@@ -77,7 +77,7 @@ func TestImagesAreUniform(t *testing.T) {
 func TestImagesDensity(t *testing.T) {
 	plain := mera(t, 4, 1)
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
-		m := must(spins(t, plain).Convert(dt))
+		m := spins(t, plain).as(dt)
 		const rows = 6
 		for _, k := range []int{1, 2, 3, 31, 32} {
 			s := must(newImages(m, k))
@@ -261,7 +261,7 @@ func TestAllImagesTrain(t *testing.T) {
 	} {
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 			trained := func(images int) ([]float64, *Result) {
-				m := must(spins(t, mera(t, 4, 3)).Convert(dt))
+				m := spins(t, mera(t, 4, 3)).as(dt)
 				s := s
 				s.Steps, s.Batch, s.Images, s.LearnRate, s.Src = 4, 32, images, 1e-3, rand.NewPCG(1, 1)
 				if s.Data != nil {
@@ -332,7 +332,7 @@ func TestImagesReproducible(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	trained := func(procs int, seed uint64) []float64 {
 		runtime.GOMAXPROCS(procs)
-		m := must(spins(t, mera(t, 4, 3)).Convert(tensor.Float32))
+		m := spins(t, mera(t, 4, 3)).Float32()
 		must(Train(context.Background(), m, ising(t, 4), &Settings{Steps: 3, Batch: 300, Images: 5, PathGradient: true, Src: rand.NewPCG(1, seed)}))
 		return params(m)
 	}

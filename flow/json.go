@@ -97,7 +97,9 @@ type reportJSON struct {
 // MarshalJSON writes the fields by their names, those of the embedded Estimate
 // among them. What is not finite is "NaN", "+Inf" or "-Inf".
 func (r Report) MarshalJSON() ([]byte, error) {
-	return json.Marshal(reportJSON{r.Step, r.Estimate.json(), r.Running, r.Evaluation, maybe(r.LearnRate), r.Faults, maybe(r.Data)})
+	return json.Marshal(reportJSON{
+		r.Step, r.Estimate.json(), r.Running, r.Evaluation, maybe(r.LearnRate), r.Faults, maybe(r.Data),
+	})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/target"
@@ -18,7 +17,7 @@ func logProb(t testing.TB, d target.Density, x *mat.Dense) []float64 {
 	t.Helper()
 	rows, _ := x.Dims()
 	logp := make([]float64, rows)
-	if err := target.NewEvaluator(d).LogProb(logp, x); err != nil {
+	if err := target.NewEvaluator(d).LogProbs(logp, x); err != nil {
 		t.Fatal(err)
 	}
 	return logp
@@ -68,7 +67,7 @@ func TestLatentOfItselfIsPrior(t *testing.T) {
 // A float32 model is seen in float64 here: its energies are not rounded.
 func TestLatentIsFloat64(t *testing.T) {
 	m, pi, z := mera(t, 4, 1), ising(t, 4), randn(2, 5, 16)
-	single := must(m.Convert(tensor.Float32))
+	single := m.Float32()
 	wantSame(t, "−U", logProb(t, Latent(single, pi), z), logProb(t, Latent(m, pi), z))
 }
 
@@ -116,7 +115,7 @@ func TestLatentErrors(t *testing.T) {
 	z, logp, grad := randn(1, 3, 16), make([]float64, 3), mat.NewDense(3, 16, nil)
 	for _, m := range []*Model{m, symmetrize(t, m, Inversion(16))} {
 		e := target.NewEvaluator(Latent(m, target.NewNormal(15)))
-		wantError(t, "dimensions differ", e.LogProb(logp, z), ErrShape, "flow: Latent", "model of dimension 16", "target of dimension 15")
+		wantError(t, "dimensions differ", e.LogProbs(logp, z), ErrShape, "flow: Latent", "model of dimension 16", "target of dimension 15")
 		wantError(t, "dimensions differ", e.LogProbGrad(logp, grad, z), ErrShape, "flow: Latent")
 	}
 }

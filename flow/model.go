@@ -46,24 +46,16 @@ func New(p target.Prior, b bijector.Bijector) (*Model, error) {
 	if dims[0] != dims[1] || dims[1] < 1 {
 		return nil, fmt.Errorf("flow: %w: prior of dimension %d, bijector of dimension %d", ErrShape, dims[0], dims[1])
 	}
-	var m *Model
-	err = graph.Guard(func() error {
-		var err error
-		m, err = newModel(p, b, nil, nil, tensor.Float64)
-		return err
-	})
-	if err != nil {
+	var chain *bijector.Chain
+	if err = graph.Guard(func() (err error) { chain, err = bijector.NewChain(b); return err }); err != nil {
 		return nil, fmt.Errorf("flow: %w: %w", ErrSettings, err)
 	}
-	return m, nil
+	return newModel(p, chain, nil, nil, tensor.Float64), nil
 }
 
-func newModel(p target.Prior, b bijector.Bijector, group, gens []Symmetry, dt tensor.Dtype) (*Model, error) {
-	chain, err := bijector.NewChain(b)
-	if err != nil {
-		return nil, err
-	}
-	m := &Model{prior: p, b: b, chain: chain, group: group, gens: gens, dtype: dt}
+// newModel makes the model of a chain of one bijector.
+func newModel(p target.Prior, chain *bijector.Chain, group, gens []Symmetry, dt tensor.Dtype) *Model {
+	m := &Model{prior: p, b: chain.Bijectors()[0], chain: chain, group: group, gens: gens, dtype: dt}
 	program := func(build graph.Builder) *graph.Program {
 		return graph.NewProgram(dt, []int{p.Dim()}, build)
 	}
@@ -88,21 +80,22 @@ func newModel(p target.Prior, b bijector.Bijector, group, gens []Symmetry, dt te
 		return []*gorgonia.Node{z, logq}, err
 	})
 	m.gradient = graph.NewProgram(tensor.Float64, []int{p.Dim(), p.Dim()}, m.latentGradient)
-	return m, nil
+	return m
 }
 
-// Convert returns the same model with its arithmetic in float32 or float64.
-// Both share their parameters, which stay float64: training one trains the
-// other. Densities built by LogProb follow the graph they are built in.
-func (m *Model) Convert(dt tensor.Dtype) (*Model, error) {
-	if dt != tensor.Float64 && dt != tensor.Float32 {
-		return nil, fmt.Errorf("flow: %w: type %v, want float64 or float32", ErrSettings, dt)
-	}
-	return newModel(m.prior, m.b, m.group, m.gens, dt)
-}
+// Float32 returns a view of the model with its arithmetic in float32. The two share
+// their parameters, which stay float64: training one trains the other. Densities
+// built by LogProb follow the graph they are built in.
+func (m *Model) Float32() *Model { return m.as(tensor.Float32) }
 
-// Dtype returns the precision of the model's arithmetic.
-func (m *Model) Dtype() tensor.Dtype { return m.dtype }
+// Float64 returns a view of the model with its arithmetic in float64. The two share
+// their parameters.
+func (m *Model) Float64() *Model { return m.as(tensor.Float64) }
+
+func (m *Model) as(dt tensor.Dtype) *Model { return newModel(m.prior, m.chain, m.group, m.gens, dt) }
+
+// Bits returns the precision of the model's arithmetic, 32 or 64.
+func (m *Model) Bits() int { return 8 * int(m.dtype.Size()) }
 
 // Dim returns the number of values per row.
 func (m *Model) Dim() int { return m.b.Dim() }

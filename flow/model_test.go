@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/target"
@@ -88,7 +87,7 @@ func TestChangeOfVariables(t *testing.T) {
 		if err := m.Encode(z, logDet, x); err != nil {
 			t.Fatal(err)
 		}
-		if err := target.NewEvaluator(m.Prior()).LogProb(want, z); err != nil {
+		if err := target.NewEvaluator(m.Prior()).LogProbs(want, z); err != nil {
 			t.Fatal(err)
 		}
 		for r := range want {
@@ -215,19 +214,13 @@ func TestSampleFollowsDensity(t *testing.T) {
 	}
 }
 
-func TestConvert(t *testing.T) {
+func TestPrecisions(t *testing.T) {
 	for name, m := range models(t) {
 		t.Run(name, func(t *testing.T) {
-			single, err := m.Convert(tensor.Float32)
-			if err != nil {
-				t.Fatal(err)
-			}
-			double, err := single.Convert(tensor.Float64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if m.Dtype() != tensor.Float64 || single.Dtype() != tensor.Float32 || double.Dtype() != tensor.Float64 {
-				t.Errorf("types %v, %v, %v", m.Dtype(), single.Dtype(), double.Dtype())
+			single := m.Float32()
+			double := single.Float64()
+			if m.Bits() != 64 || single.Bits() != 32 || double.Bits() != 64 {
+				t.Errorf("%d, %d and %d bits", m.Bits(), single.Bits(), double.Bits())
 			}
 			for k, p := range m.Params() {
 				if single.Params()[k] != p {
@@ -251,11 +244,9 @@ func TestConvert(t *testing.T) {
 		})
 	}
 	m := mera(t, 4, 1)
-	if s := symmetrize(t, must(m.Convert(tensor.Float32)), Inversion(16)); s.Dtype() != tensor.Float32 || s.Prior() != m.Prior() || s.Bijector() != m.Bijector() {
+	if s := symmetrize(t, m.Float32(), Inversion(16)); s.Bits() != 32 || s.Prior() != m.Prior() || s.Bijector() != m.Bijector() {
 		t.Error("Symmetrize changes more than the density")
 	}
-	_, err := m.Convert(tensor.Int)
-	wantError(t, "int", err, ErrSettings, "flow: ", "int")
 }
 
 // The same seed gives the same bits, whatever the number of processors, in a
@@ -406,7 +397,7 @@ func TestModelErrors(t *testing.T) {
 func TestModelConcurrently(t *testing.T) {
 	plain := mera(t, 4, 1)
 	for name, m := range map[string]*Model{
-		"plain": plain, "inversion": symmetrize(t, plain, Inversion(16)), "float32": must(plain.Convert(tensor.Float32)),
+		"plain": plain, "inversion": symmetrize(t, plain, Inversion(16)), "float32": plain.Float32(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			work := func(m *Model, k int) ([]float64, error) {
@@ -440,7 +431,7 @@ func TestModelConcurrently(t *testing.T) {
 				wg.Go(func() { got[k], errs[k] = work(m, k) })
 			}
 			wg.Wait()
-			alone := must(m.Convert(m.Dtype())) // with programs of its own
+			alone := m.as(m.dtype) // with programs of its own
 			for k := range goroutines {
 				if errs[k] != nil {
 					t.Fatal(errs[k])

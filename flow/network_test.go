@@ -171,8 +171,8 @@ func TestConditionalNetworks(t *testing.T) {
 			step := 1
 			for k, l := range h.Layers() {
 				last := k%c.per == c.per-1
-				if l.Conditional() != last || (l.Keep() != nil) != last {
-					t.Fatalf("layer %d: conditional %t, keeps %v", k, l.Conditional(), l.Keep())
+				if (l.Context() != nil) != last || (l.Keep() != nil) != last {
+					t.Fatalf("layer %d: conditional %t, keeps %v", k, (l.Context() != nil), l.Keep())
 				}
 				if !last {
 					continue

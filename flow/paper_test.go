@@ -31,7 +31,7 @@ func paperModel(L int, dt tensor.Dtype, src rand.Source) (*Model, error) {
 	if m, err = Symmetrize(m, Inversion(h.Dim())); err != nil {
 		return nil, err
 	}
-	return m.Convert(dt)
+	return m.as(dt), nil
 }
 
 // trainPaper trains it at the critical point.
@@ -81,7 +81,7 @@ func TestTrainingGap(t *testing.T) {
 				t.Fatal(err)
 			}
 			trained, pi := time.Since(start), ising(t, c.L)
-			e, err := Evaluate(context.Background(), must(m.Convert(tensor.Float64)), pi, &EvaluateSettings{Samples: 2000, Src: rand.NewPCG(9, 9)})
+			e, err := Evaluate(context.Background(), m.Float64(), pi, &EvaluateSettings{Samples: 2000, Src: rand.NewPCG(9, 9)})
 			if err != nil {
 				t.Fatal(err)
 			}

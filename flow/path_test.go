@@ -10,7 +10,6 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/graph"
@@ -141,7 +140,7 @@ func TestPathGradientVanishes(t *testing.T) {
 func TestTrainAlongPath(t *testing.T) {
 	var first []float64
 	for range 2 {
-		m := must(symmetrize(t, mera(t, 4, 3), Inversion(16)).Convert(tensor.Float32))
+		m := symmetrize(t, mera(t, 4, 3), Inversion(16)).Float32()
 		res, err := Train(context.Background(), m, ising(t, 4), &Settings{Steps: 60, Batch: 64, LearnRate: 5e-3, PathGradient: true, Src: rand.NewPCG(1, 1)})
 		if err != nil {
 			t.Fatal(err)

@@ -15,10 +15,10 @@ import (
 // loss that still falls does so by more than the StdErr of the running estimate
 // within Patience steps, or noise passes for a plateau.
 type Plateau struct {
-	Factor   float64 // of the learning rate at a reduction, in (0, 1), ½ by default
-	Patience int     // steps in a row without improvement before a reduction, Settings.Window by default
-	Least    float64 // improvement of the lowest loss that counts, in nats; absolute, as the zero of a loss is arbitrary; any by default
-	Floor    float64 // product of all reductions at the least, in (0, 1], 1e-6 by default
+	Factor         float64 // of the learning rate at a reduction, in (0, 1), ½ by default
+	Patience       int     // steps in a row without improvement before a reduction, Settings.Window by default
+	MinImprovement float64 // improvement of the lowest loss that counts, in nats; absolute, as the zero of a loss is arbitrary; any by default
+	MinFactor      float64 // product of all reductions at the least, in (0, 1], 1e-6 by default
 }
 
 // defaults returns p with its defaults, for a window of so many steps.
@@ -29,12 +29,12 @@ func (p Plateau) defaults(window int) (*Plateau, error) {
 	if p.Patience == 0 {
 		p.Patience = window
 	}
-	if p.Floor == 0 {
-		p.Floor = 1e-6
+	if p.MinFactor == 0 {
+		p.MinFactor = 1e-6
 	}
-	if !(p.Factor > 0 && p.Factor < 1) || p.Patience < 0 || !(p.Least >= 0) || math.IsInf(p.Least, 1) || !(p.Floor > 0 && p.Floor <= 1) {
+	if !(p.Factor > 0 && p.Factor < 1) || p.Patience < 0 || !(p.MinImprovement >= 0) || math.IsInf(p.MinImprovement, 1) || !(p.MinFactor > 0 && p.MinFactor <= 1) {
 		return nil, fmt.Errorf("flow: %w: Plateau of factor %g, patience %d, least improvement %g and floor %g",
-			ErrSettings, p.Factor, p.Patience, p.Least, p.Floor)
+			ErrSettings, p.Factor, p.Patience, p.MinImprovement, p.MinFactor)
 	}
 	return &p, nil
 }
@@ -60,11 +60,11 @@ func (s *plateauState) judge(p *Plateau, beta, loss float64, window int) {
 	s.Since++
 	switch {
 	case s.Since < window:
-	case s.Since == window || loss < s.Best-p.Least:
+	case s.Since == window || loss < s.Best-p.MinImprovement:
 		s.Best, s.Wait = loss, 0
 	default:
 		if s.Wait++; s.Wait == p.Patience {
-			*s = plateauState{Factor: max(s.Factor*p.Factor, p.Floor)}
+			*s = plateauState{Factor: max(s.Factor*p.Factor, p.MinFactor)}
 		}
 	}
 }
@@ -72,7 +72,7 @@ func (s *plateauState) judge(p *Plateau, beta, loss float64, window int) {
 // check fails for a state that training does not come to in so many steps.
 func (s *plateauState) check(p *Plateau, window, steps int) error {
 	judged := max(0, s.Since-window) // after the first one
-	if !(s.Factor >= p.Floor && s.Factor <= 1) || s.Since < 0 || s.Since > steps ||
+	if !(s.Factor >= p.MinFactor && s.Factor <= 1) || s.Since < 0 || s.Since > steps ||
 		s.Wait < 0 || s.Wait >= p.Patience || s.Wait > judged ||
 		math.IsNaN(s.Best) || math.IsInf(s.Best, 0) || s.Since < window && s.Best != 0 {
 		return fmt.Errorf("plateau of factor %g, %d steps, best loss %g, %d steps without improvement", s.Factor, s.Since, s.Best, s.Wait)

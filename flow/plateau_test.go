@@ -51,7 +51,7 @@ func lossOf(t *testing.T, steps int, loss func(step int) float64, s Settings) []
 	return rates
 }
 
-// A loss that falls by more than Least from window to window never lowers the
+// A loss that falls by more than MinImprovement from window to window never lowers the
 // learning rate; one that does not is found after exactly Window + Patience
 // steps, again and again, down to the floor.
 func TestPlateauSteps(t *testing.T) {
@@ -70,25 +70,25 @@ func TestPlateauSteps(t *testing.T) {
 		window int
 		want   []float64
 	}{
-		"constant":                   {func(int) float64 { return 5 }, Plateau{Patience: 4, Least: 1e-9}, 3, constant(0.5, 7, 0)},
-		"constant, at once":          {func(int) float64 { return -5 }, Plateau{Patience: 1, Least: 1e-9, Factor: 0.25}, 1, constant(0.25, 2, 1e-6)},
-		"constant, by default":       {func(int) float64 { return 5 }, Plateau{Least: 1e-9}, 5, constant(0.5, 10, 0)},
-		"to the floor":               {func(int) float64 { return 5 }, Plateau{Patience: 4, Least: 1e-9, Floor: 0.3}, 3, constant(0.5, 7, 0.3)},
-		"a floor of 1":               {func(int) float64 { return 5 }, Plateau{Patience: 1, Least: 1e-9, Floor: 1}, 1, never},
-		"rising":                     {func(k int) float64 { return float64(k) }, Plateau{Patience: 2}, 3, constant(0.5, 5, 0)},
-		"falling":                    {func(k int) float64 { return -float64(k) }, Plateau{Patience: 1}, 3, never},
-		"falling by more than Least": {func(k int) float64 { return -float64(k) }, Plateau{Patience: 1, Least: 0.999}, 3, never},
-		"falling by less than Least": {func(k int) float64 { return -float64(k) }, Plateau{Patience: 1, Least: 1.001}, 3, constant(0.5, 4, 0)},
+		"constant":                  {func(int) float64 { return 5 }, Plateau{Patience: 4, MinImprovement: 1e-9}, 3, constant(0.5, 7, 0)},
+		"constant, at once":         {func(int) float64 { return -5 }, Plateau{Patience: 1, MinImprovement: 1e-9, Factor: 0.25}, 1, constant(0.25, 2, 1e-6)},
+		"constant, by default":      {func(int) float64 { return 5 }, Plateau{MinImprovement: 1e-9}, 5, constant(0.5, 10, 0)},
+		"to the floor":              {func(int) float64 { return 5 }, Plateau{Patience: 4, MinImprovement: 1e-9, MinFactor: 0.3}, 3, constant(0.5, 7, 0.3)},
+		"a floor of 1":              {func(int) float64 { return 5 }, Plateau{Patience: 1, MinImprovement: 1e-9, MinFactor: 1}, 1, never},
+		"rising":                    {func(k int) float64 { return float64(k) }, Plateau{Patience: 2}, 3, constant(0.5, 5, 0)},
+		"falling":                   {func(k int) float64 { return -float64(k) }, Plateau{Patience: 1}, 3, never},
+		"falling by more than that": {func(k int) float64 { return -float64(k) }, Plateau{Patience: 1, MinImprovement: 0.999}, 3, never},
+		"falling by less than that": {func(k int) float64 { return -float64(k) }, Plateau{Patience: 1, MinImprovement: 1.001}, 3, constant(0.5, 4, 0)},
 		// 4 × 0.3 is enough, and 3 × 0.3 is not.
-		"slow, and patient":      {func(k int) float64 { return -0.3 * float64(k) }, Plateau{Patience: 4, Least: 1}, 3, never},
-		"slow, and less patient": {func(k int) float64 { return -0.3 * float64(k) }, Plateau{Patience: 3, Least: 1}, 3, constant(0.5, 6, 0)},
+		"slow, and patient":      {func(k int) float64 { return -0.3 * float64(k) }, Plateau{Patience: 4, MinImprovement: 1}, 3, never},
+		"slow, and less patient": {func(k int) float64 { return -0.3 * float64(k) }, Plateau{Patience: 3, MinImprovement: 1}, 3, constant(0.5, 6, 0)},
 		// A single batch is no improvement of the mean of eight.
 		"one good batch": {func(k int) float64 {
 			if k == 10 {
 				return 0
 			}
 			return 1
-		}, Plateau{Patience: 9, Least: 0.2}, 8, constant(0.5, 17, 0)},
+		}, Plateau{Patience: 9, MinImprovement: 0.2}, 8, constant(0.5, 17, 0)},
 	} {
 		s := Settings{Window: c.window, Plateau: &c.p}
 		given := c.p
@@ -108,7 +108,7 @@ func TestPlateauByDefinition(t *testing.T) {
 	reductions := 0
 	for run := range 40 {
 		const steps = 80
-		p := Plateau{Factor: 0.1 + 0.8*rnd.Float64(), Patience: 1 + rnd.IntN(6), Least: 0.3 * rnd.Float64(), Floor: 1e-3}
+		p := Plateau{Factor: 0.1 + 0.8*rnd.Float64(), Patience: 1 + rnd.IntN(6), MinImprovement: 0.3 * rnd.Float64(), MinFactor: 1e-3}
 		window := 1 + rnd.IntN(6)
 		losses, betas := make([]float64, steps+1), make([]float64, steps+1)
 		for k := range losses {
@@ -135,12 +135,12 @@ func TestPlateauByDefinition(t *testing.T) {
 			running := func(step int) float64 { return mean(losses[step-window+1 : step+1]) }
 			best, at := math.Inf(1), 0
 			for k := start + window - 1; k <= step; k++ {
-				if at == 0 || running(k) < best-p.Least {
+				if at == 0 || running(k) < best-p.MinImprovement {
 					best, at = running(k), k
 				}
 			}
 			if at > 0 && step-at == p.Patience {
-				factor, start = max(factor*p.Factor, p.Floor), step+1
+				factor, start = max(factor*p.Factor, p.MinFactor), step+1
 				reductions++
 			}
 		}
@@ -159,7 +159,7 @@ func TestPlateauByDefinition(t *testing.T) {
 // the first of all.
 func TestPlateauAnneal(t *testing.T) {
 	for _, ramp := range []int{0, 1, 20, 33} {
-		rates := lossOf(t, 60, func(int) float64 { return 5 }, Settings{Window: 4, Anneal: Ramp(0.5, ramp), Plateau: &Plateau{Patience: 3, Least: 1e-9}})
+		rates := lossOf(t, 60, func(int) float64 { return 5 }, Settings{Window: 4, Anneal: Ramp(0.5, ramp), Plateau: &Plateau{Patience: 3, MinImprovement: 1e-9}})
 		first := slices.IndexFunc(rates, func(r float64) bool { return r != 0.25 }) // the step after the reduction, from 0
 		if want := max(ramp, 1) - 1 + 4 + 3; first != want {
 			t.Errorf("β = 1 from step %d on: reduced after step %d, want %d", ramp, first, want)
@@ -191,7 +191,7 @@ func TestPlateauMoves(t *testing.T) {
 			}
 			return params0, params(m), report
 		}
-		before, after, rate := moved(&Plateau{Patience: 1, Least: 1e9, Factor: 0.375}, 0)
+		before, after, rate := moved(&Plateau{Patience: 1, MinImprovement: 1e9, Factor: 0.375}, 0)
 		before2, after2, rate2 := moved(nil, 0.375)
 		wantSame(t, name+": before", before, before2)
 		wantSame(t, name+": after", after, after2)
@@ -206,8 +206,8 @@ func TestPlateauSettings(t *testing.T) {
 	for _, p := range []Plateau{
 		{Factor: 1}, {Factor: -0.5}, {Factor: 2}, {Factor: math.NaN()}, {Factor: math.Inf(1)},
 		{Patience: -1},
-		{Least: -1e-3}, {Least: math.NaN()}, {Least: math.Inf(1)},
-		{Floor: -0.1}, {Floor: 1.1}, {Floor: math.NaN()},
+		{MinImprovement: -1e-3}, {MinImprovement: math.NaN()}, {MinImprovement: math.Inf(1)},
+		{MinFactor: -0.1}, {MinFactor: 1.1}, {MinFactor: math.NaN()},
 	} {
 		_, err := NewTrainer(m, pi, &Settings{Plateau: &p, Src: rand.NewPCG(1, 1)})
 		wantError(t, fmt.Sprint(p), err, ErrSettings, "Plateau")
@@ -221,7 +221,7 @@ func TestPlateauSettings(t *testing.T) {
 // A loss beyond the range of float64 is no improvement, and no number that
 // cannot be saved.
 func TestPlateauOverflow(t *testing.T) {
-	p := &Plateau{Factor: 0.5, Patience: 2, Floor: 1e-6}
+	p := &Plateau{Factor: 0.5, Patience: 2, MinFactor: 1e-6}
 	for _, loss := range []float64{math.NaN(), math.Inf(-1), math.Inf(1)} {
 		s := plateauState{Factor: 1}
 		for step := range 5 {

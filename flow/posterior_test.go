@@ -10,7 +10,6 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/target"
@@ -97,7 +96,7 @@ func TestPosteriorOfSamples(t *testing.T) {
 		at *mat.Dense
 		to []float64
 	}{{Latent(m, pi), z, latent}, {pi, x, logpi}, {m.Prior(), z, logp}} {
-		if err := target.NewEvaluator(c.d).LogProb(c.to, c.at); err != nil {
+		if err := target.NewEvaluator(c.d).LogProbs(c.to, c.at); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,7 +117,7 @@ func TestPosteriorPrecision(t *testing.T) {
 		return z, element
 	}
 	z, element := draw(m)
-	z32, element32 := draw(must(m.Convert(tensor.Float32)))
+	z32, element32 := draw(m.Float32())
 	if !mat.Equal(z, z32) || !slices.Equal(element, element32) {
 		t.Error("float32 and float64 draw differently")
 	}
@@ -194,7 +193,7 @@ func TestResponse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, _, err := must(m.Convert(tensor.Float32)).Response(context.Background(), x, latents)
+	fresh, _, err := m.Float32().Response(context.Background(), x, latents)
 	if err != nil || !mat.Equal(again, fresh) || mat.EqualApprox(again, mean, 1e-3) {
 		t.Errorf("response after a change of parameters: %v", err)
 	}
@@ -218,7 +217,7 @@ func TestInversionKLGradient(t *testing.T) {
 		}
 		y.Scale(-1, x)
 		logpi := make([]float64, rows)
-		if err := target.NewEvaluator(pi).LogProb(logpi, x); err != nil {
+		if err := target.NewEvaluator(pi).LogProbs(logpi, x); err != nil {
 			t.Fatal(err)
 		}
 		here, there, sum := logProbs(t, m, x), logProbs(t, m, y), 0.0

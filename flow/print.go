@@ -41,7 +41,8 @@ func (e *Estimate) warnings() []string {
 	var all []string
 	note := func(format string, a ...any) { all = append(all, fmt.Sprintf(format, a...)) }
 	if e.OutOfSupport > 0 {
-		note("%d of %d samples are outside the support of the target: their weight is zero, the loss infinite", e.OutOfSupport, e.Samples)
+		note("%d of %d samples are outside the support of the target: their weight is zero, the loss infinite",
+			e.OutOfSupport, e.Samples)
 	}
 	if e.Dropped > 0 {
 		note("%d more samples were dropped in batches that failed: what they would have said is unknown", e.Dropped)
@@ -50,7 +51,8 @@ func (e *Estimate) warnings() []string {
 		switch {
 		case !math.IsInf(stdErr, 1):
 		case k > heaviest(n):
-			note("the weights of %s have too heavy a tail for an error of ln Z: index %.2f, above %.2f", what, k, heaviest(n))
+			note("the weights of %s have too heavy a tail for an error of ln Z: index %.2f, above %.2f",
+				what, k, heaviest(n))
 		default:
 			note("a few weights of %s outweigh all others: too few samples for an error of ln Z", what)
 		}
@@ -59,7 +61,8 @@ func (e *Estimate) warnings() []string {
 	f := e.Forward
 	if f == nil {
 		if e.Samples > 0 {
-			note("samples of the model cannot show what it never proposes; configurations of the target can (EvaluateSettings.Data)")
+			note("samples of the model cannot show what it never proposes;" +
+				" configurations of the target can (EvaluateSettings.Data)")
 		}
 		return all
 	}
@@ -71,12 +74,14 @@ func (e *Estimate) warnings() []string {
 	case math.IsNaN(f.Deviation):
 		note("whether both estimates of ln Z agree cannot be told")
 	case math.Abs(f.Deviation) > disagree:
-		note("the estimates of ln Z DISAGREE by %.1f of their error: the model leaves out a part of the target, or the configurations do", math.Abs(f.Deviation))
+		note("the estimates of ln Z DISAGREE by %.1f of their error:"+
+			" the model leaves out a part of the target, or the configurations do", math.Abs(f.Deviation))
 	default:
 		note("both estimates of ln Z agree, within %.1f of their error", math.Abs(f.Deviation))
 	}
 	if f.ESS < e.ESS/2 {
-		note("the target sees a much smaller ESS than the model: the model leaves out, or hardly proposes, a part of the target")
+		note("the target sees a much smaller ESS than the model:" +
+			" the model leaves out, or hardly proposes, a part of the target")
 	}
 	return all
 }

@@ -12,22 +12,35 @@ import (
 // docs/accuracy.md says how well. It is plain data: take one and change what you
 // want.
 //
-// With Conditional, what a scale adds to the field is distributed given the
-// coarse field around, by conditional decimators with two affine couplings for
-// every variable that a tile adds, or as Network.ContextBlock says, if that is not
-// nil. The parameters of these couplings grow as the square of the sites of a tile:
-// they are meant for small tiles.
+// With ConditionalDecimators, what a scale adds to the field is distributed given the
+// coarse field around it. The decimators have two affine couplings for every variable
+// that a tile adds, or are those of Network.ContextBlock, if that is not nil. The
+// parameters of these couplings grow as the square of the sites of a tile: they are
+// meant for small tiles.
 type Recipe struct {
-	Couplings   int                      // of a block; that of its bijector by default
-	Hidden      []int                    // units of the hidden layers, as in bijector.RealNVPSettings
-	Spline      bool                     // blocks are bijector.Spline, not bijector.RealNVP
-	Network     bijector.NetworkSettings // of the MERA
-	Conditional bool                     // the network has conditional decimators
-	White       bool                     // the network is followed by the bijector.Spectral of a covariance, if one is known
-	Path        bool                     // training is along the path (Settings.PathGradient)
-	Anneal      float64                  // inverse temperature at the start, which rises to 1 in the first half of the steps; 1 by default
-	LearnRate   float64                  // largest learning rate, 5e-3 by default
-	Warmup      int                      // steps in which it is reached, 50 or a tenth of all by default
+	// Couplings is the number of couplings of a block, that of its bijector by default.
+	Couplings int
+	// Hidden are the units of the hidden layers, as in bijector.RealNVPSettings.
+	Hidden []int
+	// Spline makes blocks of bijector.Spline in place of bijector.RealNVP.
+	Spline bool
+	// Network is that of the MERA.
+	Network bijector.NetworkSettings
+	// ConditionalDecimators gives the network conditional decimators.
+	ConditionalDecimators bool
+	// Whiten puts the bijector.Spectral of a covariance behind the network, if one
+	// is known.
+	Whiten bool
+	// PathGradient trains along the path (Settings.PathGradient).
+	PathGradient bool
+	// Anneal is the inverse temperature at the start, which rises to 1 in the first
+	// half of the steps; 1 by default.
+	Anneal float64
+	// LearnRate is the largest learning rate, 5e-3 by default.
+	LearnRate float64
+	// Warmup is the number of steps in which it is reached, 50 or a tenth of all by
+	// default.
+	Warmup int
 }
 
 // PaperRecipe is the network of the paper: ten affine couplings per block.
@@ -37,7 +50,7 @@ func PaperRecipe() *Recipe { return &Recipe{} }
 // annealing. A step takes 3.6 times as long as one of the paper's network
 // (BenchmarkRecipeStep).
 func FastRecipe() *Recipe {
-	return &Recipe{Spline: true, Conditional: true, White: true, Path: true, Anneal: 0.5}
+	return &Recipe{Spline: true, ConditionalDecimators: true, Whiten: true, PathGradient: true, Anneal: 0.5}
 }
 
 // BestRecipe is FastRecipe with two pairs of layers per scale, at 1.8 times the
@@ -87,7 +100,7 @@ func (r *Recipe) model(shape []int, spectrum []float64, network *bijector.Networ
 		return nil, err
 	}
 	var b bijector.Bijector = h
-	if r.White && spectrum != nil {
+	if r.Whiten && spectrum != nil {
 		white, err := bijector.NewSpectral(shape, spectrum)
 		if err != nil {
 			return nil, err
@@ -110,7 +123,7 @@ func (r *Recipe) model(shape []int, spectrum []float64, network *bijector.Networ
 //
 // The temperature should be that of m, and spectrum that of the new lattice. Train
 // it without annealing and at a lower learning rate.
-// Blocks are those of m; of the recipe White, Conditional and Network are used, of
+// Blocks are those of m; of the recipe Whiten, ConditionalDecimators and Network are used, of
 // Network.ContextBlock whether it is nil. The model shares no parameters with m,
 // and is not symmetrised.
 //
@@ -161,14 +174,14 @@ func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64) (*Model, error)
 // scales returns the layers of a model of the recipe, scale by scale, fine to coarse.
 func (r *Recipe) scales(m *Model, spectrum bool) ([][]*bijector.Layer, error) {
 	b := m.b
-	if c, ok := b.(*bijector.Chain); ok && r.White && spectrum && len(c.Bijectors()) == 2 {
+	if c, ok := b.(*bijector.Chain); ok && r.Whiten && spectrum && len(c.Bijectors()) == 2 {
 		b = c.Bijectors()[0]
 	}
 	h, ok := b.(*bijector.Hierarchy)
 	if !ok {
 		return nil, fmt.Errorf("%w: no network of the recipe, but a %T", bijector.ErrHierarchy, b)
 	}
-	conditional := r.Conditional || r.Network.ContextBlock != nil
+	conditional := r.ConditionalDecimators || r.Network.ContextBlock != nil
 	repeat := max(1, r.Network.Repeat)
 	per := 2 * repeat
 	if conditional {
@@ -181,7 +194,7 @@ func (r *Recipe) scales(m *Model, spectrum bool) ([][]*bijector.Layer, error) {
 		if l.Keep() == nil {
 			continue
 		}
-		if len(scale) != per || l.Conditional() != conditional {
+		if len(scale) != per || (l.Context() != nil) != conditional {
 			return nil, fmt.Errorf("%w: layer %d is not what the recipe has there: "+
 				"want %d layers per scale, the last of them decimators, conditional: %t",
 				bijector.ErrHierarchy, k, per, conditional)
@@ -231,7 +244,7 @@ func (r *Recipe) Settings(steps int, src rand.Source) *Settings {
 	if warmup == 0 {
 		warmup = min(50, steps/10)
 	}
-	s := &Settings{Steps: steps, LearnRate: rate, Schedule: Cosine(steps, warmup), PathGradient: r.Path, Src: src}
+	s := &Settings{Steps: steps, LearnRate: rate, Schedule: Cosine(steps, warmup), PathGradient: r.PathGradient, Src: src}
 	if r.Anneal != 0 {
 		s.Anneal = Ramp(r.Anneal, steps/2)
 	}

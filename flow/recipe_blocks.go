@@ -12,7 +12,7 @@ import (
 func (r *Recipe) network(src rand.Source) *bijector.NetworkSettings {
 	s := r.Network
 	s.Join = s.Depth == 0
-	if r.Conditional && s.ContextBlock == nil {
+	if r.ConditionalDecimators && s.ContextBlock == nil {
 		s.ContextBlock = func(context, moved int) (bijector.Bijector, error) { return r.given(context, moved, src) }
 	}
 	return &s
@@ -79,7 +79,7 @@ func (r *Recipe) price(shape []int, scales []bijector.Scale) error {
 		}
 		context, moved := math.Pow(3, float64(len(shape))), sites-1
 		n := 2 * moved * (2*netParams(context+moved-1, r.Hidden, 1) + 1)
-		if n > maxBlock && r.Conditional && r.Network.ContextBlock == nil && !c.Top {
+		if n > maxBlock && r.ConditionalDecimators && r.Network.ContextBlock == nil && !c.Top {
 			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, whose conditional decimator of %g variables given %g "+
 				"would have %.3g parameters, more than %d", ErrSettings, shape, k, c.Size, moved, context, n, maxBlock)
 		}

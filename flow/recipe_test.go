@@ -9,8 +9,6 @@ import (
 	"slices"
 	"testing"
 
-	"gorgonia.org/tensor"
-
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/bijector/bijectortest"
 )
@@ -25,7 +23,7 @@ func TestRecipes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m = must(symmetrize(t, m, Inversion(16)).Convert(tensor.Float32))
+		m = symmetrize(t, m, Inversion(16)).Float32()
 		s := r.Settings(120, src)
 		s.Batch = 64
 		if _, err := Train(context.Background(), m, d, s); err != nil {
@@ -65,11 +63,11 @@ func TestRecipeModel(t *testing.T) {
 	if _, err := (&Recipe{Network: bijector.NetworkSettings{Size: 300}}).Model([]int{300, 300}, nil, src); !errors.Is(err, ErrSettings) {
 		t.Errorf("huge blocks: %v", err)
 	}
-	if _, err := (&Recipe{Conditional: true, Network: bijector.NetworkSettings{Size: 19}}).Model([]int{19, 19}, nil, src); !errors.Is(err, ErrSettings) {
+	if _, err := (&Recipe{ConditionalDecimators: true, Network: bijector.NetworkSettings{Size: 19}}).Model([]int{19, 19}, nil, src); !errors.Is(err, ErrSettings) {
 		t.Errorf("conditional decimators of huge blocks: %v", err)
 	}
 	for _, shape := range [][]int{{8}, {2, 2}, {2, 2, 2}} {
-		m := must((&Recipe{Couplings: 1, Hidden: []int{3}, Conditional: true}).Model(shape, nil, src))
+		m := must((&Recipe{Couplings: 1, Hidden: []int{3}, ConditionalDecimators: true}).Model(shape, nil, src))
 		bijectortest.Check(t, m.Bijector())
 	}
 	if s := FastRecipe().Settings(100, src); s.Schedule(10) != 1 || s.Schedule(101) != 0 || s.Anneal(25) != 0.75 || s.Anneal(50) != 1 || !s.PathGradient || s.LearnRate != 5e-3 {
@@ -81,7 +79,7 @@ func TestRecipeModel(t *testing.T) {
 // those before the coarsest.
 func TestGrow(t *testing.T) {
 	src := rand.NewPCG(1, 1)
-	for name, r := range map[string]*Recipe{"paper": PaperRecipe(), "best": BestRecipe(), "conditional": {Couplings: 2, Conditional: true, White: true}, "blocks of 9": {Spline: true, Couplings: 1, Network: bijector.NetworkSettings{Size: 3}}} {
+	for name, r := range map[string]*Recipe{"paper": PaperRecipe(), "best": BestRecipe(), "conditional": {Couplings: 2, ConditionalDecimators: true, Whiten: true}, "blocks of 9": {Spline: true, Couplings: 1, Network: bijector.NetworkSettings{Size: 3}}} {
 		size := max(2, r.Network.Size)
 		shape := func(depth int) []int { n := int(math.Pow(float64(size), float64(depth))); return []int{n, n} }
 		spectrum := func(depth int) []float64 { return slices.Repeat([]float64{2}, shape(depth)[0]*shape(depth)[1]) }
@@ -102,7 +100,7 @@ func TestGrow(t *testing.T) {
 				t.Errorf("%s, %d: symmetrised", name, c)
 			}
 			per := 2 * max(1, r.Network.Repeat)
-			if r.Conditional {
+			if r.ConditionalDecimators {
 				per++
 			}
 			a, b := slices.Concat(must(r.scales(small, true))...), slices.Concat(must(r.scales(m, true))...)
@@ -147,7 +145,7 @@ func TestGrowFails(t *testing.T) {
 	if _, err := BestRecipe().Grow(small, []int{4, 4}, spectrum); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("another number of layers: %v", err)
 	}
-	if _, err := (&Recipe{Spline: true, White: true}).Grow(small, []int{4, 4}, spectrum); !errors.Is(err, bijector.ErrHierarchy) {
+	if _, err := (&Recipe{Spline: true, Whiten: true}).Grow(small, []int{4, 4}, spectrum); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("decimators from conditional ones: %v", err)
 	}
 	if _, err := r.Grow(small, []int{4, 4}, nil); !errors.Is(err, bijector.ErrHierarchy) {
@@ -179,7 +177,7 @@ func TestGrowBeginsWell(t *testing.T) {
 	small := must(r.Model([]int{4, 4}, ising(t, 4).Spectrum(), src))
 	s := r.Settings(150, src)
 	s.Batch = 128
-	if _, err := Train(context.Background(), must(symmetrize(t, small, Inversion(16)).Convert(tensor.Float32)), ising(t, 4), s); err != nil {
+	if _, err := Train(context.Background(), symmetrize(t, small, Inversion(16)).Float32(), ising(t, 4), s); err != nil {
 		t.Fatal(err)
 	}
 	d := ising(t, 8)

@@ -50,10 +50,10 @@ type trainerSettings struct {
 }
 
 type keptPlateau struct {
-	Factor   float64 `json:"factor"`
-	Patience int     `json:"patience"`
-	Least    float64 `json:"least"`
-	Floor    float64 `json:"floor"`
+	Factor         float64 `json:"factor"`
+	Patience       int     `json:"patience"`
+	MinImprovement float64 `json:"least"`
+	MinFactor      float64 `json:"floor"`
 }
 
 type keptEvaluate struct {

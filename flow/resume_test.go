@@ -66,11 +66,11 @@ func TestResumeLaw(t *testing.T) {
 		"shrinking":                   {Settings{OnFault: FaultShrink}, true, fussy(16, 1.8), true},
 		"skipping, with everything":   {Settings{OnFault: FaultSkip, PathGradient: true, ClipNorm: 5, MaxScale: 0.9}, false, fussy(16, 1.8), true},
 		"shrinking, with the penalty": {Settings{OnFault: FaultShrink, InversionKL: 0.2, ClipNorm: 5}, false, fussy(16, 1.8), true},
-		"plateau":                     {Settings{Plateau: &Plateau{Patience: 2, Least: 1e9}}, true, ising(t, 4), false},
+		"plateau":                     {Settings{Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}}, true, ising(t, 4), false},
 		"average":                     {Settings{Average: 0.9}, true, ising(t, 4), false},
 		"evaluation":                  {Settings{Evaluate: &EvaluateSettings{Samples: 21, Batch: 8}, EvaluateEvery: 3}, false, ising(t, 4), false},
 		"all of them, shrinking": {Settings{
-			Plateau: &Plateau{Patience: 1, Least: 0.3, Factor: 0.7}, Average: 0.8, Anneal: Ramp(0.5, 3), OnFault: FaultShrink, ClipNorm: 5, MaxScale: 0.9,
+			Plateau: &Plateau{Patience: 1, MinImprovement: 0.3, Factor: 0.7}, Average: 0.8, Anneal: Ramp(0.5, 3), OnFault: FaultShrink, ClipNorm: 5, MaxScale: 0.9,
 			Evaluate: &EvaluateSettings{Samples: 30}, EvaluateEvery: 2,
 		}, false, fussy(16, 1.8), true},
 	} {
@@ -171,7 +171,7 @@ func TestResumeLaw(t *testing.T) {
 func observed(t testing.TB, seed uint64) (*Model, *Trainer) {
 	t.Helper()
 	return trainer(t, seed, Settings{
-		Plateau: &Plateau{Patience: 2, Least: 1e9}, Average: 0.9,
+		Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}, Average: 0.9,
 		Evaluate: &EvaluateSettings{Samples: 20, Src: rand.NewChaCha8([32]byte{byte(seed)})}, EvaluateEvery: 2,
 	})
 }

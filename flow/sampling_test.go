@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/target"
@@ -38,7 +37,7 @@ func TestLatentSampling(t *testing.T) {
 		t.Fatal(err)
 	}
 	sample := func(d target.Density, start *mat.Dense, decode bool) (mean, stdErr, accept float64) {
-		s, err := hmc.New(must(target.NewEvaluator(d).Convert(tensor.Float32)), start, &hmc.Settings{StepSize: 0.4, Leapfrog: 5, Src: src})
+		s, err := hmc.New(target.NewEvaluator(d).Float32(), start, &hmc.Settings{StepSize: 0.4, Leapfrog: 5, Src: src})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"gorgonia.org/tensor"
-
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -127,7 +125,7 @@ func oddModel(seed uint64, values float64) (m *Model, sound bool) {
 	}
 	m = must(New(prior, b))
 	if o.rnd.IntN(3) == 0 {
-		m = must(m.Convert(tensor.Float32))
+		m = m.Float32()
 	}
 	scramble(m, seed, values)
 	if o.refused {

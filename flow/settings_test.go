@@ -16,7 +16,6 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/target"
@@ -45,41 +44,41 @@ func TestRestoreComparesSettings(t *testing.T) {
 	}
 	const mayDiffer = ""
 	table := map[string]field{
-		"Steps":                {func(s *Settings) { s.Steps++ }, mayDiffer}, // training may go on for longer
-		"Batch":                {func(s *Settings) { s.Batch++ }, "Batch"},
-		"LearnRate":            {func(s *Settings) { s.LearnRate *= 1 + 1e-15 }, "LearnRate"},
-		"Schedule":             {func(s *Settings) { s.Schedule = Cosine(9, 1) }, mayDiffer},        // a function cannot be compared
-		"Anneal":               {func(s *Settings) { s.Anneal = Ramp(0.5, 9) }, mayDiffer},          // nor can this one
-		"Recorder":             {func(s *Settings) { s.Recorder = keep(new([]Report)) }, mayDiffer}, // it watches
-		"Src":                  {func(s *Settings) { s.Src = rand.NewPCG(7, 7) }, mayDiffer},        // its state is in the file
-		"Average":              {func(s *Settings) { s.Average = 0.8 }, "Average"},
-		"InversionKL":          {func(s *Settings) { s.InversionKL = 0.3 }, "InversionKL"},
-		"Images":               {func(s *Settings) { s.Images = 1 }, "Images"},
-		"PathGradient":         {func(s *Settings) { s.PathGradient = true }, "PathGradient"},
-		"Data":                 {func(s *Settings) { s.Data, s.DataWeight = nil, 0 }, "Data"},
-		"DataWeight":           {func(s *Settings) { s.DataWeight = 0.4 }, "DataWeight"},
-		"ClipNorm":             {func(s *Settings) { s.ClipNorm = 6 }, "ClipNorm"},
-		"MaxScale":             {func(s *Settings) { s.MaxScale = 2 }, "MaxScale"},
-		"OnFault":              {func(s *Settings) { s.OnFault = FaultShrink }, "OnFault"},
-		"MaxFaults":            {func(s *Settings) { s.MaxFaults = 3 }, "MaxFaults"},
-		"Window":               {func(s *Settings) { s.Window = 5 }, "Window"},
-		"Plateau":              {func(s *Settings) { s.Plateau = nil }, "Plateau"},
-		"Plateau.Factor":       {func(s *Settings) { s.Plateau.Factor = 0.7 }, "Plateau"},
-		"Plateau.Patience":     {func(s *Settings) { s.Plateau.Patience = 3 }, "Plateau"},
-		"Plateau.Least":        {func(s *Settings) { s.Plateau.Least = 0.2 }, "Plateau"},
-		"Plateau.Floor":        {func(s *Settings) { s.Plateau.Floor = 0.02 }, "Plateau"},
-		"Evaluate":             {func(s *Settings) { s.Evaluate, s.EvaluateEvery = nil, 0 }, "Evaluate"},
-		"Evaluate.Samples":     {func(s *Settings) { s.Evaluate.Samples = 11 }, "Evaluate"},
-		"Evaluate.Batch":       {func(s *Settings) { s.Evaluate.Batch = 6 }, "Evaluate"},
-		"Evaluate.Images":      {func(s *Settings) { s.Evaluate.Images = 1 }, "Evaluate"},
-		"Evaluate.Src":         {func(s *Settings) { s.Evaluate.Src = rand.NewChaCha8([32]byte{3}) }, mayDiffer}, // its state is in the file
-		"Evaluate.Data":        {func(s *Settings) { s.Evaluate.Data, s.Evaluate.DataSamples = nil, 0 }, "Evaluate"},
-		"Evaluate.DataSamples": {func(s *Settings) { s.Evaluate.DataSamples = 8 }, "Evaluate"},
-		"EvaluateEvery":        {func(s *Settings) { s.EvaluateEvery = 4 }, "Evaluate"},
+		"Steps":                  {func(s *Settings) { s.Steps++ }, mayDiffer}, // training may go on for longer
+		"Batch":                  {func(s *Settings) { s.Batch++ }, "Batch"},
+		"LearnRate":              {func(s *Settings) { s.LearnRate *= 1 + 1e-15 }, "LearnRate"},
+		"Schedule":               {func(s *Settings) { s.Schedule = Cosine(9, 1) }, mayDiffer},        // a function cannot be compared
+		"Anneal":                 {func(s *Settings) { s.Anneal = Ramp(0.5, 9) }, mayDiffer},          // nor can this one
+		"Recorder":               {func(s *Settings) { s.Recorder = keep(new([]Report)) }, mayDiffer}, // it watches
+		"Src":                    {func(s *Settings) { s.Src = rand.NewPCG(7, 7) }, mayDiffer},        // its state is in the file
+		"Average":                {func(s *Settings) { s.Average = 0.8 }, "Average"},
+		"InversionKL":            {func(s *Settings) { s.InversionKL = 0.3 }, "InversionKL"},
+		"Images":                 {func(s *Settings) { s.Images = 1 }, "Images"},
+		"PathGradient":           {func(s *Settings) { s.PathGradient = true }, "PathGradient"},
+		"Data":                   {func(s *Settings) { s.Data, s.DataWeight = nil, 0 }, "Data"},
+		"DataWeight":             {func(s *Settings) { s.DataWeight = 0.4 }, "DataWeight"},
+		"ClipNorm":               {func(s *Settings) { s.ClipNorm = 6 }, "ClipNorm"},
+		"MaxScale":               {func(s *Settings) { s.MaxScale = 2 }, "MaxScale"},
+		"OnFault":                {func(s *Settings) { s.OnFault = FaultShrink }, "OnFault"},
+		"MaxFaults":              {func(s *Settings) { s.MaxFaults = 3 }, "MaxFaults"},
+		"Window":                 {func(s *Settings) { s.Window = 5 }, "Window"},
+		"Plateau":                {func(s *Settings) { s.Plateau = nil }, "Plateau"},
+		"Plateau.Factor":         {func(s *Settings) { s.Plateau.Factor = 0.7 }, "Plateau"},
+		"Plateau.Patience":       {func(s *Settings) { s.Plateau.Patience = 3 }, "Plateau"},
+		"Plateau.MinImprovement": {func(s *Settings) { s.Plateau.MinImprovement = 0.2 }, "Plateau"},
+		"Plateau.MinFactor":      {func(s *Settings) { s.Plateau.MinFactor = 0.02 }, "Plateau"},
+		"Evaluate":               {func(s *Settings) { s.Evaluate, s.EvaluateEvery = nil, 0 }, "Evaluate"},
+		"Evaluate.Samples":       {func(s *Settings) { s.Evaluate.Samples = 11 }, "Evaluate"},
+		"Evaluate.Batch":         {func(s *Settings) { s.Evaluate.Batch = 6 }, "Evaluate"},
+		"Evaluate.Images":        {func(s *Settings) { s.Evaluate.Images = 1 }, "Evaluate"},
+		"Evaluate.Src":           {func(s *Settings) { s.Evaluate.Src = rand.NewChaCha8([32]byte{3}) }, mayDiffer}, // its state is in the file
+		"Evaluate.Data":          {func(s *Settings) { s.Evaluate.Data, s.Evaluate.DataSamples = nil, 0 }, "Evaluate"},
+		"Evaluate.DataSamples":   {func(s *Settings) { s.Evaluate.DataSamples = 8 }, "Evaluate"},
+		"EvaluateEvery":          {func(s *Settings) { s.EvaluateEvery = 4 }, "Evaluate"},
 	}
 	make := func(change func(s *Settings)) (*Model, *Trainer) {
 		s := &Settings{
-			Steps: 9, Batch: 6, LearnRate: 3e-3, Plateau: &Plateau{Factor: 0.6, Patience: 2, Least: 0.1, Floor: 0.01}, Average: 0.9,
+			Steps: 9, Batch: 6, LearnRate: 3e-3, Plateau: &Plateau{Factor: 0.6, Patience: 2, MinImprovement: 0.1, MinFactor: 0.01}, Average: 0.9,
 			Data: &numberedData{}, DataWeight: 0.3, ClipNorm: 5, MaxScale: 1, OnFault: FaultSkip, MaxFaults: 9, Window: 4, Src: rand.NewPCG(1, 1),
 			Evaluate: &EvaluateSettings{Samples: 10, Batch: 5, Data: &numberedData{calls: 50}, DataSamples: 7, Src: rand.NewChaCha8([32]byte{1})}, EvaluateEvery: 3,
 		}
@@ -136,7 +135,7 @@ func TestRestoreComparesArithmetic(t *testing.T) {
 	if err := must(NewTrainer(m, ising(t, 2), s())).Save(&file); err != nil {
 		t.Fatal(err)
 	}
-	f32 := must(m.Convert(tensor.Float32))
+	f32 := m.Float32()
 	wantError(t, "float32", must(NewTrainer(f32, ising(t, 2), s())).Restore(&file), ErrCheckpoint, "float64", "float32")
 }
 
@@ -280,10 +279,10 @@ func TestDocumentedDefaults(t *testing.T) {
 		"EvaluateSettings.DataSamples": {"else Samples", []int{
 			fromData(&numberedData{}).DataSamples, fromData(&DataRows{X: randn(1, 9, 4)}).DataSamples}, []int{10000, 9}},
 
-		"Plateau.Factor":   {"½", plateau.Factor, 0.5},
-		"Plateau.Patience": {"Settings.Window", plateau.Patience, 37},
-		"Plateau.Least":    {"any", plateau.Least, 0.0},
-		"Plateau.Floor":    {"1e-6", plateau.Floor, 1e-6},
+		"Plateau.Factor":         {"½", plateau.Factor, 0.5},
+		"Plateau.Patience":       {"Settings.Window", plateau.Patience, 37},
+		"Plateau.MinImprovement": {"any", plateau.MinImprovement, 0.0},
+		"Plateau.MinFactor":      {"1e-6", plateau.MinFactor, 1e-6},
 
 		"NetworkSettings.Size":         {"2", network(&bijector.NetworkSettings{Size: 2}), network(nil)},
 		"NetworkSettings.Depth":        {"as many", network(&bijector.NetworkSettings{Depth: 3}), network(nil)},
@@ -303,15 +302,15 @@ func TestDocumentedDefaults(t *testing.T) {
 		"SplineSettings.Keep":       {"drawn like those of a RealNVP", len(spline.Keep), 4},
 		"SplineSettings.Src":        {none, nil, nil},
 
-		"Recipe.Couplings":   {"that of its bijector", []int{couplings(false), couplings(true)}, []int{defaultCouplings(false), defaultCouplings(true)}},
-		"Recipe.Hidden":      {none, nil, nil},
-		"Recipe.Spline":      {none, nil, nil},
-		"Recipe.Network":     {none, nil, nil},
-		"Recipe.Conditional": {none, nil, nil},
-		"Recipe.White":       {none, nil, nil},
-		"Recipe.Path":        {none, recipe(10).PathGradient, false},
-		"Recipe.Anneal":      {"1", must(recipe(10).Anneal.at(1)), 1.0},
-		"Recipe.LearnRate":   {"5e-3", recipe(10).LearnRate, 5e-3},
+		"Recipe.Couplings":             {"that of its bijector", []int{couplings(false), couplings(true)}, []int{defaultCouplings(false), defaultCouplings(true)}},
+		"Recipe.Hidden":                {none, nil, nil},
+		"Recipe.Spline":                {none, nil, nil},
+		"Recipe.Network":               {none, nil, nil},
+		"Recipe.ConditionalDecimators": {none, nil, nil},
+		"Recipe.Whiten":                {none, nil, nil},
+		"Recipe.PathGradient":          {none, recipe(10).PathGradient, false},
+		"Recipe.Anneal":                {"1", must(recipe(10).Anneal.at(1)), 1.0},
+		"Recipe.LearnRate":             {"5e-3", recipe(10).LearnRate, 5e-3},
 		"Recipe.Warmup": {"50 or a tenth of all",
 			[]bool{recipe(1000).Schedule(49) < 1, recipe(1000).Schedule(50) == 1, recipe(100).Schedule(9) < 1, recipe(100).Schedule(10) == 1},
 			[]bool{true, true, true, true}},

@@ -34,7 +34,7 @@ func TestRecipeJoinsAnyShape(t *testing.T) {
 	}
 	for name, r := range map[string]*Recipe{
 		"affine":      {Couplings: 1, Hidden: []int{2}},
-		"conditional": {Couplings: 1, Hidden: []int{2}, Conditional: true},
+		"conditional": {Couplings: 1, Hidden: []int{2}, ConditionalDecimators: true},
 		"spline, repeated, blocks of 3": {Couplings: 1, Hidden: []int{2}, Spline: true,
 			Network: bijector.NetworkSettings{Repeat: 2, Size: 3}},
 	} {
@@ -59,7 +59,7 @@ func TestRecipeJoinsAnyShape(t *testing.T) {
 			}
 			moved := make([]bool, h.Dim())
 			for _, l := range h.Layers() {
-				if l.Conditional() {
+				if l.Context() != nil {
 					continue
 				}
 				for _, site := range slices.Concat(l.Tiles()...) {
@@ -76,7 +76,7 @@ func TestRecipeJoinsAnyShape(t *testing.T) {
 // Such networks are bijectors.
 func TestRecipeOddShapesAreBijectors(t *testing.T) {
 	for _, shape := range [][]int{{1}, {3}, {1, 4}, {3, 3}, {2, 6}, {6, 1, 1}} {
-		m := must((&Recipe{Couplings: 2, Hidden: []int{3}, Conditional: true}).Model(shape, nil, rand.NewPCG(3, 4)))
+		m := must((&Recipe{Couplings: 2, Hidden: []int{3}, ConditionalDecimators: true}).Model(shape, nil, rand.NewPCG(3, 4)))
 		bijectortest.Check(t, m.Bijector())
 	}
 }
@@ -264,7 +264,7 @@ func TestHostileNetworks(t *testing.T) {
 	wantError(t, "a prime extent", err, ErrSettings, "lattice [101 101]", "tiles [101 101]", "10201 sites", "3.72e+07 parameters")
 	_, err = FastRecipe().Model(slices.Repeat([]int{2}, 26), nil, src)
 	wantError(t, "many axes", err, ErrSettings, "6.7108864e+07 sites")
-	_, err = (&Recipe{Conditional: true}).Model([]int{961, 31}, nil, src)
+	_, err = (&Recipe{ConditionalDecimators: true}).Model([]int{961, 31}, nil, src)
 	wantError(t, "conditional decimators", err, ErrSettings, "lattice [961 31]", "conditional decimator of 960 variables given 9")
 	for _, r := range []*Recipe{{Hidden: []int{1 << 62}}, {Hidden: []int{1 << 31, 1 << 31}}, {Couplings: 1 << 40}} {
 		_, err := r.Model([]int{4, 4}, nil, src)
@@ -277,7 +277,7 @@ func TestHostileNetworks(t *testing.T) {
 
 // A model of a lattice with an odd coarse lattice grows by powers of two.
 func TestGrowOddLattice(t *testing.T) {
-	r := &Recipe{Couplings: 1, Hidden: []int{2}, Conditional: true}
+	r := &Recipe{Couplings: 1, Hidden: []int{2}, ConditionalDecimators: true}
 	src := rand.NewPCG(1, 2)
 	small := must(r.Model([]int{6, 10}, nil, src))
 	scramble(small, 1, 0.3)

@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"gorgonia.org/tensor"
-
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -19,7 +17,7 @@ func BenchmarkShare(b *testing.B) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 10, Hidden: []int{10, 10, 10}, Src: src})
 	}, nil))
 	pi := ising(b, 16)
-	m := must(must(New(target.NewNormal(h.Dim()), h)).Convert(tensor.Float32))
+	m := must(New(target.NewNormal(h.Dim()), h)).Float32()
 	tr := must(NewTrainer(m, pi, &Settings{Batch: 512, Src: rand.NewPCG(3, 4)}))
 	must(tr.Step())
 	for name, f := range map[string]func() error{

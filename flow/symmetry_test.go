@@ -393,7 +393,7 @@ func TestSymmetryIsCopied(t *testing.T) {
 	want := logProbs(t, s, x)
 	g.Perm[0], g.Perm[1], g.Sign[2] = 0, 1, 1
 	wantSame(t, "ln q", logProbs(t, s, x), want)
-	other, _ := sample(t, must(s.Convert(s.dtype)), 3, 1)
+	other, _ := sample(t, s.as(s.dtype), 3, 1)
 	again, _ := sample(t, s, 3, 1)
 	wantSame(t, "samples", other.RawMatrix().Data, again.RawMatrix().Data)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// LoadTorch reads a MERA on the L×L lattice that the PyTorch code of the
+// LoadPaper reads a MERA on the L×L lattice that the PyTorch code of the
 // paper's authors (github.com/li012589/NeuralRG) trained, from a safetensors
 // file of its state_dict:
 //
@@ -25,17 +25,17 @@ import (
 // the symmetry x → −x is symmetrised. There the first layer of each scale is on
 // unshifted tiles and the second, shifted, decimates. Values of float32 become
 // float64. All errors but those of the reader wrap ErrCheckpoint.
-func LoadTorch(r io.Reader, L int) (*Model, error) {
+func LoadPaper(r io.Reader, L int) (*Model, error) {
 	if r == nil {
-		return nil, fmt.Errorf("flow: LoadTorch: %w: nil reader", ErrSettings)
+		return nil, fmt.Errorf("flow: LoadPaper: %w: nil reader", ErrSettings)
 	}
 	f, err := safetensors.Read(r)
 	if err != nil {
-		return nil, fmt.Errorf("flow: LoadTorch: %w", err)
+		return nil, fmt.Errorf("flow: LoadPaper: %w", err)
 	}
 	m, err := torchModel(f, L)
 	if err != nil {
-		return nil, fmt.Errorf("flow: LoadTorch: %w: %w", ErrCheckpoint, err)
+		return nil, fmt.Errorf("flow: LoadPaper: %w: %w", ErrCheckpoint, err)
 	}
 	return m, nil
 }

@@ -48,7 +48,7 @@ func torchFile(t testing.TB, g *golden, prefix string) *safetensors.File {
 	return f
 }
 
-func TestLoadTorch(t *testing.T) {
+func TestLoadPaper(t *testing.T) {
 	for _, name := range []string{"mera_L4", "mera_L8"} {
 		g := readGolden(t, "testdata/golden/"+name+".json")
 		n := g.L * g.L
@@ -58,7 +58,7 @@ func TestLoadTorch(t *testing.T) {
 			if err := safetensors.Write(&b, torchFile(t, g, prefix)); err != nil {
 				t.Fatal(err)
 			}
-			m, err := LoadTorch(&b, g.L)
+			m, err := LoadPaper(&b, g.L)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,14 +110,14 @@ func TestLoadTorchRefuses(t *testing.T) {
 		if err := safetensors.Write(&b, f); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := LoadTorch(&b, c.L); !errors.Is(err, ErrCheckpoint) {
+		if _, err := LoadPaper(&b, c.L); !errors.Is(err, ErrCheckpoint) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := LoadTorch(nil, 4); err == nil {
+	if _, err := LoadPaper(nil, 4); err == nil {
 		t.Error("nil reader: no error")
 	}
-	if _, err := LoadTorch(io.LimitReader(bytes.NewReader(nil), 0), 4); !errors.Is(err, ErrCheckpoint) {
+	if _, err := LoadPaper(io.LimitReader(bytes.NewReader(nil), 0), 4); !errors.Is(err, ErrCheckpoint) {
 		t.Errorf("empty: %v", err)
 	}
 }
@@ -133,7 +133,7 @@ func named(f *safetensors.File, prefix, suffix string) []float64 {
 }
 
 // Whatever arrays there are, they make a model with finite parameters or an error.
-func FuzzLoadTorch(f *testing.F) {
+func FuzzLoadPaper(f *testing.F) {
 	minimizeBriefly()
 	g := readGolden(f, "testdata/golden/mera_L4.json")
 	for _, prefix := range []string{"", "flow."} {
@@ -155,7 +155,7 @@ func FuzzLoadTorch(f *testing.F) {
 		seal(data)
 		var m *Model
 		var err error
-		if used := costOf(func() { m, err = LoadTorch(bytes.NewReader(data), L) }); used > allowed(len(data)) {
+		if used := costOf(func() { m, err = LoadPaper(bytes.NewReader(data), L) }); used > allowed(len(data)) {
 			t.Errorf("%d bytes allocated for a file of %d", used, len(data))
 		}
 		if err != nil {
@@ -188,12 +188,12 @@ func TestLoadTorchForeignDigest(t *testing.T) {
 		t.Fatal("no digest")
 	}
 	copy(data[at+len(`"sha256":"`):], bytes.Repeat([]byte("7"), 64))
-	if _, err := LoadTorch(bytes.NewReader(data), 4); err != nil {
+	if _, err := LoadPaper(bytes.NewReader(data), 4); err != nil {
 		t.Error(err)
 	}
-	// The digest of a file of ours is ours, also to LoadTorch.
+	// The digest of a file of ours is ours, also to LoadPaper.
 	data = save(t, mera(t, 4, 3))
 	data[len(data)-1] ^= 1
-	_, err := LoadTorch(bytes.NewReader(data), 4)
+	_, err := LoadPaper(bytes.NewReader(data), 4)
 	wantError(t, "a damaged file of ours", err, ErrCheckpoint, "SHA-256")
 }

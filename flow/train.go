@@ -329,7 +329,7 @@ func (tr *Trainer) gradients() (moments, error) {
 	}
 	if batch.out > 0 {
 		row := slices.IndexFunc(tr.logpi, func(v float64) bool { return math.IsInf(v, -1) })
-		return batch, fmt.Errorf("row %d: %w: ln π is -Inf: %d of %d samples are outside the support of the target, and the loss is infinite",
+		return batch, fmt.Errorf("row %d: %w: ln π is -Inf: %d of %d samples are outside the support of the target",
 			row, ErrNotFinite, batch.out, tr.s.Batch)
 	}
 	if tr.data != nil {

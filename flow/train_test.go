@@ -44,9 +44,9 @@ func variants(t testing.TB, seed uint64) map[string]*Model {
 	fresh := func() *Model { return model(t, must(bijector.NewMERA([]int{4, 4}, blocks(4, seed, 6, 6), nil))) }
 	return map[string]*Model{
 		"float64":              fresh(),
-		"float32":              must(fresh().Convert(tensor.Float32)),
+		"float32":              fresh().Float32(),
 		"float64, symmetrised": symmetrize(t, fresh(), Inversion(16)),
-		"float32, symmetrised": symmetrize(t, must(fresh().Convert(tensor.Float32)), Inversion(16)),
+		"float32, symmetrised": symmetrize(t, fresh().Float32(), Inversion(16)),
 	}
 }
 
@@ -110,7 +110,7 @@ func TestTrainGaussian(t *testing.T) {
 	lnZ := 2*math.Log(2*math.Pi) - logDet/2
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 		b := must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8}, Src: rand.NewPCG(1, 1)}))
-		m := must(model(t, b).Convert(dt))
+		m := model(t, b).as(dt)
 		for _, rate := range []float64{1e-2, 2e-3} {
 			train(t, m, d, &Settings{Steps: 400, Batch: 256, LearnRate: rate, Src: rand.NewPCG(2, 2)})
 		}
@@ -133,7 +133,7 @@ func TestTrainGaussian(t *testing.T) {
 func TestFirstStepGoesDownhill(t *testing.T) {
 	pi := ising(t, 4)
 	for name, m := range variants(t, 3) {
-		if m.Dtype() != tensor.Float64 {
+		if m.dtype != tensor.Float64 {
 			continue
 		}
 		const rate, rows = 1e-7, 64
@@ -215,7 +215,7 @@ func TestTrainerRun(t *testing.T) {
 	want := train(t, whole, pi, settings())
 
 	m := variants(t, 6)["float64"]
-	single, sym := must(m.Convert(tensor.Float32)), symmetrize(t, m, Inversion(16))
+	single, sym := m.Float32(), symmetrize(t, m, Inversion(16))
 	x := randn(1, 3, 16)
 	before := append(logProbs(t, single, x), logProbs(t, sym, x)...)
 	tr, err := NewTrainer(m, pi, settings())
@@ -462,9 +462,9 @@ func TestTrainUnusedParameter(t *testing.T) {
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 		m, twin := variants(t, 11)["float64"], variants(t, 11)["float64"]
 		extra := must(bijector.NewParam("extra", []float64{1, 2, 3}, 3))
-		with := must(model(t, idle{m.Bijector(), extra}).Convert(dt))
+		with := model(t, idle{m.Bijector(), extra}).as(dt)
 		train(t, with, pi, &Settings{Steps: 5, Batch: 16, Src: rand.NewPCG(1, 1)})
-		train(t, must(twin.Convert(dt)), pi, &Settings{Steps: 5, Batch: 16, Src: rand.NewPCG(1, 1)})
+		train(t, twin.as(dt), pi, &Settings{Steps: 5, Batch: 16, Src: rand.NewPCG(1, 1)})
 		wantSame(t, "unused parameter", extra.Value().Float64s(), []float64{1, 2, 3})
 		wantSame(t, "parameters", params(m), params(twin))
 	}
@@ -514,7 +514,7 @@ func TestTrainUserBijector(t *testing.T) {
 		return quadratic(grad, []float64{x[0] - 1, x[1] - 2, x[2] - 3})
 	})
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
-		m := must(model(t, newShift(3)).Convert(dt))
+		m := model(t, newShift(3)).as(dt)
 		for _, rate := range []float64{0.03, 0.001} {
 			train(t, m, d, &Settings{Steps: 300, Batch: 64, LearnRate: rate, Src: rand.NewPCG(1, 1)})
 		}

@@ -104,7 +104,7 @@ func ExampleNewNormal() {
 	normal.Rand(x.RawRowView(1), rand.New(rand.NewPCG(1, 2)))
 
 	logp := make([]float64, 2)
-	if err := target.NewEvaluator(normal).LogProb(logp, x); err != nil {
+	if err := target.NewEvaluator(normal).LogProbs(logp, x); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("at the origin %.4f, at a draw less: %t\n", logp[0], logp[1] < logp[0])

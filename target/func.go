@@ -171,7 +171,7 @@ func (c *gradCheck) shift(logp []float64, i int, by float64) error {
 	for r := range logp {
 		c.shifted.Set(r, i, c.x.At(r, i)+by*scale(c.x.At(r, i)))
 	}
-	return c.e.LogProb(logp, c.shifted)
+	return c.e.LogProbs(logp, c.shifted)
 }
 
 // scale is the magnitude at which to take steps around v.

@@ -123,7 +123,7 @@ func TestFuncCalls(t *testing.T) {
 	x := mat.NewDense(rows, dim, normalRows(3, rows*dim))
 	logp, grad := make([]float64, rows), mat.NewDense(rows, dim, nil)
 	for run := 1; run <= 2; run++ {
-		if err := e.LogProb(logp, x); err != nil {
+		if err := e.LogProbs(logp, x); err != nil {
 			t.Fatal(err)
 		}
 		if plain != run*rows || withGrad != (run-1)*rows {
@@ -214,7 +214,7 @@ func TestFuncForgottenGradient(t *testing.T) {
 			t.Errorf("%s: error %v", method, err)
 		}
 	}
-	if err := e.LogProb(logp, x); err != nil {
+	if err := e.LogProbs(logp, x); err != nil {
 		t.Errorf("without the gradient: %v", err)
 	}
 }
@@ -287,13 +287,9 @@ func walled(beyond float64) Density {
 func TestWallsPassThrough(t *testing.T) {
 	x := mat.NewDense(3, 2, []float64{0.5, 1, 2, 0, 0, 3})
 	for _, beyond := range []float64{math.Inf(-1), math.Inf(1), math.NaN()} {
-		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
-			e, err := NewEvaluator(walled(beyond)).Convert(dt)
-			if err != nil {
-				t.Fatal(err)
-			}
+		for _, e := range []*Evaluator{NewEvaluator(walled(beyond)), NewEvaluator(walled(beyond)).Float32()} {
 			only, logp, grad := make([]float64, 3), make([]float64, 3), mat.NewDense(3, 2, nil)
-			if err := errors.Join(e.LogProb(only, x), e.LogProbGrad(logp, grad, x)); err != nil {
+			if err := errors.Join(e.LogProbs(only, x), e.LogProbGrad(logp, grad, x)); err != nil {
 				t.Errorf("%v beyond the walls: %v", beyond, err)
 			}
 			for _, got := range [][]float64{only, logp} {
@@ -399,7 +395,7 @@ func TestFuncFaults(t *testing.T) {
 	x := mat.NewDense(2, 2, []float64{1, 2, 3, 4})
 	logp, grad := make([]float64, 2), mat.NewDense(2, 2, nil)
 	calls := map[string]func() error{
-		"LogProb":     func() error { return e.LogProb(logp, x) },
+		"LogProb":     func() error { return e.LogProbs(logp, x) },
 		"LogProbGrad": func() error { return e.LogProbGrad(logp, grad, x) },
 		"CheckGrad":   func() error { return CheckGrad(d, x, 1e-6) },
 	}
@@ -422,7 +418,7 @@ func TestFuncFaults(t *testing.T) {
 
 	none := Func(2, nil)
 	for name, err := range map[string]error{
-		"LogProb":     NewEvaluator(none).LogProb(logp, x),
+		"LogProb":     NewEvaluator(none).LogProbs(logp, x),
 		"LogProbGrad": NewEvaluator(none).LogProbGrad(logp, grad, x),
 		"CheckGrad":   CheckGrad(none, x, 1e-6),
 	} {

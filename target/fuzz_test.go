@@ -44,7 +44,7 @@ func FuzzTargets(f *testing.F) {
 				t.Errorf("%T %v, %g, %g: ln Z is %g", d, shape, T, mass2, v)
 			}
 			logp := make([]float64, 1)
-			if err := NewEvaluator(d).LogProb(logp, mat.NewDense(1, d.Dim(), nil)); err != nil || math.IsNaN(logp[0]) {
+			if err := NewEvaluator(d).LogProbs(logp, mat.NewDense(1, d.Dim(), nil)); err != nil || math.IsNaN(logp[0]) {
 				t.Errorf("%T %v, %g, %g: ln π(0) is %g, %v", d, shape, T, mass2, logp[0], err)
 			}
 		}

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/internal/lattice"
 )
@@ -164,11 +163,7 @@ func (h *hostile) density(t *testing.T, d Density) {
 	t.Helper()
 	e := NewEvaluator(d)
 	if h.has(2) {
-		single, err := e.Convert(tensor.Float32)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e = single
+		e = e.Float32()
 	}
 	x := h.matrix(e.Dim())
 	what := fmt.Sprintf("%T of %d", d, e.Dim())
@@ -178,8 +173,8 @@ func (h *hostile) density(t *testing.T, d Density) {
 		grad = mat.DenseCopyOf(x)
 	}
 	known(t, what, e.LogProbGrad(logp, grad, x))
-	known(t, what, e.LogProb(logp[:len(logp)/2], x))
-	err := e.LogProb(logp, x)
+	known(t, what, e.LogProbs(logp[:len(logp)/2], x))
+	err := e.LogProbs(logp, x)
 	known(t, what, err)
 	if _, plain := d.(*function); err == nil && !plain && !h.has(2) {
 		for r, v := range logp {

@@ -67,7 +67,7 @@ func TestIsingAgainstDense(t *testing.T) {
 				rows, _ := x.Dims()
 				logp, only, grad := make([]float64, rows), make([]float64, rows), mat.NewDense(rows, n, nil)
 				e := NewEvaluator(m)
-				if err := errors.Join(e.LogProbGrad(logp, grad, x), e.LogProb(only, x)); err != nil {
+				if err := errors.Join(e.LogProbGrad(logp, grad, x), e.LogProbs(only, x)); err != nil {
 					t.Fatal(err)
 				}
 				checkSameBits(t, "LogProb and LogProbGrad", only, logp)
@@ -107,7 +107,7 @@ func TestIsingUniform(t *testing.T) {
 			for i := range m.Dim() {
 				x.Set(0, i, c)
 			}
-			if err := NewEvaluator(m).LogProb(logp, x); err != nil {
+			if err := NewEvaluator(m).LogProbs(logp, x); err != nil {
 				t.Fatal(err)
 			}
 			lnCosh := c + math.Log1p(math.Exp(-2*c)) - math.Ln2
@@ -144,7 +144,7 @@ func TestIsingSymmetries(t *testing.T) {
 	x := mat.NewDense(1, rows*cols, normalRows(3, rows*cols))
 	logp := func(x *mat.Dense) float64 {
 		p := make([]float64, 1)
-		if err := NewEvaluator(m).LogProb(p, x); err != nil {
+		if err := NewEvaluator(m).LogProbs(p, x); err != nil {
 			t.Fatal(err)
 		}
 		return p[0]
@@ -180,7 +180,7 @@ func TestIsingIsMixtureOfNormals(t *testing.T) {
 				const rows = 5
 				x := mat.NewDense(rows, m.Dim(), normalRows(4, rows*m.Dim()))
 				logp := make([]float64, rows)
-				if err := NewEvaluator(m).LogProb(logp, x); err != nil {
+				if err := NewEvaluator(m).LogProbs(logp, x); err != nil {
 					t.Fatal(err)
 				}
 				var chol mat.Cholesky
@@ -247,7 +247,7 @@ func TestIsingLogZByQuadrature(t *testing.T) {
 			for r := range rows {
 				x.Set(r, 0, at(i))
 			}
-			if err := e.LogProb(logp, x); err != nil {
+			if err := e.LogProbs(logp, x); err != nil {
 				t.Fatal(err)
 			}
 			for _, p := range logp {
@@ -377,7 +377,7 @@ func TestIsingOffsetBound(t *testing.T) {
 			for _, alpha := range []float64{math.Nextafter(bound, math.Inf(1)), 1.0001 * bound, 100 * bound} {
 				m := isingOf(t, shape, T, alpha)
 				logp, x := make([]float64, 1), mat.NewDense(1, m.Dim(), normalRows(5, m.Dim()))
-				if err := NewEvaluator(m).LogProb(logp, x); err != nil {
+				if err := NewEvaluator(m).LogProbs(logp, x); err != nil {
 					t.Fatal(err)
 				}
 				for _, v := range []float64{m.LogZ(), logp[0]} {

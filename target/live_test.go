@@ -41,7 +41,7 @@ func TestEvaluatorSeesParametersChange(t *testing.T) {
 			if err := e.LogProbGrad(logp, grad, x); err != nil {
 				t.Fatal(err)
 			}
-			if err := e.LogProb(only, x); err != nil {
+			if err := e.LogProbs(only, x); err != nil {
 				t.Fatal(err)
 			}
 			for r := range rows {

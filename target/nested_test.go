@@ -35,7 +35,7 @@ func halving() *Evaluator {
 			half := mat.NewDense(1, 1, []float64{x[0] / 2})
 			var err error
 			if grad == nil {
-				err = e.LogProb(logp, half)
+				err = e.LogProbs(logp, half)
 			} else {
 				err = e.LogProbGrad(logp, slope, half)
 			}
@@ -104,12 +104,12 @@ func TestEvaluatorInsideItsBuilder(t *testing.T) {
 	within(t, func() {
 		var e *Evaluator
 		e = NewEvaluator(&nodes{1, func(x *gorgonia.Node) (*gorgonia.Node, error) {
-			if err := e.LogProb([]float64{0}, mat.NewDense(1, 1, nil)); err != nil {
+			if err := e.LogProbs([]float64{0}, mat.NewDense(1, 1, nil)); err != nil {
 				return nil, err
 			}
 			return gorgonia.Sum(x, 1)
 		}})
-		if err := e.LogProb([]float64{0}, mat.NewDense(1, 1, nil)); !errors.Is(err, ErrSettings) {
+		if err := e.LogProbs([]float64{0}, mat.NewDense(1, 1, nil)); !errors.Is(err, ErrSettings) {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -123,7 +123,7 @@ func TestNormalRand(t *testing.T) {
 	}
 	// The entropy ties Rand and LogProb together.
 	logp := make([]float64, draws)
-	if err := NewEvaluator(d).LogProb(logp, x); err != nil {
+	if err := NewEvaluator(d).LogProbs(logp, x); err != nil {
 		t.Fatal(err)
 	}
 	checkMean(t, "ln π", logp, -0.5*dim*(1+math.Log(2*math.Pi)))

@@ -247,7 +247,7 @@ func TestIsingColdDensity(t *testing.T) {
 		x := mat.NewDense(1, 16, normalRows(11, 16))
 		x.Apply(func(_, _ int, v float64) float64 { return 8/T + v }, x) // a cold configuration
 		logp := make([]float64, 1)
-		if err := NewEvaluator(m).LogProb(logp, x); err != nil {
+		if err := NewEvaluator(m).LogProbs(logp, x); err != nil {
 			t.Fatal(err)
 		}
 		want, size := newBig(0), 0.0

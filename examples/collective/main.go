@@ -31,8 +31,6 @@ import (
 	"syscall"
 	"time"
 
-	"gorgonia.org/tensor"
-
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/examples/internal/console"
@@ -228,8 +226,7 @@ func prepare(ctx context.Context, ising *target.Ising, o *options) (m *flow.Mode
 	if !ok {
 		return nil, nil, fmt.Errorf("%s: the model is a %T, want a hierarchy", o.model, b)
 	}
-	m, err = m.Convert(tensor.Float64)
-	return m, h, err
+	return m.Float64(), h, nil
 }
 
 // train trains the paper's network, symmetrised, from where a run that was
@@ -250,9 +247,7 @@ func train(ctx context.Context, ising *target.Ising, o *options) (*flow.Model, e
 	if m, err = flow.Symmetrize(m, flow.Inversion(h.Dim())); err != nil {
 		return nil, err
 	}
-	if m, err = m.Convert(tensor.Float32); err != nil {
-		return nil, err
-	}
+	m = m.Float32()
 	last := time.Now()
 	var tr *flow.Trainer
 	tr, err = flow.NewTrainer(m, ising, &flow.Settings{Batch: batch, Src: src, Recorder: recorder(func(r *flow.Report) error {

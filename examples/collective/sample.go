@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"gonum.org/v1/gonum/mat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/flow"
@@ -24,18 +23,11 @@ func sample(ctx context.Context, m *flow.Model, ising *target.Ising, o *options,
 	target.NewNormal(n).Rand(start.RawMatrix().Data, rand.New(src))
 	// Energies in float64, forces in float32.
 	density := target.NewEvaluator(flow.Latent(m, ising))
-	force, err := density.Convert(tensor.Float32)
+	s, err := hmc.New(density, start, &hmc.Settings{StepSize: 0.2, Jitter: 0.2, Force: density.Float32(), Src: src})
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := hmc.New(density, start, &hmc.Settings{StepSize: 0.2, Jitter: 0.2, Force: force, Src: src})
-	if err != nil {
-		return nil, nil, err
-	}
-	quick, err := m.Convert(tensor.Float32)
-	if err != nil {
-		return nil, nil, err
-	}
+	quick := m.Float32()
 	perChain := o.samples / o.chains
 	total := o.burn + (perChain-1)*o.between
 	x, z = mat.NewDense(o.samples, n, nil), mat.NewDense(o.samples, n, nil)

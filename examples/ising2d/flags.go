@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"gorgonia.org/tensor"
-
 	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -40,7 +38,7 @@ type options struct {
 	path        bool
 	anneal      float64
 	symmetric   bool
-	dtype       tensor.Dtype
+	single      bool // float32
 	seed        uint64
 	every       int
 	adapt       float64
@@ -210,9 +208,9 @@ func (o *options) lists() error {
 	}
 	switch o.dtypeText {
 	case "f64":
-		o.dtype = tensor.Float64
+		o.single = false
 	case "f32":
-		o.dtype = tensor.Float32
+		o.single = true
 	default:
 		return fmt.Errorf("-dtype %s: want f64 or f32", o.dtypeText)
 	}

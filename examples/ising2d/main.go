@@ -35,8 +35,6 @@ import (
 	"math/rand/v2"
 	"os"
 
-	"gorgonia.org/tensor"
-
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/flow"
@@ -74,10 +72,7 @@ func run(o *options) error {
 	}
 	printBanner(o, model, ising)
 	// Sampling and evaluation are in float64.
-	model64, err := model.Convert(tensor.Float64)
-	if err != nil {
-		return err
-	}
+	model64 := model.Float64()
 	samplers, err := newWalkers(model64, ising, o, src)
 	if err != nil {
 		return err
@@ -140,7 +135,7 @@ func (o *options) ready() error {
 func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, error) {
 	recipe := &flow.Recipe{
 		Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline,
-		Network: bijector.NetworkSettings{Size: o.size, Repeat: o.repeat}, Conditional: o.conditional, White: o.white,
+		Network: bijector.NetworkSettings{Size: o.size, Repeat: o.repeat}, ConditionalDecimators: o.conditional, Whiten: o.white,
 	}
 	shape := []int{o.L, o.L}
 	var m *flow.Model
@@ -174,7 +169,10 @@ func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, er
 	if m, err = flow.Symmetrize(m, symmetries...); err != nil {
 		return nil, err
 	}
-	return m.Convert(o.dtype)
+	if o.single {
+		m = m.Float32()
+	}
+	return m, nil
 }
 
 func countParams(m *flow.Model) int {

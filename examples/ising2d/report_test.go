@@ -71,7 +71,7 @@ func TestWidth(t *testing.T) {
 	r := sampling{M2: 0.4321, M2Err: 0.0123, Accept: 0.98, Tau: 12345, Seconds: 12345.678, Cost: 1234567.8}
 	rows := []row{{[2]string{"latent", "HMC"}, &r, "", true}, {[2]string{"physical", "HMC"}, &r, "it drifts by 12.3 standard errors and has not forgotten its start", false}, {[2]string{"weighted", "samples"}, &r, "", true}}
 	text := printed(t, func() {
-		m, err := newModel(&options{L: 4, size: 2, couplings: 1, repeat: 1, dtype: o.dtype}, must(target.NewIsing([]int{4, 4}, 2)), rand.NewPCG(1, 1))
+		m, err := newModel(&options{L: 4, size: 2, couplings: 1, repeat: 1, single: o.single}, must(target.NewIsing([]int{4, 4}, 2)), rand.NewPCG(1, 1))
 		if err != nil {
 			t.Fatal(err)
 		}

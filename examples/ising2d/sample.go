@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"gonum.org/v1/gonum/mat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
@@ -73,12 +72,8 @@ type walkers struct {
 func newWalkers(m *flow.Model, ising *target.Ising, o *options, src rand.Source) ([]*walkers, error) {
 	latent := target.NewEvaluator(flow.Latent(m, ising))
 	var force hmc.LogDensity
-	if o.dtype != tensor.Float64 {
-		f, err := latent.Convert(o.dtype)
-		if err != nil {
-			return nil, err
-		}
-		force = f
+	if o.single {
+		force = latent.Float32()
 	}
 	cold := mat.NewDense(o.chains, m.Dim(), nil)
 	// Spins all up, and x at its mean given them: (K+αI)s.

@@ -30,7 +30,7 @@ func weigh(ctx context.Context, m *flow.Model, ising *target.Ising, o *options) 
 	for len(m2) < o.samples && ctx.Err() == nil {
 		batch := min(batchOfSamples, o.samples-len(m2))
 		x, logq, logp := mat.NewDense(batch, m.Dim(), nil), make([]float64, batch), make([]float64, batch)
-		if err := errors.Join(m.Sample(x, logq, src), density.LogProb(logp, x)); err != nil {
+		if err := errors.Join(m.Sample(x, logq, src), density.LogProbs(logp, x)); err != nil {
 			return r, "", err
 		}
 		for i := range batch {

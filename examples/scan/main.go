@@ -36,7 +36,6 @@ import (
 	"time"
 
 	"gonum.org/v1/gonum/mat"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
@@ -287,10 +286,7 @@ func make1(ctx context.Context, o *options, i int) (*cell, error) {
 		}
 		c.Warm, steps = true, o.Steps
 	}
-	fast, err := m.Convert(tensor.Float32)
-	if err != nil {
-		return nil, err
-	}
+	fast := m.Float32()
 	console.Printf("cell %d of %d: depth %d, T = %g, %d steps from %s\n", i, o.cells(), depth, T, steps,
 		map[bool]string{true: "the next higher temperature", false: "scratch"}[c.Warm])
 	state := o.file(depth, temp, "training")
