@@ -28,7 +28,7 @@ const (
 	command = "go test ./internal/api -update"
 )
 
-var packages = []string{"bijector", "bijector/bijectortest", "target", "flow", "hmc", "mi"}
+var packages = []string{"bijector", "bijector/bijectortest", "target", "flow", "hmc", "hmc/draws", "mi"}
 
 // mayAppear are the packages, beside ours and the standard library, whose types
 // the API speaks of.
