@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 	"internal/kernel":            {},
 	"internal/kernel/kerneltest": {"internal/kernel"},
 	"internal/graph":             {"internal/kernel", "internal/errs"},
-	"internal/fourier":           {"internal/kernel"},
+	"internal/fourier":           {"internal/kernel", "internal/lattice"},
 	"internal/api":               {},
 	"internal/arrows":            {},
 	"internal/errs":              {},
