@@ -19,20 +19,26 @@ const module = "github.com/neuralrg/neuralrg/"
 var allowed = map[string][]string{
 	"internal/kernel":            {},
 	"internal/kernel/kerneltest": {"internal/kernel"},
-	"internal/graph":             {"internal/kernel"},
+	"internal/graph":             {"internal/kernel", "internal/errs"},
 	"internal/fourier":           {"internal/kernel", "internal/lattice"},
 	"internal/api":               {},
 	"internal/arrows":            {},
-	"internal/safetensors":       {},
+	"internal/errs":              {},
+	"internal/safetensors":       {"internal/errs"},
 	"internal/lattice":           {},
-	"bijector":                   {"internal/graph", "internal/kernel", "internal/fourier", "internal/lattice"},
-	"bijector/bijectortest":      {"bijector", "internal/graph", "internal/kernel"},
-	"target":                     {"internal/graph", "internal/kernel", "internal/fourier", "internal/lattice"},
-	"flow": {
-		"bijector", "target", "internal/graph", "internal/kernel", "internal/safetensors", "internal/lattice",
+	"bijector": {
+		"internal/errs", "internal/graph", "internal/kernel", "internal/fourier", "internal/lattice",
 	},
-	"hmc":                        {"internal/safetensors"},
-	"mi":                         {},
+	"bijector/bijectortest": {"bijector", "internal/graph", "internal/kernel"},
+	"target": {
+		"internal/errs", "internal/graph", "internal/kernel", "internal/fourier", "internal/lattice",
+	},
+	"flow": {
+		"bijector", "target",
+		"internal/errs", "internal/graph", "internal/kernel", "internal/safetensors", "internal/lattice",
+	},
+	"hmc": {"internal/errs", "internal/safetensors"},
+	"mi":  {"internal/errs"},
 }
 
 // without lists modules that a package must not depend on, directly or not.
@@ -41,6 +47,7 @@ var without = map[string][]string{
 	"mi":              {"gorgonia.org/"},
 	"internal/kernel": {"gorgonia.org/", "gonum.org/"},
 
+	"internal/errs":        {"gorgonia.org/", "gonum.org/"},
 	"internal/safetensors": {"gorgonia.org/", "gonum.org/"},
 	"internal/lattice":     {"gorgonia.org/", "gonum.org/"},
 }

@@ -14,14 +14,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
-)
 
-// ErrFormat reports a file that is damaged, has another version, or does not fit
-// the object that is to be restored from it.
-var ErrFormat = errors.New("bad checkpoint")
+	"github.com/neuralrg/neuralrg/internal/errs"
+)
 
 // File is metadata and arrays.
 type File struct {
@@ -114,5 +111,5 @@ func (f *File) Array(name string) (*Array, error) {
 	if i, ok := f.index[name]; ok {
 		return &f.Arrays[i], nil
 	}
-	return nil, fmt.Errorf("%w: no array %s", ErrFormat, quote(name))
+	return nil, fmt.Errorf("%w: no array %s", errs.ErrFormat, quote(name))
 }

@@ -10,6 +10,8 @@ import (
 	"io"
 	"math"
 	"slices"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 // Limits of what a header may describe.
@@ -20,7 +22,7 @@ const (
 )
 
 // Read reads a whole file. Errors of r are returned as they are; all others wrap
-// ErrFormat. A wrong digest in a file of this library is an error; a missing digest
+// errs.ErrFormat. A wrong digest in a file of this library is an error; a missing digest
 // is not, see File.Checked. In other files, metadata with the name of the digest is
 // not checked.
 func Read(r io.Reader) (*File, error) {
@@ -30,7 +32,7 @@ func Read(r io.Reader) (*File, error) {
 	}
 	n := binary.LittleEndian.Uint64(length[:])
 	if n < 2 || n > maxHeader {
-		return nil, fmt.Errorf("%w: header of %d bytes, want between 2 and %d", ErrFormat, n, maxHeader)
+		return nil, fmt.Errorf("%w: header of %d bytes, want between 2 and %d", errs.ErrFormat, n, maxHeader)
 	}
 	header, err := readN(r, int(n))
 	if err != nil {
@@ -48,12 +50,12 @@ func Read(r io.Reader) (*File, error) {
 			h.Write(p)
 		}
 		if got := hex.AppendEncode(nil, h.Sum(nil)); !bytes.Equal(got, header[at:at+len(got)]) {
-			return nil, fmt.Errorf("%w: SHA-256 is %s, the file says %q", ErrFormat, got, header[at:at+len(got)])
+			return nil, fmt.Errorf("%w: SHA-256 is %s, the file says %q", errs.ErrFormat, got, header[at:at+len(got)])
 		}
 		f.Checked = true
 	}
 	if err := f.parse(header); err != nil {
-		return nil, fmt.Errorf("%w: header: %v", ErrFormat, err)
+		return nil, fmt.Errorf("%w: header: %v", errs.ErrFormat, err)
 	}
 	slices.SortStableFunc(f.Arrays, func(a, b Array) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
@@ -66,20 +68,20 @@ func Read(r io.Reader) (*File, error) {
 		n := volume(a.Shape, f.data.size/size)
 		if n < 0 || a.begin != at || a.end != at+n*size || a.end > f.data.size {
 			return nil, fmt.Errorf("%w: array %s: %s%v at offsets [%d %d] of %d bytes, expected to begin at %d",
-				ErrFormat, quote(a.Name), a.dtype, a.Shape, a.begin, a.end, f.data.size, at)
+				errs.ErrFormat, quote(a.Name), a.dtype, a.Shape, a.begin, a.end, f.data.size, at)
 		}
 		at = a.end
 	}
 	if at != f.data.size {
-		return nil, fmt.Errorf("%w: %d bytes of values, the header describes %d", ErrFormat, f.data.size, at)
+		return nil, fmt.Errorf("%w: %d bytes of values, the header describes %d", errs.ErrFormat, f.data.size, at)
 	}
 	return f, nil
 }
 
-// short turns the error of an early end of file into ErrFormat.
+// short turns the error of an early end of file into errs.ErrFormat.
 func short(err error, what string) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return fmt.Errorf("%w: it ends within the %s", ErrFormat, what)
+		return fmt.Errorf("%w: it ends within the %s", errs.ErrFormat, what)
 	}
 	return err
 }
@@ -159,7 +161,7 @@ func (f *File) Floats(name string, shape ...int) (Floats, error) {
 		return Floats{}, err
 	}
 	if a.dtype != "F64" && a.dtype != "F32" {
-		return Floats{}, fmt.Errorf("%w: array %s is of type %s, want F64 or F32", ErrFormat, quote(name), a.dtype)
+		return Floats{}, fmt.Errorf("%w: array %s is of type %s, want F64 or F32", errs.ErrFormat, quote(name), a.dtype)
 	}
 	return Floats{&f.data, a.begin, (a.end - a.begin) / itemSize(a.dtype), a.dtype == "F32"}, nil
 }
@@ -232,7 +234,7 @@ func (f *File) Bytes(name string, shape ...int) ([]byte, error) {
 func (f *File) Expect(name, dtype string, shape ...int) error {
 	a, err := f.shaped(name, shape)
 	if err == nil && a.dtype != dtype {
-		err = fmt.Errorf("%w: array %s is of type %s, want %s", ErrFormat, quote(name), a.dtype, dtype)
+		err = fmt.Errorf("%w: array %s is of type %s, want %s", errs.ErrFormat, quote(name), a.dtype, dtype)
 	}
 	return err
 }
@@ -251,7 +253,7 @@ func (f *File) shaped(name string, shape []int) (*Array, error) {
 		fits = shape[i] == -1 || shape[i] == a.Shape[i]
 	}
 	if !fits {
-		return nil, fmt.Errorf("%w: array %s has shape %v, want %v", ErrFormat, quote(name), a.Shape, shape)
+		return nil, fmt.Errorf("%w: array %s has shape %v, want %v", errs.ErrFormat, quote(name), a.Shape, shape)
 	}
 	return a, nil
 }

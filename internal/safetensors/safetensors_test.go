@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 func sample() *File {
@@ -79,19 +81,19 @@ func TestRoundTrip(t *testing.T) {
 				t.Errorf("%s: array %q: %v, %v, want %v", name, want.Name, got, err, want.Values)
 			}
 		}
-		if _, err := f.Float64s("a/b", 4); !errors.Is(err, ErrFormat) {
+		if _, err := f.Float64s("a/b", 4); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: wrong shape: %v", name, err)
 		}
-		if _, err := f.Float64s("counts", 2); !errors.Is(err, ErrFormat) {
+		if _, err := f.Float64s("counts", 2); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: wrong type: %v", name, err)
 		}
-		if _, err := f.Bytes("missing", 2); !errors.Is(err, ErrFormat) {
+		if _, err := f.Bytes("missing", 2); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: missing: %v", name, err)
 		}
 		if err := f.Expect("a/b", "F64", -1, 2); err != nil {
 			t.Error(err)
 		}
-		if _, err := f.Float64s("single", 1, 3); !errors.Is(err, ErrFormat) {
+		if _, err := f.Float64s("single", 1, 3); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: F32 for F64: %v", name, err)
 		}
 	}
@@ -111,18 +113,18 @@ func TestDamage(t *testing.T) {
 			// A bit in the name of the digest leaves a file without a digest.
 			if f, err := Read(bytes.NewReader(bad)); err == nil && f.Checked {
 				t.Errorf("byte %d, bit %d: not found", i, bit)
-			} else if err != nil && !errors.Is(err, ErrFormat) {
+			} else if err != nil && !errors.Is(err, errs.ErrFormat) {
 				t.Errorf("byte %d, bit %d: %v", i, bit, err)
 			}
-			if _, _, err := Load(bytes.NewReader(bad)); !errors.Is(err, ErrFormat) {
+			if _, _, err := Load(bytes.NewReader(bad)); !errors.Is(err, errs.ErrFormat) {
 				t.Errorf("byte %d, bit %d: Load: %v", i, bit, err)
 			}
 		}
-		if _, err := Read(bytes.NewReader(data[:i])); !errors.Is(err, ErrFormat) {
+		if _, err := Read(bytes.NewReader(data[:i])); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("first %d bytes: %v", i, err)
 		}
 	}
-	if _, err := Read(bytes.NewReader(append(bytes.Clone(data), 0))); !errors.Is(err, ErrFormat) {
+	if _, err := Read(bytes.NewReader(append(bytes.Clone(data), 0))); !errors.Is(err, errs.ErrFormat) {
 		t.Errorf("one byte more: %v", err)
 	}
 }
@@ -133,7 +135,7 @@ func raw(header string, values int) []byte {
 	return append(append(b, header...), make([]byte, values)...)
 }
 
-// Read accepts valid headers only, and fails with ErrFormat for others.
+// Read accepts valid headers only, and fails with errs.ErrFormat for others.
 func TestHostileHeaders(t *testing.T) {
 	const a = `"dtype":"F64","shape":[2],"data_offsets":[0,16]`
 	for name, c := range map[string]struct {
@@ -175,18 +177,18 @@ func TestHostileHeaders(t *testing.T) {
 		"cut digest":         {`{"__metadata__":{"sha256":"00"}}`, 0, true},
 	} {
 		_, err := Read(bytes.NewReader(raw(c.header, c.values)))
-		if c.ok && err != nil || !c.ok && !errors.Is(err, ErrFormat) {
+		if c.ok && err != nil || !c.ok && !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, n := range []uint64{0, 1, maxHeader + 1, 1 << 40, math.MaxUint64} {
 		b := append(binary.LittleEndian.AppendUint64(nil, n), "{}"...)
-		if _, err := Read(bytes.NewReader(b)); !errors.Is(err, ErrFormat) {
+		if _, err := Read(bytes.NewReader(b)); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("header of %d bytes: %v", n, err)
 		}
 	}
 	broken := errors.New("broken")
-	if _, err := Read(iotest.ErrReader(broken)); !errors.Is(err, broken) || errors.Is(err, ErrFormat) {
+	if _, err := Read(iotest.ErrReader(broken)); !errors.Is(err, broken) || errors.Is(err, errs.ErrFormat) {
 		t.Errorf("error of the reader: %v", err)
 	}
 }
@@ -280,7 +282,7 @@ func TestWriteRefuses(t *testing.T) {
 		"rank":          {Arrays: []Array{{Name: "a", Shape: slices.Repeat([]int{1}, maxRank+1), Values: []byte{1}}}},
 		"many arrays":   {Arrays: slices.Repeat([]Array{{Name: "a", Values: []byte{1}}}, maxArrays)},
 	} {
-		if err := Write(brokenWriter{errors.New("written")}, f); !errors.Is(err, ErrFormat) {
+		if err := Write(brokenWriter{errors.New("written")}, f); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -304,7 +306,7 @@ func TestVersions(t *testing.T) {
 		t.Errorf("kind %q, %v", kind, err)
 	}
 	for name, meta := range map[string]map[string]string{"foreign": {}, "newer": {formatKey: "2"}} {
-		if _, _, err := Load(bytes.NewReader(write(t, &File{Meta: meta}))); !errors.Is(err, ErrFormat) {
+		if _, _, err := Load(bytes.NewReader(write(t, &File{Meta: meta}))); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -324,13 +326,13 @@ func TestForeignDigest(t *testing.T) {
 	} {
 		header := `{"__metadata__":{` + metadata + `},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`
 		f, err := Read(bytes.NewReader(raw(header, 8)))
-		if (err == nil) != ok || err != nil && !errors.Is(err, ErrFormat) {
+		if (err == nil) != ok || err != nil && !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: %v", header, err)
 		}
 		if err == nil && f.Checked {
 			t.Errorf("%s: counts as checked", header)
 		}
-		if _, _, err := Load(bytes.NewReader(raw(header, 8))); !errors.Is(err, ErrFormat) {
+		if _, _, err := Load(bytes.NewReader(raw(header, 8))); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: Load accepts it: %v", header, err)
 		}
 	}
@@ -363,7 +365,7 @@ print(repr(safetensors.safe_open(sys.argv[1], "numpy").metadata()["text"]))
 	}
 }
 
-// Read fails with ErrFormat, or returns a file that can be written and read again. Its
+// Read fails with errs.ErrFormat, or returns a file that can be written and read again. Its
 // memory is bounded by the size of the file.
 func FuzzRead(f *testing.F) {
 	minimizeBriefly()
@@ -379,7 +381,7 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%d bytes allocated for a file of %d", used, len(data))
 		}
 		if err != nil {
-			if !errors.Is(err, ErrFormat) {
+			if !errors.Is(err, errs.ErrFormat) {
 				t.Errorf("%v", err)
 			}
 			return

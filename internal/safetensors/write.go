@@ -13,14 +13,16 @@ import (
 	"math"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
-// Write writes f, with its digest. It fails with ErrFormat, before anything is
+// Write writes f, with its digest. It fails with errs.ErrFormat, before anything is
 // written, if Read could not read the file again. It returns errors of w.
 func Write(w io.Writer, f *File) error {
 	arrays, header, err := f.layout()
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrFormat, err)
+		return fmt.Errorf("%w: %w", errs.ErrFormat, err)
 	}
 	length := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	h := sha256.New()
