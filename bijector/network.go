@@ -241,4 +241,3 @@ func surround(shape []int, tiles [][]int, c Scale) (around [][]int, context int,
 	}
 	return around, context, nil
 }
-
