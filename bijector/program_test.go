@@ -28,7 +28,7 @@ func direction(inverse bool) string {
 
 // imageOf is the program of the image and the log-determinants.
 func imageOf(b bijector.Bijector, dt tensor.Dtype, inverse bool) *graph.Program {
-	return graph.NewProgram(dt, []int{b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	return graph.NewProgram(dt, []graph.Input{{Name: "x", Cols: b.Dim()}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, d, err := apply(b, in[0], inverse)
 		return []*gorgonia.Node{y, d}, err
 	})
@@ -63,7 +63,7 @@ func gradients(t testing.TB, b bijector.Bijector, dt tensor.Dtype, inverse bool,
 // first the weights of the image, then those of the log-determinants, with
 // respect to x and to each parameter.
 func slopes(b bijector.Bijector, dt tensor.Dtype, inverse bool, x, w []float64) (dx []float64, params [][]float64, err error) {
-	p := graph.NewProgram(dt, []int{b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	p := graph.NewProgram(dt, []graph.Input{{Name: "x", Cols: b.Dim()}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, d, err := apply(b, in[0], inverse)
 		if err != nil {
 			return nil, err

@@ -211,7 +211,7 @@ func reflects(b *bijector.Orthogonal) bool {
 	n := b.Dim()
 	unit, image := make([]float64, n), make([]float64, n)
 	unit[n-1] = 1
-	p := graph.NewProgram(tensor.Float64, []int{n}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	p := graph.NewProgram(tensor.Float64, []graph.Input{{Name: "x", Cols: n}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		x, _, err := b.Forward(in[0])
 		return []*gorgonia.Node{x}, err
 	})

@@ -203,7 +203,7 @@ func (m *Model) firstFault(block bijector.Bijector, n int, on func(part bijector
 
 // image is the image of z and whether it and the log-determinants are finite.
 func (m *Model) image(b bijector.Bijector, z []float64, rows int) ([]float64, bool) {
-	p := graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	p := graph.NewProgram(m.dtype, []graph.Input{{Name: "z", Cols: m.Dim()}}, []string{"x", "ln |det|"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		x, d, err := b.Forward(in[0])
 		return []*gorgonia.Node{x, d}, err
 	})
