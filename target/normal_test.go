@@ -23,7 +23,7 @@ var _ Prior = (*Normal)(nil)
 func inPrecision(t *testing.T, dt tensor.Dtype, d Density, x *mat.Dense, weight []float64) (logp []float64, grad *mat.Dense) {
 	t.Helper()
 	rows, cols := x.Dims()
-	p := graph.NewProgram(dt, []int{cols}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	p := graph.NewProgram(dt, []graph.Input{{Name: "x", Cols: cols}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		p, err := d.LogProb(in[0])
 		if err != nil {
 			return nil, err
@@ -86,7 +86,7 @@ func TestNormalGradient(t *testing.T) {
 }
 
 func TestNormalRejectsOtherWidths(t *testing.T) {
-	p := graph.NewProgram(tensor.Float64, []int{4}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	p := graph.NewProgram(tensor.Float64, []graph.Input{{Name: "x", Cols: 4}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, err := NewNormal(3).LogProb(in[0])
 		return []*gorgonia.Node{y}, err
 	})

@@ -96,7 +96,7 @@ func (c *checker) errorf(format string, args ...any) {
 // image is the program of one direction: the image, the log-determinants, and
 // the input as it is once these are known.
 func (c *checker) image(dt tensor.Dtype, inverse bool) *graph.Program {
-	return graph.NewProgram(dt, []int{c.b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	return graph.NewProgram(dt, []graph.Input{{Name: "x", Cols: c.b.Dim()}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, d, err := c.apply(in[0], inverse)
 		if err != nil {
 			return nil, err
@@ -316,7 +316,7 @@ func (c *checker) gradients(x []float64) {
 		w[i] = c.rnd.NormFloat64()
 	}
 	build := func(grad bool) *graph.Program {
-		return graph.NewProgram(tensor.Float64, []int{dim}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		return graph.NewProgram(tensor.Float64, []graph.Input{{Name: "x", Cols: dim}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 			y, d, err := c.apply(in[0], c.inverse)
 			if err != nil {
 				return nil, err
