@@ -2,6 +2,8 @@ package bijector
 
 import (
 	"fmt"
+
+	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
 // NetworkSettings configures the networks that the package builds. A zero
@@ -219,11 +221,7 @@ func surround(shape []int, tiles [][]int, c Scale) (around [][]int, context int,
 			return nil, 0, fmt.Errorf("%w: conditional decimators on %d tiles that each read 3^%d sites", ErrSettings, len(tiles), len(shape))
 		}
 	}
-	stride := make([]int, len(shape))
-	stride[len(shape)-1] = 1
-	for a := len(shape) - 1; a > 0; a-- {
-		stride[a-1] = stride[a] * shape[a]
-	}
+	stride := lattice.Strides(shape)
 	for _, t := range tiles {
 		sites := []int{0}
 		for a, n := range shape {
@@ -241,4 +239,3 @@ func surround(shape []int, tiles [][]int, c Scale) (around [][]int, context int,
 	}
 	return around, context, nil
 }
-
