@@ -175,3 +175,36 @@ func TestUserBijectorPanicsInProgram(t *testing.T) {
 	err := imageOf(u, tensor.Float64, false).Run(1, [][]float64{{0}}, [][]float64{nil, nil})
 	expect(t, err, errUser, "panic: the user's mistake")
 }
+
+// halves is a bijector of a user whose directions are those of two others.
+type halves struct{ forward, inverse bijector.Bijector }
+
+func (h halves) Dim() int { return h.forward.Dim() }
+
+func (h halves) Params() []*bijector.Param { return nil }
+
+func (h halves) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return h.forward.Forward(z)
+}
+
+func (h halves) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return h.inverse.Inverse(x)
+}
+
+// A block of a user that moves its context in one direction alone, whichever it is,
+// cannot be conditional.
+func TestConditionalPassesBothWays(t *testing.T) {
+	tiles := [][]int{{0, 1, 2}}
+	passes, moves := coupling(3, []int{0}, 1), sinh{3}
+	for _, b := range []bijector.Bijector{
+		halves{passes, moves},
+		halves{moves, passes},
+		bijector.Invert(halves{passes, moves}),
+	} {
+		_, err := bijector.ConditionalDecimator(b, tiles, 0)
+		expect(t, err, bijector.ErrPartition, "position 0")
+	}
+	if _, err := bijector.ConditionalDecimator(halves{passes, passes}, tiles, 0); err != nil {
+		t.Error(err)
+	}
+}
