@@ -18,13 +18,13 @@ import (
 const (
 	maxRank   = 8
 	maxArrays = 1 << 14
-	maxMeta   = 1 << 10
+	maxMeta   = 1 << 10 // keys of metadata
 )
 
-// Read reads a whole file. Errors of r pass through; all others wrap
-// errs.ErrFormat. A file of ours with a wrong digest is an error, a file without a
-// digest is not: see Checked. In files of others, metadata of the digest's name
-// is not ours and not checked.
+// Read reads a whole file. Errors of r are returned as they are; all others wrap
+// errs.ErrFormat. A wrong digest in a file of this library is an error; a missing digest
+// is not, see File.Checked. In other files, metadata with the name of the digest is
+// not checked.
 func Read(r io.Reader) (*File, error) {
 	var length [8]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {
@@ -42,7 +42,7 @@ func Read(r io.Reader) (*File, error) {
 	if err := f.data.read(r); err != nil {
 		return nil, err
 	}
-	// Before anything is parsed.
+	// The digest is checked before anything is parsed.
 	if at := digestAt(header); at >= 0 && claimed(header) {
 		h := sha256.New()
 		sum(h, length[:], header)
@@ -78,7 +78,7 @@ func Read(r io.Reader) (*File, error) {
 	return f, nil
 }
 
-// short turns the end of a file into errs.ErrFormat.
+// short turns the error of an early end of file into errs.ErrFormat.
 func short(err error, what string) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return fmt.Errorf("%w: it ends within the %s", errs.ErrFormat, what)
@@ -101,8 +101,8 @@ func readN(r io.Reader, n int) ([]byte, error) {
 	return b, nil
 }
 
-// data is what comes after a header, in pieces of pieceSize but for the last:
-// one slice would have to be moved as it grows.
+// data holds the bytes after a header. All pieces but the last have the size
+// pieceSize. A single slice would have to be copied as it grows.
 type data struct {
 	pieces [][]byte
 	size   int
@@ -110,6 +110,7 @@ type data struct {
 
 const pieceSize = 1 << 16
 
+// read reads until the end of the file.
 func (d *data) read(r io.Reader) error {
 	for {
 		p := make([]byte, pieceSize)
@@ -125,7 +126,7 @@ func (d *data) read(r io.Reader) error {
 	}
 }
 
-// copy fills dst with what begins at a position, as far as there is something.
+// copy fills dst with the bytes from a position on, as far as there are any.
 func (d *data) copy(dst []byte, at int) {
 	for len(dst) > 0 && at < d.size {
 		n := copy(dst, d.pieces[at/pieceSize][at%pieceSize:])
@@ -133,7 +134,7 @@ func (d *data) copy(dst []byte, at int) {
 	}
 }
 
-// word is the item of up to eight bytes that begins at a position.
+// word is the little-endian number of up to eight bytes that begins at a position.
 func (d *data) word(at, size int) uint64 {
 	var b [8]byte
 	if p := d.pieces[at/pieceSize][at%pieceSize:]; len(p) >= size {
@@ -144,16 +145,16 @@ func (d *data) word(at, size int) uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// Floats are the values of an array where they are, in the file.
+// Floats gives access to the values of an array without a copy.
 type Floats struct {
 	data   *data
-	at     int
+	at     int // where the values begin
 	n      int
-	single bool
+	single bool // type F32
 }
 
-// Floats returns the values of an array of type F64 or F32, whose shape must
-// be as Expect wants it.
+// Floats returns the values of an array of type F64 or F32. It checks the shape as
+// Expect does.
 func (f *File) Floats(name string, shape ...int) (Floats, error) {
 	a, err := f.shaped(name, shape)
 	if err != nil {
@@ -183,8 +184,8 @@ func (v Floats) Copy(dst []float64, from int) {
 	}
 }
 
-// Float64s returns the values of an array of type F64, whose shape must be as
-// Expect wants it.
+// Float64s returns the values of an array of type F64. It checks the shape as Expect
+// does.
 func (f *File) Float64s(name string, shape ...int) ([]float64, error) {
 	if err := f.Expect(name, "F64", shape...); err != nil {
 		return nil, err
@@ -228,8 +229,8 @@ func (f *File) Bytes(name string, shape ...int) ([]byte, error) {
 	return dst, nil
 }
 
-// Expect checks that there is an array of the given type and shape; −1 stands
-// for any extent.
+// Expect checks that there is an array of the given type and shape. An extent of −1
+// stands for any number.
 func (f *File) Expect(name, dtype string, shape ...int) error {
 	a, err := f.shaped(name, shape)
 	if err == nil && a.dtype != dtype {
@@ -241,6 +242,7 @@ func (f *File) Expect(name, dtype string, shape ...int) error {
 // Size is the number of bytes of values, of all arrays together.
 func (f *File) Size() int { return f.data.size }
 
+// shaped returns an array and checks its shape.
 func (f *File) shaped(name string, shape []int) (*Array, error) {
 	a, err := f.Array(name)
 	if err != nil {
