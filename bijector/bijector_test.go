@@ -29,7 +29,7 @@ func coupling(dim int, keep []int, seed uint64) *bijector.Coupling {
 		must(bijector.NewMLP(len(keep), []int{5, 4}, dim-len(keep), rand.NewPCG(seed, 2)))))
 }
 
-// Every constructor keeps the promises of a Bijector.
+// The map of every constructor obeys the laws of a bijector.
 func TestConformance(t *testing.T) {
 	small := bijector.RealNVPSettings{Couplings: 3, Hidden: []int{5, 3}}
 	twoByTwo := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
@@ -120,8 +120,7 @@ func (c sinh) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
 	return z, logDet, nil
 }
 
-// farOut has in its middle, in both directions, values some fifty times as large
-// as those that it is given.
+// farOut returns a chain that hands b values 50 times as large as its input, in both directions.
 func farOut(b bijector.Bijector) bijector.Bijector {
 	wide := must(bijector.NewActNorm(b.Dim()))
 	v := wide.Params()[0].Value().Float64s()
@@ -131,8 +130,8 @@ func farOut(b bijector.Bijector) bijector.Bijector {
 	return must(bijector.NewChain(wide, b, bijector.Invert(wide)))
 }
 
-// Every map keeps its promises far from where samples are, which for a spline is
-// mostly beyond its box.
+// Every map obeys the laws of a bijector also at inputs of size 50. For a spline these lie mostly
+// beyond its box.
 func TestConformanceFarOut(t *testing.T) {
 	src := rand.NewPCG(1, 2)
 	tiles := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))

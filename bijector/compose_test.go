@@ -10,8 +10,7 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// A permutation does what its definition says, and a chain applies its
-// elements in the order given.
+// A permutation moves values as defined. A chain applies its elements in the given order.
 func TestChainAppliesInOrder(t *testing.T) {
 	p := must(bijector.NewPermutation([]int{2, 0, 3, 1}))
 	x, d := image(t, p, tensor.Float64, false, []float64{10, 11, 12, 13, 20, 21, 22, 23})
@@ -42,7 +41,7 @@ func TestInvert(t *testing.T) {
 	}
 }
 
-// A coupling and a block do not look at the positions they were given again.
+// A coupling and a block copy the positions that they are given.
 func TestKeepIsCopied(t *testing.T) {
 	x := normal(4, 1, rand.New(rand.NewPCG(61, 62)))
 	keep := []int{0, 2}

@@ -162,10 +162,12 @@ func TestDescribeRefuses(t *testing.T) {
 		"no word":   func() *bijector.Description { return &bijector.Description{Kind: "my block"} },
 		"not yours": func() *bijector.Description { return &bijector.Description{Kind: "realnvp"} },
 	} {
-		_, err := bijector.Describe(impostor{d: d})
-		expect(t, err, bijector.ErrKind, "bijector_test.impostor")
-		_, err = bijector.Copy(impostor{d: d})
-		expect(t, err, bijector.ErrKind)
+		t.Run(name, func(t *testing.T) {
+			_, err := bijector.Describe(impostor{d: d})
+			expect(t, err, bijector.ErrKind, "bijector_test.impostor")
+			_, err = bijector.Copy(impostor{d: d})
+			expect(t, err, bijector.ErrKind)
+		})
 	}
 	_, err := bijector.Describe(impostor{d: func() *bijector.Description { panic(errUser) }})
 	expect(t, err, errUser, "description of bijector_test.impostor")

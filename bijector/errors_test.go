@@ -265,7 +265,7 @@ func TestLayerConstructorErrors(t *testing.T) {
 	})
 }
 
-// everyKind holds a bijector of each kind on rows of four values.
+// everyKind returns a bijector of each kind on four values.
 func everyKind() map[string]bijector.Bijector {
 	b := block(4, 1, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{3}})
 	pair := coupling(2, []int{0}, 3)
@@ -321,7 +321,7 @@ func TestNodeErrors(t *testing.T) {
 	}
 }
 
-// Nothing that is nil, or a nil pointer, panics.
+// nil parts and nil pointers are errors, not panics.
 func TestNilParts(t *testing.T) {
 	if b := bijector.Invert(nil); b != nil {
 		t.Errorf("the inverse of nil is %v", b)

@@ -12,7 +12,7 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// The source is the only thing a block is drawn from.
+// Equal sources give equal blocks, other sources other blocks.
 func TestSameSourceSameBlock(t *testing.T) {
 	x := normal(3*5, 1, rand.New(rand.NewPCG(1, 1)))
 	newBlock := func(seed uint64) (bijector.Bijector, []float64, string) {

@@ -73,9 +73,8 @@ func TestLinearConformance(t *testing.T) {
 	}
 }
 
-// A map made of a matrix is that matrix: Matrix returns it, Forward multiplies
-// by it and the log-determinant is its own, also where pivots are exchanged and
-// the diagonal of U is negative.
+// A map that is made from a matrix multiplies by it and has its log-determinant, and Matrix
+// returns it. This holds also if pivots are exchanged or the diagonal of U is negative.
 func TestLinearFromMatrix(t *testing.T) {
 	exchange := mat.NewDense(3, 3, []float64{0, 2, 0, 0, 0, -3, 0.5, 0, 0})
 	type linear interface {
@@ -111,8 +110,8 @@ func TestLinearFromMatrix(t *testing.T) {
 	}
 }
 
-// Whatever its angles, an Orthogonal is orthogonal; whatever its elements, a
-// Linear is the product of its triangles.
+// An Orthogonal is orthogonal for any angles. A Linear is the product of its triangles for any
+// elements.
 func TestLinearParameters(t *testing.T) {
 	q := must(bijector.NewOrthogonal(4, rand.NewPCG(1, 2)))
 	angles := q.Params()[0].Value().Float64s()
@@ -245,8 +244,8 @@ func ExampleLinearFrom() {
 	// ⎣3.0000  4.0000⎦
 }
 
-// Whether a matrix is singular does not depend on the scales of its rows and
-// columns, nor does what its map is but for rounding.
+// The scales of rows and columns do not decide whether a matrix is singular, and change its map
+// only by rounding.
 func TestLinearOfAnyScale(t *testing.T) {
 	scales := [][]float64{{1, 1, 1}, {1e-8, 1, 1e8}, {1e100, 1e-100, 1}, {1e-60, 1e-60, 1e-60}, {3, 1e80, 1e-80}}
 	singular := mat.NewDense(3, 3, []float64{1, 2, 3, 4, 5, 6, 7, 8, 9})

@@ -13,8 +13,8 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// Couplings gives views of every parameter, not copies: with all weights and
-// scales zero but those set here, the block is a known map.
+// Couplings returns views of all parameters, not copies. The test sets a few weights through
+// the views and all others to zero. The block is then a known map.
 func TestCouplingsAreViews(t *testing.T) {
 	b := block(3, 1, bijector.RealNVPSettings{Keep: [][]int{{2, 0}, {1}}, Hidden: []int{}})
 	w := b.Params()[0].Value().Float64s()
@@ -125,7 +125,7 @@ func TestLayerGradientIsSumOverTiles(t *testing.T) {
 	}
 }
 
-// A change of a value is seen by every compiled program, in both precisions.
+// Every compiled program sees a change of a parameter, in both precisions.
 func TestProgramsSeeParameterChanges(t *testing.T) {
 	for name, b := range everyKind() {
 		rnd := rand.New(rand.NewPCG(31, 32))
@@ -191,7 +191,7 @@ func TestConcurrentPrograms(t *testing.T) {
 	wg.Wait()
 }
 
-// A name is one that a file can hold as it is.
+// The name of a parameter is not empty and is valid UTF-8, so that a file can hold it.
 func TestParamNames(t *testing.T) {
 	for _, name := range []string{"", "\xff", "\xfe", "a\xc3", "\xed\xa0\x80"} {
 		_, err := bijector.NewParam(name, []float64{1}, 1)

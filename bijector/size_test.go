@@ -8,7 +8,8 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// What cannot be held in memory is refused before anything is made, with its size.
+// A map that does not fit into memory is refused before anything is allocated. The error
+// says its size.
 func TestSizesAreRefused(t *testing.T) {
 	const huge, large = 1 << 62, 1 << 31
 	src := rand.NewPCG(1, 2)
