@@ -1,6 +1,7 @@
 package bijector_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -28,7 +29,7 @@ func coupling(dim int, keep []int, seed uint64) *bijector.Coupling {
 		must(bijector.NewMLP(len(keep), []int{5, 4}, dim-len(keep), rand.NewPCG(seed, 2)))))
 }
 
-// Every constructor keeps the promises of a Bijector.
+// The map of every constructor obeys the laws of a bijector.
 func TestConformance(t *testing.T) {
 	small := bijector.RealNVPSettings{Couplings: 3, Hidden: []int{5, 3}}
 	twoByTwo := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
@@ -117,4 +118,37 @@ func (c sinh) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
 	z = gorgonia.Must(gorgonia.Log(gorgonia.Must(gorgonia.Add(x, root))))
 	logDet = gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Neg(gorgonia.Must(gorgonia.Log(root)))), 1))
 	return z, logDet, nil
+}
+
+// farOut returns a chain that hands b values 50 times as large as its input, in both directions.
+func farOut(b bijector.Bijector) bijector.Bijector {
+	wide := must(bijector.NewActNorm(b.Dim()))
+	v := wide.Params()[0].Value().Float64s()
+	for i := range b.Dim() {
+		v[i] = math.Log(50)
+	}
+	return must(bijector.NewChain(wide, b, bijector.Invert(wide)))
+}
+
+// Every map obeys the laws of a bijector also at inputs of size 50. For a spline these lie mostly
+// beyond its box.
+func TestConformanceFarOut(t *testing.T) {
+	src := rand.NewPCG(1, 2)
+	tiles := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
+	shape := []int{3, 4}
+	for name, b := range map[string]bijector.Bijector{
+		"RealNVP": block(4, 1, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{5, 3}}),
+		"Spline":  spline(t, 4, 0.1, bijector.SplineSettings{Couplings: 2, Hidden: []int{5}}),
+		"Spline, pure": spline(t, 3, 0.1,
+			bijector.SplineSettings{Couplings: 2, Hidden: []int{5}, Bins: 3, Pure: true}),
+		"Linear":        must(bijector.NewLinear(4, src)),
+		"Linear, given": must(bijector.LinearFrom(random(3, 9))),
+		"Orthogonal":    must(bijector.NewOrthogonal(5, src)),
+		"reflection":    must(bijector.OrthogonalFrom(orthogonal(4, 2, -1))),
+		"Spectral":      must(bijector.NewSpectral(shape, dispersion(shape))),
+		"ActNorm":       actNorm(4, 1),
+		"ActNorm layer": must(must(bijector.Disentangler(actNorm(4, 1), tiles)).On(16)),
+	} {
+		t.Run(name, func(t *testing.T) { bijectortest.Check(t, farOut(b)) })
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -27,9 +28,24 @@ func expect(t *testing.T, err, sentinel error, texts ...string) {
 	}
 }
 
-// Every constructor refuses bad input with an error that wraps the sentinel
-// of its kind and names the culprit.
-func TestConstructorErrors(t *testing.T) {
+// refusal is a call that must fail: its error wraps sentinel and says all texts.
+type refusal struct {
+	f        func() error
+	sentinel error // nil: any
+	texts    []string
+}
+
+// checkRefusals checks every call of a table.
+func checkRefusals(t *testing.T, table map[string]refusal) {
+	t.Helper()
+	for name, c := range table {
+		t.Run(name, func(t *testing.T) { expect(t, c.f(), c.sentinel, c.texts...) })
+	}
+}
+
+// Every constructor of a block refuses wrong arguments. Its error wraps the right sentinel
+// and names the argument.
+func TestBlockConstructorErrors(t *testing.T) {
 	type settings = bijector.RealNVPSettings
 	src := rand.NewPCG(1, 2)
 	realNVP := func(dim int, s *settings) func() error {
@@ -52,46 +68,8 @@ func TestConstructorErrors(t *testing.T) {
 	permutation := func(perm ...int) func() error {
 		return func() error { _, err := bijector.NewPermutation(perm); return err }
 	}
-	tiles := func(shape []int, size, step, offset int) func() error {
-		return func() error { _, err := bijector.Tiles(shape, size, step, offset); return err }
-	}
-	boxes := func(shape, size, step, offset []int) func() error {
-		return func() error { _, err := bijector.Boxes(shape, size, step, offset); return err }
-	}
 	pair := block(2, 1, settings{Couplings: 2})
-	disentangler := func(b bijector.Bijector, tiles ...[]int) func() error {
-		return func() error { _, err := bijector.Disentangler(b, tiles); return err }
-	}
-	decimator := func(keep ...int) func() error {
-		b := block(3, 1, settings{Couplings: 2})
-		return func() error {
-			l, err := bijector.Decimator(b, [][]int{{0, 1, 2}}, keep...)
-			if l != nil {
-				return fmt.Errorf("a layer beside the error %w", errUser)
-			}
-			return err
-		}
-	}
-	conditional := func(b bijector.Bijector, context []int, tiles ...[]int) func() error {
-		return func() error { _, err := bijector.ConditionalDecimator(b, tiles, context...); return err }
-	}
-	given := block(3, 1, settings{Keep: [][]int{{0, 2}, {2}}})
-	on := func(n int, tiles ...[]int) func() error {
-		l := must(bijector.Disentangler(pair, tiles))
-		return func() error { _, err := l.On(n); return err }
-	}
-	spline := must(bijector.NewSpline(2, &bijector.SplineSettings{Src: src}))
-	moving := must(bijector.NewChain(given, bijector.Invert(coupling(3, []int{0}, 1))))
-	layer := func(b bijector.Bijector) bijector.Bijector {
-		return must(must(bijector.Disentangler(b, [][]int{{2, 0}})).On(3))
-	}
-	const huge = 1 << 62
-
-	for name, c := range map[string]struct {
-		f        func() error
-		sentinel error
-		texts    []string
-	}{
+	checkRefusals(t, map[string]refusal{
 		"RealNVP, no settings":      {realNVP(4, nil), bijector.ErrSettings, []string{"RealNVP", "source"}},
 		"RealNVP, no source":        {realNVP(4, &settings{}), bijector.ErrSettings, []string{"RealNVP", "source"}},
 		"RealNVP of one":            {realNVP(1, &settings{Src: src}), bijector.ErrShape, []string{"dimension 1"}},
@@ -150,6 +128,49 @@ func TestConstructorErrors(t *testing.T) {
 		"Permutation, outside": {permutation(0, 3, 1), bijector.ErrPartition,
 			[]string{"[0 3 1]", "entry 1"}},
 		"Permutation, below": {permutation(-1, 0), bijector.ErrPartition, []string{"entry 0"}},
+	})
+}
+
+// Every constructor of tiles or layers refuses wrong arguments, too.
+func TestLayerConstructorErrors(t *testing.T) {
+	type settings = bijector.RealNVPSettings
+	src := rand.NewPCG(1, 2)
+	tiles := func(shape []int, size, step, offset int) func() error {
+		return func() error { _, err := bijector.Tiles(shape, size, step, offset); return err }
+	}
+	boxes := func(shape, size, step, offset []int) func() error {
+		return func() error { _, err := bijector.Boxes(shape, size, step, offset); return err }
+	}
+	pair := block(2, 1, settings{Couplings: 2})
+	disentangler := func(b bijector.Bijector, tiles ...[]int) func() error {
+		return func() error { _, err := bijector.Disentangler(b, tiles); return err }
+	}
+	decimator := func(keep ...int) func() error {
+		b := block(3, 1, settings{Couplings: 2})
+		return func() error {
+			l, err := bijector.Decimator(b, [][]int{{0, 1, 2}}, keep...)
+			if l != nil {
+				return fmt.Errorf("a layer beside the error %w", errUser)
+			}
+			return err
+		}
+	}
+	conditional := func(b bijector.Bijector, context []int, tiles ...[]int) func() error {
+		return func() error { _, err := bijector.ConditionalDecimator(b, tiles, context...); return err }
+	}
+	given := block(3, 1, settings{Keep: [][]int{{0, 2}, {2}}})
+	on := func(n int, tiles ...[]int) func() error {
+		l := must(bijector.Disentangler(pair, tiles))
+		return func() error { _, err := l.On(n); return err }
+	}
+	spline := must(bijector.NewSpline(2, &bijector.SplineSettings{Src: src}))
+	moving := must(bijector.NewChain(given, bijector.Invert(coupling(3, []int{0}, 1))))
+	layer := func(b bijector.Bijector) bijector.Bijector {
+		return must(must(bijector.Disentangler(b, [][]int{{2, 0}})).On(3))
+	}
+	const huge = 1 << 62
+
+	checkRefusals(t, map[string]refusal{
 		"Tiles, odd extent": {tiles([]int{4, 7}, 2, 1, 0), bijector.ErrTiles,
 			[]string{"extent 7", "[4 7]"}},
 		"Tiles, extent no multiple":       {tiles([]int{6}, 2, 2, 0), bijector.ErrTiles, []string{"extent 6", "2·2"}},
@@ -241,12 +262,10 @@ func TestConstructorErrors(t *testing.T) {
 		"Layer on less than no lattice": {on(-1, []int{0, 1}), bijector.ErrTiles,
 			[]string{"tile 0", "site 0", "-1 sites"}},
 		"Layer far off the lattice": {on(6, []int{0, huge}), bijector.ErrTiles, []string{"tile 0"}},
-	} {
-		t.Run(name, func(t *testing.T) { expect(t, c.f(), c.sentinel, c.texts...) })
-	}
+	})
 }
 
-// everyKind holds a bijector of each kind on rows of four values.
+// everyKind returns a bijector of each kind on four values.
 func everyKind() map[string]bijector.Bijector {
 	b := block(4, 1, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{3}})
 	pair := coupling(2, []int{0}, 3)
@@ -299,5 +318,49 @@ func TestNodeErrors(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// nil parts and nil pointers are errors, not panics.
+func TestNilParts(t *testing.T) {
+	if b := bijector.Invert(nil); b != nil {
+		t.Errorf("the inverse of nil is %v", b)
+	}
+	none := (*bijector.RealNVP)(nil)
+	pair := must(bijector.NewActNorm(2))
+	for name, c := range map[string]struct {
+		f    func() error
+		text string
+	}{
+		"chain of nil": {func() error { _, err := bijector.NewChain(nil); return err },
+			"nil chain element 0"},
+		"chain of nil pointers": {func() error { _, err := bijector.NewChain(pair, none); return err },
+			"element 1 *bijector.RealNVP"},
+		"chain of inverted nil": {func() error {
+			_, err := bijector.NewChain(pair, bijector.Invert(nil))
+			return err
+		}, "nil chain element 1"},
+		"chain of no dimension": {func() error { _, err := bijector.NewChain(sinh{-1}); return err }, "dimension -1"},
+		"disentangler": {func() error {
+			_, err := bijector.Disentangler(none, [][]int{{0, 1}})
+			return err
+		}, "block *bijector.RealNVP"},
+		"decimator": {func() error {
+			_, err := bijector.Decimator(bijector.Invert(none), [][]int{{0, 1}}, 0)
+			return err
+		}, "no dimension"},
+		"conditional": {func() error {
+			_, err := bijector.ConditionalDecimator(none, [][]int{{0, 1}}, 0)
+			return err
+		}, "no dimension"},
+		"linear of nil pointer": {func() error { _, err := bijector.LinearFrom((*mat.Dense)(nil)); return err },
+			"*mat.Dense"},
+		"linear of empty matrix": {func() error { _, err := bijector.LinearFrom(&mat.Dense{}); return err }, "(0, 0)"},
+		"orthogonal": {func() error {
+			_, err := bijector.OrthogonalFrom((*mat.TriDense)(nil))
+			return err
+		}, "*mat.TriDense"},
+	} {
+		t.Run(name, func(t *testing.T) { expect(t, c.f(), bijector.ErrShape, c.text) })
 	}
 }

@@ -108,7 +108,8 @@ func TestFusedLayerIsComposed(t *testing.T) {
 	}
 }
 
-// The same where tiles share their context, in large batches and small ones.
+// The fused and the composed layer agree also if tiles share their context, in batches of any
+// size.
 func TestFusedConditionalIsComposed(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(15, 16))
 	hidden := []int{5, 4}

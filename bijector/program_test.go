@@ -26,7 +26,7 @@ func direction(inverse bool) string {
 	return "Forward"
 }
 
-// imageOf is the program of the image and the log-determinants.
+// imageOf returns the program of the image and the log-determinants.
 func imageOf(b bijector.Bijector, dt tensor.Dtype, inverse bool) *graph.Program {
 	return graph.NewProgram(dt, []graph.Input{{Name: "x", Cols: b.Dim()}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, d, err := apply(b, in[0], inverse)
@@ -57,7 +57,7 @@ type oneWay struct {
 	inverse bool
 }
 
-// gradients is slopes that fails the test for an error.
+// gradients returns the gradients of slopes. It fails the test for an error.
 func gradients(t testing.TB, m oneWay, x, w []float64) (dx []float64, params [][]float64) {
 	t.Helper()
 	dx, params, err := slopes(m, x, w)
@@ -133,8 +133,8 @@ func randomise(b bijector.Bijector, size float64, rnd *rand.Rand) {
 // notFinite reports whether v is NaN or infinite.
 func notFinite(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
 
-// agree reports the first value of got that is further than tol, relative
-// beyond 1, from that of want.
+// agree reports the first value of got that differs from that of want by more than
+// tol·(1 + |want|).
 func agree(t testing.TB, what string, got, want []float64, tol float64) {
 	t.Helper()
 	if len(got) != len(want) {

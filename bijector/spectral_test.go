@@ -100,8 +100,7 @@ func TestSpectral(t *testing.T) {
 	}
 }
 
-// However small or large eigenvalues are, the log-determinant is half the sum of
-// their logarithms.
+// The log-determinant is half the sum of the logarithms of the eigenvalues, of any size.
 func TestSpectralOfExtremes(t *testing.T) {
 	spectrum := []float64{1e-300, 1e-7, 1e12, 3e-5, 1e250, 3e-5, 1e12, 1e-7}
 	want := 0.0

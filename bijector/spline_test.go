@@ -15,7 +15,7 @@ import (
 	"github.com/neuralrg/neuralrg/bijector/bijectortest"
 )
 
-// spline is a block whose weights are far from where they start.
+// spline returns a block whose weights are normal deviates of size sigma.
 func spline(t testing.TB, dim int, sigma float64, s bijector.SplineSettings) *bijector.Spline {
 	t.Helper()
 	s.Src = rand.NewPCG(7, uint64(dim))
@@ -61,8 +61,8 @@ func TestSplineConformance(t *testing.T) {
 		[][]int{{0, 5, 1, 2}, {5, 0, 3, 4}, {0, 0, 6, 7}}, 0, 1)).On(9)))
 }
 
-// bare is a pure spline of one moved value whose net is its biases alone: what
-// it does does not depend on the kept value.
+// bare returns a pure spline of one moved value. Its net has zero weights, and raw as biases:
+// the spline does not depend on the kept value.
 func bare(t testing.TB, bins int, bound float64, raw []float64) *bijector.Spline {
 	t.Helper()
 	b := must(bijector.NewSpline(2, &bijector.SplineSettings{Keep: [][]int{{0}}, Pure: true, Hidden: []int{},
@@ -75,7 +75,7 @@ func bare(t testing.TB, bins int, bound float64, raw []float64) *bijector.Spline
 	return b
 }
 
-// knots of a bare spline: where its bins meet, on both axes.
+// knots returns the ends of the bins of a bare spline, on both axes.
 func knots(bins int, bound float64, raw []float64) (x, y []float64) {
 	along := func(r []float64) []float64 {
 		sum, top := 0.0, slices.Max(r)
@@ -91,8 +91,8 @@ func knots(bins int, bound float64, raw []float64) (x, y []float64) {
 	return along(raw[:bins]), along(raw[bins : 2*bins])
 }
 
-// The definition, at the knots: values, continuous slopes, and the identity
-// beyond.
+// At its knots a spline has the values of the definition and continuous slopes. Beyond its box
+// it is the identity.
 func TestSplineAtItsKnots(t *testing.T) {
 	const bins, bound = 5, 3.0
 	rnd := rand.New(rand.NewPCG(1, 9))
@@ -151,9 +151,9 @@ func TestSplineAtItsKnots(t *testing.T) {
 	}
 }
 
-// Exactly at its knots and at the ends of its box a spline has the gradients
-// that it has beside them: the image is smooth there, so that its gradients are
-// those on both sides, and that of the log-determinant is that on one of them.
+// Exactly at its knots and at the ends of its box, a spline has the gradients of its
+// neighbourhood. The gradients of the image are continuous there. The gradient of the
+// log-determinant is that on one of the two sides.
 func TestSplineGradientsAtItsKnots(t *testing.T) {
 	const bins, bound, h = 5, 3.0, 1e-8
 	rnd := rand.New(rand.NewPCG(1, 11))
@@ -199,7 +199,7 @@ func TestSplineGradientsAtItsKnots(t *testing.T) {
 	}
 }
 
-// Numbers that are all zero make the identity.
+// A spline whose numbers are all zero is the identity.
 func TestSplineOfZeros(t *testing.T) {
 	b := bare(t, 8, 6, make([]float64, 23))
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
@@ -214,8 +214,7 @@ func TestSplineOfZeros(t *testing.T) {
 	}
 }
 
-// However wild its numbers and its input, a spline and its gradients are
-// finite.
+// A spline and its gradients are finite for numbers and inputs of any size.
 func TestSplineExtremes(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 10))
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {

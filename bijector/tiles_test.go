@@ -48,7 +48,7 @@ func coordinates(shape []int, site int) []int {
 	return c
 }
 
-// A size, a step and an offset per axis.
+// Boxes takes a size, a step and an offset per axis.
 func TestBoxesKnown(t *testing.T) {
 	for _, c := range []struct {
 		shape, size, step, offset []int
@@ -154,7 +154,7 @@ func (g tileGrid) check(t *testing.T, tiles [][]int) {
 	}
 }
 
-// Any offset will do: it goes round the lattice.
+// An offset may be of any size: it wraps round the lattice.
 func TestTilesOffsetWraps(t *testing.T) {
 	want := must(bijector.Tiles([]int{8, 8}, 2, 2, 3))
 	for _, offset := range []int{3 + 8, math.MaxInt - 4} { // the latter is −1 − 4 modulo 8
@@ -164,8 +164,7 @@ func TestTilesOffsetWraps(t *testing.T) {
 	}
 }
 
-// Nothing but the first sites of the tiles is left of the coarse lattice, and
-// these are the lattice of the next scale.
+// A decimator that keeps the first site of every tile leaves the lattice of the next scale.
 func TestDecimatedIsFinerLattice(t *testing.T) {
 	b := block(4, 1, bijector.RealNVPSettings{Couplings: 2})
 	shape := []int{8, 8}

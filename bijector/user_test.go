@@ -11,7 +11,7 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// user is a bijector whose two directions are what a user wrote.
+// user is a bijector of a user. Both directions call build.
 type user struct {
 	dim   int
 	build buildFunc
@@ -30,7 +30,7 @@ func (u user) Params() []*bijector.Param { return nil }
 func (u user) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) { return u.build(z) }
 func (u user) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) { return u.build(x) }
 
-// conditioner is one a user wrote.
+// conditioner is a conditioner of a user.
 type conditioner func(kept *gorgonia.Node) (s, t *gorgonia.Node, err error)
 
 func (c conditioner) Params() []*bijector.Param { return nil }
@@ -71,8 +71,8 @@ func checkRefused(t *testing.T, b bijector.Bijector, sentinel error, text string
 	}
 }
 
-// What a user's bijector does wrong while a graph is built is an error that
-// names the user's type, wherever it is part of a larger one.
+// A fault of a user's bijector while a graph is built is an error that names the user's type,
+// also if the bijector is part of a larger one.
 func TestUserBijectorErrors(t *testing.T) {
 	const (
 		of       = "bijector_test.user: "
@@ -130,7 +130,7 @@ func TestUserBijectorErrors(t *testing.T) {
 	}
 }
 
-// The same for a conditioner.
+// A fault of a user's conditioner is an error that names its type, too.
 func TestUserConditionerErrors(t *testing.T) {
 	const shape = "bijector_test.conditioner: wrong shape: s and t must be"
 	gives := func(s, t func(kept node) node) conditioner {
@@ -169,9 +169,41 @@ func TestUserConditionerErrors(t *testing.T) {
 	}
 }
 
-// On its own, too, a program is where a panic ends.
+// A program returns a panic of a bijector as an error.
 func TestUserBijectorPanicsInProgram(t *testing.T) {
 	u := user{1, func(*gorgonia.Node) (y, logDet *gorgonia.Node, err error) { panic(errUser) }}
 	err := imageOf(u, tensor.Float64, false).Run(1, [][]float64{{0}}, [][]float64{nil, nil})
 	expect(t, err, errUser, "panic: the user's mistake")
+}
+
+// halves is a bijector of a user. Each direction is that of another bijector.
+type halves struct{ forward, inverse bijector.Bijector }
+
+func (h halves) Dim() int { return h.forward.Dim() }
+
+func (h halves) Params() []*bijector.Param { return nil }
+
+func (h halves) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return h.forward.Forward(z)
+}
+
+func (h halves) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return h.inverse.Inverse(x)
+}
+
+// A block that changes its context in either direction cannot be conditional.
+func TestConditionalPassesBothWays(t *testing.T) {
+	tiles := [][]int{{0, 1, 2}}
+	passes, moves := coupling(3, []int{0}, 1), sinh{3}
+	for _, b := range []bijector.Bijector{
+		halves{passes, moves},
+		halves{moves, passes},
+		bijector.Invert(halves{passes, moves}),
+	} {
+		_, err := bijector.ConditionalDecimator(b, tiles, 0)
+		expect(t, err, bijector.ErrPartition, "position 0")
+	}
+	if _, err := bijector.ConditionalDecimator(halves{passes, passes}, tiles, 0); err != nil {
+		t.Error(err)
+	}
 }

@@ -1,11 +1,9 @@
 package target
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -18,9 +16,11 @@ import (
 
 var _ Prior = (*Normal)(nil)
 
-// inPrecision runs ln π and the gradient of Σ_r weight_r ln π(x_r) in a graph of the
-// given precision, twice.
-func inPrecision(t *testing.T, dt tensor.Dtype, d Density, x *mat.Dense, weight []float64) (logp []float64, grad *mat.Dense) {
+// inPrecision returns ln π and the gradient of Σ_r weight_r ln π(x_r), computed in a graph
+// of the given precision. It checks that a second run returns the same bits.
+func inPrecision(
+	t *testing.T, dt tensor.Dtype, d Density, x *mat.Dense, weight []float64,
+) (logp []float64, grad *mat.Dense) {
 	t.Helper()
 	rows, cols := x.Dims()
 	p := graph.NewProgram(dt, []graph.Input{{Name: "x", Cols: cols}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
@@ -91,11 +91,10 @@ func TestNormalRejectsOtherWidths(t *testing.T) {
 		return []*gorgonia.Node{y}, err
 	})
 	err := p.Run(1, [][]float64{make([]float64, 4)}, [][]float64{make([]float64, 1)})
-	if !errors.Is(err, ErrShape) || !strings.Contains(err.Error(), "(rows, 3)") {
-		t.Errorf("error %v", err)
-	}
+	checkError(t, "4 columns for 3 values", err, ErrShape, "(rows, 3)")
 }
 
+// Moments of the draws are those of independent normal values.
 func TestNormalRand(t *testing.T) {
 	const draws, dim = 40000, 3
 	d := NewNormal(dim)
@@ -123,7 +122,7 @@ func TestNormalRand(t *testing.T) {
 		mean(fmt.Sprintf("x_%d² x_%d²", i, j), 1,
 			func(row []float64) float64 { return row[i] * row[i] * row[j] * row[j] })
 	}
-	// The entropy ties Rand and LogProb together.
+	// The mean of ln π over draws is minus the entropy.
 	logp := make([]float64, draws)
 	if err := NewEvaluator(d).LogProbs(logp, x); err != nil {
 		t.Fatal(err)

@@ -13,9 +13,9 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// Couplings gives views of every parameter, not copies: with all weights and
-// scales zero but those set here, the block is a known map.
-func TestCouplingsWriteThrough(t *testing.T) {
+// Couplings returns views of all parameters, not copies. The test sets a few weights through
+// the views and all others to zero. The block is then a known map.
+func TestCouplingsAreViews(t *testing.T) {
 	b := block(3, 1, bijector.RealNVPSettings{Keep: [][]int{{2, 0}, {1}}, Hidden: []int{}})
 	w := b.Params()[0].Value().Float64s()
 	clear(w)
@@ -125,8 +125,8 @@ func TestLayerGradientIsSumOverTiles(t *testing.T) {
 	}
 }
 
-// A change of a value is seen by every compiled program, in both precisions.
-func TestParamIsLive(t *testing.T) {
+// Every compiled program sees a change of a parameter, in both precisions.
+func TestProgramsSeeParameterChanges(t *testing.T) {
 	for name, b := range everyKind() {
 		rnd := rand.New(rand.NewPCG(31, 32))
 		x := normal(3*4, 1, rnd)
@@ -147,55 +147,6 @@ func TestParamIsLive(t *testing.T) {
 			t.Errorf("%s: a new program differs from one compiled before the change", name)
 		}
 	}
-}
-
-func TestInvert(t *testing.T) {
-	x := normal(3*4, 1, rand.New(rand.NewPCG(41, 42)))
-	for name, b := range everyKind() {
-		i := bijector.Invert(b)
-		if bijector.Invert(i) != b {
-			t.Errorf("%s: inverted twice it is another", name)
-		}
-		if i.Dim() != b.Dim() || !slices.Equal(i.Params(), b.Params()) {
-			t.Errorf("%s: the inverse has another dimension or other parameters", name)
-		}
-		for _, inverse := range []bool{false, true} {
-			y, d := image(t, i, tensor.Float64, inverse, x)
-			wantY, wantD := image(t, b, tensor.Float64, !inverse, x)
-			if !slices.Equal(y, wantY) || !slices.Equal(d, wantD) {
-				t.Errorf("%s: %s of the inverse is not the other direction", name, direction(inverse))
-			}
-		}
-	}
-}
-
-// A coupling and a block do not look at the positions they were given again.
-func TestKeepIsCopied(t *testing.T) {
-	x := normal(4, 1, rand.New(rand.NewPCG(61, 62)))
-	keep := []int{0, 2}
-	for name, b := range map[string]bijector.Bijector{
-		"RealNVP":  block(4, 1, bijector.RealNVPSettings{Keep: [][]int{keep}}),
-		"Coupling": coupling(4, keep, 1),
-	} {
-		copy(keep, []int{0, 2})
-		want, _ := image(t, b, tensor.Float64, false, x)
-		copy(keep, []int{1, 3})
-		if got, _ := image(t, b, tensor.Float64, false, x); !slices.Equal(got, want) {
-			t.Errorf("%s: image %v, was %v", name, got, want)
-		}
-	}
-}
-
-// A permutation does what its definition says, and a chain applies its
-// elements in the order given.
-func TestOrder(t *testing.T) {
-	p := must(bijector.NewPermutation([]int{2, 0, 3, 1}))
-	x, d := image(t, p, tensor.Float64, false, []float64{10, 11, 12, 13, 20, 21, 22, 23})
-	agree(t, "permuted", x, []float64{12, 10, 13, 11, 22, 20, 23, 21}, 0)
-	agree(t, "log-determinant", d, []float64{0, 0}, 0)
-	q := must(bijector.NewPermutation([]int{1, 0, 2, 3}))
-	x, _ = image(t, must(bijector.NewChain(p, q)), tensor.Float64, false, []float64{10, 11, 12, 13})
-	agree(t, "first p, then q", x, []float64{10, 12, 13, 11}, 0)
 }
 
 // Bijectors are safe for concurrent use: programs that share one give the
@@ -238,4 +189,17 @@ func TestConcurrentPrograms(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// The name of a parameter is not empty and is valid UTF-8, so that a file can hold it.
+func TestParamNames(t *testing.T) {
+	for _, name := range []string{"", "\xff", "\xfe", "a\xc3", "\xed\xa0\x80"} {
+		_, err := bijector.NewParam(name, []float64{1}, 1)
+		expect(t, err, bijector.ErrSettings, "name")
+	}
+	for _, name := range []string{"w", "s.0.weight", "ü", "\x00\n\u2028", "\ufffd", " "} {
+		if p, err := bijector.NewParam(name, []float64{1}, 1); err != nil || p.Name() != name {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
 }

@@ -10,40 +10,40 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// stretch is the bijector x_i = exp(a_i) z_i of three values, with faults.
-type stretch struct {
+// scaling is the bijector x_i = exp(a_i) z_i of three values. Its fields give it faults.
+type scaling struct {
 	params        []*bijector.Param
-	image, logDet func(inverse bool, n node) node // change the results
-	counted       int                             // values that the log-determinant counts
-	dx, da        float64                         // factors of the gradients
-	pileUp        bool                            // gradients are added to those of the last run
-	change        float64                         // added to the parameter at each run
-	scribble      bool                            // on the input
-	mixed         bool                            // the rows, after the stretching
-	noGradient    bool
-	err           error
+	image, logDet func(inverse bool, n node) node // change the image and the log-determinants
+	counted       int                             // number of values in the log-determinant
+	dx, da        float64                         // factors of the gradients of input and parameter
+	addsUp        bool                            // adds gradients to those of the last run
+	change        float64                         // is added to the parameter at each run
+	writesInput   bool                            // changes the input
+	mixesRows     bool                            // calls mixRows after the scaling
+	noGradient    bool                            // cannot be differentiated
+	err           error                           // of both directions
 }
 
-func newStretch() *stretch {
+func newScaling() *scaling {
 	keep := func(_ bool, n node) node { return n }
-	return &stretch{
+	return &scaling{
 		params: []*bijector.Param{newParam("a", 0.3, -0.2, 0.1)},
 		image:  keep, logDet: keep, counted: 3, dx: 1, da: 1,
 	}
 }
 
-func (s *stretch) Dim() int                  { return 3 }
-func (s *stretch) Params() []*bijector.Param { return s.params }
+func (s *scaling) Dim() int                  { return 3 }
+func (s *scaling) Params() []*bijector.Param { return s.params }
 
-func (s *stretch) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+func (s *scaling) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
 	return s.build(z, false)
 }
 
-func (s *stretch) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+func (s *scaling) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
 	return s.build(x, true)
 }
 
-func (s *stretch) build(x node, inverse bool) (y, logDet node, err error) {
+func (s *scaling) build(x node, inverse bool) (y, logDet node, err error) {
 	if s.err != nil {
 		return nil, nil, s.err
 	}
@@ -53,7 +53,7 @@ func (s *stretch) build(x node, inverse bool) (y, logDet node, err error) {
 	a, sign := s.params[0].Node(x), 1.0
 	if inverse {
 		sign = -1
-		if s.mixed {
+		if s.mixesRows {
 			if x, err = mixRows(x, -1); err != nil {
 				return nil, nil, err
 			}
@@ -63,7 +63,7 @@ func (s *stretch) build(x node, inverse bool) (y, logDet node, err error) {
 		for i, v := range in[0] {
 			y[i] = v * math.Exp(sign*in[1][i%3])
 		}
-		if s.scribble {
+		if s.writesInput {
 			in[0][0]++
 		}
 		if s.change != 0 {
@@ -109,7 +109,7 @@ func (s *stretch) build(x node, inverse bool) (y, logDet node, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.mixed && !inverse {
+	if s.mixesRows && !inverse {
 		if y, err = mixRows(y, 1); err != nil {
 			return nil, nil, err
 		}
@@ -117,8 +117,8 @@ func (s *stretch) build(x node, inverse bool) (y, logDet node, err error) {
 	return s.image(inverse, y), s.logDet(inverse, logDet), nil
 }
 
-// gradient returns those of the image with respect to the input and a.
-func (s *stretch) gradient(x, a, y, grad node, sign float64) (gorgonia.Nodes, error) {
+// gradient returns the gradients of the image with respect to the input and to a.
+func (s *scaling) gradient(x, a, y, grad node, sign float64) (gorgonia.Nodes, error) {
 	dx, err := graph.Apply(graph.Spec{
 		Name: "gradient of input", Shape: x.Shape(),
 		Run: run(func(dx []float64, in [][]float64) {
@@ -134,7 +134,7 @@ func (s *stretch) gradient(x, a, y, grad node, sign float64) (gorgonia.Nodes, er
 	da, err := graph.Apply(graph.Spec{
 		Name: "gradient of parameter", Shape: a.Shape(),
 		Run: run(func(da []float64, in [][]float64) {
-			if !s.pileUp {
+			if !s.addsUp {
 				clear(sums)
 			}
 			for i, d := range in[0] {
@@ -146,8 +146,8 @@ func (s *stretch) gradient(x, a, y, grad node, sign float64) (gorgonia.Nodes, er
 	return gorgonia.Nodes{dx, da}, err
 }
 
-// mixRows adds the mean of column 0 over the rows to column 1, or takes it
-// off: a map whose every law holds but that rows do not know of each other.
+// mixRows adds sign times the mean of column 0 over the rows to column 1. It obeys every law
+// except that a row must not depend on other rows.
 func mixRows(x node, sign float64) (node, error) {
 	mixed := func(from, to int) func(y []float64, in [][]float64) {
 		return func(y []float64, in [][]float64) {

@@ -10,12 +10,12 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// stiff is −Σ w_i x_i² with parameters w.
-type stiff struct{ w *bijector.Param }
+// weighted is the density −Σ w_i x_i² with parameters w.
+type weighted struct{ w *bijector.Param }
 
-func (d *stiff) Dim() int { return d.w.Value().Size() }
+func (d *weighted) Dim() int { return d.w.Value().Size() }
 
-func (d *stiff) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
+func (d *weighted) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 	sum, err := gorgonia.Mul(gorgonia.Must(gorgonia.Square(x)), d.w.Node(x))
 	if err != nil {
 		return nil, err
@@ -23,14 +23,14 @@ func (d *stiff) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 	return gorgonia.Neg(sum)
 }
 
-// A compiled evaluator sees a parameter change at its next run, and so does another
-// one that shares the parameter.
+// Compiled evaluators see a change of a parameter at their next run, also if several share
+// the parameter.
 func TestEvaluatorSeesParametersChange(t *testing.T) {
 	w, err := bijector.NewParam("w", []float64{1, 2, 4}, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &stiff{w}
+	d := &weighted{w}
 	evaluators := []*target.Evaluator{target.NewEvaluator(d), target.NewEvaluator(d)}
 	check := func(rows int, w ...float64) {
 		t.Helper()

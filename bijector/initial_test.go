@@ -12,10 +12,10 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// The source is the only thing a block is drawn from.
+// Equal sources give equal blocks, other sources other blocks.
 func TestSameSourceSameBlock(t *testing.T) {
 	x := normal(3*5, 1, rand.New(rand.NewPCG(1, 1)))
-	draw := func(seed uint64) (bijector.Bijector, []float64, string) {
+	newBlock := func(seed uint64) (bijector.Bijector, []float64, string) {
 		b := block(5, seed, bijector.RealNVPSettings{})
 		parts := ""
 		for _, c := range b.Couplings() {
@@ -23,9 +23,9 @@ func TestSameSourceSameBlock(t *testing.T) {
 		}
 		return b, b.Params()[0].Value().Float64s(), parts
 	}
-	one, w1, parts1 := draw(1)
-	two, w2, parts2 := draw(1)
-	other, w3, parts3 := draw(2)
+	one, w1, parts1 := newBlock(1)
+	two, w2, parts2 := newBlock(1)
+	other, w3, parts3 := newBlock(2)
 	if !slices.Equal(w1, w2) || parts1 != parts2 {
 		t.Error("two blocks from equal sources differ")
 	}
