@@ -44,6 +44,8 @@ type record struct {
 	Seconds float64           `json:"seconds"`           // of training
 	Trained bool              `json:"trained"`           // training is over
 	Pending bool              `json:"pending,omitempty"` // after the last step the chains were to move
+	Last    flow.Estimate     `json:"last"`              // running estimate after the last step
+	Judged  *flow.Estimate    `json:"judged,omitempty"`  // evaluation after training
 	Walkers []walkersState    `json:"walkers"`
 }
 
@@ -102,14 +104,10 @@ func (k *keeper) file() (*safetensors.File, error) {
 	}
 	add("history.loss", k.history.Loss, len(k.history.Loss))
 	add("history.err", k.history.Err, len(k.history.Err))
-	add("history.last", numbersOf(&k.history.Last), estimateFields)
-	if k.evaluated != nil {
-		add("evaluated", numbersOf(k.evaluated), estimateFields)
-	}
 	if k.ended != nil {
 		add("training", k.ended, len(k.ended))
 	}
-	k.Options, k.Seconds, k.Walkers = k.o.values, k.history.Seconds, nil
+	k.Options, k.Seconds, k.Last, k.Judged, k.Walkers = k.o.values, k.history.Seconds, k.history.Last, k.evaluated, nil
 	for _, w := range k.walkers {
 		k.Walkers = append(k.Walkers, walkersState{w.final, w.seconds, w.accept, w.done})
 		rows, n := w.x.Dims()
@@ -214,24 +212,12 @@ func (k *keeper) restore(f *safetensors.File) error {
 // restoreHistory reads the course of training and the evaluation after it.
 func (k *keeper) restoreHistory(f *safetensors.File) (err error) {
 	h := &k.history
-	h.Seconds = k.Seconds
+	h.Seconds, h.Last, k.evaluated = k.Seconds, k.Last, k.Judged
 	if h.Loss, err = f.Float64s("history.loss", -1); err != nil {
 		return err
 	}
 	if h.Err, err = f.Float64s("history.err", len(h.Loss)); err != nil {
 		return err
-	}
-	last, err := f.Float64s("history.last", estimateFields)
-	if err != nil {
-		return err
-	}
-	h.Last = *estimateOf(last)
-	if _, err := f.Array("evaluated"); err == nil {
-		v, err := f.Float64s("evaluated", estimateFields)
-		if err != nil {
-			return err
-		}
-		k.evaluated = estimateOf(v)
 	}
 	return nil
 }
@@ -264,16 +250,6 @@ func (k *keeper) restoreWalkers(f *safetensors.File) error {
 		return err
 	}
 	return k.src.UnmarshalBinary(source)
-}
-
-const estimateFields = 7
-
-func numbersOf(e *flow.Estimate) []float64 {
-	return []float64{float64(e.Samples), e.Loss, e.StdErr, e.Variance, e.ESS, e.LogZ, e.LogZErr}
-}
-
-func estimateOf(v []float64) *flow.Estimate {
-	return &flow.Estimate{Samples: int(v[0]), Loss: v[1], StdErr: v[2], Variance: v[3], ESS: v[4], LogZ: v[5], LogZErr: v[6]}
 }
 
 // errStopped ends a program that will be resumed.

@@ -103,8 +103,12 @@ func (w *walkers) start() (*hmc.Sampler, error) {
 }
 
 func (w *walkers) sampler(z *mat.Dense) (*hmc.Sampler, error) {
+	jitter := w.o.jitter
+	if jitter == 0 {
+		jitter = -1 // 0 would be the default of hmc
+	}
 	return hmc.New(w.density, z, &hmc.Settings{
-		StepSize: w.o.stepSize, Leapfrog: w.o.leapfrog, Jitter: w.o.jitter, Force: w.force, Src: w.src,
+		StepSize: w.o.stepSize, Leapfrog: w.o.leapfrog, Jitter: jitter, Force: w.force, Src: w.src,
 	})
 }
 
@@ -277,7 +281,7 @@ func doubt(r sampling, drift, exact float64) string {
 	case math.Abs(drift) > 3:
 		return fmt.Sprintf("it drifts by %.1f standard errors and has not forgotten its start", drift)
 	case math.IsNaN(float64(r.Tau)):
-		return "its autocorrelation time is too long for so few sweeps to tell"
+		return "τ: too short a run to tell"
 	}
 	return ""
 }
