@@ -28,13 +28,14 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"github.com/neuralrg/neuralrg/internal/errs"
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
 // Errors are wrapped with what was wrong and where.
 var (
 	// ErrShape reports a node, slice or lattice whose extents do not fit.
-	ErrShape = graph.ErrShape
+	ErrShape = errs.ErrShape
 	// ErrTiles reports tiles that overlap, leave the lattice, or do not fit
 	// their block.
 	ErrTiles = errors.New("invalid tiles")
@@ -43,7 +44,7 @@ var (
 	// ErrPartition reports a bipartition or permutation that is none.
 	ErrPartition = errors.New("invalid partition")
 	// ErrSettings reports a setting outside its range.
-	ErrSettings = graph.ErrSettings
+	ErrSettings = errs.ErrSettings
 )
 
 // Bijector builds the nodes of an invertible differentiable map x = g(z) on

@@ -109,7 +109,8 @@ func FuzzRealNVP(f *testing.F) {
 
 // hostile are integers that overflow when they are multiplied or added to, and
 // ordinary ones.
-var hostile = []int{0, 1, 2, 3, 4, 5, 8, -1, -2, math.MinInt, math.MaxInt, 1 << 62, 1 << 61, 1<<62 + 1, 1 << 40, 1 << 32, 1 << 31, 1<<31 + 1, 1<<29 + 1}
+var hostile = []int{0, 1, 2, 3, 4, 5, 8, -1, -2, math.MinInt, math.MaxInt, 1 << 62, 1 << 61, 1<<62 + 1, 1 << 40,
+	1 << 32, 1 << 31, 1<<31 + 1, 1<<29 + 1}
 
 // hostileFloats are numbers out of every range.
 var hostileFloats = []float64{1, 0, -1, math.NaN(), math.Inf(1), math.Inf(-1), 1e308, 5e-324, 6, 1e-30, 1e30, 1e-200}
@@ -234,7 +235,8 @@ var constructors = []func(c *choices) (any, error){
 		return NewRealNVP(c.int(), &RealNVPSettings{c.int(), c.ints(), c.lists(), c.src()})
 	},
 	func(c *choices) (any, error) {
-		return NewSpline(c.int(), &SplineSettings{c.int(), c.ints(), c.int(), c.float(), c.byte()%2 == 0, c.lists(), c.src()})
+		return NewSpline(c.int(),
+			&SplineSettings{c.int(), c.ints(), c.int(), c.float(), c.byte()%2 == 0, c.lists(), c.src()})
 	},
 	func(c *choices) (any, error) { return NewMLP(c.int(), c.ints(), c.int(), c.src()) },
 	func(c *choices) (any, error) {

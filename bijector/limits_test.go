@@ -18,7 +18,8 @@ func TestSizesAreRefused(t *testing.T) {
 	src := rand.NewPCG(1, 2)
 	realNVP := func(dim, couplings int, hidden []int, keep ...[]int) func() error {
 		return func() error {
-			_, err := bijector.NewRealNVP(dim, &bijector.RealNVPSettings{Couplings: couplings, Hidden: hidden, Keep: keep, Src: src})
+			_, err := bijector.NewRealNVP(dim,
+				&bijector.RealNVPSettings{Couplings: couplings, Hidden: hidden, Keep: keep, Src: src})
 			return err
 		}
 	}
@@ -42,10 +43,14 @@ func TestSizesAreRefused(t *testing.T) {
 		sentinel error
 		texts    []string
 	}{
-		"RealNVP, hidden":              {realNVP(4, 0, []int{huge}), bijector.ErrSettings, []string{"RealNVP", "GB", "[4611686018427387904]"}},
-		"RealNVP, hidden that wrap":    {realNVP(4, 1, []int{1 << 32, 1 << 32}), bijector.ErrSettings, []string{"e+19 values"}},
-		"RealNVP, couplings":           {realNVP(4, huge, nil), bijector.ErrSettings, []string{"couplings", "4611686018427387904"}},
-		"RealNVP, dimension":           {realNVP(math.MaxInt, 2, []int{1}), bijector.ErrSettings, []string{"dimension 9223372036854775807"}},
+		"RealNVP, hidden": {realNVP(4, 0, []int{huge}), bijector.ErrSettings,
+			[]string{"RealNVP", "GB", "[4611686018427387904]"}},
+		"RealNVP, hidden that wrap": {realNVP(4, 1, []int{1 << 32, 1 << 32}), bijector.ErrSettings,
+			[]string{"e+19 values"}},
+		"RealNVP, couplings": {realNVP(4, huge, nil), bijector.ErrSettings,
+			[]string{"couplings", "4611686018427387904"}},
+		"RealNVP, dimension": {realNVP(math.MaxInt, 2, []int{1}), bijector.ErrSettings,
+			[]string{"dimension 9223372036854775807"}},
 		"RealNVP, dimension with keep": {realNVP(huge, 0, []int{1}, []int{0}), bijector.ErrSettings, []string{"GB"}},
 		"RealNVP, keep none of many":   {realNVP(huge, 0, []int{1}, []int{}), bijector.ErrSettings, []string{"GB"}},
 		"Spline, hidden":               {spline(4, 0, huge), bijector.ErrSettings, []string{"Spline", "GB"}},
@@ -54,17 +59,24 @@ func TestSizesAreRefused(t *testing.T) {
 		"MLP, hidden":                  {mlp(2, []int{huge}, 2), bijector.ErrSettings, []string{"MLP 2", "GB"}},
 		"MLP, moved":                   {mlp(2, nil, huge), bijector.ErrSettings, []string{"MLP 2", "GB"}},
 		"MLP, kept and moved":          {mlp(1<<32, nil, 1<<32), bijector.ErrSettings, []string{"GB"}},
-		"Linear":                       {linear(1 << 32), bijector.ErrShape, []string{"Linear of dimension 4294967296", "GB"}},
-		"Linear, large":                {linear(large), bijector.ErrShape, []string{"GB"}},
-		"Orthogonal":                   {orthogonal(1 << 32), bijector.ErrShape, []string{"Orthogonal of dimension 4294967296", "GB"}},
-		"Orthogonal, huge":             {orthogonal(math.MaxInt), bijector.ErrShape, []string{"GB"}},
-		"ActNorm":                      {func() error { _, err := bijector.NewActNorm(huge); return err }, bijector.ErrShape, []string{"ActNorm of dimension 4611686018427387904"}},
+		"Linear": {linear(1 << 32), bijector.ErrShape,
+			[]string{"Linear of dimension 4294967296", "GB"}},
+		"Linear, large": {linear(large), bijector.ErrShape, []string{"GB"}},
+		"Orthogonal": {orthogonal(1 << 32), bijector.ErrShape,
+			[]string{"Orthogonal of dimension 4294967296", "GB"}},
+		"Orthogonal, huge": {orthogonal(math.MaxInt), bijector.ErrShape, []string{"GB"}},
+		"ActNorm": {func() error { _, err := bijector.NewActNorm(huge); return err },
+			bijector.ErrShape, []string{"ActNorm of dimension 4611686018427387904"}},
 		"Coupling": {func() error {
 			_, err := bijector.NewCoupling(huge, []int{0}, must(bijector.NewMLP(1, nil, 1, src)))
 			return err
 		}, bijector.ErrShape, []string{"4611686018427387904"}},
-		"Spectral": {func() error { _, err := bijector.NewSpectral([]int{1 << 32, 1 << 32}, nil); return err }, bijector.ErrShape, []string{"[4294967296 4294967296]"}},
-		"Param whose shape wraps": {func() error { _, err := bijector.NewParam("w", make([]float64, 4), 1<<62+1, 4); return err }, bijector.ErrShape,
+		"Spectral": {func() error { _, err := bijector.NewSpectral([]int{1 << 32, 1 << 32}, nil); return err },
+			bijector.ErrShape, []string{"[4294967296 4294967296]"}},
+		"Param whose shape wraps": {func() error {
+			_, err := bijector.NewParam("w", make([]float64, 4), 1<<62+1, 4)
+			return err
+		}, bijector.ErrShape,
 			[]string{`"w"`, "4 values"}},
 		"Layer": {func() error {
 			_, err := must(bijector.Disentangler(must(bijector.NewActNorm(2)), [][]int{{0, 1}})).On(huge)
@@ -86,16 +98,34 @@ func TestNilParts(t *testing.T) {
 		f    func() error
 		text string
 	}{
-		"chain of nil":           {func() error { _, err := bijector.NewChain(nil); return err }, "nil chain element 0"},
-		"chain of nil pointers":  {func() error { _, err := bijector.NewChain(pair, none); return err }, "element 1 *bijector.RealNVP"},
-		"chain of inverted nil":  {func() error { _, err := bijector.NewChain(pair, bijector.Invert(nil)); return err }, "nil chain element 1"},
-		"chain of no dimension":  {func() error { _, err := bijector.NewChain(sinh{-1}); return err }, "dimension -1"},
-		"disentangler":           {func() error { _, err := bijector.Disentangler(none, [][]int{{0, 1}}); return err }, "block *bijector.RealNVP"},
-		"decimator":              {func() error { _, err := bijector.Decimator(bijector.Invert(none), [][]int{{0, 1}}, 0); return err }, "no dimension"},
-		"conditional":            {func() error { _, err := bijector.ConditionalDecimator(none, [][]int{{0, 1}}, 0); return err }, "no dimension"},
-		"linear of nil pointer":  {func() error { _, err := bijector.LinearFrom((*mat.Dense)(nil)); return err }, "*mat.Dense"},
+		"chain of nil": {func() error { _, err := bijector.NewChain(nil); return err },
+			"nil chain element 0"},
+		"chain of nil pointers": {func() error { _, err := bijector.NewChain(pair, none); return err },
+			"element 1 *bijector.RealNVP"},
+		"chain of inverted nil": {func() error {
+			_, err := bijector.NewChain(pair, bijector.Invert(nil))
+			return err
+		}, "nil chain element 1"},
+		"chain of no dimension": {func() error { _, err := bijector.NewChain(sinh{-1}); return err }, "dimension -1"},
+		"disentangler": {func() error {
+			_, err := bijector.Disentangler(none, [][]int{{0, 1}})
+			return err
+		}, "block *bijector.RealNVP"},
+		"decimator": {func() error {
+			_, err := bijector.Decimator(bijector.Invert(none), [][]int{{0, 1}}, 0)
+			return err
+		}, "no dimension"},
+		"conditional": {func() error {
+			_, err := bijector.ConditionalDecimator(none, [][]int{{0, 1}}, 0)
+			return err
+		}, "no dimension"},
+		"linear of nil pointer": {func() error { _, err := bijector.LinearFrom((*mat.Dense)(nil)); return err },
+			"*mat.Dense"},
 		"linear of empty matrix": {func() error { _, err := bijector.LinearFrom(&mat.Dense{}); return err }, "(0, 0)"},
-		"orthogonal":             {func() error { _, err := bijector.OrthogonalFrom((*mat.TriDense)(nil)); return err }, "*mat.TriDense"},
+		"orthogonal": {func() error {
+			_, err := bijector.OrthogonalFrom((*mat.TriDense)(nil))
+			return err
+		}, "*mat.TriDense"},
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, c.f(), bijector.ErrShape, c.text) })
 	}
@@ -137,7 +167,8 @@ func TestLinearOfAnyScale(t *testing.T) {
 				for i := range 3 {
 					for j := range 3 {
 						if d := math.Abs(got.At(i, j)-m.At(i, j)) / (rows[i] * cols[j]); !(d <= 1e-13) {
-							t.Errorf("rows %g, columns %g: element (%d, %d) is %g, want %g", rows, cols, i, j, got.At(i, j), m.At(i, j))
+							t.Errorf("rows %g, columns %g: element (%d, %d) is %g, want %g",
+								rows, cols, i, j, got.At(i, j), m.At(i, j))
 						}
 					}
 				}
@@ -158,12 +189,14 @@ func TestLinearOfAnyScale(t *testing.T) {
 	if got := must(bijector.LinearFrom(m)).Matrix(); !mat.EqualApprox(got, m, 1e-15) {
 		t.Errorf("matrix\n%g\nwant\n%g", mat.Formatted(got), mat.Formatted(m))
 	}
-	if b := must(bijector.LinearFrom(mat.NewDense(2, 2, []float64{1e-8, 0, 0, 1e8}))); math.Abs(b.Params()[0].Value().Float64s()[0]+b.Params()[0].Value().Float64s()[3]) > 1e-14 {
+	diagonal := must(bijector.LinearFrom(mat.NewDense(2, 2, []float64{1e-8, 0, 0, 1e8})))
+	if w := diagonal.Params()[0].Value().Float64s(); math.Abs(w[0]+w[3]) > 1e-14 {
 		t.Error("the log-determinant of diag(1e-8, 1e8) is not zero")
 	}
 	for name, v := range map[string][]float64{"row": {0, 0, 1, 2}, "column": {0, 1, 0, 2}, "all": {0, 0, 0, 0}} {
 		_, err := bijector.LinearFrom(mat.NewDense(2, 2, v))
-		expect(t, err, bijector.ErrSettings, "singular", map[string]string{"row": "row 0", "column": "column 0", "all": "row 0"}[name])
+		expect(t, err, bijector.ErrSettings, "singular",
+			map[string]string{"row": "row 0", "column": "column 0", "all": "row 0"}[name])
 	}
 	_, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1e-320, 0, 0, 1}))
 	expect(t, err, bijector.ErrSettings, "exceed float64")
@@ -188,7 +221,11 @@ func (h halves) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) 
 func TestConditionalPassesBothWays(t *testing.T) {
 	tiles := [][]int{{0, 1, 2}}
 	passes, moves := coupling(3, []int{0}, 1), sinh{3}
-	for _, b := range []bijector.Bijector{halves{passes, moves}, halves{moves, passes}, bijector.Invert(halves{passes, moves})} {
+	for _, b := range []bijector.Bijector{
+		halves{passes, moves},
+		halves{moves, passes},
+		bijector.Invert(halves{passes, moves}),
+	} {
 		_, err := bijector.ConditionalDecimator(b, tiles, 0)
 		expect(t, err, bijector.ErrPartition, "position 0")
 	}

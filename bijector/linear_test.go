@@ -86,12 +86,14 @@ func TestLinearFromMatrix(t *testing.T) {
 		m *mat.Dense
 		b linear
 	}{
-		"rotation":    {orthogonal(5, 1, 1), must(bijector.OrthogonalFrom(orthogonal(5, 1, 1)))},
-		"reflection":  {orthogonal(6, 2, -1), must(bijector.OrthogonalFrom(orthogonal(6, 2, -1)))},
-		"permutation": {mat.NewDense(2, 2, []float64{0, 1, 1, 0}), must(bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{0, 1, 1, 0})))},
-		"minus one":   {mat.NewDense(2, 2, []float64{-1, 0, 0, -1}), must(bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{-1, 0, 0, -1})))},
-		"linear":      {random(7, 3), must(bijector.LinearFrom(random(7, 3)))},
-		"exchange":    {exchange, must(bijector.LinearFrom(exchange))},
+		"rotation":   {orthogonal(5, 1, 1), must(bijector.OrthogonalFrom(orthogonal(5, 1, 1)))},
+		"reflection": {orthogonal(6, 2, -1), must(bijector.OrthogonalFrom(orthogonal(6, 2, -1)))},
+		"permutation": {mat.NewDense(2, 2, []float64{0, 1, 1, 0}),
+			must(bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{0, 1, 1, 0})))},
+		"minus one": {mat.NewDense(2, 2, []float64{-1, 0, 0, -1}),
+			must(bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{-1, 0, 0, -1})))},
+		"linear":   {random(7, 3), must(bijector.LinearFrom(random(7, 3)))},
+		"exchange": {exchange, must(bijector.LinearFrom(exchange))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dim := c.b.Dim()
@@ -146,29 +148,50 @@ func TestLinearErrors(t *testing.T) {
 		is    error
 		text  string
 	}{
-		"Orthogonal without source": {func() error { _, err := bijector.NewOrthogonal(2, nil); return err }, bijector.ErrSettings, "source"},
-		"Orthogonal of 1":           {func() error { _, err := bijector.NewOrthogonal(1, src); return err }, bijector.ErrShape, "dimension 1"},
-		"nil":                       {func() error { _, err := bijector.OrthogonalFrom(nil); return err }, bijector.ErrShape, "square"},
-		"orthogonal 2×3":            {func() error { _, err := bijector.OrthogonalFrom(mat.NewDense(2, 3, nil)); return err }, bijector.ErrShape, "square"},
+		"Orthogonal without source": {func() error { _, err := bijector.NewOrthogonal(2, nil); return err },
+			bijector.ErrSettings, "source"},
+		"Orthogonal of 1": {func() error { _, err := bijector.NewOrthogonal(1, src); return err },
+			bijector.ErrShape, "dimension 1"},
+		"nil": {func() error { _, err := bijector.OrthogonalFrom(nil); return err },
+			bijector.ErrShape, "square"},
+		"orthogonal 2×3": {func() error {
+			_, err := bijector.OrthogonalFrom(mat.NewDense(2, 3, nil))
+			return err
+		}, bijector.ErrShape, "square"},
 		"not orthogonal": {func() error {
 			_, err := bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{1, 0, 1e-6, 1}))
 			return err
 		},
 			bijector.ErrSettings, "not orthogonal"},
-		"too long": {func() error { _, err := bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{2, 0, 0, 2})); return err },
+		"too long": {func() error {
+			_, err := bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{2, 0, 0, 2}))
+			return err
+		},
 			bijector.ErrSettings, "off by 3 at (0, 0)"},
 		"orthogonal NaN": {func() error {
 			_, err := bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{nan, 0, 0, 1}))
 			return err
 		},
 			bijector.ErrSettings, "NaN"},
-		"Linear without source": {func() error { _, err := bijector.NewLinear(2, nil); return err }, bijector.ErrSettings, "source"},
-		"Linear of 0":           {func() error { _, err := bijector.NewLinear(0, src); return err }, bijector.ErrShape, "dimension 0"},
-		"linear nil":            {func() error { _, err := bijector.LinearFrom(nil); return err }, bijector.ErrShape, "nil"},
-		"linear 2×3":            {func() error { _, err := bijector.LinearFrom(mat.NewDense(2, 3, nil)); return err }, bijector.ErrShape, "(2, 3)"},
-		"singular": {func() error { _, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1, 2, 2, 4})); return err },
+		"Linear without source": {func() error { _, err := bijector.NewLinear(2, nil); return err },
+			bijector.ErrSettings, "source"},
+		"Linear of 0": {func() error { _, err := bijector.NewLinear(0, src); return err },
+			bijector.ErrShape, "dimension 0"},
+		"linear nil": {func() error { _, err := bijector.LinearFrom(nil); return err },
+			bijector.ErrShape, "nil"},
+		"linear 2×3": {func() error {
+			_, err := bijector.LinearFrom(mat.NewDense(2, 3, nil))
+			return err
+		}, bijector.ErrShape, "(2, 3)"},
+		"singular": {func() error {
+			_, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1, 2, 2, 4}))
+			return err
+		},
 			bijector.ErrSettings, "singular"},
-		"linear NaN": {func() error { _, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1, nan, 0, 1})); return err },
+		"linear NaN": {func() error {
+			_, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1, nan, 0, 1}))
+			return err
+		},
 			bijector.ErrSettings, "(0, 1) is NaN"},
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, c.build(), c.is, c.text) })

@@ -42,8 +42,8 @@ func TestHierarchyAndSpectralSameBits(t *testing.T) {
 			if !slices.Equal(y, y2) || !slices.Equal(d, d2) {
 				t.Errorf("%v, %s: other bits", dt, direction(inverse))
 			}
-			dx, dw := gradients(t, packed, dt, inverse, x, w)
-			dx2, dw2 := gradients(t, loose, dt, inverse, x, w)
+			dx, dw := gradients(t, oneWay{packed, dt, inverse}, x, w)
+			dx2, dw2 := gradients(t, oneWay{loose, dt, inverse}, x, w)
 			if !slices.Equal(dx, dx2) || !slices.EqualFunc(dw, dw2, slices.Equal) {
 				t.Errorf("%v, %s: other bits of the gradient", dt, direction(inverse))
 			}

@@ -66,7 +66,7 @@ func TestParamsListedOnce(t *testing.T) {
 	// The second use matters: the gradient is not that of either use alone.
 	x, w := normal(8, 1, rand.New(rand.NewPCG(1, 2))), normal(10, 1, rand.New(rand.NewPCG(1, 3)))
 	twice := must(bijector.NewChain(b, b))
-	_, g := gradients(t, twice, tensor.Float64, false, x, w)
+	_, g := gradients(t, oneWay{twice, tensor.Float64, false}, x, w)
 	const h = 1e-5
 	v := b.Params()[0].Value().Float64s()
 	cost := func() (s float64) {
@@ -103,14 +103,14 @@ func TestLayerGradientIsSumOverTiles(t *testing.T) {
 			if !slices.Equal(all.Params(), b.Params()) {
 				t.Fatalf("%s: the layer has other parameters than its block", name)
 			}
-			_, got := gradients(t, all, tensor.Float64, inverse, x, w)
+			_, got := gradients(t, oneWay{all, tensor.Float64, inverse}, x, w)
 			want := make([][]float64, len(got))
 			for i := range want {
 				want[i] = make([]float64, len(got[i]))
 			}
 			for _, tile := range tiles {
 				one := must(must(bijector.Disentangler(b, [][]int{tile})).On(16))
-				_, g := gradients(t, one, tensor.Float64, inverse, x, w)
+				_, g := gradients(t, oneWay{one, tensor.Float64, inverse}, x, w)
 				for i := range g {
 					for k, v := range g[i] {
 						want[i][k] += v
@@ -118,7 +118,8 @@ func TestLayerGradientIsSumOverTiles(t *testing.T) {
 				}
 			}
 			for i := range got {
-				agree(t, fmt.Sprintf("%s %s: gradient of %s", name, direction(inverse), b.Params()[i].Name()), got[i], want[i], 1e-12)
+				agree(t, fmt.Sprintf("%s %s: gradient of %s", name, direction(inverse), b.Params()[i].Name()),
+					got[i], want[i], 1e-12)
 			}
 		}
 	}
@@ -211,7 +212,7 @@ func TestConcurrentPrograms(t *testing.T) {
 	const rows = 9
 	x, w := normal(rows*16, 1, rnd), normal(rows*17, 1, rnd)
 	wantY, wantD := image(t, b, tensor.Float64, true, x)
-	wantX, wantP := gradients(t, b, tensor.Float64, true, x, w)
+	wantX, wantP := gradients(t, oneWay{b, tensor.Float64, true}, x, w)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -226,7 +227,7 @@ func TestConcurrentPrograms(t *testing.T) {
 			}
 		})
 		wg.Go(func() {
-			dx, dp, err := slopes(b, tensor.Float64, true, x, w)
+			dx, dp, err := slopes(oneWay{b, tensor.Float64, true}, x, w)
 			if err != nil {
 				t.Error(err)
 				return

@@ -11,6 +11,7 @@ import (
 	"github.com/neuralrg/neuralrg/internal/fourier"
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/kernel"
+	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
 // Spectral is the fixed map x = C^½·z of a periodic lattice, where C is a
@@ -37,14 +38,11 @@ type Spectral struct {
 // one is not positive and finite or differs from that of −k by more than
 // 10⁻⁹ of it.
 func NewSpectral(shape []int, spectrum []float64) (*Spectral, error) {
-	n := 1
-	for _, extent := range shape {
-		if extent < 1 || extent > math.MaxInt32 || n > math.MaxInt32 {
-			return nil, fmt.Errorf("bijector: Spectral: %w: lattice %v", ErrShape, shape)
-		}
-		n *= extent
+	n, err := lattice.Size(shape)
+	if err != nil {
+		return nil, fmt.Errorf("bijector: Spectral: %w: %w", ErrShape, err)
 	}
-	if len(shape) == 0 || len(spectrum) != n {
+	if len(spectrum) != n {
 		return nil, fmt.Errorf("bijector: Spectral: %w: %d eigenvalues for lattice %v", ErrShape, len(spectrum), shape)
 	}
 	s := &Spectral{shape: slices.Clone(shape), spectrum: slices.Clone(spectrum)}
@@ -53,7 +51,7 @@ func NewSpectral(shape []int, spectrum []float64) (*Spectral, error) {
 		if !(v > 0) || math.IsInf(v, 1) {
 			return nil, fmt.Errorf("bijector: Spectral: %w: eigenvalue %d is %g, want a positive number", ErrSettings, k, v)
 		}
-		if o := fourier.Opposite(shape, k); !(math.Abs(spectrum[o]-v) <= 1e-9*v) {
+		if o := lattice.Opposite(shape, k); !(math.Abs(spectrum[o]-v) <= 1e-9*v) {
 			return nil, fmt.Errorf("bijector: Spectral: %w: eigenvalue %d is %g, that of the opposite wave, %d, %g", ErrSettings, k, v, o, spectrum[o])
 		}
 		root[k], white[k] = math.Sqrt(v), 1/math.Sqrt(v)

@@ -122,7 +122,13 @@ func TestSpectralIsEven(t *testing.T) {
 	for _, c := range []struct {
 		off  float64
 		want error
-	}{{0.01, bijector.ErrSettings}, {1e-6, bijector.ErrSettings}, {1e-8, bijector.ErrSettings}, {-1e-8, bijector.ErrSettings}, {1e-10, nil}} {
+	}{
+		{0.01, bijector.ErrSettings},
+		{1e-6, bijector.ErrSettings},
+		{1e-8, bijector.ErrSettings},
+		{-1e-8, bijector.ErrSettings},
+		{1e-10, nil},
+	} {
 		for _, at := range []int{1, 3} {
 			spectrum := []float64{5, 2e-3, 1, 2e-3}
 			spectrum[at] *= 1 + c.off

@@ -198,10 +198,7 @@ func (s *Stack) surround(tiles [][]int, size []int) (around [][]int, context int
 			return nil, 0
 		}
 	}
-	stride := slices.Repeat([]int{1}, d)
-	for a := d - 1; a > 0; a-- {
-		stride[a-1] = stride[a] * s.shape[a]
-	}
+	stride := lattice.Strides(s.shape)
 	for _, t := range tiles {
 		sites := []int{0}
 		for a, n := range s.shape {

@@ -28,7 +28,8 @@ func TestGradientInUsersGraph(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cost := gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y)))), gorgonia.Must(gorgonia.Sum(d))))
+		cost := gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y)))),
+			gorgonia.Must(gorgonia.Sum(d))))
 		var value, dw gorgonia.Value
 		gorgonia.Read(cost, &value)
 		if grad {

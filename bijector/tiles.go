@@ -57,9 +57,9 @@ func Boxes(shape, size, step, offset []int) ([][]int, error) {
 		sites *= n // at most those of the lattice
 	}
 	var tiles [][]int
-	for t := range points(count) {
+	for _, t := range lattice.Points(count) {
 		tile := make([]int, 0, sites)
-		for c := range points(size) {
+		for _, c := range lattice.Points(size) {
 			site := 0
 			for a, n := range shape {
 				site = site*n + (offset[a]%n+(t[a]*size[a]+c[a])*step[a])%n
@@ -69,26 +69,6 @@ func Boxes(shape, size, step, offset []int) ([][]int, error) {
 		tiles = append(tiles, tile)
 	}
 	return tiles, nil
-}
-
-// points visits the points of a grid in row-major order. The slice it hands
-// out is reused.
-func points(shape []int) func(yield func([]int) bool) {
-	return func(yield func([]int) bool) {
-		p := make([]int, len(shape))
-		for yield(p) {
-			a := len(p) - 1
-			for ; a >= 0; a-- {
-				if p[a]++; p[a] < shape[a] {
-					break
-				}
-				p[a] = 0
-			}
-			if a < 0 {
-				return
-			}
-		}
-	}
 }
 
 // checkTiles checks that tiles have dim sites each, none of them twice but those

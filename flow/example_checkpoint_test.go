@@ -31,13 +31,6 @@ func ExampleNew() {
 	// [-20.8730 -25.5894 -20.7571]
 }
 
-// The network without coarse-graining.
-func ExampleNewTEBD() {
-	h := must(bijector.NewTEBD([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), &bijector.NetworkSettings{Depth: 2}))
-	fmt.Println(len(h.Layers()), "layers,", h.Levels(), "level of", len(h.Latents(0)), "latent variables")
-	// Output: 4 layers, 1 level of 16 latent variables
-}
-
 // A flow symmetrised over x → −x has the same density at both.
 func ExampleInversion() {
 	h := must(bijector.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))

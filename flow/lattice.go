@@ -2,7 +2,6 @@ package flow
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/neuralrg/neuralrg/internal/lattice"
 )
@@ -55,21 +54,13 @@ func checkLattice(shape []int) error {
 // siteMap is the permutation that takes every site from where f moves its
 // coordinates. checkLattice has accepted the shape.
 func siteMap(shape []int, f func(at []int)) Symmetry {
-	n := 1
-	for _, extent := range shape {
-		n *= extent
-	}
+	n, _ := lattice.Size(shape)
 	s := Symmetry{Perm: make([]int, n)}
-	at := make([]int, len(shape))
-	for i := range s.Perm {
-		rest := i
-		for axis, extent := range slices.Backward(shape) {
-			at[axis], rest = rest%extent, rest/extent
-		}
-		f(at)
-		for axis, extent := range shape {
-			s.Perm[i] = s.Perm[i]*extent + at[axis]
-		}
+	from := make([]int, len(shape))
+	for i, at := range lattice.Points(shape) {
+		copy(from, at)
+		f(from)
+		s.Perm[i] = lattice.Site(shape, from)
 	}
 	return s
 }

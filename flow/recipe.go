@@ -18,7 +18,7 @@ import (
 // parameters of these couplings grow as the square of the sites of a tile: they are
 // meant for small tiles.
 type Recipe struct {
-	// Couplings of a block; as many as its bijector has by default.
+	// Couplings is the number of couplings of a block, that of its bijector by default.
 	Couplings int
 	// Hidden are the units of the hidden layers, as in bijector.RealNVPSettings.
 	Hidden []int

@@ -50,29 +50,22 @@ func checkLattice(shape []int) error {
 // k_μ at the wave of the least eigenvalue, which are nearly equal where least is
 // small. All λ(k) are sums of least and of numbers that are not negative.
 func newCirculant(shape []int, bond, least float64) *circulant {
-	size := 1
 	above := make([][]float64, len(shape)) // the part of λ(k) − least that comes from an axis
 	for axis, n := range shape {
-		size *= n
 		above[axis] = make([]float64, n)
 		for j := range n {
 			above[axis][j] = 2 * math.Abs(bond) * cosineGap(j, n, bond < 0)
 		}
 	}
+	size, _ := lattice.Size(shape) // checkLattice has accepted it
 	c := &circulant{size: size, lambda: make([]float64, size)}
 	inverse, logs := make([]float64, size), make([]float64, size)
-	last := len(shape) - 1
-	for line := range size / shape[last] {
-		outer, rest := least, line
-		for axis := last - 1; axis >= 0; axis-- {
-			outer += above[axis][rest%shape[axis]]
-			rest /= shape[axis]
+	for k, wave := range lattice.Points(shape) {
+		v := least
+		for axis, j := range wave {
+			v += above[axis][j]
 		}
-		for j, v := range above[last] {
-			k := line*shape[last] + j
-			c.lambda[k] = outer + v
-			inverse[k], logs[k] = 1/c.lambda[k], logOf(c.lambda[k])
-		}
+		c.lambda[k], inverse[k], logs[k] = v, 1/v, logOf(v)
 	}
 	c.lnDet = floats.SumCompensated(logs)
 	c.inverse = fourier.NewDiagonal(shape, inverse)

@@ -15,18 +15,18 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 // Errors are wrapped with what was wrong and where.
 var (
 	// ErrShape reports a node, slice, matrix or lattice whose extents do not
 	// fit.
-	ErrShape = graph.ErrShape
+	ErrShape = errs.ErrShape
 	// ErrSettings reports a physical parameter outside its range.
-	ErrSettings = graph.ErrSettings
+	ErrSettings = errs.ErrSettings
 	// ErrNotFinite reports a number that is NaN, or infinite where it must not be.
-	ErrNotFinite = graph.ErrNotFinite
+	ErrNotFinite = errs.ErrNotFinite
 	// ErrGradient reports a gradient that differs from finite differences, or
 	// one that a function of Func did not set.
 	ErrGradient = errors.New("wrong gradient")

@@ -164,7 +164,8 @@ func mixRows(x node, sign float64) (node, error) {
 	return graph.Apply(graph.Spec{
 		Name: "mixed rows", Shape: x.Shape(), Run: run(mixed(0, 1)),
 		Diff: func(in gorgonia.Nodes, out, grad node) (gorgonia.Nodes, error) {
-			d, err := graph.Apply(graph.Spec{Name: "gradient of mixed rows", Shape: x.Shape(), Run: run(mixed(1, 0))}, grad)
+			d, err := graph.Apply(graph.Spec{Name: "gradient of mixed rows", Shape: x.Shape(),
+				Run: run(mixed(1, 0))}, grad)
 			return gorgonia.Nodes{d}, err
 		},
 	}, x)

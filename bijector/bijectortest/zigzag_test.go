@@ -132,26 +132,32 @@ func (z *zigzag) build(x node, inverse bool) (y, logDet node, err error) {
 	return y, logDet, err
 }
 
-// gradient makes the gradients of the input and of a from what of gives for every
-// value.
-func (z *zigzag) gradient(in gorgonia.Nodes, grad node, of func(in [][]float64, i int) (dx, da float64)) (gorgonia.Nodes, error) {
+// slopeFunc returns what value i of the input adds to the gradients of itself and of
+// the component of a that belongs to it. in holds the input, a and the gradient of the
+// result.
+type slopeFunc func(in [][]float64, i int) (dx, da float64)
+
+// gradient returns the gradients of the input and of a: of says what every value adds.
+func (z *zigzag) gradient(in gorgonia.Nodes, grad node, of slopeFunc) (gorgonia.Nodes, error) {
 	x, a := in[0], in[1]
-	dx, err := graph.Apply(graph.Spec{Name: "gradient of input", Shape: x.Shape(), Run: run(func(d []float64, in [][]float64) {
-		for i := range d {
-			v, _ := of(in, i)
-			d[i] = z.dx * v
-		}
-	})}, x, a, grad)
+	dx, err := graph.Apply(graph.Spec{Name: "gradient of input", Shape: x.Shape(),
+		Run: run(func(d []float64, in [][]float64) {
+			for i := range d {
+				v, _ := of(in, i)
+				d[i] = z.dx * v
+			}
+		})}, x, a, grad)
 	if err != nil {
 		return nil, err
 	}
-	da, err := graph.Apply(graph.Spec{Name: "gradient of parameter", Shape: a.Shape(), Run: run(func(d []float64, in [][]float64) {
-		clear(d)
-		for i := range in[0] {
-			_, v := of(in, i)
-			d[i%3] += z.da * v
-		}
-	})}, x, a, grad)
+	da, err := graph.Apply(graph.Spec{Name: "gradient of parameter", Shape: a.Shape(),
+		Run: run(func(d []float64, in [][]float64) {
+			clear(d)
+			for i := range in[0] {
+				_, v := of(in, i)
+				d[i%3] += z.da * v
+			}
+		})}, x, a, grad)
 	return gorgonia.Nodes{dx, da}, err
 }
 
@@ -198,17 +204,20 @@ func TestCheckOfManySeeds(t *testing.T) {
 		}
 		tiles := must(bijector.Tiles([]int{8, 8}, 2, 1, 1))
 		for name, b := range map[string]bijector.Bijector{
-			"Spline, wild":            wild(newSpline(), 0.25, seed),
-			"Spline of many bins":     must(bijector.NewSpline(3, &bijector.SplineSettings{Couplings: 2, Hidden: []int{4}, Bins: 64, Src: src})),
-			"Spline on many tiles":    must(must(bijector.Disentangler(newSpline(), tiles)).On(64)),
-			"RealNVP, wild":           wild(newNVP(), 0.5, seed),
-			"RealNVP on many tiles":   must(must(bijector.Decimator(newNVP(), tiles, 0)).On(64)),
-			"Coupling":                must(bijector.NewCoupling(4, []int{0, 1}, must(bijector.NewMLP(2, []int{16}, 2, src)))),
-			"Orthogonal":              must(bijector.NewOrthogonal(5, src)),
-			"Linear":                  must(bijector.NewLinear(5, src)),
-			"ActNorm":                 must(bijector.NewActNorm(5)),
-			"Spectral":                must(bijector.NewSpectral([]int{2, 2}, []float64{4, 0.01, 1, 0.3})),
-			"Chain, with its inverse": must(bijector.NewChain(newSpline(), bijector.Invert(newNVP()), must(bijector.NewPermutation([]int{2, 0, 1, 3})))),
+			"Spline, wild": wild(newSpline(), 0.25, seed),
+			"Spline of many bins": must(bijector.NewSpline(3,
+				&bijector.SplineSettings{Couplings: 2, Hidden: []int{4}, Bins: 64, Src: src})),
+			"Spline on many tiles":  must(must(bijector.Disentangler(newSpline(), tiles)).On(64)),
+			"RealNVP, wild":         wild(newNVP(), 0.5, seed),
+			"RealNVP on many tiles": must(must(bijector.Decimator(newNVP(), tiles, 0)).On(64)),
+			"Coupling": must(bijector.NewCoupling(4, []int{0, 1},
+				must(bijector.NewMLP(2, []int{16}, 2, src)))),
+			"Orthogonal": must(bijector.NewOrthogonal(5, src)),
+			"Linear":     must(bijector.NewLinear(5, src)),
+			"ActNorm":    must(bijector.NewActNorm(5)),
+			"Spectral":   must(bijector.NewSpectral([]int{2, 2}, []float64{4, 0.01, 1, 0.3})),
+			"Chain, with its inverse": must(bijector.NewChain(newSpline(), bijector.Invert(newNVP()),
+				must(bijector.NewPermutation([]int{2, 0, 1, 3})))),
 		} {
 			t.Run(fmt.Sprint(name, " ", seed), func(t *testing.T) { bijectortest.Check(t, b) })
 		}

@@ -138,7 +138,7 @@ func (k *keeper) load() error {
 		console.Printf("checkpoint %s is missing, taking the earlier one %s\n", k.o.checkpoint, file)
 	}
 	if err := checkpoint.Read(file, k.read); err != nil {
-		if errors.Is(err, safetensors.ErrFormat) && age < checkpoint.Versions-1 {
+		if errors.Is(err, flow.ErrCheckpoint) && age < checkpoint.Versions-1 {
 			err = fmt.Errorf("%w; without this file -resume takes the version before it, if there is one", err)
 		}
 		return err

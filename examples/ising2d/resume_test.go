@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
+	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
@@ -292,7 +293,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 		if err := os.WriteFile(file, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := run(options("-resume")); !errors.Is(err, safetensors.ErrFormat) || !strings.Contains(err.Error(), "version before") {
+		if err := run(options("-resume")); !errors.Is(err, flow.ErrCheckpoint) || !strings.Contains(err.Error(), "version before") {
 			t.Fatalf("byte %d of %d: %v", k, len(data), err)
 		}
 	}

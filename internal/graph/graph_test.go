@@ -12,6 +12,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 // opCase is one operation on inputs of the given numbers of columns.
@@ -295,7 +297,7 @@ func TestImagesChosen(t *testing.T) {
 		}
 	}
 	s.Chosen = []int{1}
-	if err := p.Run(1, [][]float64{x}, [][]float64{y}); !errors.Is(err, ErrShape) {
+	if err := p.Run(1, [][]float64{x}, [][]float64{y}); !errors.Is(err, errs.ErrShape) {
 		t.Errorf("one element for two images: %v", err)
 	}
 }
@@ -438,15 +440,15 @@ func TestProgramErrors(t *testing.T) {
 		rows    int
 		in, out [][]float64
 	}{{0, [][]float64{{}}, nil}, {1, nil, nil}, {1, [][]float64{{1}}, nil}, {1, [][]float64{{1, 2}}, nil}, {1, [][]float64{{1, 2}}, [][]float64{{1, 2}}}} {
-		if err := prog.Run(c.rows, c.in, c.out); !errors.Is(err, ErrShape) {
-			t.Errorf("Run(%v): error %v, want ErrShape", c, err)
+		if err := prog.Run(c.rows, c.in, c.out); !errors.Is(err, errs.ErrShape) {
+			t.Errorf("Run(%v): error %v, want errs.ErrShape", c, err)
 		}
 	}
 	panics := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { panic("while building") })
 	if err := panics.Run(1, [][]float64{{1, 2}}, nil); err == nil || !strings.Contains(err.Error(), "while building") {
 		t.Errorf("panic while building: %v", err)
 	}
-	if _, err := Rows(nil, 3); !errors.Is(err, ErrShape) {
+	if _, err := Rows(nil, 3); !errors.Is(err, errs.ErrShape) {
 		t.Errorf("Rows(nil): %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/neuralrg/neuralrg/internal/errs"
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
@@ -33,7 +34,7 @@ func (s *Images) Of(x *gorgonia.Node) (*gorgonia.Node, error) {
 	checked := func(run func(any, []any) error) func(any, []any) error {
 		return func(out any, in []any) error {
 			if s.Chosen != nil && len(s.Chosen) != rows*s.N {
-				return fmt.Errorf("%w: %d elements for %d images of %d rows", ErrShape, len(s.Chosen), s.N, rows)
+				return fmt.Errorf("%w: %d elements for %d images of %d rows", errs.ErrShape, len(s.Chosen), s.N, rows)
 			}
 			return run(out, in)
 		}

@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/neuralrg/neuralrg/internal/errs"
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
@@ -102,11 +103,11 @@ func reheaded(v gorgonia.Value) gorgonia.Value {
 // run needs m.mu.
 func (m *machine) run(in, out [][]float64) (err error) {
 	if len(out) != len(m.out) {
-		return fmt.Errorf("%w: %d results, want %d", ErrShape, len(out), len(m.out))
+		return fmt.Errorf("%w: %d results, want %d", errs.ErrShape, len(out), len(m.out))
 	}
 	for i, r := range m.out {
 		if out[i] != nil && len(out[i]) != r.size {
-			return fmt.Errorf("%w: result %d takes %d values, want %d", ErrShape, i, len(out[i]), r.size)
+			return fmt.Errorf("%w: result %d takes %d values, want %d", errs.ErrShape, i, len(out[i]), r.size)
 		}
 	}
 	defer recovered(&err)

@@ -11,6 +11,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/neuralrg/neuralrg/internal/errs"
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
@@ -44,7 +45,7 @@ func Apply(s Spec, in ...*gorgonia.Node) (n *gorgonia.Node, err error) {
 	}()
 	defer recovered(&err)
 	if len(in) == 0 || in[0] == nil {
-		return nil, fmt.Errorf("%w: no input node", ErrShape)
+		return nil, fmt.Errorf("%w: no input node", errs.ErrShape)
 	}
 	if s.Dtype == (tensor.Dtype{}) {
 		s.Dtype = in[0].Dtype()

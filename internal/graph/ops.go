@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/neuralrg/neuralrg/internal/errs"
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
@@ -72,7 +73,7 @@ func LnCoshOf(x float64) float64 {
 // shape.
 func LogAddExp(a, b *gorgonia.Node) (*gorgonia.Node, error) {
 	if !a.Shape().Eq(b.Shape()) {
-		return nil, fmt.Errorf("log-sum-exp: %w: %v and %v", ErrShape, a.Shape(), b.Shape())
+		return nil, fmt.Errorf("log-sum-exp: %w: %v and %v", errs.ErrShape, a.Shape(), b.Shape())
 	}
 	return Apply(Spec{
 		Name: "log-sum-exp", Shape: a.Shape(),
@@ -124,7 +125,7 @@ func softmax[T kernel.Float](out []T, in [][]T) error {
 func Combine(c float64, a []float64, x ...*gorgonia.Node) (*gorgonia.Node, error) {
 	for _, y := range x[1:] {
 		if !y.Shape().Eq(x[0].Shape()) {
-			return nil, fmt.Errorf("sum: %w: %v and %v", ErrShape, x[0].Shape(), y.Shape())
+			return nil, fmt.Errorf("sum: %w: %v and %v", errs.ErrShape, x[0].Shape(), y.Shape())
 		}
 	}
 	return Apply(Spec{

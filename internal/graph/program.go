@@ -8,6 +8,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 // Builder builds the graph of a program for one number of rows: given its
@@ -67,14 +69,14 @@ func NewProgram(dt tensor.Dtype, cols []int, build Builder) *Program {
 // and copies the results to out, one slice per result; nil ones are skipped.
 func (p *Program) Run(rows int, in, out [][]float64) error {
 	if rows <= 0 {
-		return fmt.Errorf("%w: %d rows", ErrShape, rows)
+		return fmt.Errorf("%w: %d rows", errs.ErrShape, rows)
 	}
 	if len(in) != len(p.cols) {
-		return fmt.Errorf("%w: %d inputs, want %d", ErrShape, len(in), len(p.cols))
+		return fmt.Errorf("%w: %d inputs, want %d", errs.ErrShape, len(in), len(p.cols))
 	}
 	for i, x := range in {
 		if len(x) != rows*p.cols[i] {
-			return fmt.Errorf("%w: input %d has %d values, want %d rows of %d", ErrShape, i, len(x), rows, p.cols[i])
+			return fmt.Errorf("%w: input %d has %d values, want %d rows of %d", errs.ErrShape, i, len(x), rows, p.cols[i])
 		}
 	}
 	m, err := p.acquire(rows)

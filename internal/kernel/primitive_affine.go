@@ -1,9 +1,9 @@
 package kernel
 
-// affineRun is the affine update of one moved column y, with s = scale·th:
-// y·exp(s) + t, or its inverse (y − t)·exp(−s). It adds ±s to logDet and
-// leaves for affineGrad the factor f = exp(±s) and the derivative u of the
-// result with respect to s. All are one value of Lanes rows, scale is one
+// affineRun replaces one moved column y by y·exp(s) + t with s = scale·th, or by
+// the inverse, (y − t)·exp(−s). It adds s, or −s, to logDet. For affineGrad it
+// sets f to exp(s), or exp(−s), and u to the derivative of the result with
+// respect to s. Each argument is one value of Lanes rows, but scale is one
 // number.
 func affineRun[T Float](y, logDet, f, u, th, t, scale []T, inverse bool) {
 	y, logDet, f, u, th, t = y[:Lanes], logDet[:Lanes], f[:Lanes], u[:Lanes], th[:Lanes], t[:Lanes]
@@ -19,8 +19,9 @@ func affineRun[T Float](y, logDet, f, u, th, t, scale []T, inverse bool) {
 }
 
 // affineGrad takes the gradient d of a moved column back through affineRun. It
-// sets ds and dt, the gradients of what the nets gave: of the argument of the
-// tanh whose value is th, and of t. It adds that of the scale to dScale[0].
+// sets the gradients of the outputs of both nets: ds is that of the argument of
+// the tanh whose value is th, and dt that of t. It adds the gradient of the scale
+// to dScale[0].
 func affineGrad[T Float](dScale, d, ds, dt, dLogDet, f, u, th, scale []T, inverse bool) {
 	d, ds, dt, dLogDet = d[:Lanes], ds[:Lanes], dt[:Lanes], dLogDet[:Lanes]
 	f, u, th = f[:Lanes], u[:Lanes], th[:Lanes]
@@ -35,10 +36,11 @@ func affineGrad[T Float](dScale, d, ds, dt, dLogDet, f, u, th, scale []T, invers
 	}
 }
 
-// affineTangent takes a tangent through affineRun: s and t are the derivatives
-// of what the nets gave, of the argument of the tanh and of t, along one of the
-// kept columns. It replaces t by the derivative of the moved column, at a fixed
-// value of its own, and adds that of the log-determinant to q.
+// affineTangent takes derivatives with respect to one kept column through
+// affineRun. s and t are the derivatives of the outputs of the nets: s of the
+// argument of the tanh whose value is th, and t of the shift. affineTangent
+// replaces t by the derivative of the moved column, whose own input is fixed, and
+// adds the derivative of the log-determinant to q.
 func affineTangent[T Float](t, q, s, f, u, th, scale []T, inverse bool) {
 	t, q, s, f, u, th = t[:Lanes], q[:Lanes], s[:Lanes], f[:Lanes], u[:Lanes], th[:Lanes]
 	v := inUse[T]()
@@ -52,8 +54,8 @@ func affineTangent[T Float](t, q, s, f, u, th, scale []T, inverse bool) {
 	}
 }
 
-// mix replaces n ≥ 1 values of every row by f·to + p·x. f and p are one value of
-// every row.
+// mix replaces the n ≥ 1 values to of every row by f·to + p·x. f and p are one
+// value of every row.
 func mix[T Float](to, x, f, p []T, n int) {
 	to, x, f, p = to[:n*Lanes], x[:n*Lanes], f[:Lanes], p[:Lanes]
 	if v := inUse[T](); v != nil {

@@ -1,4 +1,4 @@
-package flow_test
+package bijector_test
 
 import (
 	"fmt"

@@ -2,9 +2,9 @@ package kernel
 
 import "math"
 
-// The exponential of a tile follows the usual reduction x = k ln 2 + r with
-// |r| ≤ ln 2 / 2, keeping expm1(r) and 2^k apart: expm1(x) = 2^k·expm1(r) +
-// (2^k − 1) is then accurate for small x too, where exp(x) − 1 cancels.
+// exp(x) − 1 follows from the usual reduction x = k ln 2 + r with |r| ≤ ln 2 / 2:
+// it is 2^k·expm1(r) + (2^k − 1). This is accurate for small x too, where the
+// difference exp(x) − 1 cancels.
 
 const (
 	// Adding and subtracting 1.5·2^52 rounds a float64 to the nearest
@@ -17,13 +17,13 @@ const (
 	ln2Hi32 = 6.93359375e-01
 	ln2Lo32 = -2.12194440e-04
 
-	// Below these expm1 rounds to −1; they keep 2^k a normal number.
+	// Below these arguments expm1 rounds to −1. At them 2^k is still a normal number.
 	least64 = -700
 	least32 = -80
 )
 
-// elu64 replaces every x ≤ 0 by exp(x) − 1. It has no branch on the sign,
-// which a processor would mispredict for every other row.
+// elu64 replaces every x ≤ 0 by exp(x) − 1. It has no branch on the sign: a
+// processor would mispredict it for every other row.
 func elu64(z []float64) {
 	for i, x := range z {
 		b := math.Float64bits(x)
@@ -36,17 +36,20 @@ func elu64(z []float64) {
 		k := t - round64
 		r := neg - k*ln2Hi64 - k*ln2Lo64
 		// Minimax polynomial for expm1: relative error 2e-17 for |r| ≤ ln 2 / 2.
-		// Summed in pairs, which can overlap, not in one long chain.
+		// It is summed in pairs, which a processor can compute at the same time.
 		r2 := r * r
 		r4 := r2 * r2
-		p01 := (0.5000000000000005198554 + r*0.1666666666666658886382) + r2*(0.04166666666657648347433+r*0.008333333333389822456179)
-		p23 := (0.001388888893166228564612 + r*0.0001984126971846948349089) + r2*(0.00002480150514823265409481+r*0.000002755740794357351275926)
+		p01 := (0.5000000000000005198554 + r*0.1666666666666658886382) +
+			r2*(0.04166666666657648347433+r*0.008333333333389822456179)
+		p23 := (0.001388888893166228564612 + r*0.0001984126971846948349089) +
+			r2*(0.00002480150514823265409481+r*0.000002755740794357351275926)
 		p := r + r2*(p01+r4*(p23+r4*(2.76260907401037480378e-7+r*2.505368217778358169227e-8)))
 		s := math.Float64frombits((math.Float64bits(t) + 1023) << 52)
 		z[i] = math.Float64frombits(math.Float64bits(pos+(s*p+(s-1))) | b&(1<<63)) // −0 stays −0
 	}
 }
 
+// elu32 is elu64 in float32.
 func elu32(z []float32) {
 	for i, x := range z {
 		b := math.Float32bits(x)
@@ -60,7 +63,8 @@ func elu32(z []float32) {
 		r := neg - k*ln2Hi32 - k*ln2Lo32
 		// Minimax polynomial for expm1: relative error 1.3e-8.
 		r2 := r * r
-		p01 := (0.4999999814968358454543 + r*0.1666654342482258223109) + r2*(0.04166720063010006212179+r*0.008366547106849566065355)
+		p01 := (0.4999999814968358454543 + r*0.1666654342482258223109) +
+			r2*(0.04166720063010006212179+r*0.008366547106849566065355)
 		p := r + r2*(p01+r2*r2*0.001388252291752721292154)
 		s := math.Float32frombits((math.Float32bits(t) + 127) << 23)
 		z[i] = math.Float32frombits(math.Float32bits(pos+(s*p+(s-1))) | b&(1<<31))
@@ -76,8 +80,8 @@ func eluPlain[T Float](z []T) {
 	}
 }
 
-// eluBackPlain multiplies d by the slope of ELU where its value is a, for as
-// many values as a has.
+// eluBackPlain multiplies d by the slope of ELU at the point where its value is
+// a, for as many values as a has.
 func eluBackPlain[T Float](d, a []T) {
 	d = d[:len(a)]
 	for i, v := range a {

@@ -2,19 +2,20 @@ package kernel
 
 import "math"
 
-// Rotations is an orthogonal map: plane rotations by the angles w, one for
-// every pair of positions, and perhaps the reflection of the last position,
+// Rotations is an orthogonal map,
 //
 //	x = G_0 G_1 … G_last D z.
 //
-// Pair by pair (0,1), (0,2), …, (1,2), …, G turns i towards j.
+// G_p is the rotation by the angle w[p] in the plane of the p-th pair (i, j) of
+// positions, from i towards j. The pairs are in the order (0,1), (0,2), …,
+// (1,2), …. D is one, or changes the sign of the last position.
 type Rotations[T Float] struct {
 	dim  int
 	flip bool
 }
 
-// NewRotations returns the map on rows of dim values, with a reflection if
-// flip is set.
+// NewRotations returns the map on rows of dim values. If flip is set, D changes
+// the sign of the last position.
 func NewRotations[T Float](dim int, flip bool) *Rotations[T] { return &Rotations[T]{dim, flip} }
 
 func (r *Rotations[T]) Dim() int                  { return r.dim }
@@ -35,8 +36,8 @@ func (r *Rotations[T]) Run(x, _, w []T, inverse bool, _ []T) {
 	}
 }
 
-// Grad takes x to its image and then x and dx back together, since the
-// transpose of a rotation is its inverse.
+// Grad maps x to its image and then takes x and dx back together: the transpose
+// of a rotation is its inverse.
 func (r *Rotations[T]) Grad(dw, dx, x, _, w []T, inverse bool, _ []T) {
 	r.Run(x, nil, w, inverse, nil)
 	if r.flip && inverse {
@@ -62,7 +63,8 @@ func (r *Rotations[T]) Grad(dw, dx, x, _, w []T, inverse bool, _ []T) {
 	}
 }
 
-// planes visits the pairs of positions, the last first unless upwards.
+// planes visits the pairs of positions, from the first to the last if upwards is
+// set and from the last to the first otherwise.
 func (r *Rotations[T]) planes(upwards bool, f func(p, i, j int)) {
 	if upwards {
 		p := 0
@@ -83,7 +85,7 @@ func (r *Rotations[T]) planes(upwards bool, f func(p, i, j int)) {
 	}
 }
 
-// turn is the cosine and sine of an angle or, with back, of its opposite.
+// turn is the cosine and sine of an angle, or of its opposite if back is set.
 func turn[T Float](angle T, back bool) (c, s T) {
 	sin, cos := math.Sincos(float64(angle))
 	if back {
@@ -98,26 +100,4 @@ func rotate[T Float](x, y []T, c, s T) {
 		v := y[l]
 		x[l], y[l] = c*u-s*v, s*u+c*v
 	}
-}
-
-func scale[T Float](x []T, a T) {
-	for l := range x[:Lanes] {
-		x[l] *= a
-	}
-}
-
-// addScaled adds a·x to y.
-func addScaled[T Float](y, x []T, a T) {
-	x, y = x[:Lanes], y[:Lanes]
-	for l, v := range x {
-		y[l] += a * v
-	}
-}
-
-func dot[T Float](x, y []T) (sum T) {
-	x, y = x[:Lanes], y[:Lanes]
-	for l, v := range x {
-		sum += v * y[l]
-	}
-	return sum
 }

@@ -5,6 +5,10 @@ import "math"
 // These functions work in place on whole tiles: the lengths of their slices
 // are multiples of Lanes.
 
+// Expm1 replaces every z ≤ 0 by exp(z) − 1 and keeps every z > 0. The number of
+// values must be a multiple of Lanes.
+func Expm1[T Float](z []T) { elu(z) }
+
 // elu replaces every z by its exponential linear unit.
 func elu[T Float](z []T) {
 	if v := inUse[T](); v != nil {
@@ -56,7 +60,8 @@ func expPlain[T Float](z []T) {
 	}
 }
 
-// expOf is exp(x). On some processors math.Exp overflows a little too early.
+// expOf is exp(x). On some processors math.Exp overflows for arguments whose
+// exponential is still a finite number.
 func expOf[T Float](x T) T {
 	if x > 700 {
 		return T(math.Exp(float64(x)-32) * math.Exp(32))

@@ -1,7 +1,12 @@
 package kernel
 
-// dense sets out = W·in + b for a tile of inputs: W is (no, ni) row-major,
-// in is ni values and out is no values of Lanes rows. b may be nil.
+// Product sets out = W·in for a tile. W is (no, ni) row-major, in has ni values
+// of Lanes rows and out no values of Lanes rows. in and out must not overlap. The
+// result of a row does not depend on the other rows, to the bit.
+func Product[T Float](out, w, in []T, no, ni int) { dense(out, w, nil, in, no, ni) }
+
+// dense sets out = W·in + b for a tile. W is (no, ni) row-major, in has ni values
+// of Lanes rows and out no values of Lanes rows. b may be nil.
 func dense[T Float](out, w, b, in []T, no, ni int) {
 	if b != nil {
 		b = b[:no]
@@ -14,10 +19,11 @@ func dense[T Float](out, w, b, in []T, no, ni int) {
 	densePlain(out, w, b, in, no, ni)
 }
 
-// denseBack sets din = Wᵀ·dz, and unless a is nil multiplies it by the slope
-// of ELU where its value is a, which is 1 for a > 0 and a + 1 otherwise:
-// the gradient with respect to the inputs, or to what ELU made them of.
-// scratch is no·ni values.
+// denseBack sets din = Wᵀ·dz, the gradient with respect to the inputs of a dense
+// layer. Unless a is nil, the inputs are the values a of ELU. denseBack then
+// multiplies din by the slope of ELU, which is 1 for a > 0 and a + 1 otherwise.
+// The result is the gradient with respect to the arguments of ELU. scratch is
+// no·ni values.
 func denseBack[T Float](din, w, dz, a, scratch []T, no, ni int) {
 	din, w, dz = din[:ni*Lanes], w[:no*ni], dz[:no*Lanes]
 	if a != nil {
@@ -31,9 +37,10 @@ func denseBack[T Float](din, w, dz, a, scratch []T, no, ni int) {
 	eluBackPlain(din, a)
 }
 
-// denseTangent sets out = W·in, and unless a is nil multiplies it by the slope
-// of ELU where its value is a: the derivative of a dense layer along that of
-// its inputs. W lies in w with stride columns to a row.
+// denseTangent sets out = W·in, the derivative of a dense layer whose inputs have
+// the derivative in. Unless a is nil, ELU follows the layer and has the values a:
+// denseTangent then multiplies out by the slope of ELU. Rows of W begin stride
+// values apart in w.
 func denseTangent[T Float](out, w, in, a []T, no, ni, stride int) {
 	out, w, in = out[:no*Lanes], w[:(no-1)*stride+ni], in[:ni*Lanes]
 	if a != nil {
@@ -53,9 +60,9 @@ func denseTangent[T Float](out, w, in, a []T, no, ni, stride int) {
 	eluBackPlain(out, a)
 }
 
-// denseGrad adds the gradients of the weights and the biases, which follow
-// them in dw, summed over the rows of the tile: dz·inᵀ and Σ dz. scratch is
-// partials(no, ni) values.
+// denseGrad adds to dw the gradients of the weights, dz·inᵀ, and then of the
+// biases, Σ dz, summed over the rows of the tile. scratch is partials(no, ni)
+// values.
 func denseGrad[T Float](dw, dz, in, scratch []T, no, ni int) {
 	dw, dz, in = dw[:no*(ni+1)], dz[:no*Lanes], in[:ni*Lanes]
 	if v := inUse[T](); v != nil {
@@ -65,8 +72,8 @@ func denseGrad[T Float](dw, dz, in, scratch []T, no, ni int) {
 	denseGradPlain(dw[:no*ni], dw[no*ni:], dz, in, no, ni)
 }
 
-// densePlain keeps two outputs times four rows in registers while the inputs
-// stream by: six loads serve sixteen operations.
+// densePlain keeps the sums of two outputs for four rows in registers while it
+// goes through the inputs: six loads serve sixteen operations.
 func densePlain[T Float](out, w, b, in []T, no, ni int) {
 	w, in, out = w[:no*ni], in[:ni*Lanes], out[:no*Lanes]
 	j := 0
@@ -122,8 +129,8 @@ func densePlain[T Float](out, w, b, in []T, no, ni int) {
 	}
 }
 
-// denseBackPlain transposes W into wt: the weights are few and used for every
-// row of the tile.
+// denseBackPlain transposes W into wt. This is cheap: the weights are few, and
+// every row of the tile uses them.
 func denseBackPlain[T Float](din, w, dz, wt []T, no, ni int) {
 	wt = wt[:no*ni]
 	for j := range no {
