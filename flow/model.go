@@ -21,8 +21,8 @@ import (
 type Model struct {
 	prior target.Prior
 	b     bijector.Bijector
-	group []Symmetry      // nil, or the whole group with the identity first
-	gens  []Symmetry      // generators of the group
+	group []Symmetry // nil, or the whole group with the identity first
+	gens  []Symmetry // generators of the group
 	dtype tensor.Dtype
 
 	sample, density, encode, decode *graph.Program
@@ -90,7 +90,9 @@ func (m *Model) Float32() *Model { return m.as(tensor.Float32) }
 // their parameters.
 func (m *Model) Float64() *Model { return m.as(tensor.Float64) }
 
-func (m *Model) as(dt tensor.Dtype) *Model { return newModel(&Model{prior: m.prior, b: m.b, group: m.group, gens: m.gens, dtype: dt}) }
+func (m *Model) as(dt tensor.Dtype) *Model {
+	return newModel(&Model{prior: m.prior, b: m.b, group: m.group, gens: m.gens, dtype: dt})
+}
 
 // Bits returns the precision of the model's arithmetic, 32 or 64.
 func (m *Model) Bits() int { return 8 * int(m.dtype.Size()) }

@@ -23,12 +23,16 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	ctx, done := i.phase()
 	defer done()
 	k.Legs = []leg{{0, o.steps}}
-	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, Average: o.average, Images: o.images, PathGradient: o.path, Window: 20, Src: k.src}
+	s := &flow.Settings{
+		Batch: o.batch, Images: o.images, Window: 20, Src: k.src,
+		Objective: flow.ReverseKL{PathGradient: o.path},
+		Optimizer: flow.Adam{LearnRate: o.lr, Average: o.average},
+	}
 	if o.anneal != 1 {
 		s.Anneal = k.inverseTemperature
 	}
 	if o.cosine {
-		s.Schedule = k.rate
+		s.Optimizer.Schedule = k.rate
 	}
 	if o.adapt > 0 {
 		// To begin with, what the flow proposes: all in one place they would be a
@@ -38,7 +42,7 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 				return err
 			}
 		}
-		s.Data, s.DataWeight = &chainData{k.walkers[0], m, k.src}, o.adapt
+		s.Data = &flow.DataSettings{Source: &chainData{k.walkers[0], m, k.src}, Weight: o.adapt}
 	}
 	var bar *progress
 	last := time.Now()
@@ -49,7 +53,7 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 		k.Pending = errors.Is(err, context.Canceled)
 		return err
 	}
-	s.Recorder = recorder(func(r *flow.Report) error {
+	s.Recorder = flow.RecorderFunc(func(r *flow.Report) error {
 		h.Loss, h.Err = append(h.Loss, r.Running.Loss), append(h.Err, r.Running.StdErr)
 		h.Last = r.Running
 		h.Seconds += time.Since(last).Seconds()
@@ -114,7 +118,3 @@ func evaluate(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	k.evaluated = e
 	return k.save()
 }
-
-type recorder func(r *flow.Report) error
-
-func (f recorder) Record(r *flow.Report) error { return f(r) }

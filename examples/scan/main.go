@@ -404,8 +404,11 @@ func (u *under) restore(name string, tr *flow.Trainer) error {
 func train(ctx context.Context, m *flow.Model, t target.Density, o *options, u under, src rand.Source, name string) error {
 	var tr *flow.Trainer
 	tr, err := flow.NewTrainer(m, t, &flow.Settings{
-		Batch: o.Batch, LearnRate: o.Rate, Schedule: flow.Cosine(u.Steps, u.Steps/20), InversionKL: o.Alpha, Src: src,
-		Recorder: recorder(func(r *flow.Report) error {
+		Batch:     o.Batch,
+		Optimizer: flow.Adam{LearnRate: o.Rate, Schedule: flow.Cosine(u.Steps, u.Steps/20)},
+		Objective: flow.ReverseKL{InversionKL: o.Alpha},
+		Src:       src,
+		Recorder: flow.RecorderFunc(func(r *flow.Report) error {
 			if r.Step%100 != 0 && r.Step != u.Steps {
 				return nil
 			}
@@ -431,10 +434,6 @@ func train(ctx context.Context, m *flow.Model, t target.Density, o *options, u u
 	}
 	return err
 }
-
-type recorder func(r *flow.Report) error
-
-func (f recorder) Record(r *flow.Report) error { return f(r) }
 
 func read(name string) (*cell, error) {
 	data, err := os.ReadFile(name)
