@@ -288,7 +288,7 @@ func (g *golden) check(t *testing.T, m *Model, d deviations) {
 
 	image, perRow := mat.NewDense(rows, n, nil), make([]float64, rows)
 	logPi := density(m.dtype, pi)
-	losses := map[bool]*graph.Program{false: lossProgram(m, pi, 0, nil), true: lossProgram(sym, pi, 0, nil)}
+	losses := map[bool]*graph.Program{false: stepProgram(m, pi, ReverseKL{}, nil), true: stepProgram(sym, pi, ReverseKL{}, nil)}
 	latents := map[bool]*graph.Program{false: latentGrad(m, pi), true: latentGrad(sym, pi)}
 	evaluators := map[bool]*target.Evaluator{false: target.NewEvaluator(Latent(m, pi)), true: target.NewEvaluator(Latent(sym, pi))}
 

@@ -244,7 +244,7 @@ func TestImagesPathGradient(t *testing.T) {
 	}
 	for _, k := range []int{1, 2, 3, 7, 8} {
 		// 4.5 errors are passed by one component in 150 000.
-		if v := largest(Settings{Images: k, PathGradient: true}, Settings{Images: k}); v > 4.5 {
+		if v := largest(Settings{Images: k, Objective: ReverseKL{PathGradient: true}}, Settings{Images: k}); v > 4.5 {
 			t.Errorf("%d images: a component differs by %.1f errors", k, v)
 		} else {
 			t.Logf("%d images: at most %.1f errors", k, v)
@@ -253,7 +253,7 @@ func TestImagesPathGradient(t *testing.T) {
 	if testing.Short() {
 		return // too few batches to see the difference
 	}
-	if v := largest(Settings{Images: 2, PathGradient: true}, Settings{}); v < 6 {
+	if v := largest(Settings{Images: 2, Objective: ReverseKL{PathGradient: true}}, Settings{}); v < 6 {
 		t.Errorf("2 images: differs from the gradient of all by %.1f errors: the test shows nothing", v)
 	}
 }
@@ -262,15 +262,15 @@ func TestImagesPathGradient(t *testing.T) {
 // data too.
 func TestAllImagesTrain(t *testing.T) {
 	for name, s := range map[string]Settings{
-		"gradient": {}, "path": {PathGradient: true}, "data": {Data: &numberedData{}, PathGradient: true},
+		"gradient": {}, "path": {Objective: ReverseKL{PathGradient: true}}, "data": {Data: &DataSettings{Source: &numberedData{}}, Objective: ReverseKL{PathGradient: true}},
 	} {
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 			trained := func(images int) ([]float64, *Result) {
 				m := spins(t, mera(t, 4, 3)).as(dt)
 				s := s
-				s.Steps, s.Batch, s.Images, s.LearnRate, s.Src = 4, 32, images, 1e-3, rand.NewPCG(1, 1)
+				s.Steps, s.Batch, s.Images, s.Optimizer.LearnRate, s.Src = 4, 32, images, 1e-3, rand.NewPCG(1, 1)
 				if s.Data != nil {
-					s.Data = &numberedData{}
+					s.Data = &DataSettings{Source: &numberedData{}}
 				}
 				return params(m), must(Train(context.Background(), m, ising(t, 4), &s))
 			}
@@ -302,7 +302,7 @@ func TestImagesOfData(t *testing.T) {
 		for _, sign := range []float64{1, -1} {
 			moved := mat.NewDense(500, 4, nil)
 			moved.Scale(sign, x)
-			tr := must(NewTrainer(m, ising(t, 2), &Settings{Batch: 500, Images: k, Data: fixed{moved}, Src: rand.NewPCG(8, 8)}))
+			tr := must(NewTrainer(m, ising(t, 2), &Settings{Batch: 500, Images: k, Data: &DataSettings{Source: fixed{moved}}, Src: rand.NewPCG(8, 8)}))
 			mean := 0.0
 			for range 20 {
 				if _, err := tr.gradients(); err != nil {
@@ -338,7 +338,7 @@ func TestImagesReproducible(t *testing.T) {
 	trained := func(procs int, seed uint64) []float64 {
 		runtime.GOMAXPROCS(procs)
 		m := spins(t, mera(t, 4, 3)).Float32()
-		must(Train(context.Background(), m, ising(t, 4), &Settings{Steps: 3, Batch: 300, Images: 5, PathGradient: true, Src: rand.NewPCG(1, seed)}))
+		must(Train(context.Background(), m, ising(t, 4), &Settings{Steps: 3, Batch: 300, Images: 5, Objective: ReverseKL{PathGradient: true}, Src: rand.NewPCG(1, seed)}))
 		return params(m)
 	}
 	first := trained(1, 1)
@@ -381,7 +381,7 @@ func TestLargeGroup(t *testing.T) {
 	}
 
 	pi := target.NewNormal(7)
-	if _, err := Train(context.Background(), m, pi, &Settings{Steps: 3, Batch: 1000, Images: 4, PathGradient: true, Src: rand.NewPCG(1, 1)}); err != nil {
+	if _, err := Train(context.Background(), m, pi, &Settings{Steps: 3, Batch: 1000, Images: 4, Objective: ReverseKL{PathGradient: true}, Src: rand.NewPCG(1, 1)}); err != nil {
 		t.Error(err)
 	}
 	const rows = 1000 // 1000·5039·7 > 2²⁵

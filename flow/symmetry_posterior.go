@@ -34,21 +34,14 @@ func (m *Model) Posterior(z *mat.Dense, element []int, x *mat.Dense, src rand.So
 	if missing(src) {
 		return fmt.Errorf("flow: Posterior: %w: nil source", ErrSettings)
 	}
-	n := m.Dim()
 	group := m.group
 	if group == nil {
 		group = m.Symmetries()
 	}
-	// Of the elements so far one is chosen with its weight among them: a new
-	// one takes its place with its share of the new total.
-	rnd := rand.New(src)
-	chosen, total := make([]int, rows), make([]float64, rows)
-	best := make([]float64, rows*n)
-	from, y, out := mat.DenseCopyOf(x), make([]float64, rows*n), make([]float64, rows*n)
-	logq := make([]float64, rows)
-	for r := range total {
-		total[r] = math.Inf(-1)
-	}
+	n := m.Dim()
+	choice := newChoice(rows, n, rand.New(src))
+	y, out, logq := make([]float64, rows*n), make([]float64, rows*n), make([]float64, rows)
+	from := mat.DenseCopyOf(x)
 	for k, g := range group {
 		for r := range rows {
 			g.apply(y[r*n:(r+1)*n], from.RawRowView(r))
@@ -56,31 +49,58 @@ func (m *Model) Posterior(z *mat.Dense, element []int, x *mat.Dense, src rand.So
 		if err := m.infer.Run(rows, [][]float64{y}, [][]float64{out, logq}); err != nil {
 			return fmt.Errorf("flow: Posterior: %w", err)
 		}
-		for r, l := range logq {
-			u := rnd.Float64()
-			if math.IsNaN(l) || math.IsInf(l, 1) {
-				return fmt.Errorf("flow: Posterior: row %d: %w: ln q is %g at its image under element %d", r, ErrNotFinite, l, k)
-			}
-			high := max(total[r], l)
-			if math.IsInf(high, -1) {
-				continue
-			}
-			total[r] = high + math.Log(math.Exp(total[r]-high)+math.Exp(l-high))
-			if u < math.Exp(l-total[r]) {
-				chosen[r] = k
-				copy(best[r*n:(r+1)*n], out[r*n:(r+1)*n])
-			}
+		if err := choice.offer(k, out, logq); err != nil {
+			return fmt.Errorf("flow: Posterior: %w", err)
 		}
 	}
-	for r, t := range total {
+	for r, t := range choice.total {
 		if math.IsInf(t, -1) {
 			return fmt.Errorf("flow: Posterior: row %d: %w: q is zero at all its images", r, ErrNotFinite)
 		}
 	}
-	copy(element, chosen)
+	copy(element, choice.element)
 	into := graph.Contiguous(z)
-	copy(into, best)
+	copy(into, choice.z)
 	graph.Restore(z, into)
+	return nil
+}
+
+// choice is, for every row, one of the elements offered so far, each of which has
+// been chosen with its share of their weights.
+type choice struct {
+	n       int // values per row
+	rnd     *rand.Rand
+	element []int
+	z       []float64
+	total   []float64 // ln Σ of the weights so far
+}
+
+func newChoice(rows, n int, rnd *rand.Rand) *choice {
+	c := &choice{n, rnd, make([]int, rows), make([]float64, rows*n), make([]float64, rows)}
+	for r := range c.total {
+		c.total[r] = math.Inf(-1)
+	}
+	return c
+}
+
+// offer offers element k, with latent variables z and log-weights of the rows. It
+// takes the place of the one chosen before with its share of the new total.
+func (c *choice) offer(k int, z, logWeight []float64) error {
+	for r, l := range logWeight {
+		u := c.rnd.Float64()
+		if math.IsNaN(l) || math.IsInf(l, 1) {
+			return fmt.Errorf("row %d: %w: ln q is %g at its image under element %d", r, ErrNotFinite, l, k)
+		}
+		high := max(c.total[r], l)
+		if math.IsInf(high, -1) {
+			continue
+		}
+		c.total[r] = high + math.Log(math.Exp(c.total[r]-high)+math.Exp(l-high))
+		if u < math.Exp(l-c.total[r]) {
+			c.element[r] = k
+			copy(c.z[r*c.n:(r+1)*c.n], z[r*c.n:(r+1)*c.n])
+		}
+	}
 	return nil
 }
 

@@ -206,17 +206,7 @@ func (e *evaluator) estimate(ctx context.Context) (*Estimate, error) {
 	return &estimate, nil
 }
 
-// distill maps z to x = g(z), ln q, over some of the images or over all if o is
-// nil, and ln π.
-func (m *Model) distill(z *gorgonia.Node, t target.Density, o *orbit) (x, logq, logpi *gorgonia.Node, err error) {
-	x, logq, err = m.generate(z, o)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	logpi, err = graph.LogProb(t, x)
-	return x, logq, logpi, err
-}
-
+// match fails unless t is a density that m can be trained on or judged by.
 func match(m *Model, t target.Density) error {
 	if m == nil || t == nil {
 		return fmt.Errorf("flow: %w: needs a model and a target", ErrSettings)

@@ -28,25 +28,26 @@ type trainerState struct {
 }
 
 // trainerSettings are those that must be the same for training to go on as it
-// would have.
+// would have. Their place in Settings is the tag field.
 type trainerSettings struct {
 	Batch        int         `json:"batch"`
-	LearnRate    float64     `json:"learn_rate"`
-	InversionKL  float64     `json:"inversion_kl"`
+	LearnRate    float64     `json:"learn_rate" field:"Optimizer.LearnRate"`
+	InversionKL  float64     `json:"inversion_kl" field:"Objective.InversionKL"`
 	Images       int         `json:"images,omitempty"`
-	PathGradient bool        `json:"path_gradient"`
+	PathGradient bool        `json:"path_gradient" field:"Objective.PathGradient"`
 	Data         bool        `json:"data"`
-	DataWeight   float64     `json:"data_weight"`
-	ClipNorm     float64     `json:"clip_norm"`
-	MaxScale     float64     `json:"max_scale"`
-	OnFault      FaultPolicy `json:"on_fault"`
-	MaxFaults    int         `json:"max_faults"`
+	DataWeight   float64     `json:"data_weight" field:"Data.Weight"`
+	ClipNorm     float64     `json:"clip_norm" field:"Optimizer.ClipNorm"`
+	MaxScale     float64     `json:"max_scale" field:"Optimizer.MaxScale"`
+	OnFault      FaultPolicy `json:"on_fault" field:"Faults.Policy"`
+	MaxFaults    int         `json:"max_faults" field:"Faults.Max"`
 	Window       int         `json:"window"`
 
 	// Left out where they are zero, as in the files of versions without them.
-	Plateau  keptPlateau  `json:"plateau,omitzero"`
-	Average  float64      `json:"average,omitzero"`
-	Evaluate keptEvaluate `json:"evaluate,omitzero"`
+	Plateau   keptPlateau  `json:"plateau,omitzero" field:"Optimizer.Plateau"`
+	Average   float64      `json:"average,omitzero" field:"Optimizer.Average"`
+	Evaluate  keptEvaluate `json:"evaluate,omitzero" field:"Evaluation"`
+	Objective string       `json:"objective,omitzero"` // Go type, unless it is ReverseKL
 }
 
 type keptPlateau struct {
@@ -66,18 +67,27 @@ type keptEvaluate struct {
 	DataSamples int  `json:"data_samples,omitzero"`
 }
 
+// kept are the settings as a file holds them.
 func (s *Settings) kept() trainerSettings {
+	o := s.Optimizer
 	k := trainerSettings{
-		s.Batch, s.LearnRate, s.InversionKL, s.Images, s.PathGradient, s.Data != nil, s.DataWeight, s.ClipNorm, s.MaxScale, s.OnFault, s.MaxFaults, s.Window,
-		keptPlateau{}, s.Average, keptEvaluate{},
+		Batch: s.Batch, Images: s.Images, Window: s.Window,
+		LearnRate: o.LearnRate, ClipNorm: o.ClipNorm, MaxScale: o.MaxScale, Average: o.Average,
+		OnFault: s.Faults.Policy, MaxFaults: s.Faults.Max,
 	}
-	if s.Plateau != nil {
-		k.Plateau = keptPlateau(*s.Plateau)
+	if r, ok := s.Objective.(ReverseKL); ok {
+		k.InversionKL, k.PathGradient = r.InversionKL, r.PathGradient
+	} else {
+		k.Objective = fmt.Sprintf("%T", s.Objective)
 	}
-	if s.Evaluate != nil {
-		k.Evaluate = keptEvaluate{
-			s.Evaluate.Samples, s.Evaluate.Batch, s.Evaluate.Images, s.EvaluateEvery, s.Evaluate.Data != nil, s.Evaluate.DataSamples,
-		}
+	if s.Data != nil {
+		k.Data, k.DataWeight = true, s.Data.Weight
+	}
+	if o.Plateau != nil {
+		k.Plateau = keptPlateau(*o.Plateau)
+	}
+	if e := s.Evaluation; e != nil {
+		k.Evaluate = keptEvaluate{e.Samples, e.Batch, e.Images, e.Every, e.Data != nil, e.DataSamples}
 	}
 	return k
 }
@@ -88,7 +98,11 @@ func differences(saved, now trainerSettings) string {
 	a, b := reflect.ValueOf(saved), reflect.ValueOf(now)
 	for i := range a.NumField() {
 		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); x != y {
-			list = append(list, fmt.Sprintf("%s is %+v in the file, %+v in the trainer", a.Type().Field(i).Name, x, y))
+			name := a.Type().Field(i).Tag.Get("field")
+			if name == "" {
+				name = a.Type().Field(i).Name
+			}
+			list = append(list, fmt.Sprintf("%s is %+v in the file, %+v in the trainer", name, x, y))
 		}
 	}
 	return strings.Join(list, "; ")
@@ -123,10 +137,10 @@ const (
 
 // Save writes the model, as Model.Save does, and with it all that it takes to
 // go on: the state of the optimiser and of the sources of Settings, the number of
-// steps, running estimates and averages. Load reads the model alone. It is for between two
-// steps, or for a Recorder. It fails with ErrSettings if a source cannot be saved: it
-// must be an encoding.BinaryMarshaler and BinaryUnmarshaler, as rand.PCG and
-// rand.ChaCha8 are; a *rand.Rand is not, and NewTrainer does not take it.
+// steps, running estimates and averages. Load reads the model alone. Call Save
+// between steps or from a Recorder. It fails with ErrSettings if a source cannot be
+// saved: it must be an encoding.BinaryMarshaler and BinaryUnmarshaler, as rand.PCG
+// and rand.ChaCha8 are; a *rand.Rand is not, and NewTrainer does not take it.
 func (tr *Trainer) Save(w io.Writer) error {
 	f, err := tr.m.file()
 	if err == nil {
@@ -145,16 +159,18 @@ func (tr *Trainer) addTo(f *safetensors.File) error {
 	if err != nil {
 		return err
 	}
-	kept := trainerState{Settings: tr.s.kept(), Step: tr.step, Faults: tr.faults, Shrink: tr.shrink, Source: fmt.Sprintf("%T", tr.s.Src)}
-	if tr.s.Plateau != nil {
+	kept := trainerState{
+		Settings: tr.s.kept(), Step: tr.step, Faults: tr.faults, Shrink: tr.shrink, Source: fmt.Sprintf("%T", tr.s.Src),
+	}
+	if tr.s.Optimizer.Plateau != nil {
 		kept.Plateau = tr.plateau
 	}
 	var held []byte
 	if tr.held != nil {
-		if held, err = stateOf(tr.s.Evaluate.Src); err != nil {
+		if held, err = stateOf(tr.s.Evaluation.Src); err != nil {
 			return err
 		}
-		kept.Held = fmt.Sprintf("%T", tr.s.Evaluate.Src)
+		kept.Held = fmt.Sprintf("%T", tr.s.Evaluation.Src)
 	}
 	text, err := json.Marshal(kept)
 	if err != nil {
@@ -206,13 +222,17 @@ func stateOf(src rand.Source) ([]byte, error) {
 }
 
 // Restore takes up training where Save left it: parameters, optimiser, sources,
-// estimates and averages become those in the file, and what follows is, to the bit, what
-// would have followed there. The trainer must have been made with an equal
-// model, target, schedule and settings (Steps and Recorder apart) and sources
-// of the same types. Another architecture or arithmetic, other settings and
-// other types are refused; that the target, Schedule, Anneal and the configurations of
-// Data are the same cannot be seen from the file. All errors but those of the reader wrap ErrCheckpoint; the
-// trainer and the model are then as they were.
+// estimates and averages become those in the file. What follows is, to the bit,
+// what would have followed there.
+//
+// The trainer must have been made with an equal model, target, schedules and
+// settings (Steps and Recorder apart) and sources of the same types. Another
+// architecture or arithmetic, other settings and other types are refused. The
+// file cannot tell whether the target, Schedule, Anneal, a loss of one's own and
+// the configurations of Data are the same.
+//
+// All errors but those of the reader wrap ErrCheckpoint; the trainer and the model
+// are then as they were.
 func (tr *Trainer) Restore(r io.Reader) error {
 	f, kind, err := safetensors.Load(r)
 	if err == nil {
@@ -230,83 +250,102 @@ func (tr *Trainer) restore(f *safetensors.File, kind string) error {
 	if kind != "trainer" {
 		return fmt.Errorf("a file of kind %.40q, want %q", kind, "trainer")
 	}
-	text := f.Meta[trainerKey]
-	if len(text) > maxState {
-		return fmt.Errorf("state of the trainer in %d bytes", len(text))
-	}
-	var s trainerState
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return fmt.Errorf("state of the trainer: %v", err)
-	}
-	if differ := differences(s.Settings, tr.s.kept()); differ != "" {
-		return fmt.Errorf("saved with other settings: %s", differ)
-	}
-	if was, is := f.Meta[dtypeKey], tr.m.dtype.String(); was != is {
-		return fmt.Errorf("saved in arithmetic of %.40s, the model of the trainer has %s", was, is)
-	}
-	if s.Step < 0 || s.Faults < 0 || !(s.Shrink >= minShrink && s.Shrink <= 1) {
-		return fmt.Errorf("step %d, %d faults, factor %g", s.Step, s.Faults, s.Shrink)
+	s, err := tr.stateIn(f)
+	if err != nil {
+		return err
 	}
 	values, err := tr.m.valuesIn(f, false)
 	if err != nil {
 		return err
 	}
-	m, err := float64s(f, adamM, len(tr.gradient))
+	arrays, err := tr.arraysIn(f)
 	if err != nil {
 		return err
-	}
-	v, err := float64s(f, adamV, len(tr.gradient))
-	if err != nil {
-		return err
-	}
-	for i := range v.Len() {
-		if x := v.At(i); x < 0 {
-			return fmt.Errorf("array %q: value %d is %g", adamV, i, x)
-		}
 	}
 	window, err := windowIn(f, min(s.Step, tr.s.Window), tr.s.Batch)
 	if err != nil {
 		return err
-	}
-	if tr.s.Plateau != nil {
-		if err := s.Plateau.check(tr.s.Plateau, tr.s.Window, s.Step); err != nil {
-			return err
-		}
-	}
-	var mean safetensors.Floats
-	if tr.averages != nil {
-		if mean, err = float64s(f, averageArray, len(tr.gradient)); err != nil {
-			return err
-		}
 	}
 	var sources sources
 	if err := sources.add(f, sourceArray, s.Source, tr.s.Src); err != nil {
 		return err
 	}
 	if tr.held != nil {
-		if err := sources.add(f, heldArray, s.Held, tr.s.Evaluate.Src); err != nil {
+		if err := sources.add(f, heldArray, s.Held, tr.s.Evaluation.Src); err != nil {
 			return err
 		}
 	}
+	// Nothing has been changed so far, and nothing can fail after this.
 	if err := sources.set(); err != nil {
 		return err
 	}
 	values.set()
-	at := 0
-	for k := range tr.adam.m {
-		m.Copy(tr.adam.m[k], at)
-		v.Copy(tr.adam.v[k], at)
-		if tr.averages != nil {
-			mean.Copy(tr.averages[k], at)
-		}
-		at += len(tr.adam.m[k])
-	}
+	arrays.set(tr)
 	tr.window = window
 	tr.step, tr.adam.step, tr.faults, tr.shrink = s.Step, s.Step, s.Faults, s.Shrink
-	if tr.s.Plateau != nil {
+	if tr.s.Optimizer.Plateau != nil {
 		tr.plateau = s.Plateau
 	}
 	return nil
+}
+
+// stateIn is the state in a file, checked against the trainer.
+func (tr *Trainer) stateIn(f *safetensors.File) (s trainerState, err error) {
+	text := f.Meta[trainerKey]
+	if len(text) > maxState {
+		return s, fmt.Errorf("state of the trainer in %d bytes", len(text))
+	}
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return s, fmt.Errorf("state of the trainer: %v", err)
+	}
+	if differ := differences(s.Settings, tr.s.kept()); differ != "" {
+		return s, fmt.Errorf("saved with other settings: %s", differ)
+	}
+	if was, is := f.Meta[dtypeKey], tr.m.dtype.String(); was != is {
+		return s, fmt.Errorf("saved in arithmetic of %.40s, the model of the trainer has %s", was, is)
+	}
+	if s.Step < 0 || s.Faults < 0 || !(s.Shrink >= minShrink && s.Shrink <= 1) {
+		return s, fmt.Errorf("step %d, %d faults, factor %g", s.Step, s.Faults, s.Shrink)
+	}
+	if p := tr.s.Optimizer.Plateau; p != nil {
+		err = s.Plateau.check(p, tr.s.Window, s.Step)
+	}
+	return s, err
+}
+
+// trainerArrays are the arrays of a file with a number for every value of the
+// parameters: moments of the optimiser and, if the trainer has them, averages.
+type trainerArrays struct{ m, v, mean safetensors.Floats }
+
+func (tr *Trainer) arraysIn(f *safetensors.File) (a trainerArrays, err error) {
+	if a.m, err = float64s(f, adamM, len(tr.gradient)); err != nil {
+		return a, err
+	}
+	if a.v, err = float64s(f, adamV, len(tr.gradient)); err != nil {
+		return a, err
+	}
+	for i := range a.v.Len() {
+		if x := a.v.At(i); x < 0 {
+			return a, fmt.Errorf("array %q: value %d is %g", adamV, i, x)
+		}
+	}
+	if tr.averages != nil {
+		a.mean, err = float64s(f, averageArray, len(tr.gradient))
+	}
+	return a, err
+}
+
+// set copies the arrays to the trainer.
+func (a *trainerArrays) set(tr *Trainer) {
+	at := 0
+	for k := range tr.adam.m {
+		a.m.Copy(tr.adam.m[k], at)
+		a.v.Copy(tr.adam.v[k], at)
+		if tr.averages != nil {
+			a.mean.Copy(tr.averages[k], at)
+		}
+		at += len(tr.adam.m[k])
+	}
 }
 
 // sources are those of a trainer and what a file holds for them.

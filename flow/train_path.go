@@ -7,7 +7,7 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// pathProgram is lossProgram with the estimator of the gradient that leaves out what is zero on
+// pathProgram is stepProgram for ReverseKL with the estimator of the gradient that leaves out what is zero on
 // average (Roeder, Wu and Duvenaud, arXiv:1703.09194; Vaitl, Nicoli, Nakajima and
 // Kessel, arXiv:2207.08219),
 //
@@ -53,7 +53,11 @@ func scoreProgram(m *Model, t target.Density, s *images) *graph.Program {
 		if err != nil {
 			return nil, err
 		}
-		diff, err := divergence(logq, logpi, in[1])
+		scaled, err := graph.Scale(in[1], logpi)
+		if err != nil {
+			return nil, err
+		}
+		diff, err := ReverseKL{}.Loss(&Batch{LogQ: logq, LogPi: scaled})
 		if err != nil {
 			return nil, err
 		}

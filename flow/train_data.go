@@ -9,6 +9,39 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
+// DataSettings adds the likelihood of configurations of the target to what is
+// minimised,
+//
+//	(1−w)·objective − w·E_data[ln q], w = Weight.
+//
+// It teaches the flow what it does not propose by itself: the reverse divergence
+// forgives what q leaves out, the likelihood does not. The configurations may come
+// from anywhere, for instance from chains of hybrid Monte Carlo in the latent space of
+// the flow itself (adaptive Monte Carlo; Gabrié, Rotskoff and Vanden-Eijnden, PNAS
+// 119, e2109420119 (2022)). A zero field means its default.
+type DataSettings struct {
+	Source DataSource // of the configurations, Settings.Batch of them at every step; required
+	Weight float64    // w in (0, 1], ½ by default
+}
+
+// defaults returns the settings with their defaults, checked.
+func (s *DataSettings) defaults() (*DataSettings, error) {
+	if s == nil {
+		return nil, nil
+	}
+	if s.Source == nil {
+		return nil, fmt.Errorf("%w: no source of configurations", ErrSettings)
+	}
+	if !(s.Weight >= 0 && s.Weight <= 1) {
+		return nil, fmt.Errorf("%w: weight %g, want one from 0 to 1", ErrSettings, s.Weight)
+	}
+	full := *s
+	if full.Weight == 0 {
+		full.Weight = 0.5
+	}
+	return &full, nil
+}
+
 // DataSource gives configurations of a target: from a file, from the chains of
 // hybrid Monte Carlo, or from an experiment. In training it is called once a
 // step, before the parameters change, and an error is a fault. A trainer that is

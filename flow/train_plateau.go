@@ -6,18 +6,20 @@ import (
 )
 
 // Plateau lowers the learning rate whenever the loss has ceased to fall, on top
-// of Settings.Schedule. A zero field means its default.
+// of Adam.Schedule. A zero field means its default.
 //
 // The loss is the running estimate, of the last Settings.Window steps. It is
-// judged from the step on at which all of these were made at β = 1 and after
-// the last reduction; what was found before does not count any more. Reductions
-// so lie Window + Patience steps apart or more. Both must be long enough that a
-// loss that still falls does so by more than the StdErr of the running estimate
-// within Patience steps, or noise passes for a plateau.
+// judged once all of these steps were made at β = 1 and after the last reduction;
+// earlier losses do not count any more. Reductions therefore lie Window + Patience
+// steps apart or more. Both must be long: a loss that still falls must do so by
+// more than the StdErr of the running estimate within Patience steps. Otherwise
+// noise passes for a plateau.
 type Plateau struct {
-	Factor         float64 // of the learning rate at a reduction, in (0, 1), ½ by default
-	Patience       int     // steps in a row without improvement before a reduction, Settings.Window by default
-	MinImprovement float64 // improvement of the lowest loss that counts, in nats; absolute, as the zero of a loss is arbitrary; any by default
+	Factor   float64 // of the learning rate at a reduction, in (0, 1), ½ by default
+	Patience int     // steps in a row without improvement before a reduction, Settings.Window by default
+	// MinImprovement is the improvement of the lowest loss that counts, in nats, any
+	// by default. It is absolute, as the zero of a loss is arbitrary.
+	MinImprovement float64
 	MinFactor      float64 // product of all reductions at the least, in (0, 1], 1e-6 by default
 }
 
@@ -32,8 +34,9 @@ func (p Plateau) defaults(window int) (*Plateau, error) {
 	if p.MinFactor == 0 {
 		p.MinFactor = 1e-6
 	}
-	if !(p.Factor > 0 && p.Factor < 1) || p.Patience < 0 || !(p.MinImprovement >= 0) || math.IsInf(p.MinImprovement, 1) || !(p.MinFactor > 0 && p.MinFactor <= 1) {
-		return nil, fmt.Errorf("flow: %w: Plateau of factor %g, patience %d, least improvement %g and floor %g",
+	if !(p.Factor > 0 && p.Factor < 1) || p.Patience < 0 || !(p.MinFactor > 0 && p.MinFactor <= 1) ||
+		!(p.MinImprovement >= 0) || math.IsInf(p.MinImprovement, 1) {
+		return nil, fmt.Errorf("%w: Plateau of factor %g, patience %d, least improvement %g and floor %g",
 			ErrSettings, p.Factor, p.Patience, p.MinImprovement, p.MinFactor)
 	}
 	return &p, nil
@@ -75,7 +78,8 @@ func (s *plateauState) check(p *Plateau, window, steps int) error {
 	if !(s.Factor >= p.MinFactor && s.Factor <= 1) || s.Since < 0 || s.Since > steps ||
 		s.Wait < 0 || s.Wait >= p.Patience || s.Wait > judged ||
 		math.IsNaN(s.Best) || math.IsInf(s.Best, 0) || s.Since < window && s.Best != 0 {
-		return fmt.Errorf("plateau of factor %g, %d steps, best loss %g, %d steps without improvement", s.Factor, s.Since, s.Best, s.Wait)
+		return fmt.Errorf("plateau of factor %g, %d steps, best loss %g, %d steps without improvement",
+			s.Factor, s.Since, s.Best, s.Wait)
 	}
 	return nil
 }
