@@ -86,26 +86,28 @@ func TestStackErrors(t *testing.T) {
 	good, bad := small(1), func(int) (bijector.Bijector, error) { return nil, broken }
 	calls := 0
 	counted := func(sites int) (bijector.Bijector, error) { calls++; return good(sites) }
+	on := bijector.NewStack
+	axes := slices.Repeat([]int{1}, 40)
 	for name, c := range map[string]struct {
 		s    *bijector.Stack
 		is   error
 		text string
 	}{
 		"zero value":     {new(bijector.Stack).Disentangle(counted), bijector.ErrTiles, "shape []"},
-		"no lattice":     {bijector.NewStack().Decimate(counted), bijector.ErrTiles, "without extents"},
-		"no sites":       {bijector.NewStack(4, 0).Top(counted), bijector.ErrTiles, "extent 0"},
-		"no layers":      {bijector.NewStack(4), bijector.ErrHierarchy, "no layers"},
-		"size":           {bijector.NewStack(4, 6).Decimate(good, 2).Disentangle(counted, 2), bijector.ErrTiles, "layer 1"},
-		"size of zero":   {bijector.NewStack(4, 6).Decimate(counted, 0), bijector.ErrTiles, "size 0"},
-		"sizes":          {bijector.NewStack(4, 6).Decimate(counted, 2, 2, 2), bijector.ErrTiles, "size [2 2 2]"},
-		"offsets":        {bijector.NewStack(4, 6).DisentangleAt(counted, []int{1}, 2), bijector.ErrTiles, "offset [1]"},
-		"offset":         {bijector.NewStack(4).DisentangleAt(counted, []int{-1}, 2), bijector.ErrTiles, "offset -1"},
-		"tile of a site": {bijector.NewStack(4).Decimate(good, 1), bijector.ErrTiles, "1 sites cannot keep"},
-		"block":          {bijector.NewStack(4).Decimate(good, 2).Decimate(bad).Top(counted), broken, "block of layer 1: broken"},
-		"nil block":      {bijector.NewStack(4).Decimate(nil, 2), bijector.ErrSettings, "nil block"},
-		"nil given":      {bijector.NewStack(4).DecimateGiven(nil, 2).Top(bad), bijector.ErrSettings, "nil block"},
+		"no lattice":     {on().Decimate(counted), bijector.ErrTiles, "without extents"},
+		"no sites":       {on(4, 0).Top(counted), bijector.ErrTiles, "extent 0"},
+		"no layers":      {on(4), bijector.ErrHierarchy, "no layers"},
+		"size":           {on(4, 6).Decimate(good, 2).Disentangle(counted, 2), bijector.ErrTiles, "layer 1"},
+		"size of zero":   {on(4, 6).Decimate(counted, 0), bijector.ErrTiles, "size 0"},
+		"sizes":          {on(4, 6).Decimate(counted, 2, 2, 2), bijector.ErrTiles, "size [2 2 2]"},
+		"offsets":        {on(4, 6).DisentangleAt(counted, []int{1}, 2), bijector.ErrTiles, "offset [1]"},
+		"offset":         {on(4).DisentangleAt(counted, []int{-1}, 2), bijector.ErrTiles, "offset -1"},
+		"tile of a site": {on(4).Decimate(good, 1), bijector.ErrTiles, "1 sites cannot keep"},
+		"block":          {on(4).Decimate(good, 2).Decimate(bad).Top(counted), broken, "block of layer 1: broken"},
+		"nil block":      {on(4).Decimate(nil, 2), bijector.ErrSettings, "nil block"},
+		"nil given":      {on(4).DecimateGiven(nil, 2).Top(bad), bijector.ErrSettings, "nil block"},
 		"many axes": {
-			bijector.NewStack(slices.Repeat([]int{1}, 40)...).DecimateGiven(smallGiven, 1), bijector.ErrSettings, "3^40",
+			on(axes...).DecimateGiven(smallGiven, 1), bijector.ErrSettings, "3^40",
 		},
 	} {
 		h, err := c.s.Hierarchy()
