@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/target"
 )
 
 // LogProb maps x, (rows, Dim), to ln q(x), (rows): eq. 1, or D.1 for a
@@ -45,6 +46,17 @@ func (m *Model) push(z, logp *gorgonia.Node, o *orbit) (x, logq *gorgonia.Node, 
 	}
 	logq, err = m.average(logq, x, o)
 	return x, logq, err
+}
+
+// distill maps z to x = g(z), ln q, over some of the images or over all if o is
+// nil, and ln π.
+func (m *Model) distill(z *gorgonia.Node, t target.Density, o *orbit) (x, logq, logpi *gorgonia.Node, err error) {
+	x, logq, err = m.generate(z, o)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	logpi, err = graph.LogProb(t, x)
+	return x, logq, logpi, err
 }
 
 // inferred is z = g⁻¹(x) and the bijector's ln q(x), by an inverse pass.
