@@ -28,7 +28,8 @@ func direction(inverse bool) string {
 
 // imageOf returns the program of the image and the log-determinants.
 func imageOf(b bijector.Bijector, dt tensor.Dtype, inverse bool) *graph.Program {
-	return graph.NewProgram(dt, []int{b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inputs := []graph.Input{{Name: "x", Cols: b.Dim()}}
+	return graph.NewProgram(dt, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, d, err := apply(b, in[0], inverse)
 		return []*gorgonia.Node{y, d}, err
 	})
@@ -72,7 +73,8 @@ func gradients(t testing.TB, m oneWay, x, w []float64) (dx []float64, params [][
 // respect to x and to each parameter.
 func slopes(m oneWay, x, w []float64) (dx []float64, params [][]float64, err error) {
 	b := m.b
-	p := graph.NewProgram(m.dt, []int{b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inputs := []graph.Input{{Name: "x", Cols: b.Dim()}}
+	p := graph.NewProgram(m.dt, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, d, err := apply(b, in[0], m.inverse)
 		if err != nil {
 			return nil, err

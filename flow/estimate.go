@@ -142,7 +142,7 @@ type evaluator struct {
 	m       *Model
 	s       *EvaluateSettings
 	rnd     *rand.Rand
-	images  *images
+	images  *drawer
 	program *graph.Program // z to ln q and ln π
 	data    *graph.Program // x to ln q and ln π
 }
@@ -152,13 +152,17 @@ func newEvaluator(m *Model, t target.Density, s *EvaluateSettings) (*evaluator, 
 	if err != nil {
 		return nil, err
 	}
-	e := &evaluator{m: m, s: s, rnd: rand.New(s.Src), images: images}
-	e.program = graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		_, logq, logpi, err := m.distill(in[0], t, images)
+	e := &evaluator{m: m, s: s, rnd: rand.New(s.Src), images: images.drawer()}
+	input := func(name string) []graph.Input {
+		return append([]graph.Input{{Name: name, Cols: m.Dim()}}, images.inputs()...)
+	}
+	out := []string{"ln q", "ln π"}
+	e.program = graph.NewProgram(m.dtype, input("z"), out, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		_, logq, logpi, err := m.distill(in[0], t, images.among(in))
 		return []*gorgonia.Node{logq, logpi}, err
 	})
-	e.data = graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		logq, err := m.logProb(in[0], images)
+	e.data = graph.NewProgram(m.dtype, input("x"), out, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		logq, err := m.logProb(in[0], images.among(in))
 		if err != nil {
 			return nil, err
 		}
@@ -178,8 +182,8 @@ func (e *evaluator) estimate(ctx context.Context) (*Estimate, error) {
 		rows := min(e.s.Batch, e.s.Samples-sum.samples())
 		z, logq, logpi := make([]float64, rows*e.m.Dim()), make([]float64, rows), make([]float64, rows)
 		e.m.draw(z, e.rnd)
-		e.images.draw(rows, e.rnd)
-		if err := e.program.Run(rows, [][]float64{z}, [][]float64{logq, logpi}); err != nil {
+		in := e.images.draw(rows, e.rnd, [][]float64{z})
+		if err := e.program.Run(rows, in, [][]float64{logq, logpi}); err != nil {
 			return nil, err
 		}
 		if err := sum.addRows(logq, logpi); err != nil {
@@ -202,10 +206,10 @@ func (e *evaluator) estimate(ctx context.Context) (*Estimate, error) {
 	return &estimate, nil
 }
 
-// distill maps z to x = g(z), ln q, over some of the images or over all if s is
+// distill maps z to x = g(z), ln q, over some of the images or over all if o is
 // nil, and ln π.
-func (m *Model) distill(z *gorgonia.Node, t target.Density, s *images) (x, logq, logpi *gorgonia.Node, err error) {
-	x, logq, err = m.generate(z, s)
+func (m *Model) distill(z *gorgonia.Node, t target.Density, o *orbit) (x, logq, logpi *gorgonia.Node, err error) {
+	x, logq, err = m.generate(z, o)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -77,9 +77,9 @@ func (e *evaluator) forward(ctx context.Context) (*Forward, error) {
 		}
 		if e.images.random() {
 			e.m.randomImages(x, row, e.rnd)
-			e.images.draw(rows, e.rnd)
 		}
-		if err := e.data.Run(rows, [][]float64{x.RawMatrix().Data}, [][]float64{logq, logpi}); err != nil {
+		in := e.images.draw(rows, e.rnd, [][]float64{x.RawMatrix().Data})
+		if err := e.data.Run(rows, in, [][]float64{logq, logpi}); err != nil {
 			return nil, err
 		}
 		for r, v := range logpi {

@@ -25,8 +25,8 @@ import (
 // All images of a batch go through one inverse pass. Rows have sets of their
 // own, so that they are independent. A nil *images means the whole group.
 type images struct {
-	of    graph.Images // all but the identity
-	taken []bool       // of the other elements, while a row's are drawn; nil if all take part
+	graph.Images     // without the identity
+	order        int // of the group
 }
 
 const (
@@ -47,54 +47,97 @@ func newImages(m *Model, k int) (*images, error) {
 		return nil, nil
 	}
 	s := allImages(m)
-	s.of.N = k - 1
-	if k < order {
-		s.taken = make([]bool, order-1)
-	}
+	s.N = k - 1
 	return s, nil
 }
 
 // allImages are those of the whole group.
 func allImages(m *Model) *images {
 	element := func(k int) ([]int, []float64) { return m.group[k+1].Perm, m.group[k+1].Sign }
-	return &images{of: graph.Images{N: len(m.group) - 1, Element: element}}
+	return &images{graph.Images{N: len(m.group) - 1, Element: element}, max(1, len(m.group))}
 }
 
-// random tells whether the images are not those of the whole group.
-func (s *images) random() bool { return s != nil && s.taken != nil }
+// random reports whether the images are drawn: they are not those of the whole
+// group.
+func (s *images) random() bool { return s != nil && s.N < s.order-1 }
 
-// draw chooses the images of the rows of the next batch.
-func (s *images) draw(rows int, rnd *rand.Rand) {
-	if !s.random() {
-		return
+// inputs are the inputs that a program over the images has after its others: the
+// elements that were drawn, if there are any.
+func (s *images) inputs() []graph.Input {
+	if !s.random() || s.N == 0 {
+		return nil
 	}
-	all := s.of.Chosen[:0]
+	return []graph.Input{{Name: "images", Cols: s.N, Below: s.order - 1}}
+}
+
+// among are the images in a program whose inputs end with those of s.
+func (s *images) among(in []*gorgonia.Node) *orbit {
+	if s == nil {
+		return nil
+	}
+	o := &orbit{images: s}
+	if s.inputs() != nil {
+		o.chosen = in[len(in)-1]
+	}
+	return o
+}
+
+// orbit is what the density of a batch is averaged over: the images of every
+// row. A nil *orbit means those of the whole group.
+type orbit struct {
+	*images
+	chosen *gorgonia.Node // elements, (rows, N), or nil for all
+}
+
+// drawer draws the images of one batch after another.
+type drawer struct {
+	*images
+	taken  []bool    // elements, while those of a row are drawn
+	chosen []float64 // elements, row after row
+}
+
+func (s *images) drawer() *drawer {
+	d := &drawer{images: s}
+	if s.random() {
+		d.taken = make([]bool, s.order-1)
+	}
+	return d
+}
+
+// draw returns in followed by what s.inputs takes for a batch of so many rows,
+// which the next call overwrites.
+func (d *drawer) draw(rows int, rnd *rand.Rand, in [][]float64) [][]float64 {
+	if d.inputs() == nil {
+		return in
+	}
+	all := d.chosen[:0]
 	for range rows {
 		row := len(all)
 		// Floyd's algorithm: every set is as likely as any other (Bentley and
 		// Floyd, Commun. ACM 30, 754 (1987)).
-		for last := len(s.taken) - s.of.N; last < len(s.taken); last++ {
+		for last := len(d.taken) - d.N; last < len(d.taken); last++ {
 			k := rnd.IntN(last + 1)
-			if s.taken[k] {
+			if d.taken[k] {
 				k = last
 			}
-			s.taken[k] = true
-			all = append(all, k)
+			d.taken[k] = true
+			all = append(all, float64(k))
 		}
 		for _, k := range all[row:] {
-			s.taken[k] = false
+			d.taken[int(k)] = false
 		}
 	}
-	s.of.Chosen = all
+	d.chosen = all
+	return append(in, all)
 }
 
 // average turns the bijector's ln q(x) into the logarithm of its mean over the
 // images.
-func (s *images) average(m *Model, logq, x *gorgonia.Node) (*gorgonia.Node, error) {
-	if s.of.N == 0 {
+func (o *orbit) average(m *Model, logq, x *gorgonia.Node) (*gorgonia.Node, error) {
+	if o.N == 0 {
 		return logq, nil
 	}
-	y, err := s.of.Of(x)
+	y, err := o.Of(x, o.chosen)
 	if err != nil {
 		return nil, err
 	}
@@ -102,11 +145,11 @@ func (s *images) average(m *Model, logq, x *gorgonia.Node) (*gorgonia.Node, erro
 	if err != nil {
 		return nil, err
 	}
-	if others, err = graph.LogSumExpTiles(others, s.of.N); err != nil {
+	if others, err = graph.LogSumExpTiles(others, o.N); err != nil {
 		return nil, err
 	}
 	if logq, err = graph.LogAddExp(logq, others); err != nil {
 		return nil, err
 	}
-	return graph.Combine(-math.Log(float64(s.of.N+1)), []float64{1}, logq)
+	return graph.Combine(-math.Log(float64(o.N+1)), []float64{1}, logq)
 }

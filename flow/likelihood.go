@@ -19,14 +19,14 @@ type likelihood struct {
 	x        *mat.Dense
 	logq     []float64
 	gradient []float64
-	out      [][]float64
-	images   *images
+	in, out  [][]float64
+	images   *drawer
 	row      []float64
 	mean     float64 // of ln q, the last time
 }
 
 func newLikelihood(m *Model, batch int, s *images) *likelihood {
-	l := &likelihood{images: s, row: make([]float64, m.Dim()), x: mat.NewDense(batch, m.Dim(), nil), logq: make([]float64, batch)}
+	l := &likelihood{images: s.drawer(), row: make([]float64, m.Dim()), x: mat.NewDense(batch, m.Dim(), nil), logq: make([]float64, batch), in: make([][]float64, 0, 2)}
 	l.out = append(l.out, l.logq)
 	total := 0
 	for _, p := range m.Params() {
@@ -39,8 +39,9 @@ func newLikelihood(m *Model, batch int, s *images) *likelihood {
 		l.out = append(l.out, l.gradient[at:at+n])
 		at += n
 	}
-	l.program = graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		logq, err := m.logProb(in[0], s)
+	in := append([]graph.Input{{Name: "x", Cols: m.Dim()}}, s.inputs()...)
+	l.program = graph.NewProgram(m.dtype, in, append([]string{"ln q"}, gradientNames(m)...), func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		logq, err := m.logProb(in[0], s.among(in))
 		if err != nil {
 			return nil, err
 		}
@@ -61,9 +62,9 @@ func (l *likelihood) add(gradient []float64, m *Model, data DataSource, weight f
 	}
 	if l.images.random() {
 		m.randomImages(l.x, l.row, rnd)
-		l.images.draw(len(l.logq), rnd)
 	}
-	if err := l.program.Run(len(l.logq), [][]float64{l.x.RawMatrix().Data}, l.out); err != nil {
+	in := l.images.draw(len(l.logq), rnd, append(l.in[:0], l.x.RawMatrix().Data))
+	if err := l.program.Run(len(l.logq), in, l.out); err != nil {
 		return err
 	}
 	l.mean = floats.Sum(l.logq) / float64(len(l.logq))

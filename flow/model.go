@@ -21,9 +21,8 @@ import (
 type Model struct {
 	prior target.Prior
 	b     bijector.Bijector
-	chain *bijector.Chain // b alone, which checks what it returns
-	group []Symmetry      // nil, or the whole group with the identity first
-	gens  []Symmetry      // generators of the group
+	group []Symmetry // nil, or the whole group with the identity first
+	gens  []Symmetry // generators of the group
 	dtype tensor.Dtype
 
 	sample, density, encode, decode *graph.Program
@@ -46,40 +45,39 @@ func New(p target.Prior, b bijector.Bijector) (*Model, error) {
 	if dims[0] != dims[1] || dims[1] < 1 {
 		return nil, fmt.Errorf("flow: %w: prior of dimension %d, bijector of dimension %d", ErrShape, dims[0], dims[1])
 	}
-	var chain *bijector.Chain
-	if err = graph.Guard(func() (err error) { chain, err = bijector.NewChain(b); return err }); err != nil {
-		return nil, fmt.Errorf("flow: %w: %w", ErrSettings, err)
+	if err := graph.Guard(func() error { b.Params(); return nil }); err != nil {
+		return nil, fmt.Errorf("flow: %w: parameters of the bijector: %w", ErrSettings, err)
 	}
-	return newModel(p, chain, nil, nil, tensor.Float64), nil
+	return newModel(&Model{prior: p, b: b, dtype: tensor.Float64}), nil
 }
 
-// newModel makes the model of a chain of one bijector.
-func newModel(p target.Prior, chain *bijector.Chain, group, gens []Symmetry, dt tensor.Dtype) *Model {
-	m := &Model{prior: p, b: chain.Bijectors()[0], chain: chain, group: group, gens: gens, dtype: dt}
-	program := func(build graph.Builder) *graph.Program {
-		return graph.NewProgram(dt, []int{p.Dim()}, build)
-	}
-	m.sample = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+// newModel adds the programs to a model.
+func newModel(m *Model) *Model {
+	x, z := []graph.Input{{Name: "x", Cols: m.Dim()}}, []graph.Input{{Name: "z", Cols: m.Dim()}}
+	toX := []string{"x", "ln |det ∂x/∂z|"}
+	toZ := []string{"z", "ln |det ∂z/∂x|"}
+	m.sample = graph.NewProgram(m.dtype, z, []string{"x", "ln q"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		x, logq, err := m.generate(in[0], nil)
 		return []*gorgonia.Node{x, logq}, err
 	})
-	m.density = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	m.density = graph.NewProgram(m.dtype, x, []string{"ln q"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		logq, err := m.LogProb(in[0])
 		return []*gorgonia.Node{logq}, err
 	})
-	m.encode = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		z, d, err := chain.Inverse(in[0])
+	m.encode = graph.NewProgram(m.dtype, x, toZ, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		z, d, err := graph.Inverse(m.b, in[0])
 		return []*gorgonia.Node{z, d}, err
 	})
-	m.decode = program(func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		x, d, err := chain.Forward(in[0])
+	m.decode = graph.NewProgram(m.dtype, z, toX, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		x, d, err := graph.Forward(m.b, in[0])
 		return []*gorgonia.Node{x, d}, err
 	})
-	m.infer = graph.NewProgram(tensor.Float64, []int{p.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	m.infer = graph.NewProgram(tensor.Float64, x, []string{"z", "ln q"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		z, logq, err := m.inferred(in[0])
 		return []*gorgonia.Node{z, logq}, err
 	})
-	m.gradient = graph.NewProgram(tensor.Float64, []int{p.Dim(), p.Dim()}, m.latentGradient)
+	weighted := append(x[:1:1], graph.Input{Name: "weights of z", Cols: m.Dim()})
+	m.gradient = graph.NewProgram(tensor.Float64, weighted, []string{"gradient of z"}, m.latentGradient)
 	return m
 }
 
@@ -92,7 +90,9 @@ func (m *Model) Float32() *Model { return m.as(tensor.Float32) }
 // their parameters.
 func (m *Model) Float64() *Model { return m.as(tensor.Float64) }
 
-func (m *Model) as(dt tensor.Dtype) *Model { return newModel(m.prior, m.chain, m.group, m.gens, dt) }
+func (m *Model) as(dt tensor.Dtype) *Model {
+	return newModel(&Model{prior: m.prior, b: m.b, group: m.group, gens: m.gens, dtype: dt})
+}
 
 // Bits returns the precision of the model's arithmetic, 32 or 64.
 func (m *Model) Bits() int { return 8 * int(m.dtype.Size()) }
@@ -115,41 +115,41 @@ func (m *Model) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 	return m.logProb(x, nil)
 }
 
-// logProb is LogProb over some of the images, or over all if s is nil.
-func (m *Model) logProb(x *gorgonia.Node, s *images) (*gorgonia.Node, error) {
+// logProb is LogProb over some of the images, or over all if o is nil.
+func (m *Model) logProb(x *gorgonia.Node, o *orbit) (*gorgonia.Node, error) {
 	_, logq, err := m.inferred(x)
 	if err != nil {
 		return nil, err
 	}
-	return m.average(logq, x, s)
+	return m.average(logq, x, o)
 }
 
 // generate maps z to x = g(z) and ln q(x), which without symmetrisation takes
-// no inverse pass. ln q is over some of the images, or over all if s is nil.
-func (m *Model) generate(z *gorgonia.Node, s *images) (x, logq *gorgonia.Node, err error) {
+// no inverse pass. ln q is over some of the images, or over all if o is nil.
+func (m *Model) generate(z *gorgonia.Node, o *orbit) (x, logq *gorgonia.Node, err error) {
 	logp, err := graph.LogProb(m.prior, z)
 	if err != nil {
 		return nil, nil, err
 	}
-	return m.push(z, logp, s)
+	return m.push(z, logp, o)
 }
 
 // push is generate, given ln p(z).
-func (m *Model) push(z, logp *gorgonia.Node, s *images) (x, logq *gorgonia.Node, err error) {
-	x, logDet, err := m.chain.Forward(z)
+func (m *Model) push(z, logp *gorgonia.Node, o *orbit) (x, logq *gorgonia.Node, err error) {
+	x, logDet, err := graph.Forward(m.b, z)
 	if err != nil {
 		return nil, nil, err
 	}
 	if logq, err = graph.Combine(0, []float64{1, -1}, logp, logDet); err != nil {
 		return nil, nil, err
 	}
-	logq, err = m.average(logq, x, s)
+	logq, err = m.average(logq, x, o)
 	return x, logq, err
 }
 
 // inferred is z = g⁻¹(x) and the bijector's ln q(x), by an inverse pass.
 func (m *Model) inferred(x *gorgonia.Node) (z, logq *gorgonia.Node, err error) {
-	z, logDet, err := m.chain.Inverse(x)
+	z, logDet, err := graph.Inverse(m.b, x)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -162,20 +162,20 @@ func (m *Model) inferred(x *gorgonia.Node) (z, logq *gorgonia.Node, err error) {
 }
 
 // average turns the bijector's ln q(x) into the model's: the logarithm of the
-// mean of q(ηx) over the group or, unless s is nil, some of its elements.
-func (m *Model) average(logq, x *gorgonia.Node, s *images) (*gorgonia.Node, error) {
+// mean of q(ηx) over the group or, unless o is nil, some of its elements.
+func (m *Model) average(logq, x *gorgonia.Node, o *orbit) (*gorgonia.Node, error) {
 	if m.group == nil {
 		return logq, nil
 	}
-	if s == nil && len(m.group) > maxCopies {
-		s = allImages(m)
-		if rows, n := x.Shape()[0], m.Dim(); rows > maxImages/(s.of.N*n) {
+	if o == nil && len(m.group) > maxCopies {
+		o = &orbit{images: allImages(m)}
+		if rows, n := x.Shape()[0], m.Dim(); rows > maxImages/(o.N*n) {
 			return nil, fmt.Errorf("flow: %w: the images of %d rows under %d elements are more than %d values: take fewer rows or, in training and Evaluate, Images",
 				ErrSymmetry, rows, len(m.group), maxImages)
 		}
 	}
-	if s != nil {
-		return s.average(m, logq, x)
+	if o != nil {
+		return o.average(m, logq, x)
 	}
 	for _, g := range m.group[1:] {
 		y, err := g.node(x)

@@ -230,7 +230,7 @@ func TestInversionKLGradient(t *testing.T) {
 	for _, p := range m.Params() {
 		out = append(out, make([]float64, p.Value().DataSize()))
 	}
-	if err := lossProgram(m, pi, []float64{1, -1}, alpha, nil).Run(rows, [][]float64{z.RawMatrix().Data}, out); err != nil {
+	if err := lossProgram(m, pi, alpha, nil).Run(rows, [][]float64{z.RawMatrix().Data, {1}}, out); err != nil {
 		t.Fatal(err)
 	}
 	for k, p := range m.Params() {

@@ -76,7 +76,7 @@ func (m *Model) Response(ctx context.Context, x *mat.Dense, latents []int) (mean
 // latentGradient maps x and w, both (rows, Dim), to the gradient of the cost
 // Σ w∘z: with w = 1 in column i it is ∂z_i/∂x in each row.
 func (m *Model) latentGradient(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-	z, _, err := m.chain.Inverse(in[0])
+	z, _, err := graph.Inverse(m.b, in[0])
 	if err != nil {
 		return nil, err
 	}

@@ -50,11 +50,9 @@ type Trainer struct {
 	m        *Model
 	s        Settings
 	rnd      *rand.Rand
-	weights  []float64 // of ln q and ln π in what is minimised
 	program  *graph.Program
-	path     *pathGradient // in place of program, or nil
-	data     *likelihood   // or nil
-	images   *images       // or nil
+	data     *likelihood // or nil
+	images   *drawer
 	params   [][]float64
 	adam     *adam
 	step     int
@@ -65,8 +63,8 @@ type Trainer struct {
 	held     *evaluator      // of Settings.Evaluate, or nil
 	scales   []*mat.VecDense // of couplings, where they are bounded
 	window   []moments       // of the last steps, a ring
-	z        []float64
-	in       [][]float64 // z
+	z, beta  []float64       // beta: the inverse temperature of the step
+	in       [][]float64     // z, beta and images
 	logq     []float64
 	logpi    []float64
 	grads    [][]float64
@@ -92,16 +90,18 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	if err := checkBatch(full.Batch, m); err != nil {
 		return nil, fmt.Errorf("flow: %w", err)
 	}
-	tr := &Trainer{m: m, s: *full, rnd: rand.New(s.Src), weights: []float64{1, -1}, shrink: 1}
+	tr := &Trainer{m: m, s: *full, rnd: rand.New(s.Src), beta: []float64{1}, shrink: 1}
 	tr.plateau.Factor = 1
 	if tr.s.Evaluate != nil {
 		if tr.held, err = newEvaluator(m, t, tr.s.Evaluate); err != nil {
 			return nil, fmt.Errorf("flow: Evaluate: %w", err)
 		}
 	}
-	if tr.images, err = newImages(m, s.Images); err != nil {
+	images, err := newImages(m, s.Images)
+	if err != nil {
 		return nil, fmt.Errorf("flow: %w", err)
 	}
+	tr.images = images.drawer()
 	total := 0
 	for _, p := range m.Params() {
 		v := p.Value().Float64s()
@@ -119,7 +119,7 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	}
 	tr.adam = newAdam(tr.s.LearnRate, tr.params)
 	tr.z = make([]float64, tr.s.Batch*m.Dim())
-	tr.in = [][]float64{tr.z}
+	tr.in = make([][]float64, 0, 3)
 	tr.logq, tr.logpi = make([]float64, tr.s.Batch), make([]float64, tr.s.Batch)
 	tr.out = append([][]float64{tr.logq, tr.logpi}, tr.grads...)
 	if tr.s.MaxScale > 0 {
@@ -130,26 +130,51 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 		}
 	}
 	if tr.s.Data != nil {
-		tr.data = newLikelihood(m, tr.s.Batch, tr.images)
+		tr.data = newLikelihood(m, tr.s.Batch, images)
 	}
 	if tr.s.PathGradient {
-		tr.path = newPathGradient(m, t, tr.s.Batch, tr.weights, tr.images, tr.out)
+		tr.program = pathProgram(m, t, images)
 	} else {
-		tr.program = lossProgram(m, t, tr.weights, tr.s.InversionKL, tr.images)
+		tr.program = lossProgram(m, t, tr.s.InversionKL, images)
 	}
 	return tr, nil
 }
 
-// lossProgram maps z to ln q, ln π and the gradients of the mean of their sum
-// with the weights of the moment, and of alpha times the mean of
-// ln q(x) − ln q(−x), with respect to the parameters of m.
-func lossProgram(m *Model, t target.Density, weights []float64, alpha float64, s *images) *graph.Program {
-	return graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		x, logq, logpi, err := m.distill(in[0], t, s)
+// stepInputs are the inputs of a program of a training step.
+func stepInputs(rows string, m *Model, s *images) []graph.Input {
+	return append([]graph.Input{{Name: rows, Cols: m.Dim()}, {Name: "β", Cols: 1, Once: true}}, s.inputs()...)
+}
+
+// stepOutputs are the outputs of the program of a training step.
+func stepOutputs(m *Model) []string { return append([]string{"ln q", "ln π"}, gradientNames(m)...) }
+
+// gradientNames are the names of outputs, one for every parameter.
+func gradientNames(m *Model) (names []string) {
+	for _, p := range m.Params() {
+		names = append(names, "gradient of "+p.Name())
+	}
+	return names
+}
+
+// divergence is ln q − β ln π.
+func divergence(logq, logpi, beta *gorgonia.Node) (*gorgonia.Node, error) {
+	scaled, err := graph.Scale(beta, logpi)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Combine(0, []float64{1, -1}, logq, scaled)
+}
+
+// lossProgram maps z, β and images to ln q, ln π and the gradients of
+// mean(ln q − β ln π) + α·mean(ln q(x) − ln q(−x)) with respect to the parameters
+// of m.
+func lossProgram(m *Model, t target.Density, alpha float64, s *images) *graph.Program {
+	return graph.NewProgram(m.dtype, stepInputs("z", m, s), stepOutputs(m), func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		x, logq, logpi, err := m.distill(in[0], t, s.among(in))
 		if err != nil {
 			return nil, err
 		}
-		diff, err := graph.Combine(0, weights, logq, logpi)
+		diff, err := divergence(logq, logpi, in[1])
 		if err != nil {
 			return nil, err
 		}
@@ -218,7 +243,7 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("flow: step %d: inverse temperature: %w", step, err)
 	}
-	tr.weights[1] = -beta
+	tr.beta[0] = beta
 	factor *= tr.plateau.Factor
 	drawn, rate, err := tr.goodStep(ctx, factor)
 	if err != nil {
@@ -298,17 +323,11 @@ func (tr *Trainer) goodStep(ctx context.Context, factor float64) (drawn moments,
 // those of the batch also if it is a fault.
 func (tr *Trainer) gradients() (moments, error) {
 	tr.m.draw(tr.z, tr.rnd)
-	tr.images.draw(tr.s.Batch, tr.rnd)
+	in := tr.images.draw(tr.s.Batch, tr.rnd, append(tr.in, tr.z, tr.beta))
 	batch := newMoments()
 	unknown := newMoments()
 	unknown.dropped = tr.s.Batch
-	var err error
-	if tr.path != nil {
-		err = tr.path.run(tr.s.Batch, tr.in)
-	} else {
-		err = tr.program.Run(tr.s.Batch, tr.in, tr.out)
-	}
-	if err != nil {
+	if err := tr.program.Run(tr.s.Batch, in, tr.out); err != nil {
 		return unknown, err
 	}
 	if err := batch.addRows(tr.logq, tr.logpi); err != nil {

@@ -145,7 +145,7 @@ func TestFirstStepGoesDownhill(t *testing.T) {
 			for _, p := range m.Params() {
 				out = append(out, make([]float64, p.Value().Shape().TotalSize()))
 			}
-			if err := lossProgram(m, pi, []float64{1, -1}, 0, nil).Run(rows, [][]float64{z}, out); err != nil {
+			if err := lossProgram(m, pi, 0, nil).Run(rows, [][]float64{z, {1}}, out); err != nil {
 				t.Fatal(err)
 			}
 			mean, norm := 0.0, 0.0

@@ -41,12 +41,13 @@ func newEvaluator(d Density, dt tensor.Dtype) *Evaluator {
 	if e.err = graph.Guard(func() error { e.dim = d.Dim(); return nil }); e.err != nil {
 		return e
 	}
-	cols := []int{e.dim}
-	e.value = graph.NewProgram(dt, cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	in := []graph.Input{{Name: "x", Cols: e.dim}}
+	e.value = graph.NewProgram(dt, in, []string{"ln π"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		p, err := graph.LogProb(d, in[0])
 		return []*gorgonia.Node{p}, err
 	})
-	e.grad = graph.NewProgram(dt, cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	outputs := []string{"ln π", "gradient"}
+	e.grad = graph.NewProgram(dt, in, outputs, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		p, err := graph.LogProb(d, in[0])
 		if err != nil {
 			return nil, err

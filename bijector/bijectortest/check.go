@@ -108,7 +108,8 @@ func (c *checker) errorf(format string, args ...any) {
 // image returns the program of one direction. Its outputs are the image, the
 // log-determinants, and the input after both have been computed.
 func (c *checker) image(dt tensor.Dtype, inverse bool) *graph.Program {
-	return graph.NewProgram(dt, []int{c.b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inputs := []graph.Input{{Name: "x", Cols: c.b.Dim()}}
+	return graph.NewProgram(dt, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, d, err := c.apply(in[0], inverse)
 		if err != nil {
 			return nil, err

@@ -58,7 +58,8 @@ func (c *checker) gradients(x []float64) {
 // cost returns the program of the cost and, with grad, of its gradients with respect to the
 // input and every parameter.
 func (c *checker) cost(w []float64, grad bool) *graph.Program {
-	return graph.NewProgram(tensor.Float64, []int{c.b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inputs := []graph.Input{{Name: "x", Cols: c.b.Dim()}}
+	return graph.NewProgram(tensor.Float64, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, d, err := c.apply(in[0], c.inverse)
 		if err != nil {
 			return nil, err
