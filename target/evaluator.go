@@ -44,22 +44,23 @@ func newEvaluator(d Density, dt tensor.Dtype) *Evaluator {
 		p, err := graph.LogProb(d, in[0])
 		return []*gorgonia.Node{p}, err
 	})
-	e.grad = graph.NewProgram(dt, in, []string{"ln π", "gradient"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		p, err := graph.LogProb(d, in[0])
-		if err != nil {
-			return nil, err
-		}
-		// Rows are independent: the gradient of the sum is that of each row.
-		total, err := graph.Total(1, p)
-		if err != nil {
-			return nil, err
-		}
-		g, err := graph.Grad(total, in[0])
-		if err != nil {
-			return nil, err
-		}
-		return []*gorgonia.Node{p, g[0]}, nil
-	})
+	e.grad = graph.NewProgram(dt, in, []string{"ln π", "gradient"},
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			p, err := graph.LogProb(d, in[0])
+			if err != nil {
+				return nil, err
+			}
+			// Rows are independent: the gradient of the sum is that of each row.
+			total, err := graph.Total(1, p)
+			if err != nil {
+				return nil, err
+			}
+			g, err := graph.Grad(total, in[0])
+			if err != nil {
+				return nil, err
+			}
+			return []*gorgonia.Node{p, g[0]}, nil
+		})
 	return e
 }
 

@@ -61,7 +61,8 @@ var prime = sync.OnceValue(func() error {
 			g := gorgonia.NewGraph()
 			x := gorgonia.NewMatrix(g, dt, gorgonia.WithShape(2, 2), gorgonia.WithName("x"))
 			y := gorgonia.Must(gorgonia.Mul(x, gorgonia.Must(gorgonia.Exp(x))))
-			for _, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){gorgonia.Square, gorgonia.Cube, gorgonia.Log2, gorgonia.Tanh, gorgonia.Rectify} {
+			for _, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){gorgonia.Square, gorgonia.Cube,
+				gorgonia.Log2, gorgonia.Tanh, gorgonia.Rectify} {
 				y = gorgonia.Must(gorgonia.Add(y, gorgonia.Must(f(x))))
 			}
 			z := gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Sum(y, 1)), gorgonia.Must(gorgonia.Sum(x, 1))))
@@ -95,7 +96,8 @@ func (p *Program) Run(rows int, in, out [][]float64) error {
 	}
 	for i, x := range in {
 		if d := &p.in[i]; len(x) != d.rows(rows)*d.Cols {
-			return fmt.Errorf("input %q: %w: %d values, want %d rows of %d", d.Name, ErrShape, len(x), d.rows(rows), d.Cols)
+			return fmt.Errorf("input %q: %w: %d values, want %d rows of %d", d.Name, ErrShape, len(x), d.rows(rows),
+				d.Cols)
 		}
 	}
 	m, err := p.acquire(rows)
