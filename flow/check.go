@@ -49,7 +49,8 @@ func checkSource(src rand.Source) error {
 		return fmt.Errorf("%w: no source of randomness", ErrSettings)
 	}
 	if _, ok := src.(*rand.Rand); ok {
-		return fmt.Errorf("%w: the state of a *rand.Rand cannot be saved: pass the *rand.PCG or *rand.ChaCha8 itself", ErrSettings)
+		return fmt.Errorf("%w: the state of a *rand.Rand cannot be saved: pass the *rand.PCG or *rand.ChaCha8 itself",
+			ErrSettings)
 	}
 	return nil
 }

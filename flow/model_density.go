@@ -82,8 +82,8 @@ func (m *Model) average(logq, x *gorgonia.Node, o *orbit) (*gorgonia.Node, error
 	if o == nil && len(m.group) > maxCopies {
 		o = &orbit{images: allImages(m)}
 		if rows, n := x.Shape()[0], m.Dim(); rows > maxImages/(o.N*n) {
-			return nil, fmt.Errorf("flow: %w: the images of %d rows under %d elements are more than %d values: take fewer rows or, in training and Evaluate, Images",
-				ErrSymmetry, rows, len(m.group), maxImages)
+			return nil, fmt.Errorf("flow: %w: the images of %d rows under %d elements are more than %d values:"+
+				" take fewer rows or, in training and Evaluate, Images", ErrSymmetry, rows, len(m.group), maxImages)
 		}
 	}
 	if o != nil {

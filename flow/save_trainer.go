@@ -62,7 +62,8 @@ func (tr *Trainer) addTo(f *safetensors.File) error {
 		return err
 	}
 	if len(text) > maxState {
-		return fmt.Errorf("%w: state of the trainer in %d bytes, at most %d are read again", ErrCheckpoint, len(text), maxState)
+		return fmt.Errorf("%w: state of the trainer in %d bytes, at most %d are read again", ErrCheckpoint, len(text),
+			maxState)
 	}
 	f.Meta[trainerKey] = string(text)
 	var m, v []float64

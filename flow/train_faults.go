@@ -73,7 +73,8 @@ func (tr *Trainer) goodStep(ctx context.Context, factor float64) (drawn moments,
 			return drawn, 0, fmt.Errorf("flow: step %d: %w", step, tr.explain(err))
 		}
 		if failed++; failed > tr.s.Faults.Max {
-			return drawn, 0, fmt.Errorf("flow: step %d: %d batches in a row failed, the last: %w", step, failed, tr.explain(err))
+			return drawn, 0, fmt.Errorf("flow: step %d: %d batches in a row failed, the last: %w", step, failed,
+				tr.explain(err))
 		}
 		tr.faults++
 		if tr.s.Faults.Policy == FaultShrink {

@@ -100,9 +100,11 @@ func (o ReverseKL) check(m *Model) error {
 	case !(o.InversionKL >= 0) || math.IsInf(o.InversionKL, 1):
 		return fmt.Errorf("%w: penalty of factor %g", ErrSettings, o.InversionKL)
 	case o.InversionKL > 0 && o.PathGradient:
-		return fmt.Errorf("%w: InversionKL %g with PathGradient, which has no estimate of it", ErrSettings, o.InversionKL)
+		return fmt.Errorf("%w: InversionKL %g with PathGradient, which has no estimate of it", ErrSettings,
+			o.InversionKL)
 	case o.InversionKL > 0 && m.group != nil:
-		return fmt.Errorf("%w: a penalty of factor %g for asymmetry, and a model that is symmetrised", ErrSettings, o.InversionKL)
+		return fmt.Errorf("%w: a penalty of factor %g for asymmetry, and a model that is symmetrised", ErrSettings,
+			o.InversionKL)
 	}
 	return nil
 }

@@ -15,24 +15,25 @@ func stepProgram(m *Model, t target.Density, o Objective, s *images) *graph.Prog
 	if r, ok := o.(ReverseKL); ok && r.PathGradient {
 		return pathProgram(m, t, s)
 	}
-	return graph.NewProgram(m.dtype, stepInputs("z", m, s), stepOutputs(m), func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		b := &Batch{Z: in[0], m: m, orbit: s.among(in)}
-		var logpi *gorgonia.Node
-		var err error
-		if b.X, b.LogQ, logpi, err = m.distill(b.Z, t, b.orbit); err != nil {
-			return nil, err
-		}
-		if b.LogPi, err = graph.Scale(in[1], logpi); err != nil {
-			return nil, err
-		}
-		logq := b.LogQ
-		loss, err := scalarLoss(o, b)
-		if err != nil {
-			return nil, err
-		}
-		grads, err := m.paramGrads(loss, in[0])
-		return append([]*gorgonia.Node{logq, logpi}, grads...), err
-	})
+	return graph.NewProgram(m.dtype, stepInputs("z", m, s), stepOutputs(m),
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			b := &Batch{Z: in[0], m: m, orbit: s.among(in)}
+			var logpi *gorgonia.Node
+			var err error
+			if b.X, b.LogQ, logpi, err = m.distill(b.Z, t, b.orbit); err != nil {
+				return nil, err
+			}
+			if b.LogPi, err = graph.Scale(in[1], logpi); err != nil {
+				return nil, err
+			}
+			logq := b.LogQ
+			loss, err := scalarLoss(o, b)
+			if err != nil {
+				return nil, err
+			}
+			grads, err := m.paramGrads(loss, in[0])
+			return append([]*gorgonia.Node{logq, logpi}, grads...), err
+		})
 }
 
 // scalarLoss is the scalar that is minimised.
