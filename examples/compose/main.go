@@ -84,7 +84,7 @@ func main() {
 	action := target.Func(l*l, logp)
 	must(flow.Train(context.Background(), model, action, &flow.Settings{Steps: 300, Batch: 256, Src: src}))
 	e := must(flow.Evaluate(context.Background(), model, action, &flow.EvaluateSettings{Src: src}))
-	fmt.Printf("−ln Z ≤ %.3f ± %.3f, by reweighting %.3f ± %.3f, effective sample size %.2f\n", e.Loss, e.StdErr, -e.LogZ, e.LogZErr, e.ESS)
+	fmt.Println(e)
 }
 
 func must[T any](v T, err error) T {
