@@ -34,7 +34,8 @@ func levelFigure(response *mat.Dense, latents []int, o *options) error {
 	return maps(response, titles, 3, o.figure(levelsName), o)
 }
 
-// maps draws a map of the lattice for each row, so many abreast, on one scale.
+// maps draws a map of the lattice for each row of response, on one scale, with the
+// given number side by side.
 func maps(response *mat.Dense, titles []string, abreast int, name string, o *options) error {
 	colours := figure.Diverging(math.Max(mat.Max(response), -mat.Min(response)))
 	const panel, scale = 2.6 * vg.Inch, 1 * vg.Inch
@@ -55,8 +56,8 @@ func maps(response *mat.Dense, titles []string, abreast int, name string, o *opt
 	return figure.Write(img, name)
 }
 
-// informationFigure is Figs. 4(b) and (c), on one scale: on one of their own
-// latent variables would show the errors of single pairs and little else.
+// informationFigure is Figs. 4(b) and (c), on one scale. On a scale of their own, the
+// latent variables would show little but the errors of single pairs.
 func informationFigure(latent, physical *mat.SymDense, o *options) error {
 	const panel, scale = 4.3 * vg.Inch, 1 * vg.Inch
 	img := figure.NewCanvas(2*panel+scale, panel)
@@ -65,18 +66,20 @@ func informationFigure(latent, physical *mat.SymDense, o *options) error {
 	colours.SetMin(0)
 	colours.SetMax(max(slices.Max(offDiagonal(physical)), 1e-6))
 	for k, m := range []*mat.SymDense{latent, physical} {
-		p := figure.New(fmt.Sprintf("%s variables, L = %d, T = %.4g", []string{"(b) latent", "(c) physical"}[k], o.L, o.T), "site", "site")
+		name := []string{"(b) latent", "(c) physical"}[k]
+		p := figure.New(fmt.Sprintf("%s variables, L = %d, T = %.4g", name, o.L, o.T), "site", "site")
 		p.Title.TextStyle.Font.Size = font.Length(10)
 		p.Add(figure.Map{Grid: pairs{m}, Colours: colours})
 		left := vg.Length(k) * panel
 		n := m.SymmetricDim()
 		figure.DrawSquare(figure.Part(c, left+4, left+panel-4, 4, panel-4), p, n, n)
 	}
-	figure.Bar(figure.Part(c, 2*panel+4, 2*panel+scale, 40, panel-28), colours, "mutual information of two variables, nats")
+	figure.Bar(figure.Part(c, 2*panel+4, 2*panel+scale, 40, panel-28), colours,
+		"mutual information of two variables, nats")
 	return figure.Write(img, o.figure(informationName))
 }
 
-// pairs is a matrix without its diagonal.
+// pairs is a matrix as a grid, without its diagonal.
 type pairs struct{ m *mat.SymDense }
 
 func (p pairs) Dims() (c, r int) { return p.m.SymmetricDim(), p.m.SymmetricDim() }

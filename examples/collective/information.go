@@ -20,13 +20,13 @@ import (
 type information struct {
 	m            *mat.SymDense
 	mean, stdErr float64
-	baseline     float64 // mean if every column is permuted at random
-	spread       float64 // of single pairs then
+	baseline     float64 // mean after every column is permuted at random
+	spread       float64 // standard deviation of single pairs after that
 }
 
-// inform estimates the mutual information of all pairs of columns and tells
-// their mean, its error from groups of chains, and what the estimator makes of
-// columns that share nothing.
+// inform estimates the mutual information of all pairs of columns. It prints the mean,
+// with an error from groups of chains, and the same for columns that are permuted at
+// random and so share no information.
 func inform(ctx context.Context, name string, x *mat.Dense, src rand.Source) (*information, error) {
 	settings := func(what string) *mi.Settings {
 		last := time.Now()
@@ -46,6 +46,21 @@ func inform(ctx context.Context, name string, x *mat.Dense, src rand.Source) (*i
 	if i.stdErr, err = mi.MeanOfPairsStdErr(ctx, x, groups, settings(", groups of chains")); err != nil {
 		return nil, err
 	}
+	base, err := mi.Matrix(ctx, shuffle(x, src), settings(", shuffled"))
+	if err != nil {
+		return nil, err
+	}
+	// Two such pairs may have a column in common, but are still uncorrelated.
+	pairs := offDiagonal(base)
+	i.baseline, i.spread = stat.MeanStdDev(pairs, nil)
+	console.Printf("mean mutual information of pairs of %s variables: %.5f ± %.5f nats; "+
+		"shuffled %.5f ± %.5f, a single pair ± %.4f\n",
+		name, i.mean, i.stdErr, i.baseline, i.spread/math.Sqrt(float64(len(pairs))), i.spread)
+	return &i, nil
+}
+
+// shuffle returns x with every column permuted at random.
+func shuffle(x *mat.Dense, src rand.Source) *mat.Dense {
 	shuffled := mat.DenseCopyOf(x)
 	rows, cols := x.Dims()
 	rnd := rand.New(src)
@@ -54,18 +69,10 @@ func inform(ctx context.Context, name string, x *mat.Dense, src rand.Source) (*i
 			shuffled.Set(r, j, x.At(p, j))
 		}
 	}
-	base, err := mi.Matrix(ctx, shuffled, settings(", shuffled"))
-	if err != nil {
-		return nil, err
-	}
-	// Here pairs share nothing but a column, which leaves them uncorrelated.
-	pairs := offDiagonal(base)
-	i.baseline, i.spread = stat.MeanStdDev(pairs, nil)
-	console.Printf("mean mutual information of pairs of %s variables: %.5f ± %.5f nats; shuffled %.5f ± %.5f, a single pair ± %.4f\n",
-		name, i.mean, i.stdErr, i.baseline, i.spread/math.Sqrt(float64(len(pairs))), i.spread)
-	return &i, nil
+	return shuffled
 }
 
+// offDiagonal lists the entries below the diagonal.
 func offDiagonal(m mat.Symmetric) []float64 {
 	var pairs []float64
 	for i := range m.SymmetricDim() {
@@ -76,8 +83,8 @@ func offDiagonal(m mat.Symmetric) []float64 {
 	return pairs
 }
 
-// printLevels tells the mean over all pairs of latent variables of two levels,
-// with the error that it has by the errors of single pairs.
+// printLevels prints the mean over all pairs of latent variables of two levels, with
+// the error that follows from the errors of single pairs.
 func (i *information) printLevels(h *bijector.Hierarchy) {
 	console.Printf("mean mutual information of pairs of latent variables by level, 0 the finest, nats:\n")
 	for a := range h.Levels() {
@@ -92,7 +99,7 @@ func (i *information) printLevels(h *bijector.Hierarchy) {
 					}
 				}
 			}
-			if len(some) > 0 { // the top has one alone
+			if len(some) > 0 { // the top level has one variable and no pair
 				distinct := len(some)
 				if a == level {
 					distinct /= 2

@@ -12,15 +12,17 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// A short run trains, saves the model, draws all figures, and a second one takes
-// the model from the file.
+// A short run trains, saves the model and draws all figures. A second run takes the
+// model from the file.
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "model.safetensors")
-	args := []string{"-L", "4", "-steps", "20", "-chains", "200", "-burn", "2", "-between", "1", "-samples", "1000", "-model", file, "-out", dir}
+	args := append(strings.Fields("-L 4 -steps 20 -chains 200 -burn 2 -between 1 -samples 1000"),
+		"-model", file, "-out", dir)
 	for range 2 {
 		o, err := parse(args)
 		if err != nil {
@@ -53,7 +55,7 @@ func TestRun(t *testing.T) {
 func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	parsed := func(args ...string) *options {
-		o, err := parse(append([]string{"-L", "4", "-chains", "200", "-burn", "2", "-between", "1", "-samples", "1000"}, args...))
+		o, err := parse(append(strings.Fields("-L 4 -chains 200 -burn 2 -between 1 -samples 1000"), args...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,16 +85,19 @@ func TestResume(t *testing.T) {
 	if got := samples(parsed("-steps", "10", "-checkpoint", state, "-resume")); !mat.Equal(got, want) {
 		t.Error("a resumed run gives other samples")
 	}
-	for _, other := range []string{"-L 8", "-T 2", "-seed 2"} {
-		o := parsed(append(strings.Fields(other), "-checkpoint", state, "-resume")...)
-		if err := run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "now") || !strings.Contains(err.Error(), other) {
-			t.Errorf("%s: %v", other, err)
+	for flag, want := range map[string]string{
+		"-L 8": "-L was 4, now 8", "-T 2": ", now 2", "-seed 2": "-seed was 1, now 2",
+	} {
+		o := parsed(append(strings.Fields(flag), "-checkpoint", state, "-resume")...)
+		if err := run(context.Background(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", flag, err)
 		}
 	}
 	if err := os.WriteFile(state, []byte("nothing"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(context.Background(), parsed("-checkpoint", state, "-resume")); err == nil || !strings.Contains(err.Error(), "not a checkpoint") {
+	err := run(context.Background(), parsed("-checkpoint", state, "-resume"))
+	if !errors.Is(err, checkpoint.ErrDamaged) || !strings.Contains(err.Error(), "not a checkpoint") {
 		t.Errorf("broken state: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

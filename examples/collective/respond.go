@@ -11,8 +11,8 @@ import (
 	"github.com/neuralrg/neuralrg/flow"
 )
 
-// respond draws the responses of the four variables of the last tile, which
-// listen to all of the lattice, and of one variable at every level.
+// respond draws the responses of the four variables of the last tile, which depend on
+// all of the lattice, and of one variable at every level.
 func respond(ctx context.Context, m *flow.Model, h *bijector.Hierarchy, x *mat.Dense, o *options) error {
 	layers := h.Layers()
 	top := layers[len(layers)-1].Tiles()[0]
@@ -22,9 +22,11 @@ func respond(ctx context.Context, m *flow.Model, h *bijector.Hierarchy, x *mat.D
 	}
 	fractions, row, column := quadrants(response, top, o.L)
 	for k, z := range top {
-		console.Printf("latent variable %d: %.3f of Σ|response| on the quadrant from row %d, column %d\n", z, fractions[k], mod(z/o.L+row, o.L), mod(z%o.L+column, o.L))
+		console.Printf("latent variable %d: %.3f of Σ|response| on the quadrant from row %d, column %d\n",
+			z, fractions[k], mod(z/o.L+row, o.L), mod(z%o.L+column, o.L))
 	}
-	console.Printf("largest standard error of a mean response %.4f, largest response %.3f\n", mat.Max(stdErr), math.Max(mat.Max(response), -mat.Min(response)))
+	console.Printf("largest standard error of a mean response %.4f, largest response %.3f\n",
+		mat.Max(stdErr), math.Max(mat.Max(response), -mat.Min(response)))
 	if err := responseFigure(response, top, o); err != nil {
 		return err
 	}
@@ -40,8 +42,8 @@ func respond(ctx context.Context, m *flow.Model, h *bijector.Hierarchy, x *mat.D
 	return levelFigure(response, latents, o)
 }
 
-// central is the site nearest to the middle of the lattice, the first of
-// several.
+// central is the site nearest to the middle of the lattice, the first one if there
+// are several.
 func central(sites []int, L int) int {
 	distance := func(s int) int { return max(s/L-L/2, L/2-s/L) + max(s%L-L/2, L/2-s%L) }
 	best := sites[0]
@@ -53,10 +55,10 @@ func central(sites []int, L int) int {
 	return best
 }
 
-// quadrants cuts the lattice into four squares, one for each latent variable
-// of the last tile, and returns the fraction of Σ|response| of each that is on
-// its own. Where the lattice is cut is the choice for which their sum is largest;
-// the squares begin so many rows and columns beyond the variables.
+// quadrants cuts the lattice into four squares, one for each latent variable of the
+// last tile. It returns for each variable the fraction of Σ|response| on its own
+// square. The square begins row rows and column columns beyond the site of the
+// variable; of all such cuts the one with the largest sum of fractions is taken.
 func quadrants(response *mat.Dense, latents []int, L int) (fractions []float64, row, column int) {
 	best := -1.0
 	for r := -L / 4; r < L/4; r++ {
@@ -82,4 +84,5 @@ func quadrants(response *mat.Dense, latents []int, L int) (fractions []float64, 
 	return fractions, row, column
 }
 
+// mod is the remainder of a/n that is not negative.
 func mod(a, n int) int { return (a%n + n) % n }

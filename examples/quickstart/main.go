@@ -1,15 +1,16 @@
-// Command quickstart goes from an energy to a number: it trains a flow on φ⁴
-// theory on a 6×6 torus, samples it in the flow's latent space, and prints the
+// Command quickstart goes from an energy to a number: it trains a flow on φ⁴ theory
+// on a 6×6 torus, samples the theory in the flow's latent space, and prints the
 // susceptibility with its error beside a reference.
+//
+// At this coupling plain hybrid Monte Carlo gets the same error in a second without
+// any training. A flow pays where plain chains are slow, near a critical point or
+// between modes, and it also gives ln Z, which chains alone do not.
 package main
 
 import (
 	"context"
 	"fmt"
-	"log"
 	"math/rand/v2"
-	"os"
-	"os/signal"
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
@@ -20,8 +21,8 @@ import (
 )
 
 const (
-	l      = 6
-	lambda = 6.975 // of Σ λφ⁴ − 2 Σ φφ′, the second sum over bonds
+	l, sites = 6, 6 * 6
+	lambda   = 6.975 // S = Σ λφ⁴ − 2 Σ φφ′, the second sum over pairs of neighbours
 )
 
 // logp returns ln π(φ) = −S(φ) and, unless grad is nil, sets its gradient.
@@ -29,68 +30,57 @@ func logp(grad, phi []float64) float64 {
 	s := 0.0
 	for i, v := range phi {
 		row, col := i/l*l, i%l
-		right, left := row+(col+1)%l, row+(col+l-1)%l
-		down, up := (i+l)%(l*l), (i+l*l-l)%(l*l)
-		s += lambda*v*v*v*v - 2*v*(phi[right]+phi[down])
+		near := phi[row+(col+1)%l] + phi[row+(col+l-1)%l] + phi[(i+l)%sites] + phi[(i+sites-l)%sites]
+		s += lambda*v*v*v*v - v*near
 		if grad != nil {
-			grad[i] = 2*(phi[right]+phi[left]+phi[down]+phi[up]) - 4*lambda*v*v*v
+			grad[i] = 2*near - 4*lambda*v*v*v
 		}
 	}
 	return -s
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, 300); err != nil {
-		log.Fatal(err)
-	}
+	chi, stdErr := susceptibility(300, 120)
+	fmt.Printf("susceptibility ⟨(Σφ)²⟩/36 %.3f ± %.3f, standard error over chains\n", chi, stdErr)
+	fmt.Println("reference                 1.0611 ± 0.0010, long runs of plain hybrid Monte Carlo")
 }
 
-func run(ctx context.Context, steps int) error {
-	src := rand.NewPCG(1, 2)
-	phi4 := target.Func(l*l, logp)
+// susceptibility trains a flow for some steps and then makes some sweeps of chains in
+// its latent space.
+func susceptibility(steps, sweeps int) (chi, stdErr float64) {
+	ctx, src := context.Background(), rand.NewPCG(1, 2)
+	phi4 := target.Func(sites, logp)
 	recipe := flow.FastRecipe()
-	q, err := recipe.Model([]int{l, l}, nil, src)
-	if err != nil {
-		return err
-	}
-	if q, err = flow.Symmetrize(q, flow.Inversion(l*l)); err != nil { // S(φ) = S(−φ)
-		return err
-	}
-	if _, err = flow.Train(ctx, q, phi4, recipe.Settings(steps, src)); err != nil {
-		return err
-	}
-	judged, err := flow.Evaluate(ctx, q, phi4, &flow.EvaluateSettings{Src: src})
-	if err != nil {
-		return err
-	}
-	fmt.Println(judged)
+	q := must(recipe.Model([]int{l, l}, nil, src))
+	q = must(flow.Symmetrize(q, flow.Inversion(sites)))                   // S(φ) = S(−φ)
+	must(flow.Train(ctx, q.Float32(), phi4, recipe.Settings(steps, src))) // faster; the parameters are those of q
+	fmt.Println(must(flow.Evaluate(ctx, q, phi4, &flow.EvaluateSettings{Src: src})))
 
-	const chains, warmup, sweeps = 200, 20, 100
-	z := mat.NewDense(chains, l*l, nil) // every chain starts at z = 0
-	sampler, err := hmc.New(target.NewEvaluator(flow.Latent(q, phi4)), z, &hmc.Settings{Src: src})
-	if err != nil {
-		return err
-	}
-	phi, chi := mat.NewDense(chains, l*l, nil), make([]float64, chains)
-	err = sampler.Run(ctx, warmup+sweeps, func(sweep int) error {
-		if sweep < warmup {
-			return nil
-		}
-		if err := q.Decode(phi, nil, sampler.X()); err != nil {
+	const chains, burnin = 100, 10
+	latent := target.NewEvaluator(flow.Latent(q, phi4))
+	sampler := must(hmc.New(latent, mat.NewDense(chains, sites, nil), &hmc.Settings{
+		StepSize: 0.3, Leapfrog: 5, Force: latent.Float32(), Src: src, // forces need no precision, energies do
+	}))
+	phi, means := mat.NewDense(chains, sites, nil), make([]float64, chains)
+	err := sampler.Run(ctx, burnin+sweeps, func(sweep int) error {
+		if err := q.Decode(phi, nil, sampler.X()); err != nil || sweep < burnin {
 			return err
 		}
-		for c := range chi {
+		for c := range means {
 			m := floats.Sum(phi.RawRowView(c))
-			chi[c] += m * m / (l * l * sweeps)
+			means[c] += m * m / float64(sites*sweeps)
 		}
 		return nil
 	})
 	if err != nil {
-		return err
+		panic(err)
 	}
-	mean, stdErr := hmc.MeanStdErr(chi)
-	fmt.Printf("susceptibility %.4f ± %.4f, long runs of plain hybrid Monte Carlo: 1.0611 ± 0.0010\n", mean, stdErr)
-	return nil
+	return hmc.MeanStdErr(means) // chains are independent, the sweeps of one are not
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

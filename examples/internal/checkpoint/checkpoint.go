@@ -1,8 +1,9 @@
-// Package checkpoint writes the files of examples, so that a crash leaves the
-// old file or the new one, and finds the state of a run that was stopped.
+// Package checkpoint writes the files of examples. After a crash there is the old
+// file or the new one, and never a part of one. It also keeps earlier versions of the
+// state of a run, and finds them.
 //
-// A name may be a symbolic link: the file it points to is written, and earlier
-// versions of it lie beside that file.
+// A name may be a symbolic link. Then the file it points to is written, and earlier
+// versions lie beside that file.
 package checkpoint
 
 import (
@@ -21,12 +22,11 @@ import (
 // the youngest first.
 const Versions = 3
 
-// Write makes a file: whatever happens, power failure included, there is the
-// old one or the new one under its name, and whole. The last keep−1 before it
-// remain as name.1, name.2 and so on, the youngest first. What a program that
-// is killed leaves of a new one, a hidden file, the next call writes over; two
-// programs must not write the same file. Devices and pipes are written to
-// directly.
+// Write makes a file. Whatever happens, power failure included, name is the whole old
+// file or the whole new one. The last keep−1 versions before it remain as name.1,
+// name.2 and so on, the youngest first. A program that is killed may leave a hidden
+// file, which the next call overwrites. Two programs must not write the same file.
+// Devices and pipes are written to directly.
 func Write(name string, keep int, write func(w io.Writer) error) error {
 	if device(name) {
 		return stream(name, write)
@@ -54,9 +54,9 @@ func Write(name string, keep int, write func(w io.Writer) error) error {
 	return replace(next, name)
 }
 
-// Find returns the youngest version of a state that is there, name itself,
-// name.1 or name.2, and how many are missing before it. Without any the error is
-// fs.ErrNotExist.
+// Find returns the youngest version of a state that exists: name itself, name.1 or
+// name.2. Its age is the number of younger ones that are missing. If there is no
+// version, the error is fs.ErrNotExist.
 func Find(name string) (file string, age int, err error) {
 	if name, err = resolve(name); err != nil {
 		return "", 0, err
@@ -72,8 +72,8 @@ func Find(name string) (file string, age int, err error) {
 	return "", 0, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 }
 
-// Refuse fails if there is any version of a state: a new run is not to write
-// over an old one.
+// Refuse fails if there is any version of a state, so that a new run does not
+// overwrite an old one.
 func Refuse(name string) error {
 	found, _, err := Find(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -85,8 +85,8 @@ func Refuse(name string) error {
 	return fmt.Errorf("%s exists: go on with -resume, or move it away", found)
 }
 
-// Differences says which flags of a run were others before, in the order of
-// their names. Those of now that were unknown then count, too.
+// Differences says which flags of a run had other values before, in the order of
+// their names. A flag that did not exist before counts as well.
 func Differences(was, now map[string]string) string {
 	var differ []string
 	for _, name := range slices.Sorted(maps.Keys(now)) {
@@ -97,8 +97,8 @@ func Differences(was, now map[string]string) string {
 	return strings.Join(differ, "; ")
 }
 
-// Probe checks that files can be written, before anything is spent on what will
-// be in them. It leaves no trace. Empty names are passed over.
+// Probe checks that files can be written, for use before any work is done. It leaves
+// no trace. Empty names are skipped.
 func Probe(names ...string) error {
 	seen := map[string]string{}
 	for _, name := range names {
@@ -225,7 +225,8 @@ func replace(file, name string) error {
 	if err != nil {
 		return err
 	}
-	// The new name must last as well; not every system can do this.
+	// The directory is flushed, too, so that the new name survives a power failure.
+	// Not every system can do this.
 	_ = d.Sync()
 	return d.Close()
 }
@@ -233,8 +234,8 @@ func replace(file, name string) error {
 // link is os.Link, which not every file system has.
 var link = os.Link
 
-// again gives a file, if it exists, a second name, so that the first is never
-// without one, or makes a copy.
+// again gives a file, if it exists, a second name, or makes a copy of it. So there is
+// a file under the first name at all times.
 func again(name, second string) error {
 	if err := ignoreMissing(os.Remove(second)); err != nil {
 		return err

@@ -10,6 +10,11 @@ import (
 	"testing"
 )
 
+// text returns a function that writes a text.
+func text(s string) func(w io.Writer) error {
+	return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
+}
+
 func TestWrite(t *testing.T) {
 	t.Run("with links", func(t *testing.T) { testWrite(t) })
 	t.Run("without", func(t *testing.T) {
@@ -35,11 +40,11 @@ func testWrite(t *testing.T) {
 		return string(data)
 	}
 	for k, want := range [][3]string{{"a", "", ""}, {"b", "a", ""}, {"c", "b", "a"}, {"d", "c", "b"}} {
-		// What a program left that was killed while it wrote is not in the way.
+		// The half file of a program that was killed is overwritten.
 		if err := os.WriteFile(hidden(name), []byte("half a file"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := Write(name, 3, func(w io.Writer) error { _, err := io.WriteString(w, want[0]); return err }); err != nil {
+		if err := Write(name, 3, text(want[0])); err != nil {
 			t.Fatal(err)
 		}
 		if got := [3]string{content(name), content(name + ".1"), content(name + ".2")}; got != want {
@@ -59,7 +64,8 @@ func testWrite(t *testing.T) {
 		t.Error("no directory: no error")
 	}
 	got := ""
-	if err := Read(name, func(r io.Reader) error { b, err := io.ReadAll(r); got = string(b); return err }); err != nil || got != "d" {
+	err = Read(name, func(r io.Reader) error { b, err := io.ReadAll(r); got = string(b); return err })
+	if err != nil || got != "d" {
 		t.Errorf("%q, %v", got, err)
 	}
 	if err := Read(name, func(io.Reader) error { return broken }); !errors.Is(err, broken) {
@@ -97,21 +103,23 @@ func TestSymlink(t *testing.T) {
 		t.Fatal(err)
 	}
 	name, far := filepath.Join(dir, "state"), filepath.Join(dir, "far", "state")
-	if err := errors.Join(os.Symlink("second", name), os.Symlink(filepath.Join("far", "state"), filepath.Join(dir, "second"))); err != nil {
+	second := filepath.Join(dir, "second")
+	err := errors.Join(os.Symlink("second", name), os.Symlink(filepath.Join("far", "state"), second))
+	if err != nil {
 		t.Skip(err)
 	}
-	for _, text := range []string{"a", "b"} {
+	for _, content := range []string{"a", "b"} {
 		if err := Probe(name); err != nil {
 			t.Error(err)
 		}
-		if err := Write(name, 3, func(w io.Writer) error { _, err := io.WriteString(w, text); return err }); err != nil {
+		if err := Write(name, 3, text(content)); err != nil {
 			t.Fatal(err)
 		}
 		if info, err := os.Lstat(name); err != nil || info.Mode()&os.ModeSymlink == 0 {
 			t.Errorf("%v, %v: want a link", info, err)
 		}
-		if got, err := os.ReadFile(far); err != nil || string(got) != text {
-			t.Errorf("%q, %v, want %s", got, err, text)
+		if got, err := os.ReadFile(far); err != nil || string(got) != content {
+			t.Errorf("%q, %v, want %s", got, err, content)
 		}
 	}
 	if got, err := os.ReadFile(far + ".1"); err != nil || string(got) != "a" {
@@ -135,8 +143,7 @@ func TestSymlink(t *testing.T) {
 	}
 }
 
-// With the youngest version gone, what is written next takes the place of none
-// of the others.
+// If the youngest version is missing, the next one overwrites none of the others.
 func TestWriteWithoutYoungest(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "state")
 	for _, k := range []string{".1", ".2"} {
@@ -144,7 +151,7 @@ func TestWriteWithoutYoungest(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := Write(name, 3, func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err }); err != nil {
+	if err := Write(name, 3, text("new")); err != nil {
 		t.Fatal(err)
 	}
 	for _, k := range []string{".1", ".2"} {
@@ -154,11 +161,12 @@ func TestWriteWithoutYoungest(t *testing.T) {
 	}
 }
 
-// What cannot be written is said before anything is, and leaves no trace.
+// Probe fails for a file that cannot be written, and leaves no trace.
 func TestProbe(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name ...string) string { return filepath.Join(append([]string{dir}, name...)...) }
-	if err := errors.Join(os.WriteFile(at("plain"), []byte("old"), 0o600), os.Mkdir(at("directory"), 0o755)); err != nil {
+	err := errors.Join(os.WriteFile(at("plain"), []byte("old"), 0o600), os.Mkdir(at("directory"), 0o755))
+	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{

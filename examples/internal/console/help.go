@@ -26,7 +26,7 @@ type Group struct {
 // prints the flags and returns flag.ErrHelp. A flag that is in no group is an
 // error.
 func (h *Help) Parse(f *flag.FlagSet, args []string, out io.Writer, width int) error {
-	f.SetOutput(io.Discard) // errors are the caller's to print
+	f.SetOutput(io.Discard) // the caller prints errors
 	f.Usage = func() {}
 	all := new(bool)
 	if len(h.Groups) > 1 {
@@ -52,7 +52,8 @@ func (h *Help) Parse(f *flag.FlagSet, args []string, out io.Writer, width int) e
 // complete checks that every flag is in a group.
 func (h *Help) complete(f *flag.FlagSet) (err error) {
 	f.VisitAll(func(fl *flag.Flag) {
-		if fl.Name != "help-all" && !slices.ContainsFunc(h.Groups, func(g Group) bool { return slices.Contains(g.Flags, fl.Name) }) {
+		has := func(g Group) bool { return slices.Contains(g.Flags, fl.Name) }
+		if fl.Name != "help-all" && !slices.ContainsFunc(h.Groups, has) {
 			err = fmt.Errorf("flag -%s is in no group of the help", fl.Name)
 		}
 	})

@@ -72,8 +72,11 @@ func TestSquare(t *testing.T) {
 			}
 		}
 		width, height := slices.Max(columns)-slices.Min(columns)+1, slices.Max(rows)-slices.Min(rows)+1
-		if width != height || width%n != 0 || math.Abs(float64(count[blue]-count[red])) != float64(n%2*width/n*width/n) || count[blue]+count[red] != width*height {
-			t.Errorf("%d×%d cells: %d×%d pixels, %d of one colour and %d of the other", n, n, width, height, count[blue], count[red])
+		cell := width / n
+		odd := math.Abs(float64(count[blue]-count[red])) == float64(n%2*cell*cell) // one cell more, if n is odd
+		if width != height || width%n != 0 || !odd || count[blue]+count[red] != width*height {
+			t.Errorf("%d×%d cells: %d×%d pixels, %d of one colour and %d of the other",
+				n, n, width, height, count[blue], count[red])
 		}
 	}
 }
