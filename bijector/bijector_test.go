@@ -1,7 +1,6 @@
 package bijector_test
 
 import (
-	"math/rand/v2"
 	"testing"
 
 	"gorgonia.org/gorgonia"
@@ -11,38 +10,31 @@ import (
 	"github.com/neuralrg/neuralrg/bijector/bijectortest"
 )
 
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
-func block(dim int, seed uint64, s bijector.RealNVPSettings) *bijector.RealNVP {
-	s.Src = rand.NewPCG(seed, 1)
-	return must(bijector.NewRealNVP(dim, &s))
-}
-
-func coupling(dim int, keep []int, seed uint64) *bijector.Coupling {
-	return must(bijector.NewCoupling(dim, keep, must(bijector.NewMLP(len(keep), []int{5, 4}, dim-len(keep), rand.NewPCG(seed, 2)))))
-}
-
-// Every constructor keeps the promises of a Bijector.
+// The bijectors of every constructor obey the laws that bijectortest checks.
 func TestConformance(t *testing.T) {
 	small := bijector.RealNVPSettings{Couplings: 3, Hidden: []int{5, 3}}
 	twoByTwo := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
 	on := func(l *bijector.Layer, n int) bijector.Bijector { return must(l.On(n)) }
 	shared := block(4, 9, small)
-	given := [][]int{{0, 5, 1, 2}, {5, 0, 3, 4}, {0, 0, 6, 7}} // the first two are the context
+	given := [][]int{{0, 5, 1, 2}, {5, 0, 3, 4}, {0, 0, 6, 7}} // positions 0 and 1 are the context
+	conditional := func(b bijector.Bijector, n int, tiles [][]int, context ...int) bijector.Bijector {
+		return on(must(bijector.ConditionalDecimator(b, tiles, context...)), n)
+	}
+	chain := func(bs ...bijector.Bijector) bijector.Bijector { return must(bijector.NewChain(bs...)) }
+	twoCouplings := bijector.RealNVPSettings{Keep: [][]int{{0, 3}, {1, 0, 3}}, Hidden: []int{4}}
+	half := must(bijector.NewParam("a", []float64{0.5}, 1, 1))
+	embedded := struct{ bijector.Bijector }{coupling(4, []int{1, 0}, 14)}
 	for name, b := range map[string]bijector.Bijector{
 		"RealNVP":              block(4, 1, small),
 		"RealNVP of 2":         block(2, 2, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{4}}),
 		"RealNVP of 5, linear": block(5, 3, bijector.RealNVPSettings{Couplings: 4, Hidden: []int{}}),
-		"RealNVP, uneven":      block(4, 4, bijector.RealNVPSettings{Keep: [][]int{{3}, {2, 0, 1}, {1, 3}}, Hidden: []int{4}}),
-		"Coupling":             coupling(4, []int{2, 0}, 5),
-		"Coupling of one":      coupling(3, []int{1}, 6),
-		"Coupling to one":      coupling(3, []int{2, 1}, 6),
-		"Chain":                must(bijector.NewChain(coupling(4, []int{0, 1}, 7), shared, must(bijector.NewPermutation([]int{2, 0, 3, 1})), shared)),
+		"RealNVP, uneven": block(4, 4, bijector.RealNVPSettings{Keep: [][]int{{3}, {2, 0, 1}, {1, 3}},
+			Hidden: []int{4}}),
+		"Coupling":        coupling(4, []int{2, 0}, 5),
+		"Coupling of one": coupling(3, []int{1}, 6),
+		"Coupling to one": coupling(3, []int{2, 1}, 6),
+		"Chain": chain(coupling(4, []int{0, 1}, 7), shared,
+			must(bijector.NewPermutation([]int{2, 0, 3, 1})), shared),
 		"Invert":               bijector.Invert(block(4, 8, small)),
 		"Invert of Chain":      bijector.Invert(must(bijector.NewChain(shared, coupling(4, []int{3}, 10)))),
 		"Permutation":          must(bijector.NewPermutation([]int{2, 0, 1})),
@@ -50,21 +42,23 @@ func TestConformance(t *testing.T) {
 		"Disentangler, nodes":  on(must(bijector.Disentangler(coupling(4, []int{1, 2}, 11), twoByTwo)), 16),
 		"Disentangler, partly": on(must(bijector.Disentangler(coupling(2, []int{1}, 11), [][]int{{4, 0}, {1, 3}})), 6),
 		"Decimator":            on(must(bijector.Decimator(shared, must(bijector.Tiles([]int{4, 4}, 2, 2, 0)), 0)), 16),
-		"Decimator, chain":     on(must(bijector.Decimator(must(bijector.NewChain(shared, shared)), twoByTwo, 3, 1)), 16),
-		"Conditional":          on(must(bijector.ConditionalDecimator(block(4, 13, bijector.RealNVPSettings{Keep: [][]int{{0, 3}, {1, 0, 3}}, Hidden: []int{4}}), pick(given, 0, 2, 3, 1), 0, 3)), 8),
-		"Conditional, nodes":   on(must(bijector.ConditionalDecimator(coupling(4, []int{1, 0}, 14), pick(given, 0, 1, 2, 3), 0, 1)), 8),
-		"Conditional, user's":  on(must(bijector.ConditionalDecimator(struct{ bijector.Bijector }{coupling(4, []int{1, 0}, 14)}, pick(given, 0, 1, 2, 3), 0, 1)), 8),
-		"Conditional, chain":   on(must(bijector.ConditionalDecimator(must(bijector.NewChain(bijector.Invert(coupling(3, []int{2}, 15)), coupling(3, []int{2, 0}, 16))), pick(given, 2, 3, 0), 2)), 9),
-		"Coupling, user's":     must(bijector.NewCoupling(2, []int{1}, linear{must(bijector.NewParam("a", []float64{0.5}, 1, 1))})),
-		"user's, in a chain":   must(bijector.NewChain(sinh{2}, coupling(2, []int{0}, 12), sinh{2})),
-		"user's, in a layer":   on(must(bijector.Disentangler(sinh{2}, [][]int{{4, 0}, {1, 3}})), 6),
-		"user's":               sinh{2},
+		"Decimator, chain": on(must(bijector.Decimator(must(bijector.NewChain(shared, shared)), twoByTwo, 3, 1)),
+			16),
+		"Conditional":         conditional(block(4, 13, twoCouplings), 8, pick(given, 0, 2, 3, 1), 0, 3),
+		"Conditional, nodes":  conditional(coupling(4, []int{1, 0}, 14), 8, pick(given, 0, 1, 2, 3), 0, 1),
+		"Conditional, user's": conditional(embedded, 8, pick(given, 0, 1, 2, 3), 0, 1),
+		"Conditional, chain": conditional(chain(bijector.Invert(coupling(3, []int{2}, 15)),
+			coupling(3, []int{2, 0}, 16)), 9, pick(given, 2, 3, 0), 2),
+		"Coupling, user's":   must(bijector.NewCoupling(2, []int{1}, linear{half})),
+		"user's, in a chain": must(bijector.NewChain(sinh{2}, coupling(2, []int{0}, 12), sinh{2})),
+		"user's, in a layer": on(must(bijector.Disentangler(sinh{2}, [][]int{{4, 0}, {1, 3}})), 6),
+		"user's":             sinh{2},
 	} {
 		t.Run(name, func(t *testing.T) { bijectortest.Check(t, b) })
 	}
 }
 
-// pick returns tiles of the given positions of others.
+// pick returns tiles of the sites at the given positions of other tiles.
 func pick(tiles [][]int, positions ...int) [][]int {
 	var picked [][]int
 	for _, t := range tiles {
@@ -77,7 +71,7 @@ func pick(tiles [][]int, positions ...int) [][]int {
 	return picked
 }
 
-// sinh is what a user may write: x_i = sinh z_i with built-in nodes only.
+// sinh is a user's bijector, x_i = sinh z_i, made of built-in nodes only.
 type sinh struct{ dim int }
 
 func (c sinh) Dim() int                  { return c.dim }

@@ -24,8 +24,8 @@ func perceptrons(c bijector.AffineCoupling) [][]float64 {
 	return append(ps, mat.Col(nil, 0, c.Scale))
 }
 
-// parameters returns those of a block in the order of the chain that composed
-// returns.
+// parameters returns the parameters of a block in the order of the chain that
+// composed returns.
 func parameters(b *bijector.RealNVP) [][]float64 {
 	var ps [][]float64
 	for _, c := range b.Couplings() {
@@ -34,8 +34,8 @@ func parameters(b *bijector.RealNVP) [][]float64 {
 	return ps
 }
 
-// composed returns the block as a chain of couplings built from nodes, with
-// copies of its weights.
+// composed returns a chain of couplings that are built from nodes and have copies of
+// the weights of a block.
 func composed(b *bijector.RealNVP, hidden []int) *bijector.Chain {
 	var cs []bijector.Bijector
 	for _, c := range b.Couplings() {
@@ -57,9 +57,8 @@ func partitions(dim, n int, rnd *rand.Rand) [][]int {
 	return keep
 }
 
-// The two implementations of a block must agree to rounding: the fused one,
-// and eq. B.1 composed of matrix products and built-in nodes. The largest
-// differences are a thirtieth of these tolerances.
+// precisions are the tolerances of the tests below. The largest differences are a
+// thirtieth of them.
 var precisions = []struct {
 	dt             tensor.Dtype
 	values, slopes float64 // relative beyond 1
@@ -68,6 +67,8 @@ var precisions = []struct {
 	{tensor.Float32, 1e-4, 1e-4},
 }
 
+// A fused block agrees to rounding with eq. B.1 of the paper, composed of matrix
+// products and built-in nodes.
 func TestFusedIsComposed(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(11, 12))
 	for _, hidden := range [][]int{{}, {1}, {7}, {5, 3}, {4, 6, 5}} {
@@ -75,16 +76,15 @@ func TestFusedIsComposed(t *testing.T) {
 			keep := partitions(dim, 2, rnd)
 			b := block(dim, 1, bijector.RealNVPSettings{Keep: keep, Hidden: hidden})
 			randomise(b, 0.5, rnd)
-			c := composed(b, hidden)
 			rows := []int{67, 1, 5}[dim%3]
 			name := fmt.Sprintf("hidden=%v/keep=%v/rows=%d", hidden, keep, rows)
-			t.Run(name, func(t *testing.T) { sameMap(t, b, c, b, rows, rnd) })
+			t.Run(name, func(t *testing.T) { sameMap(t, pair{b, composed(b, hidden), b}, rows, rnd) })
 		}
 	}
 }
 
-// A layer runs the fused block on all its tiles at once, and gathers and
-// scatters nodes for any other block.
+// A layer of a fused block agrees with a layer of the composed block. The first runs
+// the block on all tiles at once; the second gathers and scatters nodes.
 func TestFusedLayerIsComposed(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(13, 14))
 	hidden := []int{5, 4}
@@ -102,12 +102,12 @@ func TestFusedLayerIsComposed(t *testing.T) {
 		nodes := must(must(bijector.Disentangler(composed(b, hidden), l.tiles)).On(l.n))
 		for _, rows := range []int{1, 40} {
 			name := fmt.Sprintf("tiles=%v/rows=%d", l.tiles, rows)
-			t.Run(name, func(t *testing.T) { sameMap(t, fused, nodes, b, rows, rnd) })
+			t.Run(name, func(t *testing.T) { sameMap(t, pair{fused, nodes, b}, rows, rnd) })
 		}
 	}
 }
 
-// The same where tiles share their context, in large batches and small ones.
+// Fused and composed blocks agree also where tiles share their context.
 func TestFusedConditionalIsComposed(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(15, 16))
 	hidden := []int{5, 4}
@@ -117,7 +117,8 @@ func TestFusedConditionalIsComposed(t *testing.T) {
 		tiles   [][]int
 		context []int
 	}{
-		{16, 5, [][]int{{0, 4}, {0, 4, 1}}, [][]int{{0, 1, 4, 5, 2}, {2, 3, 6, 7, 0}, {8, 9, 12, 13, 0}, {8, 10, 11, 14, 8}}, []int{4, 0}},
+		{16, 5, [][]int{{0, 4}, {0, 4, 1}},
+			[][]int{{0, 1, 4, 5, 2}, {2, 3, 6, 7, 0}, {8, 9, 12, 13, 0}, {8, 10, 11, 14, 8}}, []int{4, 0}},
 		{12, 3, [][]int{{1}, {1, 0}, {2, 1}}, [][]int{{3, 7, 4}, {5, 7, 0}}, []int{1}},
 	} {
 		b := block(l.dim, 2, bijector.RealNVPSettings{Keep: l.keep, Hidden: hidden})
@@ -125,15 +126,23 @@ func TestFusedConditionalIsComposed(t *testing.T) {
 		fused := must(must(bijector.ConditionalDecimator(b, l.tiles, l.context...)).On(l.n))
 		nodes := must(must(bijector.ConditionalDecimator(composed(b, hidden), l.tiles, l.context...)).On(l.n))
 		for _, rows := range []int{1, 3, 40, 133} {
-			t.Run(fmt.Sprintf("tiles=%v/rows=%d", l.tiles, rows), func(t *testing.T) { sameMap(t, fused, nodes, b, rows, rnd) })
+			name := fmt.Sprintf("tiles=%v/rows=%d", l.tiles, rows)
+			t.Run(name, func(t *testing.T) { sameMap(t, pair{fused, nodes, b}, rows, rnd) })
 		}
 	}
 }
 
-// sameMap checks that fused, whose parameters are those of block, and nodes,
-// whose parameters are those of composed, agree in values, log-determinants
-// and gradients, in both directions and precisions.
-func sameMap(t *testing.T, fused, nodes bijector.Bijector, block *bijector.RealNVP, rows int, rnd *rand.Rand) {
+// pair is a map in two implementations.
+type pair struct {
+	fused bijector.Bijector // made of block
+	nodes bijector.Bijector // made of the chain that composed returns for block
+	block *bijector.RealNVP
+}
+
+// sameMap checks that both implementations agree in values, log-determinants and
+// gradients, in both directions and precisions.
+func sameMap(t *testing.T, p pair, rows int, rnd *rand.Rand) {
+	fused, nodes, block := p.fused, p.nodes, p.block
 	x := normal(rows*fused.Dim(), 1, rnd)
 	w := normal(rows*(fused.Dim()+1), 1, rnd)
 	for _, p := range precisions {
@@ -144,11 +153,11 @@ func sameMap(t *testing.T, fused, nodes bijector.Bijector, block *bijector.RealN
 			agree(t, where+": image", y, wantY, p.values)
 			agree(t, where+": log-determinant", d, wantD, p.values)
 
-			dx, dp := gradients(t, fused, p.dt, inverse, x, w)
-			wantX, wantP := gradients(t, nodes, p.dt, inverse, x, w)
+			dx, dp := gradients(t, fused, way{p.dt, inverse}, x, w)
+			wantX, wantP := gradients(t, nodes, way{p.dt, inverse}, x, w)
 			agree(t, where+": gradient of input", dx, wantX, p.slopes)
-			// The gradient has the layout of the weights: read it through
-			// the views of the block.
+			// The gradient has the layout of the weights. For a moment it takes their
+			// place, so that the views of the block read it.
 			weights := block.Params()[0].Value().Float64s()
 			keep := slices.Clone(weights)
 			copy(weights, dp[0])

@@ -11,7 +11,7 @@ import (
 	"gorgonia.org/gorgonia"
 )
 
-// ints cuts bytes into small integers, some of them negative.
+// ints turns bytes into integers from −128 to 127.
 func ints(data []byte) []int {
 	var list []int
 	for _, b := range data {
@@ -20,8 +20,8 @@ func ints(data []byte) []int {
 	return list
 }
 
-// Whatever is asked for, Tiles and Boxes fail with ErrTiles or return tiles that cover
-// the sites of the coarse lattice once.
+// For any arguments, Tiles and Boxes fail with ErrTiles or return tiles that cover
+// every site of the coarse lattice once.
 func FuzzTiles(f *testing.F) {
 	f.Add([]byte{4, 4}, 2, 1, 1, []byte{})
 	f.Add([]byte{8}, 2, 4, 4, []byte{})
@@ -34,20 +34,21 @@ func FuzzTiles(f *testing.F) {
 			extents = extents[:3]
 		}
 		shape := ints(extents)
-		// The first axis has the integers, those after it three of the others each.
+		// size, step and offset are those of the first axis; others holds three numbers
+		// for every further axis.
 		sizes, steps, offsets := []int{size}, []int{step}, []int{offset}
 		for rest := ints(others); len(rest) >= 3; rest = rest[3:] {
 			sizes, steps, offsets = append(sizes, rest[0]), append(steps, rest[1]), append(offsets, rest[2])
 		}
 		tiles, err := Boxes(shape, sizes, steps, offsets)
-		covers(t, tiles, err, shape, steps)
+		checkCover(t, tiles, err, shape, steps)
 		tiles, err = Tiles(shape, size, step, offset)
-		covers(t, tiles, err, shape, slices.Repeat([]int{step}, len(shape)))
+		checkCover(t, tiles, err, shape, slices.Repeat([]int{step}, len(shape)))
 	})
 }
 
-// covers tests what FuzzTiles says of tiles and the error of making them.
-func covers(t *testing.T, tiles [][]int, err error, shape, step []int) {
+// checkCover checks the law of FuzzTiles.
+func checkCover(t *testing.T, tiles [][]int, err error, shape, step []int) {
 	t.Helper()
 	if err != nil {
 		if !errors.Is(err, ErrTiles) {
@@ -74,8 +75,8 @@ func covers(t *testing.T, tiles [][]int, err error, shape, step []int) {
 	}
 }
 
-// Blocks of any setting are refused with one of the package's errors or can be
-// used.
+// For any settings, NewRealNVP fails with an error of this package or returns a block
+// with couplings.
 func FuzzRealNVP(f *testing.F) {
 	f.Add(4, 10, []byte{10, 10}, []byte{}, uint64(1))
 	f.Add(2, 0, []byte{1}, []byte{0, 0xff, 1}, uint64(1))
@@ -107,14 +108,16 @@ func FuzzRealNVP(f *testing.F) {
 	})
 }
 
-// hostile are integers that overflow when they are multiplied or added to, and
-// ordinary ones.
-var hostile = []int{0, 1, 2, 3, 4, 5, 8, -1, -2, math.MinInt, math.MaxInt, 1 << 62, 1 << 61, 1<<62 + 1, 1 << 40, 1 << 32, 1 << 31, 1<<31 + 1, 1<<29 + 1}
+// hostile lists ordinary integers and integers that overflow in sums and products.
+var hostile = []int{
+	0, 1, 2, 3, 4, 5, 8, -1, -2, math.MinInt, math.MaxInt, 1 << 62, 1 << 61, 1<<62 + 1, 1 << 40, 1 << 32,
+	1 << 31, 1<<31 + 1, 1<<29 + 1,
+}
 
-// hostileFloats are numbers out of every range.
+// hostileFloats lists ordinary numbers and numbers that are out of range.
 var hostileFloats = []float64{1, 0, -1, math.NaN(), math.Inf(1), math.Inf(-1), 1e308, 5e-324, 6, 1e-30, 1e30, 1e-200}
 
-// choices draws hostile arguments, as bytes say.
+// choices turns bytes into arguments of constructors.
 type choices struct{ data []byte }
 
 func (c *choices) byte() int {
@@ -160,8 +163,8 @@ func (c *choices) src() rand.Source {
 	return rand.NewPCG(1, 2)
 }
 
-// odd is a matrix or a bijector that says what it likes of its size, and panics or
-// has no elements.
+// odd is a matrix or a bijector of any claimed size. It has one value for all
+// elements, or panics.
 type odd struct {
 	rows, cols int
 	value      float64
@@ -228,13 +231,15 @@ func (c *choices) block() Bijector {
 	return b
 }
 
-// constructors are all that take sizes, numbers or parts, by name.
+// constructors lists all constructors that take sizes, numbers or parts.
 var constructors = []func(c *choices) (any, error){
 	func(c *choices) (any, error) {
 		return NewRealNVP(c.int(), &RealNVPSettings{c.int(), c.ints(), c.lists(), c.src()})
 	},
 	func(c *choices) (any, error) {
-		return NewSpline(c.int(), &SplineSettings{c.int(), c.ints(), c.int(), c.float(), c.byte()%2 == 0, c.lists(), c.src()})
+		s := &SplineSettings{Couplings: c.int(), Hidden: c.ints(), Bins: c.int(), Bound: c.float()}
+		s.Pure, s.Keep, s.Src = c.byte()%2 == 0, c.lists(), c.src()
+		return NewSpline(c.int(), s)
 	},
 	func(c *choices) (any, error) { return NewMLP(c.int(), c.ints(), c.int(), c.src()) },
 	func(c *choices) (any, error) {
@@ -287,8 +292,8 @@ var constructors = []func(c *choices) (any, error){
 	},
 }
 
-// Whatever a constructor is asked for, it makes it or fails with an error of this
-// package, before it takes much memory.
+// For any arguments, a constructor succeeds, or fails with an error of this package
+// before it takes much memory.
 func FuzzConstructors(f *testing.F) {
 	rnd := rand.New(rand.NewPCG(1, 13))
 	for which := range constructors {

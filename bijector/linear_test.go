@@ -37,19 +37,12 @@ func orthogonal(dim int, seed uint64, sign float64) *mat.Dense {
 	return &q
 }
 
-// Linear maps keep the promises of a bijector alone, on the tiles of a layer,
-// fused or in a chain of nodes, and inverted. On 33 tiles the three rows of
-// the check fill more than one tile of the kernel, and the last one not quite.
+// Linear maps obey the laws of a bijector: alone, inverted, on the tiles of a fused
+// layer and in a layer of nodes. On 33 tiles the three rows of the check fill one
+// tile of the kernel and part of a second one.
 func TestLinearConformance(t *testing.T) {
 	src := rand.NewPCG(1, 2)
-	twoByTwo := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
-	var pairs [][]int
-	for i := range 33 {
-		pairs = append(pairs, []int{65 - i, i})
-	}
-	on := func(b bijector.Bijector, tiles [][]int, n int) bijector.Bijector {
-		return must(must(bijector.Disentangler(b, tiles)).On(n))
-	}
+	twoByTwo, pairs := must(bijector.Tiles([]int{4, 4}, 2, 1, 1)), manyPairs()
 	for name, b := range map[string]bijector.Bijector{
 		"Orthogonal of 2":              must(bijector.NewOrthogonal(2, src)),
 		"Orthogonal of 5":              must(bijector.NewOrthogonal(5, src)),
@@ -57,27 +50,27 @@ func TestLinearConformance(t *testing.T) {
 		"Orthogonal, reflection":       must(bijector.OrthogonalFrom(orthogonal(4, 2, -1))),
 		"Orthogonal of 16, reflection": must(bijector.OrthogonalFrom(orthogonal(16, 3, -1))),
 		"Orthogonal, inverted":         bijector.Invert(must(bijector.OrthogonalFrom(orthogonal(3, 4, -1)))),
-		"Orthogonal, layer":            on(must(bijector.OrthogonalFrom(orthogonal(4, 5, -1))), twoByTwo, 16),
-		"Orthogonal, many tiles":       on(must(bijector.OrthogonalFrom(orthogonal(2, 6, -1))), pairs, 67),
+		"Orthogonal, layer":            layerOn(must(bijector.OrthogonalFrom(orthogonal(4, 5, -1))), twoByTwo, 16),
+		"Orthogonal, many tiles":       layerOn(must(bijector.OrthogonalFrom(orthogonal(2, 6, -1))), pairs, 67),
 		"Linear of 1":                  must(bijector.NewLinear(1, src)),
 		"Linear of 4":                  must(bijector.NewLinear(4, src)),
 		"Linear, given":                must(bijector.LinearFrom(random(4, 7))),
 		"Linear of 8, given":           must(bijector.LinearFrom(orthogonal(8, 8, -1))),
 		"Linear, inverted":             bijector.Invert(must(bijector.LinearFrom(random(3, 9)))),
-		"Linear, layer":                on(must(bijector.LinearFrom(random(4, 7))), twoByTwo, 16),
-		"Linear, many tiles":           on(must(bijector.LinearFrom(random(2, 10))), pairs, 67),
-		"both in a layer of nodes": on(must(bijector.NewChain(must(bijector.LinearFrom(random(4, 11))),
+		"Linear, layer":                layerOn(must(bijector.LinearFrom(random(4, 7))), twoByTwo, 16),
+		"Linear, many tiles":           layerOn(must(bijector.LinearFrom(random(2, 10))), pairs, 67),
+		"both in a layer of nodes": layerOn(must(bijector.NewChain(must(bijector.LinearFrom(random(4, 11))),
 			must(bijector.OrthogonalFrom(orthogonal(4, 12, -1))))), twoByTwo, 16),
 	} {
 		t.Run(name, func(t *testing.T) { bijectortest.Check(t, b) })
 	}
 }
 
-// A map made of a matrix is that matrix: Matrix returns it, Forward multiplies
-// by it and the log-determinant is its own, also where pivots are exchanged and
-// the diagonal of U is negative.
+// A map that is made of a matrix returns it, multiplies by it in Forward, and has its
+// log-determinant. The cases include exchanged pivots and a negative diagonal of U.
 func TestLinearFromMatrix(t *testing.T) {
 	exchange := mat.NewDense(3, 3, []float64{0, 2, 0, 0, 0, -3, 0.5, 0, 0})
+	swap, minus := mat.NewDense(2, 2, []float64{0, 1, 1, 0}), mat.NewDense(2, 2, []float64{-1, 0, 0, -1})
 	type linear interface {
 		bijector.Bijector
 		Matrix() *mat.Dense
@@ -88,8 +81,8 @@ func TestLinearFromMatrix(t *testing.T) {
 	}{
 		"rotation":    {orthogonal(5, 1, 1), must(bijector.OrthogonalFrom(orthogonal(5, 1, 1)))},
 		"reflection":  {orthogonal(6, 2, -1), must(bijector.OrthogonalFrom(orthogonal(6, 2, -1)))},
-		"permutation": {mat.NewDense(2, 2, []float64{0, 1, 1, 0}), must(bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{0, 1, 1, 0})))},
-		"minus one":   {mat.NewDense(2, 2, []float64{-1, 0, 0, -1}), must(bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{-1, 0, 0, -1})))},
+		"permutation": {swap, must(bijector.OrthogonalFrom(swap))},
+		"minus one":   {minus, must(bijector.OrthogonalFrom(minus))},
 		"linear":      {random(7, 3), must(bijector.LinearFrom(random(7, 3)))},
 		"exchange":    {exchange, must(bijector.LinearFrom(exchange))},
 	} {
@@ -109,8 +102,8 @@ func TestLinearFromMatrix(t *testing.T) {
 	}
 }
 
-// Whatever its angles, an Orthogonal is orthogonal; whatever its elements, a
-// Linear is the product of its triangles.
+// An Orthogonal is orthogonal for any angles, and a Linear is the product of its
+// triangles for any parameters.
 func TestLinearParameters(t *testing.T) {
 	q := must(bijector.NewOrthogonal(4, rand.NewPCG(1, 2)))
 	angles := q.Params()[0].Value().Float64s()
@@ -138,41 +131,29 @@ func TestLinearParameters(t *testing.T) {
 	}
 }
 
+// Constructors of linear maps refuse bad matrices, and name the element.
 func TestLinearErrors(t *testing.T) {
 	src := rand.NewPCG(1, 2)
 	nan := math.NaN()
-	for name, c := range map[string]struct {
-		build func() error
-		is    error
-		text  string
-	}{
-		"Orthogonal without source": {func() error { _, err := bijector.NewOrthogonal(2, nil); return err }, bijector.ErrSettings, "source"},
-		"Orthogonal of 1":           {func() error { _, err := bijector.NewOrthogonal(1, src); return err }, bijector.ErrShape, "dimension 1"},
-		"nil":                       {func() error { _, err := bijector.OrthogonalFrom(nil); return err }, bijector.ErrShape, "square"},
-		"orthogonal 2×3":            {func() error { _, err := bijector.OrthogonalFrom(mat.NewDense(2, 3, nil)); return err }, bijector.ErrShape, "square"},
-		"not orthogonal": {func() error {
-			_, err := bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{1, 0, 1e-6, 1}))
-			return err
-		},
-			bijector.ErrSettings, "not orthogonal"},
-		"too long": {func() error { _, err := bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{2, 0, 0, 2})); return err },
-			bijector.ErrSettings, "off by 3 at (0, 0)"},
-		"orthogonal NaN": {func() error {
-			_, err := bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{nan, 0, 0, 1}))
-			return err
-		},
-			bijector.ErrSettings, "NaN"},
-		"Linear without source": {func() error { _, err := bijector.NewLinear(2, nil); return err }, bijector.ErrSettings, "source"},
-		"Linear of 0":           {func() error { _, err := bijector.NewLinear(0, src); return err }, bijector.ErrShape, "dimension 0"},
-		"linear nil":            {func() error { _, err := bijector.LinearFrom(nil); return err }, bijector.ErrShape, "nil"},
-		"linear 2×3":            {func() error { _, err := bijector.LinearFrom(mat.NewDense(2, 3, nil)); return err }, bijector.ErrShape, "(2, 3)"},
-		"singular": {func() error { _, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1, 2, 2, 4})); return err },
-			bijector.ErrSettings, "singular"},
-		"linear NaN": {func() error { _, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1, nan, 0, 1})); return err },
-			bijector.ErrSettings, "(0, 1) is NaN"},
-	} {
-		t.Run(name, func(t *testing.T) { expect(t, c.build(), c.is, c.text) })
-	}
+	two := func(v ...float64) *mat.Dense { return mat.NewDense(2, 2, v) }
+	wide := mat.NewDense(2, 3, nil)
+	orthogonal := func(a mat.Matrix) error { return errOf(bijector.OrthogonalFrom(a)) }
+	linear := func(a mat.Matrix) error { return errOf(bijector.LinearFrom(a)) }
+	expectAll(t, map[string]errorCase{
+		"Orthogonal without source": {errOf(bijector.NewOrthogonal(2, nil)), errSettings, texts{"source"}},
+		"Orthogonal of 1":           {errOf(bijector.NewOrthogonal(1, src)), errShape, texts{"dimension 1"}},
+		"Orthogonal, nil":           {orthogonal(nil), errShape, texts{"square"}},
+		"Orthogonal, 2×3":           {orthogonal(wide), errShape, texts{"square"}},
+		"not orthogonal":            {orthogonal(two(1, 0, 1e-6, 1)), errSettings, texts{"not orthogonal"}},
+		"Orthogonal, too long":      {orthogonal(two(2, 0, 0, 2)), errSettings, texts{"off by 3 at (0, 0)"}},
+		"Orthogonal, NaN":           {orthogonal(two(nan, 0, 0, 1)), errSettings, texts{"NaN"}},
+		"Linear without source":     {errOf(bijector.NewLinear(2, nil)), errSettings, texts{"source"}},
+		"Linear of 0":               {errOf(bijector.NewLinear(0, src)), errShape, texts{"dimension 0"}},
+		"Linear, nil":               {linear(nil), errShape, texts{"nil"}},
+		"Linear, 2×3":               {linear(wide), errShape, texts{"(2, 3)"}},
+		"Linear, singular":          {linear(two(1, 2, 2, 4)), errSettings, texts{"singular"}},
+		"Linear, NaN":               {linear(two(1, nan, 0, 1)), errSettings, texts{"(0, 1) is NaN"}},
+	})
 }
 
 // printImage prints the image of one row.

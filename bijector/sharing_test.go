@@ -13,8 +13,8 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// Couplings gives views of every parameter, not copies: with all weights and
-// scales zero but those set here, the block is a known map.
+// Couplings returns views of all parameters, not copies: the weights that this test
+// sets, with zeros for all others, make a known map.
 func TestCouplingsWriteThrough(t *testing.T) {
 	b := block(3, 1, bijector.RealNVPSettings{Keep: [][]int{{2, 0}, {1}}, Hidden: []int{}})
 	w := b.Params()[0].Value().Float64s()
@@ -46,13 +46,14 @@ func TestCouplingsWriteThrough(t *testing.T) {
 	agree(t, "image", x, []float64{z[0] + 3*x1, x1, z[2]}, 1e-14)
 	agree(t, "log-determinant", d, []float64{s}, 1e-14)
 
-	// What is handed out as positions is no view.
+	// The positions are copies.
 	c[0].Keep[0], c[0].Move[0] = 1, 2
 	if again := b.Couplings()[0]; !slices.Equal(again.Keep, []int{2, 0}) || !slices.Equal(again.Move, []int{1}) {
 		t.Errorf("positions %v and %v changed from outside", again.Keep, again.Move)
 	}
 }
 
+// A chain lists a shared parameter once, and its gradient is the sum over all uses.
 func TestParamsListedOnce(t *testing.T) {
 	b := block(4, 1, bijector.RealNVPSettings{Couplings: 2})
 	m := must(bijector.NewMLP(2, []int{3}, 2, rand.NewPCG(1, 1)))
@@ -63,10 +64,10 @@ func TestParamsListedOnce(t *testing.T) {
 	if !slices.Equal(c.Params(), want) {
 		t.Errorf("%d parameters, want %d in the order of first use", len(c.Params()), len(want))
 	}
-	// The second use matters: the gradient is not that of either use alone.
+	// The gradient includes both uses.
 	x, w := normal(8, 1, rand.New(rand.NewPCG(1, 2))), normal(10, 1, rand.New(rand.NewPCG(1, 3)))
 	twice := must(bijector.NewChain(b, b))
-	_, g := gradients(t, twice, tensor.Float64, false, x, w)
+	_, g := gradients(t, twice, way{tensor.Float64, false}, x, w)
 	const h = 1e-5
 	v := b.Params()[0].Value().Float64s()
 	cost := func() (s float64) {
@@ -87,8 +88,8 @@ func TestParamsListedOnce(t *testing.T) {
 	}
 }
 
-// A layer shares one parameter over its tiles: the gradient is the sum of
-// those of layers on single tiles.
+// The gradient of a layer's parameters is the sum of the gradients of layers on single
+// tiles.
 func TestLayerGradientIsSumOverTiles(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(21, 22))
 	tiles := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
@@ -103,14 +104,14 @@ func TestLayerGradientIsSumOverTiles(t *testing.T) {
 			if !slices.Equal(all.Params(), b.Params()) {
 				t.Fatalf("%s: the layer has other parameters than its block", name)
 			}
-			_, got := gradients(t, all, tensor.Float64, inverse, x, w)
+			_, got := gradients(t, all, way{tensor.Float64, inverse}, x, w)
 			want := make([][]float64, len(got))
 			for i := range want {
 				want[i] = make([]float64, len(got[i]))
 			}
 			for _, tile := range tiles {
 				one := must(must(bijector.Disentangler(b, [][]int{tile})).On(16))
-				_, g := gradients(t, one, tensor.Float64, inverse, x, w)
+				_, g := gradients(t, one, way{tensor.Float64, inverse}, x, w)
 				for i := range g {
 					for k, v := range g[i] {
 						want[i][k] += v
@@ -118,14 +119,15 @@ func TestLayerGradientIsSumOverTiles(t *testing.T) {
 				}
 			}
 			for i := range got {
-				agree(t, fmt.Sprintf("%s %s: gradient of %s", name, direction(inverse), b.Params()[i].Name()), got[i], want[i], 1e-12)
+				what := fmt.Sprintf("%s %s: gradient of %s", name, direction(inverse), b.Params()[i].Name())
+				agree(t, what, got[i], want[i], 1e-12)
 			}
 		}
 	}
 }
 
-// A change of a value is seen by every compiled program, in both precisions.
-func TestParamIsLive(t *testing.T) {
+// Every compiled program sees a change of a parameter, in both precisions.
+func TestProgramsSeeParams(t *testing.T) {
 	for name, b := range everyKind() {
 		rnd := rand.New(rand.NewPCG(31, 32))
 		x := normal(3*4, 1, rnd)
@@ -148,12 +150,13 @@ func TestParamIsLive(t *testing.T) {
 	}
 }
 
+// Invert exchanges the directions, and inverting twice gives the bijector itself.
 func TestInvert(t *testing.T) {
 	x := normal(3*4, 1, rand.New(rand.NewPCG(41, 42)))
 	for name, b := range everyKind() {
 		i := bijector.Invert(b)
 		if bijector.Invert(i) != b {
-			t.Errorf("%s: inverted twice it is another", name)
+			t.Errorf("%s: inverted twice it is another bijector", name)
 		}
 		if i.Dim() != b.Dim() || !slices.Equal(i.Params(), b.Params()) {
 			t.Errorf("%s: the inverse has another dimension or other parameters", name)
@@ -168,7 +171,7 @@ func TestInvert(t *testing.T) {
 	}
 }
 
-// A coupling and a block do not look at the positions they were given again.
+// A coupling and a block copy the positions that they are given.
 func TestKeepIsCopied(t *testing.T) {
 	x := normal(4, 1, rand.New(rand.NewPCG(61, 62)))
 	keep := []int{0, 2}
@@ -185,8 +188,8 @@ func TestKeepIsCopied(t *testing.T) {
 	}
 }
 
-// A permutation does what its definition says, and a chain applies its
-// elements in the order given.
+// A permutation takes x_i from z_perm[i], and a chain applies its elements in the
+// given order.
 func TestOrder(t *testing.T) {
 	p := must(bijector.NewPermutation([]int{2, 0, 3, 1}))
 	x, d := image(t, p, tensor.Float64, false, []float64{10, 11, 12, 13, 20, 21, 22, 23})
@@ -197,8 +200,8 @@ func TestOrder(t *testing.T) {
 	agree(t, "first p, then q", x, []float64{10, 12, 13, 11}, 0)
 }
 
-// Bijectors are safe for concurrent use: programs that share one give the
-// same bits as a program alone.
+// Bijectors are safe for concurrent use: concurrent programs of one bijector give the
+// same bits as a single program.
 func TestConcurrentPrograms(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(51, 52))
 	fused := block(4, 7, bijector.RealNVPSettings{Couplings: 3, Hidden: []int{6}})
@@ -211,7 +214,7 @@ func TestConcurrentPrograms(t *testing.T) {
 	const rows = 9
 	x, w := normal(rows*16, 1, rnd), normal(rows*17, 1, rnd)
 	wantY, wantD := image(t, b, tensor.Float64, true, x)
-	wantX, wantP := gradients(t, b, tensor.Float64, true, x, w)
+	wantX, wantP := gradients(t, b, way{tensor.Float64, true}, x, w)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -226,7 +229,7 @@ func TestConcurrentPrograms(t *testing.T) {
 			}
 		})
 		wg.Go(func() {
-			dx, dp, err := slopes(b, tensor.Float64, true, x, w)
+			dx, dp, err := tryGradients(b, way{tensor.Float64, true}, x, w)
 			if err != nil {
 				t.Error(err)
 				return

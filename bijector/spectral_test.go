@@ -16,7 +16,7 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// dispersion is a spectrum of no particular symmetry but k → −k.
+// dispersion is a spectrum whose only symmetry is k → −k.
 func dispersion(shape []int) []float64 {
 	n := 1
 	for _, l := range shape {
@@ -57,8 +57,8 @@ func covariance(shape []int, spectrum []float64) *mat.SymDense {
 	return c
 }
 
-// Spectral is the symmetric root of the matrix, on lattices of any shape, and a
-// bijector.
+// Spectral multiplies by the symmetric root of the covariance, on lattices of any
+// shape, and obeys the laws of a bijector.
 func TestSpectral(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for _, shape := range [][]int{{1}, {2}, {5}, {8}, {2, 2}, {3, 4}, {4, 6}, {5, 3}, {2, 3, 4}} {
@@ -100,8 +100,8 @@ func TestSpectral(t *testing.T) {
 	}
 }
 
-// However small or large eigenvalues are, the log-determinant is half the sum of
-// their logarithms.
+// The log-determinant is half the sum of the logarithms of the eigenvalues, for very
+// small and very large eigenvalues too.
 func TestSpectralOfExtremes(t *testing.T) {
 	spectrum := []float64{1e-300, 1e-7, 1e12, 3e-5, 1e250, 3e-5, 1e12, 1e-7}
 	want := 0.0
@@ -116,13 +116,13 @@ func TestSpectralOfExtremes(t *testing.T) {
 	}
 }
 
-// A spectrum that is not the same at k and −k is no covariance of real fields: a
-// part in 10⁹ may be rounding, one in 10⁸ is not.
+// NewSpectral refuses a spectrum that differs at k and −k, because a covariance of
+// real fields does not. A relative difference of 10⁻⁹ may be rounding.
 func TestSpectralIsEven(t *testing.T) {
 	for _, c := range []struct {
 		off  float64
 		want error
-	}{{0.01, bijector.ErrSettings}, {1e-6, bijector.ErrSettings}, {1e-8, bijector.ErrSettings}, {-1e-8, bijector.ErrSettings}, {1e-10, nil}} {
+	}{{0.01, errSettings}, {1e-6, errSettings}, {1e-8, errSettings}, {-1e-8, errSettings}, {1e-10, nil}} {
 		for _, at := range []int{1, 3} {
 			spectrum := []float64{5, 2e-3, 1, 2e-3}
 			spectrum[at] *= 1 + c.off
@@ -133,6 +133,7 @@ func TestSpectralIsEven(t *testing.T) {
 	}
 }
 
+// NewSpectral refuses bad lattices and eigenvalues.
 func TestSpectralErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		shape    []int
@@ -155,7 +156,7 @@ func TestSpectralErrors(t *testing.T) {
 	}
 }
 
-// A free field is white noise to its Spectral.
+// The inverse of this Spectral maps a free field to white noise.
 func ExampleNewSpectral() {
 	shape := []int{8, 8}
 	field, err := target.NewFreeField(shape, 0.5)

@@ -11,8 +11,8 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// A user's own graph and tape machine, with no help of the library's, gives
-// the gradient of a block's parameters.
+// A user's own graph and Gorgonia's tape machine give the gradient of a block's
+// parameters.
 func TestGradientInUsersGraph(t *testing.T) {
 	b := block(4, 1, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{3}})
 	rnd := rand.New(rand.NewPCG(2, 3))
@@ -20,7 +20,7 @@ func TestGradientInUsersGraph(t *testing.T) {
 	for i := range x {
 		x[i] = rnd.NormFloat64()
 	}
-	eval := func(grad bool) (float64, []float64) {
+	costOf := func(grad bool) (float64, []float64) {
 		g := gorgonia.NewGraph()
 		z := gorgonia.NewMatrix(g, tensor.Float64, gorgonia.WithShape(3, 4), gorgonia.WithName("z"),
 			gorgonia.WithValue(tensor.New(tensor.WithShape(3, 4), tensor.WithBacking(x))))
@@ -28,7 +28,8 @@ func TestGradientInUsersGraph(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cost := gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y)))), gorgonia.Must(gorgonia.Sum(d))))
+		squares := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
+		cost := gorgonia.Must(gorgonia.Add(squares, gorgonia.Must(gorgonia.Sum(d))))
 		var value, dw gorgonia.Value
 		gorgonia.Read(cost, &value)
 		if grad {
@@ -48,15 +49,15 @@ func TestGradientInUsersGraph(t *testing.T) {
 		}
 		return value.Data().(float64), dw.Data().([]float64)
 	}
-	_, dw := eval(true)
+	_, dw := costOf(true)
 	w := b.Params()[0].Value().Float64s()
 	for i := range w {
 		const h = 1e-5
 		at := w[i]
 		w[i] = at + h
-		up, _ := eval(false)
+		up, _ := costOf(false)
 		w[i] = at - h
-		down, _ := eval(false)
+		down, _ := costOf(false)
 		w[i] = at
 		if want := (up - down) / (2 * h); math.Abs(dw[i]-want) > 1e-6*(1+math.Abs(want)) {
 			t.Errorf("parameter %d: %g, by differences %g", i, dw[i], want)

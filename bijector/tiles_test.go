@@ -38,7 +38,7 @@ func TestTilesKnown(t *testing.T) {
 	}
 }
 
-// coordinates returns where a site is on a row-major lattice.
+// coordinates returns the coordinates of a site of a row-major lattice.
 func coordinates(shape []int, site int) []int {
 	c := make([]int, len(shape))
 	for a := len(shape) - 1; a >= 0; a-- {
@@ -48,7 +48,7 @@ func coordinates(shape []int, site int) []int {
 	return c
 }
 
-// A size, a step and an offset per axis.
+// Boxes takes a size, a step and an offset for every axis.
 func TestBoxesKnown(t *testing.T) {
 	for _, c := range []struct {
 		shape, size, step, offset []int
@@ -67,10 +67,10 @@ func TestBoxesKnown(t *testing.T) {
 	}
 }
 
-// For every lattice, size, step and offset: tiles are boxes of their size,
-// row-major, step apart and wrapped; they cover the sites whose coordinates
-// are offset + a multiple of step, each once; their origins are in row-major
-// order.
+// For every lattice, size, step and offset, tiles are boxes of the given size. Their
+// sites are step apart, wrap around the boundary and are in row-major order. Tiles
+// cover every site whose coordinates are offset + a multiple of step once, and no
+// other site. Their origins are in row-major order.
 func TestTilesLaws(t *testing.T) {
 	for _, c := range []struct {
 		shape      []int
@@ -81,29 +81,35 @@ func TestTilesLaws(t *testing.T) {
 		{[]int{4, 8, 4}, 2, 1}, {[]int{4, 4, 8}, 2, 2}, {[]int{3, 6, 3}, 3, 1},
 	} {
 		for offset := range 14 {
-			t.Run(fmt.Sprintf("shape=%v/size=%d/step=%d/offset=%d", c.shape, c.size, c.step, offset), func(t *testing.T) {
-				each := func(v int) []int { return slices.Repeat([]int{v}, len(c.shape)) }
-				checkTiles(t, must(bijector.Tiles(c.shape, c.size, c.step, offset)), c.shape, each(c.size), each(c.step), each(offset))
+			each := func(v int) []int { return slices.Repeat([]int{v}, len(c.shape)) }
+			cut := boxes{c.shape, each(c.size), each(c.step), each(offset)}
+			t.Run(fmt.Sprint(cut), func(t *testing.T) {
+				checkTiles(t, must(bijector.Tiles(c.shape, c.size, c.step, offset)), cut)
 			})
 		}
 	}
-	for _, c := range []struct{ shape, size, step, offset []int }{
+	for _, c := range []boxes{
 		{[]int{12, 3}, []int{2, 3}, []int{3, 1}, []int{4, 2}},
 		{[]int{2, 16}, []int{1, 2}, []int{2, 4}, []int{3, 5}},
 		{[]int{8, 4, 5}, []int{2, 2, 5}, []int{2, 1, 1}, []int{0, 3, 6}},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			checkTiles(t, must(bijector.Boxes(c.shape, c.size, c.step, c.offset)), c.shape, c.size, c.step, c.offset)
+			checkTiles(t, must(bijector.Boxes(c.shape, c.size, c.step, c.offset)), c)
 		})
 	}
 }
 
-func checkTiles(t *testing.T, tiles [][]int, shape, size, step, offset []int) {
+// boxes are arguments of Boxes.
+type boxes struct{ shape, size, step, offset []int }
+
+// checkTiles checks the laws of tiles.
+func checkTiles(t *testing.T, tiles [][]int, c boxes) {
+	shape, size, step, offset := c.shape, c.size, c.step, c.offset
 	owners := map[int]int{}
 	var origins []int
 	for _, tile := range tiles {
 		origin := coordinates(shape, tile[0])
-		place := 0 // of the origin among those of all tiles
+		place := 0 // number of the tile in row-major order
 		for a, n := range shape {
 			from := ((origin[a]-offset[a])%n + n) % n
 			if from%(size[a]*step[a]) != 0 {
@@ -146,7 +152,7 @@ func checkTiles(t *testing.T, tiles [][]int, shape, size, step, offset []int) {
 	}
 }
 
-// Any offset will do: it goes round the lattice.
+// Offsets of any size are valid: they wrap around the lattice.
 func TestTilesOffsetWraps(t *testing.T) {
 	want := must(bijector.Tiles([]int{8, 8}, 2, 2, 3))
 	for _, offset := range []int{3 + 8, math.MaxInt - 4} { // the latter is −1 − 4 modulo 8
@@ -156,9 +162,9 @@ func TestTilesOffsetWraps(t *testing.T) {
 	}
 }
 
-// Nothing but the first sites of the tiles is left of the coarse lattice, and
-// these are the lattice of the next scale.
-func TestDecimatedIsFinerLattice(t *testing.T) {
+// The first sites of the tiles of decimators are the coarse lattice of the next scale,
+// and all other sites are decimated.
+func TestDecimatedLeavesCoarseLattice(t *testing.T) {
 	b := block(4, 1, bijector.RealNVPSettings{Couplings: 2})
 	shape := []int{8, 8}
 	alive := map[int]bool{}
@@ -206,8 +212,7 @@ func TestDecimatedKnown(t *testing.T) {
 	}
 }
 
-// A layer is immutable: it keeps copies of what it is given and hands out
-// copies of what it has.
+// A layer is immutable: it copies its arguments, and its methods return copies.
 func TestLayerKeepsItsTiles(t *testing.T) {
 	b := block(2, 1, bijector.RealNVPSettings{Couplings: 2})
 	tiles, keep := [][]int{{0, 1}, {2, 3}}, []int{1}

@@ -33,7 +33,7 @@ func (r *recorder) Errorf(format string, args ...any) {
 	r.reports = append(r.reports, fmt.Sprintf(format, args...))
 }
 
-// count returns how many reports hold text.
+// count returns the number of reports that contain text.
 func (r *recorder) count(text string) (n int) {
 	for _, s := range r.reports {
 		if strings.Contains(s, text) {
@@ -43,7 +43,7 @@ func (r *recorder) count(text string) (n int) {
 	return n
 }
 
-// Right bijectors of ordinary size pass: built-in ones and one written here.
+// Correct bijectors of ordinary size pass: built-in ones and stretch.
 func TestCheckPasses(t *testing.T) {
 	src := rand.NewPCG(1, 2)
 	for name, b := range map[string]bijector.Bijector{
@@ -62,9 +62,8 @@ func TestCheckPasses(t *testing.T) {
 	}
 }
 
-// Check reports every broken law, and, where the fault breaks one law only,
-// nothing else. The faults of values and gradients are a few times what Check
-// allows.
+// Check reports every broken law. If a fault breaks one law only, it reports nothing
+// else. Faults of values and gradients are a few times what Check allows.
 func TestCheckReports(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault func(s *stretch)
@@ -80,25 +79,35 @@ func TestCheckReports(t *testing.T) {
 		"rows are mixed":                   {func(s *stretch) { s.mixed = true }, "when it is alone", false},
 		"gradient of the input":            {func(s *stretch) { s.dx = 1 + 1e-4 }, "gradient of input", false},
 		"gradient of the parameter":        {func(s *stretch) { s.da = 1 + 1e-4 }, "gradient of parameter a ", false},
-		"gradient piles up":                {func(s *stretch) { s.pileUp = true }, "run 1: gradient of parameter a ", false},
-		"changes the parameter":            {func(s *stretch) { s.change = 1e-14 }, "parameter a changed", true},
-		"changes the input":                {func(s *stretch) { s.scribble = true }, "input 0 changed", true},
-		"image in float32":                 {func(s *stretch) { s.image = offInSingle }, "in float32", false},
-		"log-determinant in float32":       {func(s *stretch) { s.logDet = offInSingle }, "in float32", false},
-		"NaN":                              {func(s *stretch) { s.image = nan }, "NaN", true},
-		"NaN in the log-determinant":       {func(s *stretch) { s.logDet = nan }, "NaN", true},
-		"error":                            {func(s *stretch) { s.err = errors.New("not today") }, "not today", false},
-		"panic":                            {func(s *stretch) { s.image = func(bool, node) node { panic("not today") } }, "not today", false},
+		"gradient piles up": {
+			func(s *stretch) { s.pileUp = true }, "run 1: gradient of parameter a ", false,
+		},
+		"changes the parameter":      {func(s *stretch) { s.change = 1e-14 }, "parameter a changed", true},
+		"changes the input":          {func(s *stretch) { s.scribble = true }, "input 0 changed", true},
+		"image in float32":           {func(s *stretch) { s.image = offInSingle }, "in float32", false},
+		"log-determinant in float32": {func(s *stretch) { s.logDet = offInSingle }, "in float32", false},
+		"NaN":                        {func(s *stretch) { s.image = nan }, "NaN", true},
+		"NaN in the log-determinant": {func(s *stretch) { s.logDet = nan }, "NaN", true},
+		"error":                      {func(s *stretch) { s.err = errors.New("not today") }, "not today", false},
+		"panic": {
+			func(s *stretch) { s.image = func(bool, node) node { panic("not today") } }, "not today", false,
+		},
 		"shape of the image": {func(s *stretch) {
 			s.image = func(_ bool, y node) node { return must(graph.Gather(y, [][]int{{0}, {1}, {2}})) }
 		}, "image", false},
 		"shape of the log-determinant": {func(s *stretch) {
 			s.logDet = func(_ bool, d node) node { return must(graph.Part(d, 0, tensor.Shape{d.Shape()[0], 1})) }
 		}, "log-determinant", false},
-		"no image":           {func(s *stretch) { s.image = func(bool, node) node { return nil } }, "image", false},
-		"no log-determinant": {func(s *stretch) { s.logDet = func(bool, node) node { return nil } }, "log-determinant", false},
-		"parameter twice":    {func(s *stretch) { s.params = append(s.params, s.params[0]) }, "parameter a listed twice", false},
-		"parameter not used": {func(s *stretch) { s.params = append(s.params, newParam("b", 1)) }, "takes no part", false},
+		"no image": {func(s *stretch) { s.image = func(bool, node) node { return nil } }, "image", false},
+		"no log-determinant": {
+			func(s *stretch) { s.logDet = func(bool, node) node { return nil } }, "log-determinant", false,
+		},
+		"parameter twice": {
+			func(s *stretch) { s.params = append(s.params, s.params[0]) }, "parameter a listed twice", false,
+		},
+		"parameter not used": {
+			func(s *stretch) { s.params = append(s.params, newParam("b", 1)) }, "takes no part", false,
+		},
 		"not differentiable": {func(s *stretch) { s.noGradient = true }, "gradient: ", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +126,7 @@ func TestCheckReports(t *testing.T) {
 	}
 }
 
-// A fault of one direction is found, and named, in either.
+// Check finds a fault of one direction, and names the direction.
 func TestCheckNamesDirection(t *testing.T) {
 	for _, faulty := range []bool{false, true} {
 		s := newStretch()

@@ -10,16 +10,16 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// stretch is the bijector x_i = exp(a_i) z_i of three values, with faults.
+// stretch is the bijector x_i = exp(a_i) z_i of three values. Its fields make faults.
 type stretch struct {
 	params        []*bijector.Param
 	image, logDet func(inverse bool, n node) node // change the results
-	counted       int                             // values that the log-determinant counts
+	counted       int                             // number of values in the log-determinant, 3 if right
 	dx, da        float64                         // factors of the gradients
-	pileUp        bool                            // gradients are added to those of the last run
-	change        float64                         // added to the parameter at each run
-	scribble      bool                            // on the input
-	mixed         bool                            // the rows, after the stretching
+	pileUp        bool                            // adds gradients to those of the last run
+	change        float64                         // is added to the parameter at each run
+	scribble      bool                            // changes the input
+	mixed         bool                            // makes rows depend on each other, see mixRows
 	noGradient    bool
 	err           error
 }
@@ -117,7 +117,7 @@ func (s *stretch) build(x node, inverse bool) (y, logDet node, err error) {
 	return s.image(inverse, y), s.logDet(inverse, logDet), nil
 }
 
-// gradient returns those of the image with respect to the input and a.
+// gradient returns the gradients of the image with respect to the input and to a.
 func (s *stretch) gradient(x, a, y, grad node, sign float64) (gorgonia.Nodes, error) {
 	dx, err := graph.Apply(graph.Spec{
 		Name: "gradient of input", Shape: x.Shape(),
@@ -146,8 +146,8 @@ func (s *stretch) gradient(x, a, y, grad node, sign float64) (gorgonia.Nodes, er
 	return gorgonia.Nodes{dx, da}, err
 }
 
-// mixRows adds the mean of column 0 over the rows to column 1, or takes it
-// off: a map whose every law holds but that rows do not know of each other.
+// mixRows adds the mean of column 0 over the rows to column 1, or subtracts it. The map
+// obeys all laws but the independence of rows.
 func mixRows(x node, sign float64) (node, error) {
 	mixed := func(from, to int) func(y []float64, in [][]float64) {
 		return func(y []float64, in [][]float64) {
@@ -164,7 +164,8 @@ func mixRows(x node, sign float64) (node, error) {
 	return graph.Apply(graph.Spec{
 		Name: "mixed rows", Shape: x.Shape(), Run: run(mixed(0, 1)),
 		Diff: func(in gorgonia.Nodes, out, grad node) (gorgonia.Nodes, error) {
-			d, err := graph.Apply(graph.Spec{Name: "gradient of mixed rows", Shape: x.Shape(), Run: run(mixed(1, 0))}, grad)
+			d, err := graph.Apply(graph.Spec{Name: "gradient of mixed rows", Shape: x.Shape(), Run: run(mixed(1, 0))},
+				grad)
 			return gorgonia.Nodes{d}, err
 		},
 	}, x)

@@ -13,16 +13,17 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// zigzag is a sound bijector of three values that is full of kinks: x = g(z + a),
-// where g rises by turns with slope 1 and 2, each for half a period. With smooth, the
-// slope itself rises and falls like that, from 1 to 2 and back, and the
-// log-determinant has the kinks. The gradients may be given faults.
+// zigzag is a correct bijector of three values with many kinks: x = g(z + a). The
+// slope of g is 1 for half a period, then 2 for half a period, and so on. With smooth,
+// the slope rises linearly from 1 to 2 and falls back, and the log-determinant has
+// the kinks. The factors make faults.
 type zigzag struct {
-	a          *bijector.Param
-	period     float64
-	smooth     bool
-	dx, da, dd float64 // factors of gradients, of the last one that of the log-determinant
-	logDet     float64 // factor
+	a      *bijector.Param
+	period float64
+	smooth bool
+	dx, da float64 // factors of the gradients of the input and of a
+	dd     float64 // factor of the gradient of the log-determinant
+	logDet float64 // factor of the log-determinant
 }
 
 func newZigzag(period float64, smooth bool) *zigzag {
@@ -40,7 +41,7 @@ func (z *zigzag) Inverse(x *gorgonia.Node) (y, logDet *gorgonia.Node, err error)
 	return z.build(x, true)
 }
 
-// at is g, its slope and the derivative of the logarithm of that.
+// at returns g, its slope, and the derivative of the logarithm of the slope.
 func (z *zigzag) at(v float64) (y, slope, bend float64) {
 	n, half := math.Floor(v/z.period), z.period/2
 	r := v - n*z.period
@@ -59,7 +60,7 @@ func (z *zigzag) at(v float64) (y, slope, bend float64) {
 	return 1.5*z.period*n + 1.5*half + 2*r - r*r/z.period, slope, -1 / (half * slope)
 }
 
-// back is the argument where g is y.
+// back returns the argument of g whose value is y.
 func (z *zigzag) back(y float64) float64 {
 	n := math.Floor(y / (1.5 * z.period))
 	low, high := n*z.period, (n+1)*z.period
@@ -78,7 +79,7 @@ func (z *zigzag) build(x node, inverse bool) (y, logDet node, err error) {
 		return nil, nil, err
 	}
 	a := z.a.Node(x)
-	// argument of g for value i of the input, and the value itself
+	// of returns the argument of g for value i of the input, and the value of the image.
 	of := func(in [][]float64, i int) (arg, image float64) {
 		if inverse {
 			arg = z.back(in[0][i])
@@ -132,31 +133,34 @@ func (z *zigzag) build(x node, inverse bool) (y, logDet node, err error) {
 	return y, logDet, err
 }
 
-// gradient makes the gradients of the input and of a from what of gives for every
-// value.
-func (z *zigzag) gradient(in gorgonia.Nodes, grad node, of func(in [][]float64, i int) (dx, da float64)) (gorgonia.Nodes, error) {
+// gradient builds the gradients of the input and of a. of returns the contributions of
+// one value.
+func (z *zigzag) gradient(in gorgonia.Nodes, grad node,
+	of func(in [][]float64, i int) (dx, da float64)) (gorgonia.Nodes, error) {
 	x, a := in[0], in[1]
-	dx, err := graph.Apply(graph.Spec{Name: "gradient of input", Shape: x.Shape(), Run: run(func(d []float64, in [][]float64) {
-		for i := range d {
-			v, _ := of(in, i)
-			d[i] = z.dx * v
-		}
-	})}, x, a, grad)
+	dx, err := graph.Apply(graph.Spec{Name: "gradient of input", Shape: x.Shape(),
+		Run: run(func(d []float64, in [][]float64) {
+			for i := range d {
+				v, _ := of(in, i)
+				d[i] = z.dx * v
+			}
+		})}, x, a, grad)
 	if err != nil {
 		return nil, err
 	}
-	da, err := graph.Apply(graph.Spec{Name: "gradient of parameter", Shape: a.Shape(), Run: run(func(d []float64, in [][]float64) {
-		clear(d)
-		for i := range in[0] {
-			_, v := of(in, i)
-			d[i%3] += z.da * v
-		}
-	})}, x, a, grad)
+	da, err := graph.Apply(graph.Spec{Name: "gradient of parameter", Shape: a.Shape(),
+		Run: run(func(d []float64, in [][]float64) {
+			clear(d)
+			for i := range in[0] {
+				_, v := of(in, i)
+				d[i%3] += z.da * v
+			}
+		})}, x, a, grad)
 	return gorgonia.Nodes{dx, da}, err
 }
 
-// Sound maps with a kink within reach of most differences pass, and with gradients
-// or log-determinants that are off by a thousandth they do not.
+// Correct maps pass though most differences cross a kink. Maps whose gradients or
+// log-determinants are wrong by a thousandth do not pass.
 func TestCheckAtKinks(t *testing.T) {
 	for k := range 6 {
 		for _, smooth := range []bool{false, true} {
@@ -167,7 +171,7 @@ func TestCheckAtKinks(t *testing.T) {
 				"parameter":       func(z *zigzag) { z.da = 1.001 },
 				"log-determinant": func(z *zigzag) { z.logDet = 1.001 },
 				"gradient of the log-determinant": func(z *zigzag) {
-					if z.dd = 1.001; !z.smooth { // it has none
+					if z.dd = 1.001; !z.smooth { // this gradient is zero: take another one
 						z.dx = 0.999
 					}
 				},
@@ -175,14 +179,14 @@ func TestCheckAtKinks(t *testing.T) {
 				z, r := newZigzag(z.period, smooth), &recorder{}
 				fault(z)
 				if bijectortest.Check(r, z); len(r.reports) == 0 {
-					t.Errorf("period %g, smooth %v: nothing is said of the %s", z.period, smooth, what)
+					t.Errorf("period %g, smooth %v: no report of the %s", z.period, smooth, what)
 				}
 			}
 		}
 	}
 }
 
-// Sound blocks of every kind pass, whatever their weights.
+// Correct blocks of every kind pass, for many weights.
 func TestCheckOfManySeeds(t *testing.T) {
 	seeds := 4
 	if testing.Short() {
@@ -198,24 +202,27 @@ func TestCheckOfManySeeds(t *testing.T) {
 		}
 		tiles := must(bijector.Tiles([]int{8, 8}, 2, 1, 1))
 		for name, b := range map[string]bijector.Bijector{
-			"Spline, wild":            wild(newSpline(), 0.25, seed),
-			"Spline of many bins":     must(bijector.NewSpline(3, &bijector.SplineSettings{Couplings: 2, Hidden: []int{4}, Bins: 64, Src: src})),
-			"Spline on many tiles":    must(must(bijector.Disentangler(newSpline(), tiles)).On(64)),
-			"RealNVP, wild":           wild(newNVP(), 0.5, seed),
-			"RealNVP on many tiles":   must(must(bijector.Decimator(newNVP(), tiles, 0)).On(64)),
-			"Coupling":                must(bijector.NewCoupling(4, []int{0, 1}, must(bijector.NewMLP(2, []int{16}, 2, src)))),
-			"Orthogonal":              must(bijector.NewOrthogonal(5, src)),
-			"Linear":                  must(bijector.NewLinear(5, src)),
-			"ActNorm":                 must(bijector.NewActNorm(5)),
-			"Spectral":                must(bijector.NewSpectral([]int{2, 2}, []float64{4, 0.01, 1, 0.3})),
-			"Chain, with its inverse": must(bijector.NewChain(newSpline(), bijector.Invert(newNVP()), must(bijector.NewPermutation([]int{2, 0, 1, 3})))),
+			"Spline, wild": wild(newSpline(), 0.25, seed),
+			"Spline of many bins": must(bijector.NewSpline(3,
+				&bijector.SplineSettings{Couplings: 2, Hidden: []int{4}, Bins: 64, Src: src})),
+			"Spline on many tiles":  must(must(bijector.Disentangler(newSpline(), tiles)).On(64)),
+			"RealNVP, wild":         wild(newNVP(), 0.5, seed),
+			"RealNVP on many tiles": must(must(bijector.Decimator(newNVP(), tiles, 0)).On(64)),
+			"Coupling": must(bijector.NewCoupling(4, []int{0, 1},
+				must(bijector.NewMLP(2, []int{16}, 2, src)))),
+			"Orthogonal": must(bijector.NewOrthogonal(5, src)),
+			"Linear":     must(bijector.NewLinear(5, src)),
+			"ActNorm":    must(bijector.NewActNorm(5)),
+			"Spectral":   must(bijector.NewSpectral([]int{2, 2}, []float64{4, 0.01, 1, 0.3})),
+			"Chain, with its inverse": must(bijector.NewChain(newSpline(), bijector.Invert(newNVP()),
+				must(bijector.NewPermutation([]int{2, 0, 1, 3})))),
 		} {
 			t.Run(fmt.Sprint(name, " ", seed), func(t *testing.T) { bijectortest.Check(t, b) })
 		}
 	}
 }
 
-// wild sets all parameters to normal deviates of the given size.
+// wild replaces all parameters of b by normal deviates of the given size.
 func wild(b bijector.Bijector, size float64, seed uint64) bijector.Bijector {
 	rnd := rand.New(rand.NewPCG(seed, 12))
 	for _, p := range b.Params() {
