@@ -34,7 +34,7 @@ func NewActNorm(dim int) (*ActNorm, error) {
 	if err := afford(ErrShape, 2*float64(dim), "ActNorm of dimension %d", dim); err != nil {
 		return nil, err
 	}
-	w, err := NewParam("actnorm", make([]float64, 2*dim), 2, dim)
+	w, err := NewParam(actNormKind, make([]float64, 2*dim), 2, dim)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +89,18 @@ func (b *ActNorm) Init(x *mat.Dense) error {
 	}
 	copy(b.weights.data, w)
 	return nil
+}
+
+const actNormKind = "actnorm"
+
+// Describe returns a description without settings.
+func (b *ActNorm) Describe() *Description { return &Description{Kind: actNormKind, of: b} }
+
+func buildActNorm(s Stored) (Bijector, error) {
+	if err := s.ExpectParam(actNormKind, 2, s.Dim()); err != nil {
+		return nil, err
+	}
+	return NewActNorm(s.Dim())
 }
 
 // Dim returns the number of values per row.

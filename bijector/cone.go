@@ -35,7 +35,7 @@ func (h *Hierarchy) Influence(latent int) []int {
 // not the other way, forwards in the direction z → x.
 func widen(in []bool, l *Layer, forwards bool) {
 	var context []int
-	if (l.Context() != nil) {
+	if l.Context() != nil {
 		context = l.Keep()
 	}
 	for _, tile := range l.Tiles() {

@@ -68,6 +68,39 @@ type spectralWork struct {
 	rows []float64
 }
 
+const (
+	spectralKind  = "spectral"
+	spectrumArray = "spectrum"
+	perWave       = 55 // bytes for each eigenvalue
+)
+
+// spectralConfig are the settings of a Spectral in a file.
+type spectralConfig struct {
+	Shape []int `json:"shape,omitempty"` // of the lattice
+}
+
+// Describe returns shape and spectrum.
+func (s *Spectral) Describe() *Description {
+	return &Description{Kind: spectralKind, Config: &spectralConfig{s.Shape()}, of: s, Arrays: func() []Array {
+		return []Array{{Name: spectrumArray, Shape: []int{s.Dim()}, Floats: s.Spectrum()}}
+	}}
+}
+
+func buildSpectral(s Stored) (Bijector, error) {
+	var c spectralConfig
+	if err := s.Config(&c); err != nil {
+		return nil, err
+	}
+	if err := s.Spend(s.Dim(), perWave); err != nil {
+		return nil, err
+	}
+	spectrum, err := s.Floats(spectrumArray, s.Dim())
+	if err != nil {
+		return nil, err
+	}
+	return NewSpectral(c.Shape, spectrum)
+}
+
 // Dim returns the number of sites N.
 func (s *Spectral) Dim() int { return len(s.spectrum) }
 

@@ -193,7 +193,7 @@ func TestFaultIsLocated(t *testing.T) {
 			}
 			at += p.Value().DataSize()
 		}
-		first := couplingSizes(h.Layers()[1].Block())[0]
+		first := h.Layers()[1].Block().(bijector.Stepper).Steps()[0].Map.Params()[0].Value().DataSize()
 		if s := m.owner(at + first); !strings.Contains(s, "coupling 1") || !strings.Contains(s, "layer 1") {
 			t.Errorf("%s: owner %q", name, s)
 		}

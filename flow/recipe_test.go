@@ -160,9 +160,10 @@ func TestGrowFails(t *testing.T) {
 	if _, err := r.Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("a tree: %v", err)
 	}
-	other = must(bijector.NewMERA([]int{4, 4}, func(int) (bijector.Bijector, error) { return bijector.NewOrthogonal(4, src) }, nil))
-	if _, err := r.Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, bijector.ErrHierarchy) {
-		t.Errorf("other blocks: %v", err)
+	own := ownBlock{must(bijector.NewParam("factor", []float64{1}, 1))}
+	other = must(bijector.NewMERA([]int{4, 4}, func(int) (bijector.Bijector, error) { return own, nil }, nil))
+	if _, err := PaperRecipe().Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, bijector.ErrKind) {
+		t.Errorf("blocks of a program that do not describe themselves: %v", err)
 	}
 }
 

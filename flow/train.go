@@ -123,19 +123,9 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	tr.logq, tr.logpi = make([]float64, tr.s.Batch), make([]float64, tr.s.Batch)
 	tr.out = append([][]float64{tr.logq, tr.logpi}, tr.grads...)
 	if tr.s.MaxScale > 0 {
-		_, e := encode(m)
-		for _, b := range e.found {
-			switch b := b.(type) {
-			case *bijector.RealNVP:
-				for _, c := range b.Couplings() {
-					tr.scales = append(tr.scales, c.Scale)
-				}
-			case *bijector.Spline:
-				for _, c := range b.Couplings() {
-					if c.Affine != nil {
-						tr.scales = append(tr.scales, c.Affine.Scale)
-					}
-				}
+		for _, b := range partsOf(m.b) {
+			if b, ok := b.(bijector.LogScaler); ok {
+				tr.scales = append(tr.scales, b.LogScales()...)
 			}
 		}
 	}

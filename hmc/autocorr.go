@@ -41,7 +41,7 @@ const (
 //   - ErrShape for a nil matrix or fewer than four steps;
 //   - ErrNotFinite for NaN or infinity, naming step and chain;
 //   - ErrSettings for a quantity that is constant;
-//   - ErrWindow if the run is too short: a chain is shorter than 50 τ (10 τ if
+//   - ErrWindow if the run does not determine τ: a chain is shorter than 50 τ (10 τ if
 //     there are 21 chains or more) or never changes, the relative error would be
 //     above a third, or the means of the chains differ by more than τ explains.
 //     In the last case each chain may be in a mode of its own, or remember its

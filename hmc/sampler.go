@@ -11,8 +11,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Sampler moves independent chains over one density. A sweep allocates no
-// memory. A Sampler is not safe for concurrent use, and nothing else may draw
+// Sampler moves independent chains over one density. In a sweep it allocates no
+// memory of its own. A Sampler is not safe for concurrent use, and nothing else may draw
 // from its source in the meantime.
 type Sampler struct {
 	density  LogDensity

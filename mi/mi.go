@@ -1,7 +1,7 @@
 // Package mi estimates the mutual information of samples, in nats.
 //
 // The estimators are those of Kraskov, Stögbauer and Grassberger (Phys. Rev. E
-// 69, 066138 (2004)), here KSG: they count near neighbours. For independent
+// 69, 066138 (2004)), KSG for short. They count near neighbours. For independent
 // quantities they are nearly unbiased, so that estimates are negative about as
 // often as positive. No estimate is set to zero, which would bias averages
 // upwards. Strong dependence is underestimated unless there are very many
@@ -113,8 +113,8 @@ func Estimate(ctx context.Context, x, y *mat.Dense, s *Settings) (float64, error
 // Baseline returns the mean of Estimate over random permutations of the rows of
 // y, and the standard error of that mean, in nats. A permutation removes all
 // dependence, so the mean is the bias of the estimator at independence. times is
-// the number of permutations. A single estimate fluctuates by about √times times
-// stdErr. The errors are those of Estimate, except that columns may be in the
+// the number of permutations. The standard deviation of a single estimate is
+// about √times·stdErr. The errors are those of Estimate, except that columns may be in the
 // same order, and ErrSettings for fewer than two permutations or a nil source.
 func Baseline(ctx context.Context, x, y *mat.Dense, times int, s *Settings) (mean, stdErr float64, err error) {
 	e, a, b, err := prepare(ctx, x, y, s)

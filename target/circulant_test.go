@@ -109,10 +109,12 @@ func TestCirculantAgainstDense(t *testing.T) {
 			product.MulVec(dense, row)
 			for i := range c.size {
 				if math.Abs(solved[r*c.size+i]-inverse.AtVec(i)) > 1e-12 {
-					t.Errorf("%v: solved row %d, site %d: %v, want %v", shape, r, i, solved[r*c.size+i], inverse.AtVec(i))
+					t.Errorf("%v: solved row %d, site %d: %v, want %v",
+						shape, r, i, solved[r*c.size+i], inverse.AtVec(i))
 				}
 				if math.Abs(multiplied[r*c.size+i]-product.AtVec(i)) > 1e-13 {
-					t.Errorf("%v: multiplied row %d, site %d: %v, want %v", shape, r, i, multiplied[r*c.size+i], product.AtVec(i))
+					t.Errorf("%v: multiplied row %d, site %d: %v, want %v",
+						shape, r, i, multiplied[r*c.size+i], product.AtVec(i))
 				}
 			}
 		}
@@ -154,7 +156,8 @@ func TestCirculantRowsIndependent(t *testing.T) {
 		turned[0] = math.NaN()
 		c.solveRows(turned, turned, rows, ws)
 		for r := range rows - 1 {
-			checkSameBits(t, fmt.Sprint(shape, " reversed"), batch[r*c.size:(r+1)*c.size], turned[(rows-1-r)*c.size:(rows-r)*c.size])
+			checkSameBits(t, fmt.Sprint(shape, " reversed"), batch[r*c.size:(r+1)*c.size],
+				turned[(rows-1-r)*c.size:(rows-r)*c.size])
 		}
 	}
 }

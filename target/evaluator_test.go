@@ -234,7 +234,8 @@ func TestEvaluatorSameBitsOnAnyNumberOfProcessors(t *testing.T) {
 				runtime.GOMAXPROCS(n)
 				got, gotGrad := evaluate(t, NewEvaluator(d), x)
 				checkSameBits(t, fmt.Sprint(name, " ln π, processors ", n), got, want)
-				checkSameBits(t, fmt.Sprint(name, " gradient, processors ", n), gotGrad.RawMatrix().Data, wantGrad.RawMatrix().Data)
+				checkSameBits(t, fmt.Sprint(name, " gradient, processors ", n), gotGrad.RawMatrix().Data,
+					wantGrad.RawMatrix().Data)
 			}
 		}
 	}
@@ -260,7 +261,8 @@ func TestEvaluatorConcurrent(t *testing.T) {
 						err = e.LogProbs(logp, part)
 					} else {
 						err = e.LogProbGrad(logp, grad, part)
-						checkSameBits(t, name+": gradient", grad.RawMatrix().Data, wantGrad.RawMatrix().Data[first*n:(first+rows)*n])
+						checkSameBits(t, name+": gradient", grad.RawMatrix().Data,
+							wantGrad.RawMatrix().Data[first*n:(first+rows)*n])
 					}
 					if err != nil {
 						t.Error(err)
@@ -304,7 +306,8 @@ func TestEvaluatorOfBuiltInOperations(t *testing.T) {
 				want := 0.0
 				for i, v := range x.RawRowView(r) {
 					want -= v * v * v * v
-					checkRelative(t, fmt.Sprintf("%d rows of %d: gradient (%d, %d)", rows, dim, r, i), grad.At(r, i), -4*v*v*v, 1e-14)
+					checkRelative(t, fmt.Sprintf("%d rows of %d: gradient (%d, %d)", rows, dim, r, i),
+						grad.At(r, i), -4*v*v*v, 1e-14)
 				}
 				checkRelative(t, fmt.Sprintf("%d rows of %d: ln π of row %d", rows, dim, r), logp[r], want, 1e-14)
 			}
@@ -328,7 +331,8 @@ func TestEvaluatorOfBrokenDensities(t *testing.T) {
 	}{
 		{"matrix", func(x *gorgonia.Node) (*gorgonia.Node, error) { return x, nil }, ErrShape, "vector"},
 		{"scalar", func(x *gorgonia.Node) (*gorgonia.Node, error) { return gorgonia.Sum(x) }, ErrShape, "vector"},
-		{"sum over rows", func(x *gorgonia.Node) (*gorgonia.Node, error) { return gorgonia.Sum(x, 0) }, ErrShape, "(2) vector"},
+		{"sum over rows", func(x *gorgonia.Node) (*gorgonia.Node, error) { return gorgonia.Sum(x, 0) }, ErrShape,
+			"(2) vector"},
 		{"column", func(x *gorgonia.Node) (*gorgonia.Node, error) {
 			return gorgonia.Mul(x, gorgonia.NewConstant(tensor.Ones(tensor.Float64, 3, 1)))
 		}, ErrShape, "vector"},
@@ -343,7 +347,8 @@ func TestEvaluatorOfBrokenDensities(t *testing.T) {
 		{"misuse", func(x *gorgonia.Node) (*gorgonia.Node, error) {
 			return gorgonia.Must(gorgonia.Mul(x, x)), nil // (2, 3) by (2, 3)
 		}, nil, ""},
-		{"other width", func(x *gorgonia.Node) (*gorgonia.Node, error) { return NewNormal(4).LogProb(x) }, ErrShape, "(rows, 4)"},
+		{"other width", func(x *gorgonia.Node) (*gorgonia.Node, error) { return NewNormal(4).LogProb(x) }, ErrShape,
+			"(rows, 4)"},
 	} {
 		d := &nodes{3, c.build}
 		e := NewEvaluator(d)

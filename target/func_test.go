@@ -64,7 +64,8 @@ func TestFuncEqualsNodes(t *testing.T) {
 						}
 						for i := range dim {
 							if !(math.Abs(gotGrad.At(r, i)-wantGrad.At(r, i)) <= tol*(1+math.Abs(weight[r]))) {
-								t.Errorf("%s, %s: gradient (%d, %d): %v, want %v", what, name, r, i, gotGrad.At(r, i), wantGrad.At(r, i))
+								t.Errorf("%s, %s: gradient (%d, %d): %v, want %v",
+									what, name, r, i, gotGrad.At(r, i), wantGrad.At(r, i))
 							}
 						}
 					}

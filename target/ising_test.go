@@ -87,7 +87,8 @@ func TestIsingAgainstDense(t *testing.T) {
 					tol := 1e-13 * (mat.Norm(x.RowView(r), math.Inf(1)) + mat.Norm(&y, math.Inf(1)))
 					for i, v := range x.RawRowView(r) {
 						if want := math.Tanh(v) - y.AtVec(i); !(math.Abs(grad.At(r, i)-want) <= tol) {
-							t.Errorf("%v T=%g alpha=%g row %d site %d: gradient %v, want %v", shape, T, m.Alpha(), r, i, grad.At(r, i), want)
+							t.Errorf("%v T=%g alpha=%g row %d site %d: gradient %v, want %v",
+								shape, T, m.Alpha(), r, i, grad.At(r, i), want)
 						}
 					}
 				}
@@ -200,7 +201,8 @@ func TestIsingIsMixtureOfNormals(t *testing.T) {
 						terms = append(terms, math.Log(states.prob[i])-0.5*mat.Dot(&d, &y)-norm)
 					}
 					if want := floats.LogSumExp(terms); !(math.Abs(logp[r]-m.LogZ()-want) <= 1e-11) {
-						t.Errorf("%v T=%g alpha=%g: ln π − ln Z = %v, want %v", shape, T, m.Alpha(), logp[r]-m.LogZ(), want)
+						t.Errorf("%v T=%g alpha=%g: ln π − ln Z = %v, want %v",
+							shape, T, m.Alpha(), logp[r]-m.LogZ(), want)
 					}
 				}
 			}
@@ -340,7 +342,8 @@ func TestIsingExactStructureFactor(t *testing.T) {
 func TestIsingAlpha(t *testing.T) {
 	for _, T := range []float64{0.5, criticalT, 10} {
 		for _, size := range []int{2, 4, 16} {
-			checkRelative(t, fmt.Sprint("alpha of the square ", size), isingOf(t, []int{size, size}, T, byRule).Alpha(), 0.1+4/T, 1e-15)
+			checkRelative(t, fmt.Sprint("alpha of the square ", size),
+				isingOf(t, []int{size, size}, T, byRule).Alpha(), 0.1+4/T, 1e-15)
 		}
 		checkRelative(t, "alpha of an even chain", isingOf(t, []int{6}, T, byRule).Alpha(), 0.1+2/T, 1e-15)
 		for _, shape := range [][]int{{3}, {7}, {3, 3}, {5, 4}, {2, 3}, {5, 7}} {
@@ -382,7 +385,8 @@ func TestIsingOffsetBound(t *testing.T) {
 				}
 				for _, v := range []float64{m.LogZ(), logp[0]} {
 					if math.IsNaN(v) || math.IsInf(v, 0) {
-						t.Errorf("%v T=%g alpha=%v (bound %v): ln Z %v, ln π %v", shape, T, alpha, bound, m.LogZ(), logp[0])
+						t.Errorf("%v T=%g alpha=%v (bound %v): ln Z %v, ln π %v",
+							shape, T, alpha, bound, m.LogZ(), logp[0])
 					}
 				}
 			}

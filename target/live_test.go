@@ -53,7 +53,8 @@ func TestEvaluatorSeesParametersChange(t *testing.T) {
 					}
 				}
 				if logp[r] != want || only[r] != want {
-					t.Errorf("evaluator %d, w = %v: ln π of row %d is %v and %v, want %v", k, w, r, logp[r], only[r], want)
+					t.Errorf("evaluator %d, w = %v: ln π of row %d is %v and %v, want %v",
+						k, w, r, logp[r], only[r], want)
 				}
 			}
 		}

@@ -115,11 +115,13 @@ func TestNormalRand(t *testing.T) {
 	}
 	for i := range dim {
 		for power, want := range []float64{1, 0, 1, 0, 3, 0, 15} {
-			mean(fmt.Sprintf("x_%d^%d", i, power), want, func(row []float64) float64 { return math.Pow(row[i], float64(power)) })
+			mean(fmt.Sprintf("x_%d^%d", i, power), want,
+				func(row []float64) float64 { return math.Pow(row[i], float64(power)) })
 		}
 		j := (i + 1) % dim
 		mean(fmt.Sprintf("x_%d x_%d", i, j), 0, func(row []float64) float64 { return row[i] * row[j] })
-		mean(fmt.Sprintf("x_%d² x_%d²", i, j), 1, func(row []float64) float64 { return row[i] * row[i] * row[j] * row[j] })
+		mean(fmt.Sprintf("x_%d² x_%d²", i, j), 1,
+			func(row []float64) float64 { return row[i] * row[i] * row[j] * row[j] })
 	}
 	// The entropy ties Rand and LogProb together.
 	logp := make([]float64, draws)

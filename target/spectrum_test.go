@@ -68,7 +68,8 @@ func TestIsingSpectrumKeepsAllDigits(t *testing.T) {
 			}
 			rule := isingOf(t, shape, T, byRule)
 			diagonal := new(big.Float).Add(bound, newBig(0.1))
-			checkSpectrum(t, fmt.Sprint(shape, " T=", T, " by the rule"), rule.Spectrum(), bigSpectrum(shape[0], shape[1], bond, diagonal))
+			checkSpectrum(t, fmt.Sprint(shape, " T=", T, " by the rule"), rule.Spectrum(),
+				bigSpectrum(shape[0], shape[1], bond, diagonal))
 			for _, above := range []float64{3e-16, 1e-15, 1e-12, 1e-9, 1e-6, 1e-3, 1, 1e3} {
 				alpha, _ := new(big.Float).Mul(bound, newBig(1+above)).Float64()
 				want := bigSpectrum(shape[0], shape[1], bond, newBig(alpha))
@@ -195,7 +196,8 @@ func TestFreeFieldLogZAnalytic(t *testing.T) {
 				t.Errorf("%v m²=%g: ln Z is %.16g, want %.16g", shape, mass2, got, want)
 			}
 			if c := f.Correlator(); len(shape) == 2 && mass2 < 1e-9 { // the zero mode rules
-				checkRelative(t, fmt.Sprintf("%v m²=%g: correlator", shape, mass2), c[len(c)/2], 1/(float64(f.Dim())*mass2), 1e-6)
+				checkRelative(t, fmt.Sprintf("%v m²=%g: correlator", shape, mass2), c[len(c)/2],
+					1/(float64(f.Dim())*mass2), 1e-6)
 			}
 		}
 	}

@@ -93,3 +93,11 @@ func LogProb(d LogProber, x *gorgonia.Node) (p *gorgonia.Node, err error) {
 	}
 	return p, Vector(fmt.Sprintf("log-density of %T", d), p, x)
 }
+
+// NameOf is what messages call a value: what its method String says, or its Go type.
+func NameOf(v any) string {
+	if s, ok := v.(fmt.Stringer); ok {
+		return s.String()
+	}
+	return fmt.Sprintf("%T", v)
+}

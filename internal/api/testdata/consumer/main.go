@@ -19,6 +19,7 @@ import (
 	"github.com/neuralrg/neuralrg/bijector/bijectortest"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/draws"
 	"github.com/neuralrg/neuralrg/mi"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -85,6 +86,9 @@ func main() {
 	energy := target.NewEvaluator(flow.Latent(m, action))
 	s := must(hmc.New(energy, mat.NewDense(64, n, nil), &hmc.Settings{StepSize: 0.3, Src: src}))
 	check(s.Run(ctx, 40, nil) == nil && s.AcceptRate() > 0.5, "hmc: acceptance %.2f", s.AcceptRate())
+
+	positions := must(draws.New(s.Chains(), n))
+	check(positions.Add(s.X()) == nil && positions.WriteNPY(&file) == nil, "hmc/draws: draws %v", positions.Shape())
 
 	x := mat.NewDense(1000, n, nil)
 	check(m.Sample(x, nil, src) == nil, "target: %d samples", 1000)
