@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/neuralrg/neuralrg/internal/lattice"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // NetworkSettings configures the networks that the package builds. A zero
@@ -171,7 +172,7 @@ func (b *builder) decimate(c Scale) {
 	}
 	b.add(around, func(int) (Bijector, error) { return b.contextBlock(context, len(around[0])-context) },
 		func(block Bijector, tiles [][]int) (*Layer, error) {
-			return ConditionalDecimator(block, tiles, identity(context)...)
+			return ConditionalDecimator(block, tiles, num.UpTo(context)...)
 		})
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/lattice"
+	"github.com/neuralrg/neuralrg/internal/num"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -126,10 +127,7 @@ func generate(n int, generators []Symmetry, limit int) ([]Symmetry, error) {
 // complete checks a symmetry and spells out nil fields.
 func (s Symmetry) complete(n int) (Symmetry, error) {
 	if s.Perm == nil {
-		s.Perm = make([]int, n)
-		for i := range s.Perm {
-			s.Perm[i] = i
-		}
+		s.Perm = num.UpTo(n)
 	}
 	if s.Sign == nil {
 		s.Sign = slices.Repeat([]float64{1}, n)

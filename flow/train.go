@@ -13,6 +13,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/num"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -328,7 +329,7 @@ func (tr *Trainer) gradients() (moments, error) {
 		}
 	}
 	for i, g := range tr.gradient {
-		if math.IsNaN(g) || math.IsInf(g, 0) {
+		if !num.Finite(g) {
 			return batch, fmt.Errorf("gradient component %d%s: %w: %g", i, tr.m.owner(i), ErrNotFinite, g)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/internal/fourier"
 	"github.com/neuralrg/neuralrg/internal/lattice"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // circulant is a positive definite matrix with the same number, bond, for every
@@ -108,7 +109,7 @@ func couplingMin(shape []int, T float64) float64 {
 // leastEigenvalue returns couplingMin(shape, T) + alpha with all digits, also where
 // the two nearly cancel, and NaN for an alpha that is not finite.
 func leastEigenvalue(shape []int, T, alpha float64) float64 {
-	if math.IsNaN(alpha) || math.IsInf(alpha, 0) {
+	if !num.Finite(alpha) {
 		return math.NaN()
 	}
 	sum := exactCouplingMin(shape, T)

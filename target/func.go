@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 type function struct {
@@ -65,7 +66,7 @@ func (f *function) row(val *float64, grad, x []float64) error {
 		*val = f.logp(grad, x)
 		return nil
 	})
-	if err != nil || math.IsNaN(*val) || math.IsInf(*val, 0) {
+	if err != nil || !num.Finite(*val) {
 		return err
 	}
 	for i, g := range grad {

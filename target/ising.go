@@ -13,6 +13,7 @@ import (
 	"github.com/neuralrg/neuralrg/internal/fourier"
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/kernel"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // Ising is the continuous dual of the Ising model on a periodic lattice (Li
@@ -178,7 +179,7 @@ func isingRow(grad, x, y, e []float64) float64 {
 
 func finite(x []float64) bool {
 	for _, v := range x {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+		if !num.Finite(v) {
 			return false
 		}
 	}

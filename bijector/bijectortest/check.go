@@ -13,6 +13,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // TB is the part of testing.TB that Check uses.
@@ -242,7 +243,7 @@ func (c *checker) jacobian(there *graph.Program, x, d []float64) (cond []float64
 // condition is the condition number of m, 1 if that is not finite in all its elements,
 // of which there are other reports.
 func condition(m *mat.Dense) float64 {
-	if sum := mat.Sum(m); math.IsNaN(sum) || math.IsInf(sum, 0) {
+	if sum := mat.Sum(m); !num.Finite(sum) {
 		return 1
 	}
 	return min(mat.Cond(m, 1), worst)
