@@ -14,7 +14,7 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// described are bijectors of all kinds, of four values.
+// described returns a bijector of every kind that describes itself, on four values.
 func described() map[string]bijector.Bijector {
 	src := rand.NewPCG(3, 4)
 	shared := block(2, 1, bijector.RealNVPSettings{Couplings: 3, Hidden: []int{3}})
@@ -27,10 +27,11 @@ func described() map[string]bijector.Bijector {
 		"RealNVP":         block(4, 1, bijector.RealNVPSettings{Couplings: 3, Hidden: []int{3, 2}}),
 		"linear networks": block(4, 1, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{}}),
 		"spline":          spline,
-		"pure spline":     must(bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 3, Hidden: []int{3}, Pure: true, Src: src})),
-		"rotation":        must(bijector.NewOrthogonal(4, src)),
-		"reflection":      must(bijector.OrthogonalFrom(reflection)),
-		"linear":          must(bijector.NewLinear(4, src)),
+		"pure spline": must(bijector.NewSpline(4,
+			&bijector.SplineSettings{Couplings: 3, Hidden: []int{3}, Pure: true, Src: src})),
+		"rotation":   must(bijector.NewOrthogonal(4, src)),
+		"reflection": must(bijector.OrthogonalFrom(reflection)),
+		"linear":     must(bijector.NewLinear(4, src)),
 		"linear, pivots": must(bijector.LinearFrom(mat.NewDense(4, 4, []float64{
 			0, -2, 1, 0, 1, 0.5, 0, 0, 0.25, 0, -3, 1, 0, 0, 1, 1,
 		}))),
@@ -129,18 +130,19 @@ func TestSteps(t *testing.T) {
 		}
 		agree(t, name, y, want, 1e-12)
 		agree(t, name+": log-determinants", sum, wantD, 1e-12)
-		// A parameter of a step is one of the whole, or a part of it.
+		// A parameter of a step shares its values with the whole.
 		for k, p := range s.Steps()[0].Map.Params() {
 			v := p.Value().Float64s()
-			v[0] = 0.125 // no other value is
-			if !slices.ContainsFunc(b.Params(), func(p *bijector.Param) bool { return slices.Contains(p.Value().Float64s(), 0.125) }) {
+			v[0] = 0.125 // unlike any other value
+			changed := func(p *bijector.Param) bool { return slices.Contains(p.Value().Float64s(), 0.125) }
+			if !slices.ContainsFunc(b.Params(), changed) {
 				t.Errorf("%s: parameter %d of the first step is a copy", name, k)
 			}
 		}
 	}
 }
 
-// impostor describes itself as something else.
+// impostor is a user's bijector with any description.
 type impostor struct {
 	user
 	d func() *bijector.Description
@@ -151,6 +153,8 @@ func (i impostor) Describe() *bijector.Description { return i.d() }
 // wrapped changes a bijector of the library that it embeds.
 type wrapped struct{ *bijector.ActNorm }
 
+// Describe refuses a wrong description, and returns nil for a bijector without one. Copy
+// refuses both.
 func TestDescribeRefuses(t *testing.T) {
 	for name, d := range map[string]func() *bijector.Description{
 		"none":      func() *bijector.Description { return nil },
@@ -158,10 +162,12 @@ func TestDescribeRefuses(t *testing.T) {
 		"no word":   func() *bijector.Description { return &bijector.Description{Kind: "my block"} },
 		"not yours": func() *bijector.Description { return &bijector.Description{Kind: "realnvp"} },
 	} {
-		_, err := bijector.Describe(impostor{d: d})
-		expect(t, err, bijector.ErrKind, "bijector_test.impostor")
-		_, err = bijector.Copy(impostor{d: d})
-		expect(t, err, bijector.ErrKind, name[:0])
+		t.Run(name, func(t *testing.T) {
+			_, err := bijector.Describe(impostor{d: d})
+			expect(t, err, bijector.ErrKind, "bijector_test.impostor")
+			_, err = bijector.Copy(impostor{d: d})
+			expect(t, err, bijector.ErrKind)
+		})
 	}
 	_, err := bijector.Describe(impostor{d: func() *bijector.Description { panic(errUser) }})
 	expect(t, err, errUser, "description of bijector_test.impostor")
@@ -178,6 +184,9 @@ func TestDescribeRefuses(t *testing.T) {
 
 // Kinds of a program that do not work are refused, whatever is built.
 func TestKindsRefuse(t *testing.T) {
+	mine := func(dim int) bijector.Bijector {
+		return impostor{user{dim: dim}, func() *bijector.Description { return &bijector.Description{Kind: "mine"} }}
+	}
 	norm := must(bijector.NewActNorm(2))
 	build := func(bijector.Stored) (bijector.Bijector, error) { return norm, nil }
 	for name, kinds := range map[string][]bijector.Kind{
@@ -188,19 +197,17 @@ func TestKindsRefuse(t *testing.T) {
 		"library's":     {{Name: "actnorm", Build: build}},
 		"nobody's name": {},
 	} {
-		_, err := bijector.Copy(impostor{user{dim: 2}, func() *bijector.Description { return &bijector.Description{Kind: "mine"} }}, kinds...)
+		_, err := bijector.Copy(mine(2), kinds...)
 		if !errors.Is(err, bijector.ErrKind) {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-	mine := func(dim int) bijector.Bijector {
-		return impostor{user{dim: dim}, func() *bijector.Description { return &bijector.Description{Kind: "mine"} }}
 	}
 	_, err := bijector.Copy(mine(3), bijector.Kind{Name: "mine", Build: build})
 	expect(t, err, bijector.ErrShape, "dimension 2, described as 3")
 	_, err = bijector.Copy(mine(2), bijector.Kind{Name: "mine", Build: build})
 	expect(t, err, bijector.ErrKind, "other parameters")
-	_, err = bijector.Copy(mine(2), bijector.Kind{Name: "mine", Build: func(bijector.Stored) (bijector.Bijector, error) { panic(errUser) }})
+	panics := func(bijector.Stored) (bijector.Bijector, error) { panic(errUser) }
+	_, err = bijector.Copy(mine(2), bijector.Kind{Name: "mine", Build: panics})
 	expect(t, err, errUser, "kind \"mine\"")
 	if errors.Is(err, bijector.ErrKind) {
 		t.Error("a panic is no unknown kind")

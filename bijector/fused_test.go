@@ -57,8 +57,9 @@ func partitions(dim, n int, rnd *rand.Rand) [][]int {
 	return keep
 }
 
-// precisions are the tolerances of the tests below. The largest differences are a
-// thirtieth of them.
+// The two implementations of a block must agree to rounding: the fused one,
+// and eq. B.1 composed of matrix products and built-in nodes. The largest
+// differences are a thirtieth of these tolerances.
 var precisions = []struct {
 	dt             tensor.Dtype
 	values, slopes float64 // relative beyond 1
@@ -67,8 +68,6 @@ var precisions = []struct {
 	{tensor.Float32, 1e-4, 1e-4},
 }
 
-// A fused block agrees to rounding with eq. B.1 of the paper, composed of matrix
-// products and built-in nodes.
 func TestFusedIsComposed(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(11, 12))
 	for _, hidden := range [][]int{{}, {1}, {7}, {5, 3}, {4, 6, 5}} {
@@ -76,9 +75,10 @@ func TestFusedIsComposed(t *testing.T) {
 			keep := partitions(dim, 2, rnd)
 			b := block(dim, 1, bijector.RealNVPSettings{Keep: keep, Hidden: hidden})
 			randomise(b, 0.5, rnd)
+			c := composed(b, hidden)
 			rows := []int{67, 1, 5}[dim%3]
 			name := fmt.Sprintf("hidden=%v/keep=%v/rows=%d", hidden, keep, rows)
-			t.Run(name, func(t *testing.T) { sameMap(t, pair{b, composed(b, hidden), b}, rows, rnd) })
+			t.Run(name, func(t *testing.T) { fusedPair{b, c, b}.checkSameMap(t, rows, rnd) })
 		}
 	}
 }
@@ -100,14 +100,16 @@ func TestFusedLayerIsComposed(t *testing.T) {
 		randomise(b, 0.5, rnd)
 		fused := must(must(bijector.Disentangler(b, l.tiles)).On(l.n))
 		nodes := must(must(bijector.Disentangler(composed(b, hidden), l.tiles)).On(l.n))
+		p := fusedPair{fused, nodes, b}
 		for _, rows := range []int{1, 40} {
 			name := fmt.Sprintf("tiles=%v/rows=%d", l.tiles, rows)
-			t.Run(name, func(t *testing.T) { sameMap(t, pair{fused, nodes, b}, rows, rnd) })
+			t.Run(name, func(t *testing.T) { p.checkSameMap(t, rows, rnd) })
 		}
 	}
 }
 
-// Fused and composed blocks agree also where tiles share their context.
+// The fused and the composed layer agree also if tiles share their context, in batches of any
+// size.
 func TestFusedConditionalIsComposed(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(15, 16))
 	hidden := []int{5, 4}
@@ -125,24 +127,25 @@ func TestFusedConditionalIsComposed(t *testing.T) {
 		randomise(b, 0.5, rnd)
 		fused := must(must(bijector.ConditionalDecimator(b, l.tiles, l.context...)).On(l.n))
 		nodes := must(must(bijector.ConditionalDecimator(composed(b, hidden), l.tiles, l.context...)).On(l.n))
+		p := fusedPair{fused, nodes, b}
 		for _, rows := range []int{1, 3, 40, 133} {
 			name := fmt.Sprintf("tiles=%v/rows=%d", l.tiles, rows)
-			t.Run(name, func(t *testing.T) { sameMap(t, pair{fused, nodes, b}, rows, rnd) })
+			t.Run(name, func(t *testing.T) { p.checkSameMap(t, rows, rnd) })
 		}
 	}
 }
 
-// pair is a map in two implementations.
-type pair struct {
-	fused bijector.Bijector // made of block
-	nodes bijector.Bijector // made of the chain that composed returns for block
-	block *bijector.RealNVP
+// fusedPair is one map twice: fused, and composed of nodes.
+type fusedPair struct {
+	fused, nodes bijector.Bijector
+	block        *bijector.RealNVP // has the parameters of fused
 }
 
-// sameMap checks that both implementations agree in values, log-determinants and
-// gradients, in both directions and precisions.
-func sameMap(t *testing.T, p pair, rows int, rnd *rand.Rand) {
-	fused, nodes, block := p.fused, p.nodes, p.block
+// checkSameMap checks that both maps of a pair have the same values,
+// log-determinants and gradients, in both directions and precisions.
+func (m fusedPair) checkSameMap(t *testing.T, rows int, rnd *rand.Rand) {
+	t.Helper()
+	fused, nodes := m.fused, m.nodes
 	x := normal(rows*fused.Dim(), 1, rnd)
 	w := normal(rows*(fused.Dim()+1), 1, rnd)
 	for _, p := range precisions {
@@ -153,15 +156,15 @@ func sameMap(t *testing.T, p pair, rows int, rnd *rand.Rand) {
 			agree(t, where+": image", y, wantY, p.values)
 			agree(t, where+": log-determinant", d, wantD, p.values)
 
-			dx, dp := gradients(t, fused, way{p.dt, inverse}, x, w)
-			wantX, wantP := gradients(t, nodes, way{p.dt, inverse}, x, w)
+			dx, dp := gradients(t, oneWay{fused, p.dt, inverse}, x, w)
+			wantX, wantP := gradients(t, oneWay{nodes, p.dt, inverse}, x, w)
 			agree(t, where+": gradient of input", dx, wantX, p.slopes)
 			// The gradient has the layout of the weights. For a moment it takes their
 			// place, so that the views of the block read it.
-			weights := block.Params()[0].Value().Float64s()
+			weights := m.block.Params()[0].Value().Float64s()
 			keep := slices.Clone(weights)
 			copy(weights, dp[0])
-			got := parameters(block)
+			got := parameters(m.block)
 			copy(weights, keep)
 			if len(got) != len(wantP) {
 				t.Fatalf("%d parameters, want %d", len(got), len(wantP))

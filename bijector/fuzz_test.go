@@ -20,8 +20,8 @@ func ints(data []byte) []int {
 	return list
 }
 
-// For any arguments, Tiles and Boxes fail with ErrTiles or return tiles that cover
-// every site of the coarse lattice once.
+// For any arguments Tiles and Boxes fail with ErrTiles, or return tiles that cover every site of
+// the coarse lattice once.
 func FuzzTiles(f *testing.F) {
 	f.Add([]byte{4, 4}, 2, 1, 1, []byte{})
 	f.Add([]byte{8}, 2, 4, 4, []byte{})
@@ -41,14 +41,14 @@ func FuzzTiles(f *testing.F) {
 			sizes, steps, offsets = append(sizes, rest[0]), append(steps, rest[1]), append(offsets, rest[2])
 		}
 		tiles, err := Boxes(shape, sizes, steps, offsets)
-		checkCover(t, tiles, err, shape, steps)
+		covers(t, tiles, err, shape, steps)
 		tiles, err = Tiles(shape, size, step, offset)
-		checkCover(t, tiles, err, shape, slices.Repeat([]int{step}, len(shape)))
+		covers(t, tiles, err, shape, slices.Repeat([]int{step}, len(shape)))
 	})
 }
 
-// checkCover checks the law of FuzzTiles.
-func checkCover(t *testing.T, tiles [][]int, err error, shape, step []int) {
+// covers checks the law of FuzzTiles for tiles, or the error instead of them.
+func covers(t *testing.T, tiles [][]int, err error, shape, step []int) {
 	t.Helper()
 	if err != nil {
 		if !errors.Is(err, ErrTiles) {
@@ -108,16 +108,15 @@ func FuzzRealNVP(f *testing.F) {
 	})
 }
 
-// hostile lists ordinary integers and integers that overflow in sums and products.
-var hostile = []int{
-	0, 1, 2, 3, 4, 5, 8, -1, -2, math.MinInt, math.MaxInt, 1 << 62, 1 << 61, 1<<62 + 1, 1 << 40, 1 << 32,
-	1 << 31, 1<<31 + 1, 1<<29 + 1,
-}
+// hostile are integers that overflow when they are multiplied or added to, and
+// ordinary ones.
+var hostile = []int{0, 1, 2, 3, 4, 5, 8, -1, -2, math.MinInt, math.MaxInt, 1 << 62, 1 << 61, 1<<62 + 1, 1 << 40,
+	1 << 32, 1 << 31, 1<<31 + 1, 1<<29 + 1}
 
-// hostileFloats lists ordinary numbers and numbers that are out of range.
+// hostileFloats are numbers out of every range.
 var hostileFloats = []float64{1, 0, -1, math.NaN(), math.Inf(1), math.Inf(-1), 1e308, 5e-324, 6, 1e-30, 1e30, 1e-200}
 
-// choices turns bytes into arguments of constructors.
+// choices turns bytes into hostile arguments.
 type choices struct{ data []byte }
 
 func (c *choices) byte() int {
@@ -231,15 +230,14 @@ func (c *choices) block() Bijector {
 	return b
 }
 
-// constructors lists all constructors that take sizes, numbers or parts.
+// constructors calls every constructor that takes sizes, numbers or parts.
 var constructors = []func(c *choices) (any, error){
 	func(c *choices) (any, error) {
 		return NewRealNVP(c.int(), &RealNVPSettings{c.int(), c.ints(), c.lists(), c.src()})
 	},
 	func(c *choices) (any, error) {
-		s := &SplineSettings{Couplings: c.int(), Hidden: c.ints(), Bins: c.int(), Bound: c.float()}
-		s.Pure, s.Keep, s.Src = c.byte()%2 == 0, c.lists(), c.src()
-		return NewSpline(c.int(), s)
+		return NewSpline(c.int(),
+			&SplineSettings{c.int(), c.ints(), c.int(), c.float(), c.byte()%2 == 0, c.lists(), c.src()})
 	},
 	func(c *choices) (any, error) { return NewMLP(c.int(), c.ints(), c.int(), c.src()) },
 	func(c *choices) (any, error) {
@@ -292,8 +290,8 @@ var constructors = []func(c *choices) (any, error){
 	},
 }
 
-// For any arguments, a constructor succeeds, or fails with an error of this package
-// before it takes much memory.
+// For any arguments a constructor succeeds, or fails with an error of this package before it
+// takes much memory.
 func FuzzConstructors(f *testing.F) {
 	rnd := rand.New(rand.NewPCG(1, 13))
 	for which := range constructors {

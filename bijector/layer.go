@@ -141,7 +141,7 @@ func passedBy(b Bijector) ([]bool, error) {
 	for i := range in {
 		in[i] = rnd.NormFloat64()
 	}
-	p := graph.NewProgram(tensor.Float64, []int{n}, func(nodes []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	p := graph.NewProgram(tensor.Float64, []graph.Input{{Name: "x", Cols: n}}, []string{"forward", "inverse"}, func(nodes []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		x, _, err := apply(b, nodes[0], false)
 		if err != nil {
 			return nil, err

@@ -68,7 +68,9 @@ func (s *NetworkSettings) plan(shape []int) (*networkPlan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bijector: %w: shape %v: %w", ErrTiles, shape, err)
 	}
-	p := &networkPlan{shape: slices.Clone(shape), sites: sites, size: s.Size, repeat: max(1, s.Repeat), contextBlock: s.ContextBlock}
+	p := &networkPlan{
+		shape: slices.Clone(shape), sites: sites, size: s.Size, repeat: max(1, s.Repeat), contextBlock: s.ContextBlock,
+	}
 	if p.size == 0 {
 		p.size = 2
 	}

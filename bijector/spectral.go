@@ -144,6 +144,37 @@ func (s *Spectral) apply(x *gorgonia.Node, d *fourier.Diagonal, constant float64
 	return y, logDet, err
 }
 
+// join is the map on a packed batch.
+func (s *Spectral) join(state *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+	if inverse {
+		return s.packed(state, s.white, -s.logDet)
+	}
+	return s.packed(state, s.root, s.logDet)
+}
+
+// packed is the map as an operation that adds a constant to the log-determinants. Its
+// gradient is the same map without the constant.
+func (s *Spectral) packed(state *gorgonia.Node, d *fourier.Diagonal, constant float64) (*gorgonia.Node, error) {
+	return graph.Apply(graph.Spec{
+		Name: "spectral on a state", Shape: state.Shape(),
+		Run: graph.Generic(
+			func(out []float64, in [][]float64) error { packedRows(s, d, constant, out, in[0]); return nil },
+			func(out []float32, in [][]float32) error { packedRows(s, d, constant, out, in[0]); return nil }),
+		Diff: func(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			dState, err := s.packed(grad, d, 0)
+			return gorgonia.Nodes{dState}, err
+		},
+	}, state)
+}
+
+func packedRows[T kernel.Float](s *Spectral, d *fourier.Diagonal, constant float64, out, in []T) {
+	values := len(in) / (s.Dim() + 1) * s.Dim()
+	spectralRows(s, d, out[:values], in[:values])
+	for i, v := range in[values:] {
+		out[values+i] = v + T(constant)
+	}
+}
+
 // node is the map as an operation, which is its own gradient: it is symmetric.
 func (s *Spectral) node(x *gorgonia.Node, d *fourier.Diagonal) (*gorgonia.Node, error) {
 	return graph.Apply(graph.Spec{

@@ -15,8 +15,8 @@ import (
 	"github.com/neuralrg/neuralrg/bijector/bijectortest"
 )
 
-// spline is a block with normal deviates of the given size as weights.
-func spline(t testing.TB, dim int, size float64, s bijector.SplineSettings) *bijector.Spline {
+// spline returns a block whose weights are normal deviates of size sigma.
+func spline(t testing.TB, dim int, sigma float64, s bijector.SplineSettings) *bijector.Spline {
 	t.Helper()
 	s.Src = rand.NewPCG(7, uint64(dim))
 	b, err := bijector.NewSpline(dim, &s)
@@ -26,7 +26,7 @@ func spline(t testing.TB, dim int, size float64, s bijector.SplineSettings) *bij
 	rnd := rand.New(rand.NewPCG(3, 4))
 	w := b.Params()[0].Value().Float64s()
 	for i := range w {
-		w[i] = size * rnd.NormFloat64()
+		w[i] = sigma * rnd.NormFloat64()
 	}
 	return b
 }
@@ -37,9 +37,9 @@ func TestSplineConformance(t *testing.T) {
 	fresh := must(bijector.NewSpline(4, &bijector.SplineSettings{Src: rand.NewPCG(1, 2)}))
 	bijectortest.Check(t, fresh)
 	for _, c := range []struct {
-		dim  int
-		size float64
-		s    bijector.SplineSettings
+		dim   int
+		sigma float64
+		s     bijector.SplineSettings
 	}{
 		{2, 0.5, bijector.SplineSettings{Couplings: 1, Pure: true, Hidden: []int{5}}},
 		{2, 0.5, bijector.SplineSettings{Couplings: 2, Bins: 2, Hidden: []int{5}}},
@@ -48,7 +48,7 @@ func TestSplineConformance(t *testing.T) {
 		{3, 0.7, bijector.SplineSettings{Couplings: 2, Pure: true, Hidden: []int{}, Bins: 3, Bound: 3}},
 	} {
 		t.Run(fmt.Sprintf("%+v", c.s), func(t *testing.T) {
-			b := spline(t, c.dim, c.size, c.s)
+			b := spline(t, c.dim, c.sigma, c.s)
 			bijectortest.Check(t, b)
 			bijectortest.Check(t, bijector.Invert(b))
 		})
@@ -57,17 +57,16 @@ func TestSplineConformance(t *testing.T) {
 	b := spline(t, 4, 0.3, bijector.SplineSettings{Couplings: 2, Hidden: []int{6}})
 	bijectortest.Check(t, must(must(bijector.Disentangler(b, tiles)).On(17)))
 	given := spline(t, 4, 0.3, bijector.SplineSettings{Keep: [][]int{{0, 1}, {2, 0, 1}}, Hidden: []int{6}})
-	around := [][]int{{0, 5, 1, 2}, {5, 0, 3, 4}, {0, 0, 6, 7}}
-	bijectortest.Check(t, must(must(bijector.ConditionalDecimator(given, around, 0, 1)).On(9)))
+	bijectortest.Check(t, must(must(bijector.ConditionalDecimator(given,
+		[][]int{{0, 5, 1, 2}, {5, 0, 3, 4}, {0, 0, 6, 7}}, 0, 1)).On(9)))
 }
 
-// fixedSpline is a pure spline of one moved value whose net has the outputs raw for
-// every kept value: its weights are zero.
-func fixedSpline(t testing.TB, bins int, bound float64, raw []float64) *bijector.Spline {
+// bare returns a pure spline of one moved value. Its net has zero weights, and raw as biases:
+// the spline does not depend on the kept value.
+func bare(t testing.TB, bins int, bound float64, raw []float64) *bijector.Spline {
 	t.Helper()
-	b := must(bijector.NewSpline(2, &bijector.SplineSettings{
-		Keep: [][]int{{0}}, Pure: true, Hidden: []int{}, Bins: bins, Bound: bound, Src: rand.NewPCG(1, 1),
-	}))
+	b := must(bijector.NewSpline(2, &bijector.SplineSettings{Keep: [][]int{{0}}, Pure: true, Hidden: []int{},
+		Bins: bins, Bound: bound, Src: rand.NewPCG(1, 1)}))
 	r := b.Couplings()[0].R[0]
 	r.W.Zero()
 	for i, v := range raw {
@@ -76,7 +75,7 @@ func fixedSpline(t testing.TB, bins int, bound float64, raw []float64) *bijector
 	return b
 }
 
-// knots returns the places on both axes where the bins of a fixedSpline meet.
+// knots returns the ends of the bins of a bare spline, on both axes.
 func knots(bins int, bound float64, raw []float64) (x, y []float64) {
 	along := func(r []float64) []float64 {
 		sum, top := 0.0, slices.Max(r)
@@ -92,8 +91,8 @@ func knots(bins int, bound float64, raw []float64) (x, y []float64) {
 	return along(raw[:bins]), along(raw[bins : 2*bins])
 }
 
-// A spline has the values and slopes of its definition at the knots. It rises between
-// them, its log-determinant is the slope, and outside it is the identity.
+// At its knots a spline has the values of the definition and continuous slopes. Beyond its box
+// it is the identity.
 func TestSplineAtItsKnots(t *testing.T) {
 	const bins, bound = 5, 3.0
 	rnd := rand.New(rand.NewPCG(1, 9))
@@ -101,7 +100,7 @@ func TestSplineAtItsKnots(t *testing.T) {
 	for i := range raw {
 		raw[i] = 1.5 * rnd.NormFloat64()
 	}
-	b := fixedSpline(t, bins, bound, raw)
+	b := bare(t, bins, bound, raw)
 	xs, ys := knots(bins, bound, raw)
 	for k := range xs {
 		y, d := image(t, b, tensor.Float64, false, []float64{0.3, xs[k]})
@@ -152,14 +151,14 @@ func TestSplineAtItsKnots(t *testing.T) {
 	}
 }
 
-// Gradients exactly at the knots and at the ends of the interval are those beside
-// them. The image is smooth there, so its gradient is that on both sides. The
-// log-determinant has a kink, so its gradient is that on one of the sides.
+// Exactly at its knots and at the ends of its box, a spline has the gradients of its
+// neighbourhood. The gradients of the image are continuous there. The gradient of the
+// log-determinant is that on one of the two sides.
 func TestSplineGradientsAtItsKnots(t *testing.T) {
 	const bins, bound, h = 5, 3.0, 1e-8
 	rnd := rand.New(rand.NewPCG(1, 11))
 	raw := normal(3*bins-1, 1, rnd)
-	b := fixedSpline(t, bins, bound, raw)
+	b := bare(t, bins, bound, raw)
 	xs, ys := knots(bins, bound, raw)
 	for _, inverse := range []bool{false, true} {
 		at := xs
@@ -168,7 +167,8 @@ func TestSplineGradientsAtItsKnots(t *testing.T) {
 		}
 		for k, v := range at {
 			slopes := func(v, image, logDet float64) []float64 {
-				dx, dw := gradients(t, b, way{tensor.Float64, inverse}, []float64{0.3, v}, []float64{0, image, logDet})
+				dx, dw := gradients(t, oneWay{b, tensor.Float64, inverse}, []float64{0.3, v},
+					[]float64{0, image, logDet})
 				return append(dx, dw[0]...)
 			}
 			what := fmt.Sprintf("%s at knot %d, ", direction(inverse), k)
@@ -186,22 +186,22 @@ func TestSplineGradientsAtItsKnots(t *testing.T) {
 				t.Errorf("%sgradient of the log-determinant %.6g is neither %.6g nor %.6g", what, here, before, after)
 			}
 			if floats.Distance(before, after, math.Inf(1)) < 1e-2 {
-				t.Errorf("%sno kink: the test says nothing", what)
+				t.Errorf("%sno kink: the test shows nothing", what)
 			}
 
 			// In float32 a knot may fall on either side.
 			y32, d32 := image(t, b, tensor.Float32, inverse, []float64{0.3, v})
 			agree(t, what+"image in float32", y32, y, 1e-5)
 			agree(t, what+"log-determinant in float32", d32, d, 1e-3)
-			dx, dw := gradients(t, b, way{tensor.Float32, inverse}, []float64{0.3, v}, []float64{0, 1, 0})
+			dx, dw := gradients(t, oneWay{b, tensor.Float32, inverse}, []float64{0.3, v}, []float64{0, 1, 0})
 			agree(t, what+"gradients in float32", append(dx, dw[0]...), slopes(v, 1, 0), 1e-3)
 		}
 	}
 }
 
-// A spline is the identity if all outputs of its net are zero.
+// A spline whose numbers are all zero is the identity.
 func TestSplineOfZeros(t *testing.T) {
-	b := fixedSpline(t, 8, 6, make([]float64, 23))
+	b := bare(t, 8, 6, make([]float64, 23))
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 		for v := -7.0; v <= 7; v += 0.25 {
 			for _, inverse := range []bool{false, true} {
@@ -214,8 +214,7 @@ func TestSplineOfZeros(t *testing.T) {
 	}
 }
 
-// Images and gradients of a spline are finite for any outputs of its net and any
-// input.
+// A spline and its gradients are finite for numbers and inputs of any size.
 func TestSplineExtremes(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 10))
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
@@ -224,17 +223,18 @@ func TestSplineExtremes(t *testing.T) {
 			for i := range raw {
 				raw[i] = size * rnd.NormFloat64()
 			}
-			b := fixedSpline(t, 8, 6, raw)
+			b := bare(t, 8, 6, raw)
 			xs, ys := knots(8, 6, raw)
-			special := []float64{-1e30, -6.000001, -6, 0, 5.999999, 6, 6.1, 1e30, math.MaxFloat32, 1e-300}
-			for _, v := range slices.Concat(special, xs, ys) {
+			inputs := append(append([]float64{-1e30, -6.000001, -6, 0, 5.999999, 6, 6.1, 1e30, math.MaxFloat32,
+				1e-300}, xs...), ys...)
+			for _, v := range inputs {
 				for _, inverse := range []bool{false, true} {
 					y, d := image(t, b, dt, inverse, []float64{0.5, v})
-					dx, dw := gradients(t, b, way{dt, inverse}, []float64{0.5, v}, []float64{1, -2, 0.7})
+					dx, dw := gradients(t, oneWay{b, dt, inverse}, []float64{0.5, v}, []float64{1, -2, 0.7})
 					for _, n := range slices.Concat(y, d, dx, dw[0]) {
-						if n-n != 0 {
-							t.Fatalf("%v, outputs of size %g, inverse %v, at %g: image %g with %g, gradients %g and %g",
-								dt, size, inverse, v, y, d, dx, dw)
+						if notFinite(n) {
+							t.Fatalf("%v, numbers of size %g, %s at %g: image %g with %g, gradients %g and %g",
+								dt, size, direction(inverse), v, y, d, dx, dw)
 						}
 					}
 				}
@@ -243,8 +243,6 @@ func TestSplineExtremes(t *testing.T) {
 	}
 }
 
-// NewSpline refuses settings out of range, and Settings returns the defaults that it
-// has taken.
 func TestSplineSettings(t *testing.T) {
 	src := rand.NewPCG(1, 1)
 	for name, c := range map[string]struct {
@@ -263,9 +261,8 @@ func TestSplineSettings(t *testing.T) {
 		"bound NaN":      {4, &bijector.SplineSettings{Bound: math.NaN(), Src: src}, bijector.ErrSettings},
 		"hidden":         {4, &bijector.SplineSettings{Hidden: []int{0}, Src: src}, bijector.ErrSettings},
 		"couplings":      {4, &bijector.SplineSettings{Couplings: -1, Src: src}, bijector.ErrSettings},
-		"two kinds of both": {
-			4, &bijector.SplineSettings{Couplings: 2, Keep: [][]int{{0}}, Src: src}, bijector.ErrSettings,
-		},
+		"two kinds of both": {4, &bijector.SplineSettings{Couplings: 2, Keep: [][]int{{0}}, Src: src},
+			bijector.ErrSettings},
 		"keep": {4, &bijector.SplineSettings{Keep: [][]int{{0, 0}}, Src: src}, bijector.ErrPartition},
 	} {
 		if _, err := bijector.NewSpline(c.dim, c.s); !errors.Is(err, c.want) {
@@ -278,9 +275,9 @@ func TestSplineSettings(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	s.Src = src
-	n := b.Params()[0].Value().DataSize()
-	if again := must(bijector.NewSpline(4, &s)); again.Params()[0].Value().DataSize() != n {
-		t.Error("the block of its settings is another")
+	n, again := b.Params()[0].Value().DataSize(), must(bijector.NewSpline(4, &s))
+	if m := again.Params()[0].Value().DataSize(); m != n {
+		t.Errorf("made of its settings it has %d parameters instead of %d", m, n)
 	}
 	if n < 4500 || n > 5500 {
 		t.Errorf("%d parameters, about as many as the 5460 of a RealNVP wanted", n)

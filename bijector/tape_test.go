@@ -11,8 +11,8 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// A user's own graph and Gorgonia's tape machine give the gradient of a block's
-// parameters.
+// The parameters of a block have the right gradient in a user's own graph on Gorgonia's tape
+// machine.
 func TestGradientInUsersGraph(t *testing.T) {
 	b := block(4, 1, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{3}})
 	rnd := rand.New(rand.NewPCG(2, 3))
@@ -20,7 +20,7 @@ func TestGradientInUsersGraph(t *testing.T) {
 	for i := range x {
 		x[i] = rnd.NormFloat64()
 	}
-	costOf := func(grad bool) (float64, []float64) {
+	eval := func(grad bool) (float64, []float64) {
 		g := gorgonia.NewGraph()
 		z := gorgonia.NewMatrix(g, tensor.Float64, gorgonia.WithShape(3, 4), gorgonia.WithName("z"),
 			gorgonia.WithValue(tensor.New(tensor.WithShape(3, 4), tensor.WithBacking(x))))
@@ -28,8 +28,8 @@ func TestGradientInUsersGraph(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		squares := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
-		cost := gorgonia.Must(gorgonia.Add(squares, gorgonia.Must(gorgonia.Sum(d))))
+		cost := gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y)))),
+			gorgonia.Must(gorgonia.Sum(d))))
 		var value, dw gorgonia.Value
 		gorgonia.Read(cost, &value)
 		if grad {
@@ -49,15 +49,15 @@ func TestGradientInUsersGraph(t *testing.T) {
 		}
 		return value.Data().(float64), dw.Data().([]float64)
 	}
-	_, dw := costOf(true)
+	_, dw := eval(true)
 	w := b.Params()[0].Value().Float64s()
 	for i := range w {
 		const h = 1e-5
 		at := w[i]
 		w[i] = at + h
-		up, _ := costOf(false)
+		up, _ := eval(false)
 		w[i] = at - h
-		down, _ := costOf(false)
+		down, _ := eval(false)
 		w[i] = at
 		if want := (up - down) / (2 * h); math.Abs(dw[i]-want) > 1e-6*(1+math.Abs(want)) {
 			t.Errorf("parameter %d: %g, by differences %g", i, dw[i], want)

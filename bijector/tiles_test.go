@@ -48,7 +48,7 @@ func coordinates(shape []int, site int) []int {
 	return c
 }
 
-// Boxes takes a size, a step and an offset for every axis.
+// Boxes takes a size, a step and an offset per axis.
 func TestBoxesKnown(t *testing.T) {
 	for _, c := range []struct {
 		shape, size, step, offset []int
@@ -81,35 +81,37 @@ func TestTilesLaws(t *testing.T) {
 		{[]int{4, 8, 4}, 2, 1}, {[]int{4, 4, 8}, 2, 2}, {[]int{3, 6, 3}, 3, 1},
 	} {
 		for offset := range 14 {
-			each := func(v int) []int { return slices.Repeat([]int{v}, len(c.shape)) }
-			cut := boxes{c.shape, each(c.size), each(c.step), each(offset)}
-			t.Run(fmt.Sprint(cut), func(t *testing.T) {
-				checkTiles(t, must(bijector.Tiles(c.shape, c.size, c.step, offset)), cut)
+			name := fmt.Sprintf("shape=%v/size=%d/step=%d/offset=%d", c.shape, c.size, c.step, offset)
+			t.Run(name, func(t *testing.T) {
+				each := func(v int) []int { return slices.Repeat([]int{v}, len(c.shape)) }
+				g := tileGrid{c.shape, each(c.size), each(c.step), each(offset)}
+				g.check(t, must(bijector.Tiles(c.shape, c.size, c.step, offset)))
 			})
 		}
 	}
-	for _, c := range []boxes{
+	for _, g := range []tileGrid{
 		{[]int{12, 3}, []int{2, 3}, []int{3, 1}, []int{4, 2}},
 		{[]int{2, 16}, []int{1, 2}, []int{2, 4}, []int{3, 5}},
 		{[]int{8, 4, 5}, []int{2, 2, 5}, []int{2, 1, 1}, []int{0, 3, 6}},
 	} {
-		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			checkTiles(t, must(bijector.Boxes(c.shape, c.size, c.step, c.offset)), c)
+		t.Run(fmt.Sprint(g), func(t *testing.T) {
+			g.check(t, must(bijector.Boxes(g.shape, g.size, g.step, g.offset)))
 		})
 	}
 }
 
-// boxes are arguments of Boxes.
-type boxes struct{ shape, size, step, offset []int }
+// tileGrid is a lattice with the size, step and offset of its tiles, per axis.
+type tileGrid struct{ shape, size, step, offset []int }
 
-// checkTiles checks the laws of tiles.
-func checkTiles(t *testing.T, tiles [][]int, c boxes) {
-	shape, size, step, offset := c.shape, c.size, c.step, c.offset
+// check checks that tiles are those of the grid.
+func (g tileGrid) check(t *testing.T, tiles [][]int) {
+	t.Helper()
+	shape, size, step, offset := g.shape, g.size, g.step, g.offset
 	owners := map[int]int{}
 	var origins []int
 	for _, tile := range tiles {
 		origin := coordinates(shape, tile[0])
-		place := 0 // number of the tile in row-major order
+		place := 0 // of the origin among those of all tiles
 		for a, n := range shape {
 			from := ((origin[a]-offset[a])%n + n) % n
 			if from%(size[a]*step[a]) != 0 {
@@ -152,7 +154,7 @@ func checkTiles(t *testing.T, tiles [][]int, c boxes) {
 	}
 }
 
-// Offsets of any size are valid: they wrap around the lattice.
+// An offset may be of any size: it wraps round the lattice.
 func TestTilesOffsetWraps(t *testing.T) {
 	want := must(bijector.Tiles([]int{8, 8}, 2, 2, 3))
 	for _, offset := range []int{3 + 8, math.MaxInt - 4} { // the latter is −1 − 4 modulo 8
@@ -162,9 +164,8 @@ func TestTilesOffsetWraps(t *testing.T) {
 	}
 }
 
-// The first sites of the tiles of decimators are the coarse lattice of the next scale,
-// and all other sites are decimated.
-func TestDecimatedLeavesCoarseLattice(t *testing.T) {
+// A decimator that keeps the first site of every tile leaves the lattice of the next scale.
+func TestDecimatedIsFinerLattice(t *testing.T) {
 	b := block(4, 1, bijector.RealNVPSettings{Couplings: 2})
 	shape := []int{8, 8}
 	alive := map[int]bool{}

@@ -43,7 +43,7 @@ func TestAllocations(t *testing.T) {
 				m = must(flow.Symmetrize(m, flow.Inversion(m.Dim())))
 			}
 			tr := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows, Src: rand.NewPCG(3, 4)}))
-			path := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows, PathGradient: true, Src: rand.NewPCG(3, 4)}))
+			path := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows, Objective: flow.ReverseKL{PathGradient: true}, Src: rand.NewPCG(3, 4)}))
 			x, logq, src := mat.NewDense(rows, m.Dim(), nil), make([]float64, rows), rand.NewPCG(5, 6)
 			e := evaluatorLike(m, target.NewEvaluator(flow.Latent(m, pi)))
 			logp, grad := make([]float64, rows), mat.NewDense(rows, m.Dim(), nil)

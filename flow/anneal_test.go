@@ -29,13 +29,13 @@ func TestAnneal(t *testing.T) {
 	for _, path := range []bool{false, true} {
 		annealed, scaled := variants(t, 3)["float64"], variants(t, 3)["float64"]
 		var reports []Report
-		tr, err := NewTrainer(annealed, quartic(1), &Settings{Batch: 16, PathGradient: path, Anneal: cool, Recorder: keep(&reports), Src: rand.NewPCG(1, 2)})
+		tr, err := NewTrainer(annealed, quartic(1), &Settings{Batch: 16, Objective: ReverseKL{PathGradient: path}, Anneal: cool, Recorder: keep(&reports), Src: rand.NewPCG(1, 2)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		z := rand.NewPCG(1, 2)
 		for step := 1; step <= 4; step++ {
-			one, err := NewTrainer(scaled, quartic(cool(step)), &Settings{Batch: 16, PathGradient: path, Src: z})
+			one, err := NewTrainer(scaled, quartic(cool(step)), &Settings{Batch: 16, Objective: ReverseKL{PathGradient: path}, Src: z})
 			if err != nil {
 				t.Fatal(err)
 			}

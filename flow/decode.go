@@ -208,5 +208,5 @@ func (d *decoder) symmetrize(m *Model, generators int) (*Model, error) {
 	if len(group) == 1 {
 		return nil, fmt.Errorf("%w: a group of one element", ErrSymmetry)
 	}
-	return newModel(m.prior, m.chain, group, gens, m.dtype), nil
+	return m.symmetrized(group, gens), nil
 }

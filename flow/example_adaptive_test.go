@@ -60,8 +60,8 @@ func ExampleDataSource() {
 
 	settings := recipe.Settings(100, src)
 	settings.Batch = 64
-	settings.Data = &chains{model: model, latent: target.NewEvaluator(flow.Latent(model, ising)), src: src}
-	settings.DataWeight = 0.3
+	source := &chains{model: model, latent: target.NewEvaluator(flow.Latent(model, ising)), src: src}
+	settings.Data = &flow.DataSettings{Source: source, Weight: 0.3}
 	must(flow.Train(context.Background(), model, ising, settings))
 
 	e := must(flow.Evaluate(context.Background(), model, ising, &flow.EvaluateSettings{Src: src}))

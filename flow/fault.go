@@ -84,7 +84,8 @@ func (m *Model) within(b bijector.Bijector, z []float64, path []string) string {
 
 // image is the image of z and whether it and the log-determinants are finite.
 func (m *Model) image(b bijector.Bijector, z []float64) ([]float64, bool) {
-	p := graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inputs := []graph.Input{{Name: "z", Cols: m.Dim()}}
+	p := graph.NewProgram(m.dtype, inputs, []string{"x", "ln |det|"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		x, d, err := b.Forward(in[0])
 		return []*gorgonia.Node{x, d}, err
 	})

@@ -204,10 +204,10 @@ func TestForwardSettings(t *testing.T) {
 func TestHeldOutData(t *testing.T) {
 	m, pi := model(t, newShift(2)), gaussian(2, 1)
 	data := &DataRows{X: randn(1, 40, 2)}
-	s := &Settings{Batch: 8, Src: rand.NewPCG(1, 1), Data: data, Evaluate: &EvaluateSettings{Samples: 60, Data: data, Src: rand.NewPCG(2, 2)}, EvaluateEvery: 1}
+	s := &Settings{Batch: 8, Src: rand.NewPCG(1, 1), Data: &DataSettings{Source: data}, Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 60, Data: data, Src: rand.NewPCG(2, 2)}, Every: 1}}
 	_, err := NewTrainer(m, pi, s)
 	wantError(t, "same data", err, ErrSettings, "data of its own")
-	s.Evaluate.Data = &DataRows{X: randn(2, 50, 2)}
+	s.Evaluation.Data = &DataRows{X: randn(2, 50, 2)}
 	tr, err := NewTrainer(m, pi, s)
 	if err != nil {
 		t.Fatal(err)

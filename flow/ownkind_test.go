@@ -187,7 +187,8 @@ func TestOwnKindFaults(t *testing.T) {
 func TestOwnKindScales(t *testing.T) {
 	m := ofStages(t)
 	scramble(m, 1, 0.3)
-	tr := must(NewTrainer(m, target.NewNormal(16), &Settings{Batch: 8, MaxScale: 0.1, Src: rand.NewPCG(1, 1)}))
+	tr := must(NewTrainer(m, target.NewNormal(16), &Settings{
+		Batch: 8, Optimizer: Adam{MaxScale: 0.1}, Src: rand.NewPCG(1, 1)}))
 	if _, err := tr.Step(); err != nil {
 		t.Fatal(err)
 	}

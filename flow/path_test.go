@@ -20,7 +20,7 @@ import (
 // end to end.
 func gradientsOf(t *testing.T, m *Model, d target.Density, path bool, batches, rows int) [][]float64 {
 	t.Helper()
-	tr, err := NewTrainer(m, d, &Settings{Batch: rows, PathGradient: path, Src: rand.NewPCG(8, 8)})
+	tr, err := NewTrainer(m, d, &Settings{Batch: rows, Objective: ReverseKL{PathGradient: path}, Src: rand.NewPCG(8, 8)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestTrainAlongPath(t *testing.T) {
 	var first []float64
 	for range 2 {
 		m := symmetrize(t, mera(t, 4, 3), Inversion(16)).Float32()
-		res, err := Train(context.Background(), m, ising(t, 4), &Settings{Steps: 60, Batch: 64, LearnRate: 5e-3, PathGradient: true, Src: rand.NewPCG(1, 1)})
+		res, err := Train(context.Background(), m, ising(t, 4), &Settings{Steps: 60, Batch: 64, Optimizer: Adam{LearnRate: 5e-3}, Objective: ReverseKL{PathGradient: true}, Src: rand.NewPCG(1, 1)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestTrainAlongPath(t *testing.T) {
 			t.Errorf("gap %g", gap)
 		}
 	}
-	if _, err := NewTrainer(mera(t, 4, 3), ising(t, 4), &Settings{PathGradient: true, InversionKL: 1, Src: rand.NewPCG(1, 1)}); !errors.Is(err, ErrSettings) {
+	if _, err := NewTrainer(mera(t, 4, 3), ising(t, 4), &Settings{Objective: ReverseKL{PathGradient: true, InversionKL: 1}, Src: rand.NewPCG(1, 1)}); !errors.Is(err, ErrSettings) {
 		t.Errorf("with a penalty: %v", err)
 	}
 }

@@ -28,12 +28,12 @@ func lossOf(t *testing.T, steps int, loss func(step int) float64, s Settings) []
 	})
 	var rates []float64
 	var tr *Trainer
-	s.Batch, s.LearnRate, s.Src = 4, 0.25, rand.NewPCG(1, 1)
-	s.Recorder = recorder(func(r *Report) error {
+	s.Batch, s.Optimizer.LearnRate, s.Src = 4, 0.25, rand.NewPCG(1, 1)
+	s.Recorder = RecorderFunc(func(r *Report) error {
 		if math.Abs(r.Loss-loss(step)) > 1e-12*(1+math.Abs(loss(step))) {
 			t.Fatalf("step %d: loss %g, want %g", step, r.Loss, loss(step))
 		}
-		if err := tr.plateau.check(tr.s.Plateau, tr.s.Window, step); err != nil {
+		if err := tr.plateau.check(tr.s.Optimizer.Plateau, tr.s.Window, step); err != nil {
 			t.Fatalf("step %d: a file would be refused: %v", step, err)
 		}
 		rates = append(rates, r.LearnRate)
@@ -90,7 +90,7 @@ func TestPlateauSteps(t *testing.T) {
 			return 1
 		}, Plateau{Patience: 9, MinImprovement: 0.2}, 8, constant(0.5, 17, 0)},
 	} {
-		s := Settings{Window: c.window, Plateau: &c.p}
+		s := Settings{Window: c.window, Optimizer: Adam{Plateau: &c.p}}
 		given := c.p
 		if got := lossOf(t, steps, c.loss, s); !slices.Equal(got, c.want) {
 			t.Errorf("%s: learning rates %v, want %v", name, got, c.want)
@@ -119,9 +119,9 @@ func TestPlateauByDefinition(t *testing.T) {
 			}
 		}
 		s := Settings{
-			Window: window, Plateau: &p,
-			Anneal:   func(step int) float64 { return betas[step] },
-			Schedule: Cosine(steps+20, 5),
+			Window:    window,
+			Optimizer: Adam{Plateau: &p, Schedule: Cosine(steps+20, 5)},
+			Anneal:    func(step int) float64 { return betas[step] },
 		}
 		got := lossOf(t, steps, func(step int) float64 { return losses[min(step, steps)] }, s)
 
@@ -159,7 +159,7 @@ func TestPlateauByDefinition(t *testing.T) {
 // the first of all.
 func TestPlateauAnneal(t *testing.T) {
 	for _, ramp := range []int{0, 1, 20, 33} {
-		rates := lossOf(t, 60, func(int) float64 { return 5 }, Settings{Window: 4, Anneal: Ramp(0.5, ramp), Plateau: &Plateau{Patience: 3, MinImprovement: 1e-9}})
+		rates := lossOf(t, 60, func(int) float64 { return 5 }, Settings{Window: 4, Anneal: Ramp(0.5, ramp), Optimizer: Adam{Plateau: &Plateau{Patience: 3, MinImprovement: 1e-9}}})
 		first := slices.IndexFunc(rates, func(r float64) bool { return r != 0.25 }) // the step after the reduction, from 0
 		if want := max(ramp, 1) - 1 + 4 + 3; first != want {
 			t.Errorf("β = 1 from step %d on: reduced after step %d, want %d", ramp, first, want)
@@ -173,9 +173,9 @@ func TestPlateauMoves(t *testing.T) {
 		moved := func(p *Plateau, rate float64) (params0, params1 []float64, report float64) {
 			m := variants(t, 1)[name]
 			scramble(m, 2, 0.1)
-			s := Settings{Batch: 8, LearnRate: 1e-3, Window: 1, Plateau: p, Src: rand.NewPCG(1, 1)}
+			s := Settings{Batch: 8, Optimizer: Adam{LearnRate: 1e-3, Plateau: p}, Window: 1, Src: rand.NewPCG(1, 1)}
 			if p == nil {
-				s.Schedule = func(step int) float64 { return []float64{1, 1, rate}[step-1] }
+				s.Optimizer.Schedule = func(step int) float64 { return []float64{1, 1, rate}[step-1] }
 			}
 			tr, err := NewTrainer(m, ising(t, 4), &s)
 			if err != nil {
@@ -209,12 +209,12 @@ func TestPlateauSettings(t *testing.T) {
 		{MinImprovement: -1e-3}, {MinImprovement: math.NaN()}, {MinImprovement: math.Inf(1)},
 		{MinFactor: -0.1}, {MinFactor: 1.1}, {MinFactor: math.NaN()},
 	} {
-		_, err := NewTrainer(m, pi, &Settings{Plateau: &p, Src: rand.NewPCG(1, 1)})
+		_, err := NewTrainer(m, pi, &Settings{Optimizer: Adam{Plateau: &p}, Src: rand.NewPCG(1, 1)})
 		wantError(t, fmt.Sprint(p), err, ErrSettings, "Plateau")
 	}
-	tr, err := NewTrainer(m, pi, &Settings{Plateau: &Plateau{}, Window: 30, Src: rand.NewPCG(1, 1)})
-	if err != nil || *tr.s.Plateau != (Plateau{0.5, 30, 0, 1e-6}) {
-		t.Errorf("defaults %+v, error %v", tr.s.Plateau, err)
+	tr, err := NewTrainer(m, pi, &Settings{Optimizer: Adam{Plateau: &Plateau{}}, Window: 30, Src: rand.NewPCG(1, 1)})
+	if err != nil || *tr.s.Optimizer.Plateau != (Plateau{0.5, 30, 0, 1e-6}) {
+		t.Errorf("defaults %+v, error %v", tr.s.Optimizer.Plateau, err)
 	}
 }
 

@@ -224,7 +224,10 @@ func (r *Recipe) Settings(steps int, src rand.Source) *Settings {
 	if warmup == 0 {
 		warmup = min(50, steps/10)
 	}
-	s := &Settings{Steps: steps, LearnRate: rate, Schedule: Cosine(steps, warmup), PathGradient: r.PathGradient, Src: src}
+	s := &Settings{
+		Steps: steps, Src: src, Objective: ReverseKL{PathGradient: r.PathGradient},
+		Optimizer: Adam{LearnRate: rate, Schedule: Cosine(steps, warmup)},
+	}
 	if r.Anneal != 0 {
 		s.Anneal = Ramp(r.Anneal, steps/2)
 	}

@@ -70,7 +70,7 @@ func TestRecipeModel(t *testing.T) {
 		m := must((&Recipe{Couplings: 1, Hidden: []int{3}, ConditionalDecimators: true}).Model(shape, nil, src))
 		bijectortest.Check(t, m.Bijector())
 	}
-	if s := FastRecipe().Settings(100, src); s.Schedule(10) != 1 || s.Schedule(101) != 0 || s.Anneal(25) != 0.75 || s.Anneal(50) != 1 || !s.PathGradient || s.LearnRate != 5e-3 {
+	if s := FastRecipe().Settings(100, src); s.Optimizer.Schedule(10) != 1 || s.Optimizer.Schedule(101) != 0 || s.Anneal(25) != 0.75 || s.Anneal(50) != 1 || s.Objective != Objective(ReverseKL{PathGradient: true}) || s.Optimizer.LearnRate != 5e-3 {
 		t.Errorf("%+v", s)
 	}
 }

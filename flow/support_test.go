@@ -70,7 +70,11 @@ func TestTrainBehindWalls(t *testing.T) {
 	for _, policy := range []FaultPolicy{FaultSkip, FaultShrink} {
 		trainer := func(seed uint64) *Trainer {
 			return must(NewTrainer(model(t, newShift(4)), walls, &Settings{
-				Batch: 1, LearnRate: 1e-9, Window: 60, OnFault: policy, MaxFaults: 1000, Src: rand.NewPCG(seed, 1),
+				Batch:     1,
+				Optimizer: Adam{LearnRate: 1e-9},
+				Window:    60,
+				Faults:    FaultSettings{Policy: policy, Max: 1000},
+				Src:       rand.NewPCG(seed, 1),
 			}))
 		}
 		tr := trainer(1)
@@ -121,7 +125,7 @@ func TestDroppedIsCounted(t *testing.T) {
 		}
 		return v
 	})
-	tr, err := NewTrainer(model(t, newShift(2)), d, &Settings{Batch: batch, OnFault: FaultSkip, Src: rand.NewPCG(1, 1)})
+	tr, err := NewTrainer(model(t, newShift(2)), d, &Settings{Batch: batch, Faults: FaultSettings{Policy: FaultSkip}, Src: rand.NewPCG(1, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +262,10 @@ func TestHeldOutOverflow(t *testing.T) {
 		})
 		b := bijector.Bijector(newShift(2))
 		tr, err := NewTrainer(model(t, b), d, &Settings{
-			Batch: 8, OnFault: c.policy, Src: rand.NewPCG(1, 1), Evaluate: &EvaluateSettings{Samples: 8, Src: rand.NewPCG(2, 2)}, EvaluateEvery: 1,
+			Batch:      8,
+			Faults:     FaultSettings{Policy: c.policy},
+			Src:        rand.NewPCG(1, 1),
+			Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 8, Src: rand.NewPCG(2, 2)}, Every: 1},
 		})
 		if err != nil {
 			t.Fatal(err)

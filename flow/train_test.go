@@ -19,14 +19,9 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// recorder is a Recorder that is a function.
-type recorder func(*Report) error
-
-func (f recorder) Record(r *Report) error { return f(r) }
-
 // keep records all reports.
 func keep(reports *[]Report) Recorder {
-	return recorder(func(r *Report) error { *reports = append(*reports, *r); return nil })
+	return RecorderFunc(func(r *Report) error { *reports = append(*reports, *r); return nil })
 }
 
 func train(t testing.TB, m *Model, d target.Density, s *Settings) *Result {
@@ -64,8 +59,7 @@ func TestVariationalBound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := evaluate(t, m, pi, 2000, 1)
 			bound("untrained", *before)
-			res := train(t, m, pi, &Settings{Steps: 120, Batch: 128, LearnRate: 1e-2, Src: rand.NewPCG(2, 3),
-				Recorder: recorder(func(r *Report) error { bound("training", r.Running); return nil })})
+			res := train(t, m, pi, &Settings{Steps: 120, Batch: 128, Optimizer: Adam{LearnRate: 1e-2}, Src: rand.NewPCG(2, 3), Recorder: RecorderFunc(func(r *Report) error { bound("training", r.Running); return nil })})
 			after := evaluate(t, m, pi, 4000, 1)
 			bound("trained", *after)
 			t.Logf("gap %.2f before, %.3f after, %.3f ± %.3f over the last steps",
@@ -112,7 +106,7 @@ func TestTrainGaussian(t *testing.T) {
 		b := must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8}, Src: rand.NewPCG(1, 1)}))
 		m := model(t, b).as(dt)
 		for _, rate := range []float64{1e-2, 2e-3} {
-			train(t, m, d, &Settings{Steps: 400, Batch: 256, LearnRate: rate, Src: rand.NewPCG(2, 2)})
+			train(t, m, d, &Settings{Steps: 400, Batch: 256, Optimizer: Adam{LearnRate: rate}, Src: rand.NewPCG(2, 2)})
 		}
 		e := evaluate(t, m, d, 5000, 3)
 		t.Logf("%v: gap %.5f ± %.5f, ln Z off by %.1e, ESS %.4f", dt, e.Loss+lnZ, e.StdErr, e.LogZ-lnZ, e.ESS)
@@ -145,7 +139,7 @@ func TestFirstStepGoesDownhill(t *testing.T) {
 			for _, p := range m.Params() {
 				out = append(out, make([]float64, p.Value().Shape().TotalSize()))
 			}
-			if err := lossProgram(m, pi, []float64{1, -1}, 0, nil).Run(rows, [][]float64{z}, out); err != nil {
+			if err := stepProgram(m, pi, ReverseKL{}, nil).Run(rows, [][]float64{z, {1}}, out); err != nil {
 				t.Fatal(err)
 			}
 			mean, norm := 0.0, 0.0
@@ -160,7 +154,7 @@ func TestFirstStepGoesDownhill(t *testing.T) {
 			return mean, norm
 		}
 		before, slope := loss()
-		tr, err := NewTrainer(m, pi, &Settings{Batch: rows, LearnRate: rate, Src: rand.NewPCG(4, 4)})
+		tr, err := NewTrainer(m, pi, &Settings{Batch: rows, Optimizer: Adam{LearnRate: rate}, Src: rand.NewPCG(4, 4)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +181,7 @@ func TestTrainSameBits(t *testing.T) {
 				runtime.GOMAXPROCS(procs)
 				m := variants(t, 5)[name]
 				train(t, m, pi, &Settings{Steps: 50, Batch: 64, Src: rand.NewPCG(seed, 6),
-					Recorder: recorder(func(r *Report) error {
+					Recorder: RecorderFunc(func(r *Report) error {
 						losses = append(losses, r.Loss, r.Variance, r.ESS, r.Running.Loss)
 						return nil
 					})})
@@ -304,9 +298,9 @@ func TestTrainSettings(t *testing.T) {
 		{"no steps", m, pi, &Settings{Src: src}, ErrSettings, []string{"0 steps"}},
 		{"negative steps", m, pi, &Settings{Steps: -2, Src: src}, ErrSettings, []string{"-2 steps"}},
 		{"negative batch", m, pi, &Settings{Steps: 1, Batch: -5, Src: src}, ErrSettings, []string{"batch of -5"}},
-		{"negative rate", m, pi, &Settings{Steps: 1, LearnRate: -1e-3, Src: src}, ErrSettings, []string{"learning rate -0.001"}},
-		{"NaN rate", m, pi, &Settings{Steps: 1, LearnRate: math.NaN(), Src: src}, ErrSettings, []string{"learning rate NaN"}},
-		{"infinite rate", m, pi, &Settings{Steps: 1, LearnRate: math.Inf(1), Src: src}, ErrSettings, []string{"learning rate +Inf"}},
+		{"negative rate", m, pi, &Settings{Steps: 1, Optimizer: Adam{LearnRate: -1e-3}, Src: src}, ErrSettings, []string{"learning rate -0.001"}},
+		{"NaN rate", m, pi, &Settings{Steps: 1, Optimizer: Adam{LearnRate: math.NaN()}, Src: src}, ErrSettings, []string{"learning rate NaN"}},
+		{"infinite rate", m, pi, &Settings{Steps: 1, Optimizer: Adam{LearnRate: math.Inf(1)}, Src: src}, ErrSettings, []string{"learning rate +Inf"}},
 		{"negative window", m, pi, &Settings{Steps: 1, Window: -1, Src: src}, ErrSettings, []string{"window of -1"}},
 		{"nil model", nil, pi, &Settings{Steps: 1, Src: src}, ErrSettings, nil},
 		{"nil target", m, nil, &Settings{Steps: 1, Src: src}, ErrSettings, nil},
@@ -327,7 +321,7 @@ func TestTrainSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := tr.s; s.Batch != 512 || s.LearnRate != 1e-3 || s.Window != 100 {
+	if s := tr.s; s.Batch != 512 || s.Optimizer.LearnRate != 1e-3 || s.Window != 100 {
 		t.Errorf("defaults %+v", s)
 	}
 }
@@ -407,7 +401,7 @@ func TestTrainStoppedFromOutside(t *testing.T) {
 	enough := errors.New("enough")
 	ctx, cancel := context.WithCancel(context.Background())
 	at := func(step int, f func() error) Recorder {
-		return recorder(func(r *Report) error {
+		return RecorderFunc(func(r *Report) error {
 			if r.Step == step {
 				return f()
 			}
@@ -516,7 +510,7 @@ func TestTrainUserBijector(t *testing.T) {
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 		m := model(t, newShift(3)).as(dt)
 		for _, rate := range []float64{0.03, 0.001} {
-			train(t, m, d, &Settings{Steps: 300, Batch: 64, LearnRate: rate, Src: rand.NewPCG(1, 1)})
+			train(t, m, d, &Settings{Steps: 300, Batch: 64, Optimizer: Adam{LearnRate: rate}, Src: rand.NewPCG(1, 1)})
 		}
 		wantClose(t, "shift", params(m), []float64{1, 2, 3}, 0.02)
 	}

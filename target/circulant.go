@@ -12,15 +12,16 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// circulant is a positive definite matrix with the same number, bond, for every
-// bond of a periodic lattice and the same number on every place of the diagonal.
-// There is one bond from every site to the next along each axis, so that an extent
-// of 2 has double bonds. Plane waves diagonalise the matrix, with eigenvalues
+// circulant is a positive definite matrix on the N sites of a periodic lattice, the same
+// at every site. All diagonal elements are equal. Every bond adds the number bond to the
+// element of its two sites. Each site has one bond to the next site along each axis, so
+// that along an extent of 2 neighbours share two bonds. Plane waves diagonalise the
+// matrix, with the eigenvalues
 //
-//	λ(k) = 2·bond Σ_μ cos k_μ + diagonal, k_μ = 2πj_μ/L_μ,
+//	λ(k) = 2·bond Σ_μ cos k_μ + diagonal, k_μ = 2πj_μ/L_μ.
 //
-// and nothing of size N×N is ever stored. Sites are row-major. A circulant is
-// read-only after construction and safe for concurrent use; a workspace is not.
+// No N×N array is stored. Sites are row-major. A circulant does not change after
+// construction and is safe for concurrent use; a workspace is not.
 type circulant struct {
 	size    int       // number of sites N
 	lambda  []float64 // λ(k), row-major in k
@@ -44,14 +45,14 @@ func checkLattice(shape []int) error {
 	return nil
 }
 
-// newCirculant returns the matrix whose least eigenvalue is the given one, on a
-// lattice that checkLattice accepts. 1/least is finite.
+// newCirculant returns the matrix with the given bond and least eigenvalue. checkLattice
+// accepts shape, and 1/least is finite.
 //
-// The diagonal is not an argument: least is the difference of it and 2·|bond| Σ cos
-// k_μ at the wave of the least eigenvalue, which are nearly equal where least is
-// small. All λ(k) are sums of least and of numbers that are not negative.
+// The least eigenvalue stands for the diagonal: it is a difference of the diagonal and
+// the bonds, which are nearly equal where least is small. Here every λ(k) is a sum of
+// least and of terms that are not negative, and no digits are lost.
 func newCirculant(shape []int, bond, least float64) *circulant {
-	above := make([][]float64, len(shape)) // the part of λ(k) − least that comes from an axis
+	above := make([][]float64, len(shape)) // contribution of each axis to λ(k) − least
 	for axis, n := range shape {
 		above[axis] = make([]float64, n)
 		for j := range n {
@@ -73,8 +74,8 @@ func newCirculant(shape []int, bond, least float64) *circulant {
 	return c
 }
 
-// logOf is math.Log, which is wrong for numbers below the least normal one on some
-// processors.
+// logOf returns ln v. On some processors math.Log is wrong for v below the least normal
+// number.
 func logOf(v float64) float64 {
 	if v < 0x1p-1022 {
 		return math.Log(v*0x1p64) - 64*math.Ln2
@@ -82,8 +83,8 @@ func logOf(v float64) float64 {
 	return math.Log(v)
 }
 
-// cosineGap returns |cos(2πj/n) − c| without cancellation, where c is 1 from the
-// top and otherwise the least of all cosines. It is the same to the bit for j and n−j.
+// cosineGap returns |cos(2πj/n) − c| without cancellation. c is 1 if top is true and the
+// least of all cosines otherwise. The results for j and n−j have the same bits.
 func cosineGap(j, n int, top bool) float64 {
 	j = min(j, n-j)
 	if top {
@@ -94,20 +95,20 @@ func cosineGap(j, n int, top bool) float64 {
 	return 2 * sinPi(h+j, n) * sinPi(h-j, n)
 }
 
-// sinPi returns sin(πj/n) for 0 ≤ j ≤ n, with all digits at both ends.
+// sinPi returns sin(πj/n) for 0 ≤ j ≤ n. It keeps all digits near 0 and near n.
 func sinPi(j, n int) float64 {
 	return math.Sin(math.Pi * float64(min(j, n-j)) / float64(n))
 }
 
-// couplingMin returns the least eigenvalue −(2/T) Σ_μ c_μ of the matrix with 1/T for
-// every bond. c_μ is 1 where the extent is even and cos(π/L_μ) where it is odd.
+// couplingMin returns the least eigenvalue λ_min(K) = −(2/T) Σ_μ c_μ of the matrix K with
+// 1/T for every bond. c_μ is 1 for an even extent and cos(π/L_μ) for an odd one.
 func couplingMin(shape []int, T float64) float64 {
 	v, _ := exactCouplingMin(shape, T).Float64()
 	return v
 }
 
-// leastEigenvalue returns couplingMin(shape, T) + alpha with all digits, also where
-// the two nearly cancel, and NaN for an alpha that is not finite.
+// leastEigenvalue returns λ_min(K) + alpha with all digits, also where the two nearly
+// cancel. It returns NaN if alpha is not finite.
 func leastEigenvalue(shape []int, T, alpha float64) float64 {
 	if !num.Finite(alpha) {
 		return math.NaN()
@@ -117,6 +118,7 @@ func leastEigenvalue(shape []int, T, alpha float64) float64 {
 	return v
 }
 
+// exactCouplingMin returns λ_min(K) to bigBits.
 func exactCouplingMin(shape []int, T float64) *big.Float {
 	sum := newBig(0)
 	for _, n := range shape {
@@ -125,13 +127,15 @@ func exactCouplingMin(shape []int, T float64) *big.Float {
 	return sum.Quo(sum.Mul(sum, newBig(2)), newBig(T))
 }
 
-// bigBits is a precision at which sums of a few float64 of very different size
-// are exact: a difference of nearly equal ones keeps 53 bits and many to spare.
+// bigBits is a precision at which sums of a few float64 numbers lose nothing that
+// matters: the difference of two nearly equal numbers keeps more than 53 bits.
 const bigBits = 256
 
+// newBig returns v to bigBits.
 func newBig(v float64) *big.Float { return new(big.Float).SetPrec(bigBits).SetFloat64(v) }
 
-// leastCosine returns 1 for even n and cos(π/n) for odd n, by its power series.
+// leastCosine returns the magnitude of the least of all cos(2πj/n): 1 for even n and
+// cos(π/n), by its power series, for odd n.
 func leastCosine(n int) *big.Float {
 	sum := newBig(1)
 	if n%2 == 0 {
@@ -155,8 +159,8 @@ const piDigits = "3.141592653589793238462643383279502884197169399375105820974944
 // logDet returns the logarithm of the determinant.
 func (c *circulant) logDet() float64 { return c.lnDet }
 
-// solveRows sets each of the rows of dst (rows×N, row-major) to the inverse times that
-// of x. dst and x may be the same slice. It does not allocate.
+// solveRows stores the inverse of the matrix times each row of x in the same row of dst.
+// Both are rows×N, row-major, and may be the same slice. It does not allocate.
 func (c *circulant) solveRows(dst, x []float64, rows int, ws *fourier.Workspace) {
 	if len(x) != rows*c.size || len(dst) != rows*c.size {
 		panic("target: length of rows does not match the lattice")

@@ -250,16 +250,17 @@ func train(ctx context.Context, ising *target.Ising, o *options) (*flow.Model, e
 	m = m.Float32()
 	last := time.Now()
 	var tr *flow.Trainer
-	tr, err = flow.NewTrainer(m, ising, &flow.Settings{Batch: batch, Src: src, Recorder: recorder(func(r *flow.Report) error {
+	watch := func(r *flow.Report) error {
 		if time.Since(last) > 5*time.Second {
 			last = time.Now()
-			console.Printf("training %d/%d: loss %.4f\n", r.Step, o.steps, r.Running.Loss)
+			console.Printf("training %d/%d: loss %.4f\n", r.Step, r.Steps, r.Running.Loss)
 		}
 		if o.checkpoint == "" || r.Step%100 != 0 {
 			return nil
 		}
 		return checkpoint.Write(o.checkpoint, checkpoint.Versions, o.keep(tr))
-	})})
+	}
+	tr, err = flow.NewTrainer(m, ising, &flow.Settings{Batch: batch, Src: src, Recorder: flow.RecorderFunc(watch)})
 	if err != nil {
 		return nil, err
 	}
@@ -282,10 +283,6 @@ func train(ctx context.Context, ising *target.Ising, o *options) (*flow.Model, e
 	}
 	return m, checkpoint.Write(o.model, 1, m.Save)
 }
-
-type recorder func(r *flow.Report) error
-
-func (f recorder) Record(r *flow.Report) error { return f(r) }
 
 // training are the flags that runs which go on where another one was stopped have
 // in common with it.

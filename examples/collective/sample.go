@@ -77,7 +77,7 @@ func judge(series *mat.Dense, o *options) {
 	console.Printf("⟨m²⟩ after the last sweep %.4f ± %.4f\n", m2, stdErr)
 	tau, tauErr, err := hmc.AutocorrTime(series.Slice(sweeps/4, sweeps, 0, chains).(*mat.Dense))
 	if err != nil {
-		console.Printf("autocorrelation time of m²: too long for so few sweeps to tell; more -burn?\n")
+		console.Printf("autocorrelation time τ of m²: too short a run to tell; more -burn?\n")
 		return
 	}
 	console.Printf("autocorrelation time of m² %.1f ± %.1f sweeps: burn-in %.1f, spacing %.1f of them\n", tau, tauErr, float64(o.burn)/tau, float64(o.between)/tau)

@@ -1,22 +1,22 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/flow"
-	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
-// leg is a part of training: from a step on, the run was to have so many.
+// leg is a part of training, from one step on, and the number of steps that the
+// run was to have then.
 type leg struct {
 	From  int `json:"from"`
 	Steps int `json:"steps"`
 }
 
-// same checks that a file is of a run with the same flags, and of no more steps.
+// same checks that a file is of a run with the same flags and of no more steps than
+// now.
 func (o *options) same(was *record) error {
 	differ := checkpoint.Differences(was.Options, o.values)
 	if steps := was.Legs[len(was.Legs)-1].Steps; differ == "" && o.steps < steps {
@@ -28,7 +28,7 @@ func (o *options) same(was *record) error {
 	return nil
 }
 
-// extend begins a new leg if there are to be more steps than there were.
+// extend begins a new leg if -steps was raised.
 func (k *keeper) extend() error {
 	last, now := k.Legs[len(k.Legs)-1], len(k.history.Loss)
 	if k.o.steps == last.Steps {
@@ -43,7 +43,8 @@ func (k *keeper) extend() error {
 	return nil
 }
 
-// rate is the factor of the learning rate: a cosine over the steps of the leg.
+// rate is the factor of the learning rate at a step: a cosine over the number of
+// steps of the leg.
 func (k *keeper) rate(step int) float64 {
 	steps := k.Legs[0].Steps
 	for _, l := range k.Legs {
@@ -59,19 +60,14 @@ func (k *keeper) inverseTemperature(step int) float64 {
 	return flow.Ramp(k.o.anneal, k.Legs[0].Steps/2)(step)
 }
 
-// endTraining makes the model what it is to be, and remembers from where
-// training could go on.
+// endTraining keeps the state from which training can go on, and takes the averaged
+// parameters with -average.
 func (k *keeper) endTraining() error {
 	if k.o.checkpoint != "" {
-		f, err := k.file()
-		if err != nil {
+		var err error
+		if k.ended, err = k.state(); err != nil {
 			return err
 		}
-		var b bytes.Buffer
-		if err := safetensors.Save(&b, kind, f); err != nil {
-			return err
-		}
-		k.ended = b.Bytes()
 	}
 	k.Trained, k.Pending = true, false
 	if k.o.average == 0 {

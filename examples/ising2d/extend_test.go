@@ -15,7 +15,9 @@ import (
 func small(t *testing.T, dir, flags string) (model string, results map[string]any) {
 	t.Helper()
 	m, r := filepath.Join(dir, "model"), filepath.Join(dir, "results")
-	o, err := parse(append(strings.Fields("-recipe none -couplings 2 -hidden 4 -batch 8 -chains 3 -sweeps 5 -physical 7 -every 3 -between 1 -average 0.9 -save 4 -samples 100 "+flags),
+	args := strings.Fields("-recipe none -couplings 2 -hidden 4 -batch 8 -chains 3 -sweeps 5 -physical 7 " +
+		"-every 3 -between 1 -average 0.9 -save 4 -samples 100 " + flags)
+	o, err := parse(append(args,
 		"-out", filepath.Join(dir, "out"), "-model", m, "-json", r, "-checkpoint", filepath.Join(dir, "state")))
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +72,7 @@ func TestStepsRaised(t *testing.T) {
 	if m, r := small(t, parts, "-steps 10 -resume"); m != model || !equal(t, r, results) {
 		t.Errorf("5 and 5 steps are not 10: %v, want %v", r, results)
 	}
-	// And once more it is what it is.
+	// Resumed once more, it is the same.
 	if m, r := small(t, parts, "-steps 10 -resume"); m != model || !equal(t, r, results) {
 		t.Errorf("resumed at the end: %v, want %v", r, results)
 	}
@@ -78,13 +80,14 @@ func TestStepsRaised(t *testing.T) {
 	parts = t.TempDir()
 	small(t, parts, "-steps 5 -cosine -anneal 0.5")
 	model, results = small(t, parts, "-steps 10 -cosine -anneal 0.5 -resume")
-	if m, r := small(t, parts, "-steps 10 -cosine -anneal 0.5 -resume"); m != model || !equal(t, r, results) || m == first {
+	m, r := small(t, parts, "-steps 10 -cosine -anneal 0.5 -resume")
+	if m != model || !equal(t, r, results) || m == first {
 		t.Errorf("resumed after the end: %v, want %v", r, results)
 	}
 }
 
-// The learning rate follows the cosine over the steps that were wanted at the
-// time, the inverse temperature the ramp of the first leg.
+// The learning rate follows the cosine over the steps of its leg, the inverse
+// temperature the ramp of the first leg.
 func TestLegs(t *testing.T) {
 	k := &keeper{o: &options{anneal: 0.5}}
 	k.Legs = []leg{{0, 100}, {40, 200}, {200, 400}}
@@ -96,10 +99,12 @@ func TestLegs(t *testing.T) {
 		if step > 200 {
 			steps = 400
 		}
-		if got, want := k.rate(step), flow.Cosine(steps, steps/10)(step); steps < 400 && got != want {
+		got, want := k.rate(step), flow.Cosine(steps, steps/10)(step)
+		if steps < 400 && got != want {
 			t.Fatalf("step %d: factor %v, want %v", step, got, want)
 		}
-		if got, want := k.inverseTemperature(step), min(1, 0.5+0.01*float64(step)); got-want > 1e-12 || want-got > 1e-12 {
+		got, want = k.inverseTemperature(step), min(1, 0.5+0.01*float64(step))
+		if got-want > 1e-12 || want-got > 1e-12 {
 			t.Fatalf("step %d: β = %v, want %v", step, got, want)
 		}
 	}

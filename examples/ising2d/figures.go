@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -47,10 +48,11 @@ func (c *curve) plotters() (*plotter.Line, *plotter.Polygon, error) {
 }
 
 // lossFigure is the loss against its exact lower bound, in the second half of
-// training: what comes before is off by so much more that it would hide the
-// rest, and is in errorFigure.
+// training. In the first half the loss is so far off that it would hide the rest;
+// errorFigure shows all of training.
 func lossFigure(h *history, exact float64, o *options) error {
-	p := figure.New(fmt.Sprintf("Training on the %d×%d Ising model, T = %.4f", o.L, o.L, o.T), "training step", "loss (nats)")
+	title := fmt.Sprintf("Training on the %d×%d Ising model, T = %.4f", o.L, o.L, o.T)
+	p := figure.New(title, "training step", "loss (nats)")
 	var c curve
 	low, high := exact, exact
 	for k := len(h.Loss) / 2; k < len(h.Loss); k++ {
@@ -65,7 +67,10 @@ func lossFigure(h *history, exact float64, o *options) error {
 	if err != nil {
 		return err
 	}
-	bound := horizontal(exact, c.mean[0].X, float64(len(h.Loss)))
+	bound, err := dashed(plotter.XYs{{X: c.mean[0].X, Y: exact}, {X: float64(len(h.Loss)), Y: exact}}, red, 1.2)
+	if err != nil {
+		return err
+	}
 	p.Add(band, line, bound)
 	p.Legend.Add("loss, mean of 20 steps", line)
 	p.Legend.Add("± standard error", band)
@@ -82,7 +87,7 @@ func errorFigure(h *history, exact float64, o *options) error {
 	low, high := math.Inf(1), math.Inf(-1)
 	for k, v := range h.Loss {
 		gap := v - exact
-		if !(gap > 0) { // no place on a logarithmic axis
+		if !(gap > 0) { // not on a logarithmic axis
 			continue
 		}
 		e := h.Err[k]
@@ -110,53 +115,63 @@ func errorFigure(h *history, exact float64, o *options) error {
 }
 
 // m2Figure is ⟨m²⟩ of both samplers against the leapfrog steps of each chain,
-// Fig. 3(b).
+// Fig. 3(b). The exact value m2 is NaN if it is not known.
 func m2Figure(samplers []*walkers, m2 float64, o *options) error {
-	p := figure.New(fmt.Sprintf("Hybrid Monte Carlo from a cold start, %d×%d sites, T = %.4f, %d chains", o.L, o.L, o.T, o.chains),
-		"leapfrog steps", "structure factor, mean of m²") // the font has no angle brackets
-	sweeps, low, high := 0, math.Inf(1), math.Inf(-1)
+	title := fmt.Sprintf("Hybrid Monte Carlo from a cold start, %d×%d sites, T = %.4f, %d chains",
+		o.L, o.L, o.T, o.chains)
+	p := figure.New(title, "leapfrog steps", "structure factor, mean of m²") // the font has no angle brackets
+	p.X.Min = 0
 	leapfrog := float64(o.leapfrog)
+	most := len(samplers[0].m2) // as many leapfrog steps of both
 	for i, w := range samplers {
-		c := []color.RGBA{blue, brown}[i]
-		points := errorPoints{}
-		count := min(len(w.m2), len(samplers[0].m2)) // as many leapfrog steps
-		every := max(1, count/60)
-		for k := i * every / 2; k < count; k += every {
-			points.XYs = append(points.XYs, plotter.XY{X: float64(k+1) * leapfrog, Y: w.m2[k]})
-			points.YErrors = append(points.YErrors, struct{ Low, High float64 }{w.err[k], w.err[k]})
-			low, high = min(low, w.m2[k]-w.err[k]), max(high, w.m2[k]+w.err[k])
-		}
-		sweeps = max(sweeps, count)
-		dots, err := plotter.NewScatter(points)
-		if err != nil {
+		if err := addSampler(p, w, most, i); err != nil {
 			return err
 		}
-		dots.Color, dots.Radius, dots.Shape = c, vg.Points(1.8), draw.CircleGlyph{}
-		bars, err := plotter.NewYErrorBars(points)
-		if err != nil {
-			return err
-		}
-		bars.Color, bars.CapWidth = c, vg.Points(2)
-		p.Add(dots, bars)
-		p.Legend.Add(w.name+" space", dots)
 	}
 	if !math.IsNaN(m2) {
-		line := horizontal(m2, 0, float64(sweeps)*leapfrog)
+		line, err := dashed(plotter.XYs{{X: 0, Y: m2}, {X: float64(most) * leapfrog, Y: m2}}, red, 1.2)
+		if err != nil {
+			return err
+		}
 		p.Add(line)
 		p.Legend.Add(fmt.Sprintf("exact %.4f", m2), line)
 	}
 	if final := samplers[0].final; final > 0 {
 		x := (float64(final) + 0.5) * leapfrog
-		end, err := plotter.NewLine(plotter.XYs{{X: x, Y: low}, {X: x, Y: high}})
+		end, err := dashed(plotter.XYs{{X: x, Y: p.Y.Min}, {X: x, Y: p.Y.Max}}, color.Gray{0x80}, 0.6)
 		if err != nil {
 			return err
 		}
-		end.Color, end.Dashes = color.Gray{0x80}, []vg.Length{vg.Points(2), vg.Points(2)}
 		p.Add(end)
 		p.Legend.Add("end of training", end)
 	}
-	p.X.Min = 0
 	return figure.Save(p, o.figure(m2Name))
+}
+
+// addSampler adds at most 60 of the first sweeps of a sampler to a plot. Those of
+// the second sampler are between those of the first.
+func addSampler(p *plot.Plot, w *walkers, sweeps, which int) error {
+	points := errorPoints{}
+	sweeps = min(sweeps, len(w.m2))
+	every := max(1, sweeps/60)
+	for k := which * every / 2; k < sweeps; k += every {
+		points.XYs = append(points.XYs, plotter.XY{X: float64(k+1) * float64(w.o.leapfrog), Y: w.m2[k]})
+		points.YErrors = append(points.YErrors, struct{ Low, High float64 }{w.err[k], w.err[k]})
+	}
+	dots, err := plotter.NewScatter(points)
+	if err != nil {
+		return err
+	}
+	bars, err := plotter.NewYErrorBars(points)
+	if err != nil {
+		return err
+	}
+	c := []color.RGBA{blue, brown}[which]
+	dots.Color, dots.Radius, dots.Shape = c, vg.Points(1.8), draw.CircleGlyph{}
+	bars.Color, bars.CapWidth = c, vg.Points(2)
+	p.Add(dots, bars)
+	p.Legend.Add(w.name+" space", dots)
+	return nil
 }
 
 type errorPoints struct {
@@ -164,13 +179,17 @@ type errorPoints struct {
 	plotter.YErrors
 }
 
-func horizontal(y, from, to float64) *plotter.Line {
-	line, _ := plotter.NewLine(plotter.XYs{{X: from, Y: y}, {X: to, Y: y}})
-	line.Color, line.Width, line.Dashes = red, vg.Points(1.2), []vg.Length{vg.Points(5), vg.Points(3)}
-	return line
+// dashed is a dashed line of a width in points.
+func dashed(points plotter.XYs, c color.Color, width float64) (*plotter.Line, error) {
+	line, err := plotter.NewLine(points)
+	if err != nil {
+		return nil, err
+	}
+	line.Color, line.Width, line.Dashes = c, vg.Points(width), []vg.Length{vg.Points(5), vg.Points(3)}
+	return line, nil
 }
 
-// sheetFigure is a sheet of generated configurations with a colour bar.
+// sheetFigure shows configurations that the flow generates, with a colour bar.
 func sheetFigure(m *flow.Model, o *options, src rand.Source) error {
 	const across, down = 8, 4
 	x := mat.NewDense(across*down, m.Dim(), nil)

@@ -7,9 +7,8 @@ import (
 	"syscall"
 )
 
-// interrupts makes every Ctrl-C end the phase of the program that is under
-// way, and no more. A program that can be resumed treats a request to terminate
-// alike.
+// interrupts makes every Ctrl-C end the phase of the program that is under way,
+// and no more. In a program that can be resumed, SIGTERM does the same.
 type interrupts struct{ signals chan os.Signal }
 
 func newInterrupts(resumable bool) *interrupts {

@@ -2,14 +2,15 @@ package main
 
 import "github.com/neuralrg/neuralrg/examples/internal/memory"
 
-// batchOfSamples is how many samples that judge the flow are made at a time.
+// batchOfSamples is the number of samples drawn at a time for judging the flow.
 const batchOfSamples = 500
 
-// price checks what a run will need against -memory, before anything is
+// price checks that a run will need no more than -memory, before anything is
 // allocated.
 func (o *options) price() error {
 	params, layers := memory.Network{
-		L: o.L, Size: o.size, Repeat: o.repeat, Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline, Conditional: o.conditional,
+		L: o.L, Size: o.size, Repeat: o.repeat, Couplings: o.couplings, Hidden: o.hidden,
+		Spline: o.spline, Conditional: o.conditional,
 	}.Cost()
 	sites := float64(o.L) * float64(o.L)
 	images := 1.0
@@ -32,10 +33,10 @@ func (o *options) price() error {
 	return memory.Check(o.memory,
 		memory.Part{What: "the parameters (-couplings, -hidden, -size, -repeat)", Bytes: memory.Params(params)},
 		memory.Part{What: "a batch (-batch, -L, -images)", Bytes: memory.Rows(float64(o.batch)*images, sites, layers)},
-		memory.Part{What: "the judging of the flow (-L)", Bytes: 4 * memory.Rows(batchOfSamples, sites, 0)},
+		memory.Part{What: "judging the flow (-L)", Bytes: 4 * memory.Rows(batchOfSamples, sites, 0)},
 		memory.Part{What: "the weights (-samples)", Bytes: 32 * float64(o.samples)},
 		memory.Part{What: "the chains (-chains, -L)", Bytes: 2 * memory.Rows(chains, sites, layers)},
-		memory.Part{What: "their course (-chains, -sweeps, -physical)", Bytes: 32 * chains * sweeps},
-		memory.Part{What: "the course of training (-steps)", Bytes: 200 * steps},
+		memory.Part{What: "m² of every chain and sweep (-chains, -sweeps, -physical)", Bytes: 32 * chains * sweeps},
+		memory.Part{What: "the loss of every step (-steps)", Bytes: 200 * steps},
 	)
 }

@@ -28,7 +28,7 @@ type progress struct {
 	status    atomic.Value // string
 }
 
-// newProgress begins after made of total steps.
+// newProgress shows a loop of total steps, of which some are made.
 func newProgress(name string, total, made int) *progress {
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
 		return &progress{name: name, total: total, made: made, last: time.Now()}
@@ -36,9 +36,9 @@ func newProgress(name string, total, made int) *progress {
 	return newBar(os.Stderr, console.Width(os.Stderr), name, total, made)
 }
 
-// newBar draws a bar for a terminal of so many columns. It leaves the last four
-// empty: Ctrl-C prints two characters in front of it, and a line that is too
-// long would stay there for good.
+// newBar draws a bar for a terminal of the given width. It leaves the last four
+// columns empty: Ctrl-C prints two characters in front of the bar, and a line that
+// is too long would not be cleared.
 func newBar(w io.Writer, columns int, name string, total, made int) *progress {
 	p := &progress{name: name, total: total, made: made, narrow: columns < 70}
 	p.status.Store("")
@@ -53,8 +53,7 @@ func newBar(w io.Writer, columns int, name string, total, made int) *progress {
 	return p
 }
 
-// step counts a step. On a narrow terminal the status is shown without what
-// follows " ±" in it.
+// step counts a step. On a narrow terminal the status is cut before " ±".
 func (p *progress) step(status string) {
 	p.made++
 	if p.bar != nil {

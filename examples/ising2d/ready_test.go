@@ -14,7 +14,7 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// What is too large is priced before anything is allocated.
+// A run that is too large is refused before anything is allocated.
 func TestPrice(t *testing.T) {
 	for _, args := range []string{
 		"-couplings 1000000000", "-L 1000000", "-batch 1000000000", "-chains 1000000000", "-hidden 1000000,1000000",
@@ -31,14 +31,18 @@ func TestPrice(t *testing.T) {
 			t.Errorf("%s: error %v, want the memory that it needs", args, err)
 			continue // which run would try to get
 		}
-		if err := run(o); !errors.Is(err, memory.ErrLimit) || !strings.Contains(err.Error(), flag) || !strings.Contains(err.Error(), "B of memory") {
+		err = run(o)
+		if !errors.Is(err, memory.ErrLimit) || !strings.Contains(err.Error(), flag) ||
+			!strings.Contains(err.Error(), "B of memory") {
 			t.Errorf("%s: error %v, want the memory that it needs", args, err)
 		}
 		if files, _ := os.ReadDir(dir); len(files) > 0 {
 			t.Errorf("%s: something was made", args)
 		}
 	}
-	for _, args := range []string{"", "-paper", "-recipe best -L 16", "-recipe best -L 32 -batch 256", "-L 4 -steps 1000000"} {
+	for _, args := range []string{
+		"", "-paper", "-recipe best -L 16", "-recipe best -L 32 -batch 256", "-L 4 -steps 1000000",
+	} {
 		o, err := parse(strings.Fields(args))
 		if err != nil {
 			t.Fatal(err)
@@ -56,11 +60,12 @@ func TestPrice(t *testing.T) {
 	}
 }
 
-// What cannot be written is said before training.
+// A file that cannot be written is an error before training.
 func TestOutputsFirst(t *testing.T) {
 	dir := t.TempDir()
 	plain := filepath.Join(dir, "plain")
-	if err := errors.Join(os.WriteFile(plain, nil, 0o600), os.MkdirAll(filepath.Join(dir, "figures", m2Name), 0o700)); err != nil {
+	err := errors.Join(os.WriteFile(plain, nil, 0o600), os.MkdirAll(filepath.Join(dir, "figures", m2Name), 0o700))
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
@@ -85,7 +90,7 @@ func TestOutputsFirst(t *testing.T) {
 	}
 }
 
-// Links to files stay links.
+// A file that is a symbolic link stays one.
 func TestLinks(t *testing.T) {
 	dir, far := t.TempDir(), t.TempDir()
 	for _, name := range []string{"state", "model", "results"} {

@@ -39,7 +39,8 @@ func summarise(k *keeper, exact float64) *summary {
 }
 
 func printBanner(o *options, m *flow.Model, ising *target.Ising) {
-	console.Printf("Ising model on a torus of %d×%d sites, T = %.6g, exact −ln Z = %.4f\n", o.L, o.L, o.T, -ising.LogZ())
+	console.Printf("Ising model on a torus of %d×%d sites, T = %.6g, exact −ln Z = %.4f\n",
+		o.L, o.L, o.T, -ising.LogZ())
 	console.Printf("Flow of %d parameters, trained for %d steps of %d samples\n", countParams(m), o.steps, o.batch)
 }
 
@@ -56,8 +57,8 @@ func (s *summary) printEnergy(e *flow.Estimate) {
 		console.Printf("  %s\n", line)
 	}
 	console.Printf("The loss cannot fall below −ln Z; the gap is what the flow has not learned. "+
-		"Weighted by π/q, %.0f of 100 samples count (ESS), and ⟨π/q⟩ is Z without bias. "+
-		"Neither sees what the flow never proposes.\n", 100*s.ESS)
+		"100 samples with weights π/q are worth %.0f independent samples of π (ESS), and ⟨π/q⟩ is Z without bias. "+
+		"Neither number shows configurations that the flow never generates.\n", 100*s.ESS)
 }
 
 // row is one sampler in the table of results.
@@ -68,7 +69,7 @@ type row struct {
 	trained bool   // it needs the flow
 }
 
-// table has a column for each sampler, in 39 characters.
+// table has a column for each sampler and is 39 characters wide.
 func table(rows []row, m2 float64) string {
 	var b strings.Builder
 	line := func(name string, value func(r row) string) {
@@ -113,9 +114,9 @@ func seconds(s number) string {
 	return fmt.Sprintf("%.0f", float64(s))
 }
 
-// verdict says in words which sampler is the best, if the flow took so many
-// seconds to train. The last row that needs no flow is what the others compete
-// with.
+// verdict says in words which sampler is the cheapest, and from which error on it
+// pays to train the flow, which took the given seconds. The rival of the samplers
+// with a flow is the last row without one.
 func verdict(rows []row, training float64) string {
 	best, rival := -1, -1
 	for k, r := range rows {
@@ -152,7 +153,8 @@ func verdict(rows []row, training float64) string {
 func printSamplers(rows []row, m2, training float64) {
 	console.Printf("\nStructure factor ⟨m²⟩ by three samplers without bias\n")
 	fmt.Print(table(rows, m2))
-	console.Printf("\"s for 0.001\" is the time in seconds to a standard error of 0.001. τ is the autocorrelation time of m².\n")
+	console.Printf("\"s for 0.001\" is the time in seconds to a standard error of 0.001. " +
+		"τ is the autocorrelation time of m².\n")
 	for _, r := range rows {
 		if r.doubt != "" {
 			console.Printf("Not to be trusted: %s, %s.\n", strings.Join(r.name[:], " "), r.doubt)
@@ -163,5 +165,6 @@ func printSamplers(rows []row, m2, training float64) {
 
 func (s *summary) printEnd(o *options) {
 	s.PeakMB = peakMB()
-	console.Printf("\n%.3f s per training step, peak memory %.0f MB, figures in %s\n", s.SecondsPerStep, s.PeakMB, o.out)
+	console.Printf("\n%.3f s per training step, peak memory %.0f MB, figures in %s\n",
+		s.SecondsPerStep, s.PeakMB, o.out)
 }

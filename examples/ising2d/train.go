@@ -17,83 +17,119 @@ type history struct {
 	Seconds   float64
 }
 
-// train trains the model; every o.every steps the samplers, if any, take part.
+// training is the phase in which the model is trained.
+type training struct {
+	*keeper
+	bar  *progress
+	last time.Time // up to which history.Seconds counts
+}
+
+// train trains the model. After every o.every steps the chains move, too.
 func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
-	o, h := k.o, &k.history
 	ctx, done := i.phase()
 	defer done()
-	k.Legs = []leg{{0, o.steps}}
-	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, Average: o.average, Images: o.images, PathGradient: o.path, Window: 20, Src: k.src}
-	if o.anneal != 1 {
-		s.Anneal = k.inverseTemperature
-	}
-	if o.cosine {
-		s.Schedule = k.rate
-	}
-	if o.adapt > 0 {
-		// To begin with, what the flow proposes: all in one place they would be a
-		// poor example.
-		if len(h.Loss) == 0 {
-			if err := m.Sample(k.walkers[0].x, nil, k.src); err != nil {
-				return err
-			}
-		}
-		s.Data, s.DataWeight = &chainData{k.walkers[0], m, k.src}, o.adapt
-	}
-	var bar *progress
-	last := time.Now()
-	// The chains move at every o.every-th step; if that is interrupted they do so
-	// first of all when the program goes on.
-	move := func() error {
-		err := alongside(ctx, k.walkers, k.src, o.between)
-		k.Pending = errors.Is(err, context.Canceled)
+	k.Legs = []leg{{0, k.o.steps}}
+	r := &training{keeper: k, last: time.Now()}
+	s, err := r.settings(ctx, m)
+	if err != nil {
 		return err
 	}
-	s.Recorder = recorder(func(r *flow.Report) error {
-		h.Loss, h.Err = append(h.Loss, r.Running.Loss), append(h.Err, r.Running.StdErr)
-		h.Last = r.Running
-		h.Seconds += time.Since(last).Seconds()
-		bar.step(fmt.Sprintf("loss %.4f ± %.4f", r.Running.Loss, r.Running.StdErr))
-		if o.every > 0 && r.Step%o.every == 0 {
-			if err := move(); err != nil {
-				return err
-			}
-		}
-		var err error
-		if r.Step%o.save == 0 {
-			err = k.save()
-		}
-		last = time.Now()
-		return err
-	})
-	var err error
 	if k.trainer, err = flow.NewTrainer(m, t, s); err != nil {
 		return err
 	}
 	if err := k.load(); err != nil || k.Trained {
 		return err
 	}
-	bar = newProgress("training", o.steps, len(h.Loss))
-	if k.Pending {
-		err = move()
-	}
-	last = time.Now()
-	if err == nil {
-		err = k.trainer.Run(ctx, o.steps-len(h.Loss))
-	}
-	bar.done()
+	err = r.run(ctx)
 	if errors.Is(err, context.Canceled) {
-		if err = k.stopped(); err == nil && len(h.Loss) == 0 {
-			err = errors.New("stopped before the first training step")
-		}
-		if err == nil {
-			fmt.Printf("training stopped after %d steps\n", len(h.Loss))
-		}
+		err = r.interrupted()
 	}
 	if err == nil {
 		err = k.endTraining()
 	}
 	return err
+}
+
+// settings are those of the trainer.
+func (r *training) settings(ctx context.Context, m *flow.Model) (*flow.Settings, error) {
+	o, k := r.o, r.keeper
+	s := &flow.Settings{
+		Batch: o.batch, Images: o.images, Window: 20, Src: k.src,
+		Objective: flow.ReverseKL{PathGradient: o.path},
+		Optimizer: flow.Adam{LearnRate: o.lr, Average: o.average},
+	}
+	if o.anneal != 1 {
+		s.Anneal = k.inverseTemperature
+	}
+	if o.cosine {
+		s.Optimizer.Schedule = k.rate
+	}
+	if o.adapt > 0 {
+		// The chains begin at samples of the flow. If all were at one
+		// configuration, the flow would learn that one alone.
+		if err := m.Sample(k.walkers[0].x, nil, k.src); err != nil {
+			return nil, err
+		}
+		s.Data = &flow.DataSettings{Source: &chainData{k.walkers[0], m, k.src}, Weight: o.adapt}
+	}
+	s.Recorder = flow.RecorderFunc(func(report *flow.Report) error { return r.record(ctx, report) })
+	return s, nil
+}
+
+// run makes the steps that are left.
+func (r *training) run(ctx context.Context) error {
+	made := len(r.history.Loss)
+	r.bar = newProgress("training", r.o.steps, made)
+	defer r.bar.done()
+	if r.Pending {
+		if err := r.move(ctx); err != nil {
+			return err
+		}
+	}
+	r.last = time.Now()
+	return r.trainer.Run(ctx, r.o.steps-made)
+}
+
+// record notes a step, and lets the chains move and the state be saved when it is
+// time for that.
+func (r *training) record(ctx context.Context, report *flow.Report) error {
+	h, running := &r.history, report.Running
+	h.Loss, h.Err, h.Last = append(h.Loss, running.Loss), append(h.Err, running.StdErr), running
+	h.Seconds += time.Since(r.last).Seconds()
+	r.bar.step(fmt.Sprintf("loss %.4f ± %.4f", running.Loss, running.StdErr))
+	if r.o.every > 0 && report.Step%r.o.every == 0 {
+		if err := r.move(ctx); err != nil {
+			return err
+		}
+	}
+	var err error
+	if report.Step%r.o.save == 0 {
+		err = r.save()
+	}
+	r.last = time.Now()
+	return err
+}
+
+// move lets the chains move. If it is interrupted, the chains move first of all
+// when the program goes on.
+func (r *training) move(ctx context.Context) error {
+	err := alongside(ctx, r.walkers, r.src, r.o.between)
+	r.Pending = errors.Is(err, context.Canceled)
+	return err
+}
+
+// interrupted decides what follows: a program that can be resumed ends, any other
+// one goes on with the model as it is.
+func (r *training) interrupted() error {
+	if err := r.stopped(); err != nil {
+		return err
+	}
+	steps := len(r.history.Loss)
+	if steps == 0 {
+		return errors.New("stopped before the first training step")
+	}
+	fmt.Printf("training stopped after %d steps\n", steps)
+	return nil
 }
 
 // evaluate judges the model by fresh samples, or, if it is interrupted, by the
@@ -103,7 +139,7 @@ func evaluate(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	defer done()
 	e, err := flow.Evaluate(ctx, m, t, &flow.EvaluateSettings{Samples: k.o.samples, Batch: batchOfSamples, Src: k.src})
 	if errors.Is(err, context.Canceled) {
-		if k.o.checkpoint != "" { // as of the last save
+		if k.o.checkpoint != "" { // the file is of the last save
 			return errStopped
 		}
 		e, err = &k.history.Last, nil
@@ -114,7 +150,3 @@ func evaluate(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	k.evaluated = e
 	return k.save()
 }
-
-type recorder func(r *flow.Report) error
-
-func (f recorder) Record(r *flow.Report) error { return f(r) }

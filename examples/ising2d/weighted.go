@@ -14,17 +14,18 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// leastESS is the effective fraction of samples below which weights are too
-// uneven for their spread to tell the error.
+// leastESS is a fraction of the samples. If the effective sample size is below it,
+// a few large weights dominate and their spread does not give the error.
 const leastESS = 0.1
 
-// weigh computes ⟨m²⟩ from samples of the flow, Σw·m²/Σw with w = π/q, as many as
-// there is time for before ctx ends, and says whether the weights are too uneven.
+// weigh computes ⟨m²⟩ from samples of the flow, Σw·m²/Σw with w = π/q. If ctx ends
+// before all samples are drawn, it takes those that there are. It says why the
+// result is not to be trusted, if it is not.
 func weigh(ctx context.Context, m *flow.Model, ising *target.Ising, o *options) (r sampling, doubt string, err error) {
 	nan := number(math.NaN())
 	r = sampling{M2: nan, M2Err: nan, Accept: nan, Tau: nan, TauErr: nan, TauSeconds: nan, Seconds: nan, Cost: nan}
 	density := target.NewEvaluator(ising)
-	src := rand.NewPCG(o.seed, 2019) // its own: what follows does not depend on it
+	src := rand.NewPCG(o.seed, 2019) // of its own, so that what follows does not depend on -samples
 	var m2, logw []float64
 	start := time.Now()
 	for len(m2) < o.samples && ctx.Err() == nil {
@@ -51,8 +52,8 @@ func weigh(ctx context.Context, m *flow.Model, ising *target.Ising, o *options) 
 	return r, "", nil
 }
 
-// weightedMean returns Σw·v/Σw, its standard error, and the effective fraction
-// of the values.
+// weightedMean returns Σw·v/Σw, its standard error, and the effective sample size as
+// a fraction of the values.
 func weightedMean(v, logw []float64) (mean, stdErr, ess float64) {
 	largest := floats.Max(logw)
 	sum, sum2 := 0.0, 0.0

@@ -25,9 +25,10 @@ type errorPoints struct {
 	plotter.YErrors
 }
 
-// errorFigure is Fig. S1.
+// errorFigure is Fig. S1: the relative errors against temperature, a line per depth.
 func errorFigure(cells []*cell, o *options) error {
-	p := figure.New(fmt.Sprintf("Variational free energy of the %d×%d Ising model", o.L, o.L), "temperature T", "relative error (loss + ln Z) / ln Z")
+	title := fmt.Sprintf("Variational free energy of the %d×%d Ising model", o.L, o.L)
+	p := figure.New(title, "temperature T", "relative error (loss + ln Z) / ln Z")
 	low, high := math.Inf(1), math.Inf(-1)
 	for depth := 1; depth <= o.depths(); depth++ {
 		points := relativeErrors(cells[(depth-1)*len(o.temps) : depth*len(o.temps)])
@@ -49,11 +50,11 @@ func errorFigure(cells []*cell, o *options) error {
 	return figure.Save(p, o.figure(errorName))
 }
 
-// relativeErrors are decimal logarithms.
+// relativeErrors are the decimal logarithms of the relative errors.
 func relativeErrors(cells []*cell) (points errorPoints) {
 	for _, c := range cells {
 		v, e := c.relative()
-		if !(v-e > 0) { // no place on a logarithmic axis
+		if !(v-e > 0) { // not on a logarithmic axis
 			continue
 		}
 		y, down, up := math.Log10(v), math.Log10(v-e), math.Log10(v+e)
@@ -63,6 +64,7 @@ func relativeErrors(cells []*cell) (points errorPoints) {
 	return points
 }
 
+// addDepth adds a line with error bars to a plot.
 func addDepth(p *plot.Plot, points errorPoints, depth int) error {
 	line, dots, err := plotter.NewLinePoints(points.XYs)
 	if err != nil {

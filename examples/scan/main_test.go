@@ -11,19 +11,31 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 )
 
+// small are the flags of a small scan.
 func small(t *testing.T, dir string, more ...string) *options {
 	t.Helper()
-	o, err := parse(append([]string{"-L", "4", "-temps", "2.3,2.7", "-first", "6", "-steps", "3", "-batch", "16", "-couplings", "2", "-out", dir}, more...))
+	args := strings.Fields("-L 4 -temps 2.3,2.7 -first 6 -steps 3 -batch 16 -couplings 2")
+	o, err := parse(append(append(args, "-out", dir), more...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o
 }
 
-// Cells made one by one are those of one run, which makes none of them again
-// and draws the figures.
+// wants checks that an error says something.
+func wants(t *testing.T, err error, text string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Errorf("error %v, want one that says %q", err, text)
+	}
+}
+
+// Cells made one by one are equal to those of one run. A last run makes none of them
+// again and draws the figures.
 func TestResume(t *testing.T) {
 	ctx := context.Background()
 	whole, parts := t.TempDir(), t.TempDir()
@@ -58,12 +70,10 @@ func TestResume(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := run(ctx, small(t, parts, "-seed", "2")); err == nil || !strings.Contains(err.Error(), "other settings: -seed was 1, now 2;") {
-		t.Errorf("other settings: %v", err)
-	}
+	wants(t, run(ctx, small(t, parts, "-seed", "2")), "other settings: -seed was 1, now 2;")
 }
 
-// A run that is stopped leaves no part of a cell.
+// A run that is stopped before its first step leaves no file.
 func TestStopped(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -76,8 +86,8 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// onStep is a context that is done after so many looks at it, one per step of
-// training and one per batch of an evaluation.
+// onStep is a context that is done after some calls of Err. There is one call per
+// step of training and one per batch of an evaluation.
 type onStep struct {
 	context.Context
 	looks int
@@ -90,8 +100,8 @@ func (c *onStep) Err() error {
 	return nil
 }
 
-// Wherever a cell is interrupted, while it is trained or while it is evaluated, it
-// ends as it would have.
+// A cell that is interrupted in its training or its evaluation ends as it would have
+// without that. Its state is not taken up with other settings, nor if it is damaged.
 func TestInterrupted(t *testing.T) {
 	ctx := context.Background()
 	whole := t.TempDir()
@@ -107,13 +117,25 @@ func TestInterrupted(t *testing.T) {
 		if err := run(&onStep{ctx, looks}, small(t, dir, "-cell", "0")); !errors.Is(err, context.Canceled) {
 			t.Fatalf("%d: %v", looks, err)
 		}
-		if _, err := os.Stat(filepath.Join(dir, "depth1-T2.7.training")); err != nil {
-			t.Errorf("%d: %v", looks, err)
+		state := filepath.Join(dir, "depth1-T2.7.training")
+		data, err := os.ReadFile(state)
+		if err != nil {
+			t.Fatalf("%d: %v", looks, err)
+		}
+		data[len(data)/2] ^= 4
+		if err := os.WriteFile(state, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := run(ctx, small(t, dir, "-cell", "0")); !errors.Is(err, checkpoint.ErrDamaged) {
+			t.Errorf("%d: a damaged state: %v", looks, err)
+		}
+		data[len(data)/2] ^= 4
+		if err := os.WriteFile(state, data, 0o600); err != nil {
+			t.Fatal(err)
 		}
 		for _, other := range []string{"-first 7", "-seed 2", "-cold"} {
-			if err := run(ctx, small(t, dir, append(strings.Fields(other), "-cell", "0")...)); err == nil || !strings.Contains(err.Error(), "other settings") {
-				t.Errorf("%d, %s: %v", looks, other, err)
-			}
+			args := append(strings.Fields(other), "-cell", "0")
+			wants(t, run(ctx, small(t, dir, args...)), "other settings")
 		}
 		if err := run(ctx, small(t, dir, "-cell", "0")); err != nil {
 			t.Fatal(err)
@@ -137,25 +159,28 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// What a cell starts from does not depend on what is there already.
+// What a cell starts from does not depend on which files there are.
 func TestPredecessor(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
-	if err := run(ctx, small(t, dir, "-cell", "1")); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "-cold") {
+	err := run(ctx, small(t, dir, "-cell", "1"))
+	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("without a predecessor: %v", err)
 	}
+	wants(t, err, "-cold")
 	if err := run(ctx, small(t, dir, "-cell", "0")); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(ctx, small(t, dir, "-cell", "1", "-steps", "4")); err == nil || !strings.Contains(err.Error(), "other settings") {
-		t.Errorf("predecessor of other settings: %v", err)
-	}
+	wants(t, run(ctx, small(t, dir, "-cell", "1", "-steps", "4")), "other settings")
 	if err := run(ctx, small(t, dir, "-cell", "1")); err != nil {
 		t.Fatal(err)
 	}
 	// Cold cells are the same whether there are others or not.
 	alone, all := t.TempDir(), t.TempDir()
-	if err := errors.Join(run(ctx, small(t, alone, "-cold", "-cell", "1")), run(ctx, small(t, all, "-cold"))); err != nil {
+	if err := run(ctx, small(t, alone, "-cold", "-cell", "1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(ctx, small(t, all, "-cold")); err != nil {
 		t.Fatal(err)
 	}
 	a, errA := read(filepath.Join(alone, "depth1-T2.3.json"))
@@ -166,12 +191,11 @@ func TestPredecessor(t *testing.T) {
 	if a.Warm || b.Warm || a.Loss != b.Loss {
 		t.Errorf("%+v, %+v", a, b)
 	}
-	if err := run(ctx, small(t, all)); err == nil || !strings.Contains(err.Error(), "other settings") {
-		t.Errorf("cold and warm: %v", err)
-	}
+	wants(t, run(ctx, small(t, all)), "other settings") // warm after cold
 }
 
-// What cannot be written, and what is too large, is said before training.
+// A file that cannot be written and a run that is too large are errors before
+// training.
 func TestReady(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "taken", "depth2-T2.3.safetensors"), 0o700); err != nil {
@@ -180,16 +204,17 @@ func TestReady(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "plain"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"-L 1048576", "-couplings 1000000000", "-batch 1000000000", "-out " + filepath.Join(dir, "taken"), "-out " + filepath.Join(dir, "plain")} {
+	for _, args := range []string{
+		"-L 1048576", "-couplings 1000000000", "-batch 1000000000",
+		"-out " + filepath.Join(dir, "taken"), "-out " + filepath.Join(dir, "plain"),
+	} {
 		o := small(t, filepath.Join(dir, "out"), strings.Fields(args)...)
 		words := strings.Fields(args)
 		want := words[0]
 		if want == "-out" {
 			want = words[1]
 		}
-		if err := run(context.Background(), o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", args, err)
-		}
+		wants(t, run(context.Background(), o), want)
 		if files, _ := filepath.Glob(filepath.Join(o.out, "depth1*")); len(files) > 0 {
 			t.Errorf("%s: it came as far as %q", args, files)
 		}
@@ -231,8 +256,7 @@ func TestWidth(t *testing.T) {
 
 func TestBadFlags(t *testing.T) {
 	for _, args := range []string{"-L 6", "-steps 0", "-temps 2,x", "-temps 2,2", "-temps -1", "-cell 24", "here"} {
-		if _, err := parse(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), strings.Fields(args)[0]) {
-			t.Errorf("%s: %v", args, err)
-		}
+		_, err := parse(strings.Fields(args))
+		wants(t, err, strings.Fields(args)[0])
 	}
 }

@@ -56,13 +56,23 @@ var opCases = []opCase{
 	{"Permute", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
 		return Permute(in[0], []int{2, 0, 3, 1}, []float64{1, -1, -1, 1})
 	}},
-	{"Images", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return reordered.Of(in[0]) }},
+	{"Images", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return reordered.Of(in[0], nil) }},
 	{"chosen Images", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
-		s := &Images{N: 2, Element: reordered.Element}
-		for k := range 2 * in[0].Shape()[0] {
-			s.Chosen = append(s.Chosen, k*k%3)
+		rows := in[0].Shape()[0]
+		chosen := make([]int, 2*rows)
+		for k := range chosen {
+			chosen[k] = k * k % 3
 		}
-		return s.Of(in[0])
+		s := &Images{N: 2, Element: reordered.Element}
+		return s.Of(in[0], gorgonia.NewMatrix(in[0].Graph(), tensor.Int, gorgonia.WithShape(rows, 2),
+			gorgonia.WithName("chosen"), gorgonia.WithValue(tensor.New(tensor.WithShape(rows, 2), tensor.WithBacking(chosen)))))
+	}},
+	{"Scale", []int{3}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+		f, err := Total(1, gorgonia.Must(Combine(0.1, []float64{0}, in[0])))
+		if err != nil {
+			return nil, err
+		}
+		return Scale(f, in[0])
 	}},
 	{"LogSumExpTiles", []int{6}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
 		v, err := Part(in[0], 0, tensor.Shape{6 * in[0].Shape()[0]})
@@ -139,6 +149,15 @@ func TestOpGradients(t *testing.T) {
 	}
 }
 
+// inputs are inputs of so many columns.
+func inputs(cols []int) []Input {
+	var in []Input
+	for i, n := range cols {
+		in = append(in, Input{Name: fmt.Sprint("x", i), Cols: n})
+	}
+	return in
+}
+
 func checkOp(t *testing.T, c opCase, rows int) {
 	rnd := rand.New(rand.NewPCG(7, uint64(rows)))
 	in := make([][]float64, len(c.cols))
@@ -170,7 +189,7 @@ func checkOp(t *testing.T, c opCase, rows int) {
 		return Dot(flatY, weights[:size])
 	}
 	program := func(dt tensor.Dtype, grad bool) *Program {
-		return NewProgram(dt, c.cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		return NewProgram(dt, inputs(c.cols), nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 			v, err := cost(in)
 			if err != nil || !grad {
 				return []*gorgonia.Node{v}, err
@@ -229,7 +248,7 @@ func checkOp(t *testing.T, c opCase, rows int) {
 }
 
 func TestLogAddExpExtremes(t *testing.T) {
-	p := NewProgram(tensor.Float64, []int{1, 1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}, {Name: "w", Cols: 1}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, err := LogAddExp(in[0], in[1])
 		return []*gorgonia.Node{y}, err
 	})
@@ -252,7 +271,7 @@ func TestLogAddExpExtremes(t *testing.T) {
 }
 
 func TestLogSumExpTilesExtremes(t *testing.T) {
-	p := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		v, err := Flatten(in[0])
 		if err != nil {
 			return nil, err
@@ -274,36 +293,8 @@ func TestLogSumExpTilesExtremes(t *testing.T) {
 	}
 }
 
-// The images of a row are those that are chosen at the time of a run, and as
-// many as there must be.
-func TestImagesChosen(t *testing.T) {
-	s := &Images{N: 2, Element: reordered.Element}
-	p := NewProgram(tensor.Float64, []int{4}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		y, err := s.Of(in[0])
-		return []*gorgonia.Node{y}, err
-	})
-	x, y := []float64{1, 2, 3, 4}, make([]float64, 8)
-	for _, c := range []struct {
-		chosen []int
-		want   []float64
-	}{
-		{nil, []float64{3, -1, -4, 2, -1, -2, -3, -4}},
-		{[]int{2, 0}, []float64{2, 1, 3, -4, 3, -1, -4, 2}},
-		{[]int{1, 1}, []float64{-1, -2, -3, -4, -1, -2, -3, -4}},
-	} {
-		s.Chosen = c.chosen
-		if err := p.Run(1, [][]float64{x}, [][]float64{y}); err != nil || !slices.Equal(y, c.want) {
-			t.Errorf("%v: %v, %v, want %v", c.chosen, y, err, c.want)
-		}
-	}
-	s.Chosen = []int{1}
-	if err := p.Run(1, [][]float64{x}, [][]float64{y}); !errors.Is(err, errs.ErrShape) {
-		t.Errorf("one element for two images: %v", err)
-	}
-}
-
 func TestProgramConcurrent(t *testing.T) {
-	prog := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	prog := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		sq, err := gorgonia.Square(in[0])
 		if err != nil {
 			return nil, err
@@ -335,7 +326,7 @@ func TestProgramConcurrent(t *testing.T) {
 // others are built again when they are asked for.
 func TestProgramForgets(t *testing.T) {
 	built := map[int]int{}
-	p := NewProgram(tensor.Float64, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		built[in[0].Shape()[0]]++
 		y, err := Total(1, in[0])
 		return []*gorgonia.Node{y}, err
@@ -380,7 +371,7 @@ func TestSumsInDouble(t *testing.T) {
 		total, dot = total+0.125*x[i], dot+w[i]*x[i]
 	}
 	for dt, eps := range map[tensor.Dtype]float64{tensor.Float64: 1e-12, tensor.Float32: 1.5 * 0x1p-24} {
-		p := NewProgram(dt, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		p := NewProgram(dt, []Input{{Name: "x", Cols: 1}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 			a, err := Total(0.125, in[0])
 			if err != nil {
 				return nil, err
@@ -403,7 +394,7 @@ func TestSumsInDouble(t *testing.T) {
 func TestProgramErrors(t *testing.T) {
 	fail := errors.New("broken")
 	mode := "" // what the operation does next
-	prog := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	prog := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, err := PerRow("moody", in[0], 2, func() RowsFunc {
 			return func(val, grad, x []float64) error {
 				switch mode {
@@ -444,7 +435,7 @@ func TestProgramErrors(t *testing.T) {
 			t.Errorf("Run(%v): error %v, want errs.ErrShape", c, err)
 		}
 	}
-	panics := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { panic("while building") })
+	panics := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { panic("while building") })
 	if err := panics.Run(1, [][]float64{{1, 2}}, nil); err == nil || !strings.Contains(err.Error(), "while building") {
 		t.Errorf("panic while building: %v", err)
 	}
@@ -457,7 +448,7 @@ func TestProgramErrors(t *testing.T) {
 // caller's concern: the graph is built again with other names.
 func TestProgramRetriesHashes(t *testing.T) {
 	names := map[string]bool{}
-	prog := NewProgram(tensor.Float64, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	prog := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		if names[in[0].Name()] = true; len(names) < 3 {
 			return nil, errHash
 		}
@@ -467,7 +458,7 @@ func TestProgramRetriesHashes(t *testing.T) {
 	if err := prog.Run(1, [][]float64{{7}}, [][]float64{y}); err != nil || y[0] != 7 || len(names) != 3 {
 		t.Errorf("%v after %d attempts: %v", y, len(names), err)
 	}
-	hopeless := NewProgram(tensor.Float64, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { return nil, errHash })
+	hopeless := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { return nil, errHash })
 	if err := hopeless.Run(1, [][]float64{{7}}, nil); !errors.Is(err, errHash) {
 		t.Errorf("hopeless: %v", err)
 	}
@@ -476,14 +467,14 @@ func TestProgramRetriesHashes(t *testing.T) {
 // Programs may be built at the same time, also in a process that has built
 // none, and one within another.
 func TestBuildsConcurrently(t *testing.T) {
-	inner := NewProgram(tensor.Float64, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inner := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, err := gorgonia.Square(in[0])
 		return []*gorgonia.Node{y}, err
 	})
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			p := NewProgram(tensor.Float64, []int{3}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 3}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 				if err := inner.Run(2, [][]float64{{1, 2}}, [][]float64{nil}); err != nil {
 					return nil, err
 				}
@@ -509,7 +500,7 @@ func TestBuildsConcurrently(t *testing.T) {
 // One tensor of a user's may sit in graphs that run at the same time.
 func TestSharedTensor(t *testing.T) {
 	w := tensor.New(tensor.WithShape(3, 2), tensor.WithBacking([]float64{1, 2, 3, 4, 5, 6}))
-	p := NewProgram(tensor.Float64, []int{3}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 3}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y := gorgonia.Must(gorgonia.Mul(in[0], gorgonia.NewConstant(w)))
 		cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
 		return Grad(cost, in[0])

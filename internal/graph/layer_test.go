@@ -58,7 +58,7 @@ func newLayerCosts() *layerCosts {
 // program returns the cost and the gradients of the input and of the
 // parameters, if they are wanted.
 func (c *layerCosts) program(dt tensor.Dtype, inverse, dx, dw bool) *Program {
-	return NewProgram(dt, []int{6, c.params}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	return NewProgram(dt, []Input{{Name: "x", Cols: 6}, {Name: "w", Cols: c.params}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		w, err := Part(in[1], 0, tensor.Shape{c.params})
 		if err != nil {
 			return nil, err
@@ -163,7 +163,7 @@ func TestBuffersAreShared(t *testing.T) {
 	c := newLayerCosts()
 	const rows, layers = 5, 20
 	for _, grad := range []bool{false, true} {
-		p := NewProgram(tensor.Float64, []int{6, c.params}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 6}, {Name: "w", Cols: c.params}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 			w, err := Part(in[1], 0, tensor.Shape{c.params})
 			if err != nil {
 				return nil, err

@@ -1,8 +1,6 @@
 package graph
 
 import (
-	"math"
-
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -145,57 +143,6 @@ func repeatTiles[T kernel.Float](tiles int) func(out []T, in [][]T) error {
 	return func(out []T, in [][]T) error {
 		for i := range out {
 			out[i] = in[0][i/tiles]
-		}
-		return nil
-	}
-}
-
-// LogSumExpTiles is SumTiles for logarithms: it returns the logarithm of the sum of
-// the exponentials of the values of each row, (rows·tiles) to (rows).
-func LogSumExpTiles(v *gorgonia.Node, tiles int) (*gorgonia.Node, error) {
-	if tiles == 1 {
-		return v, nil
-	}
-	return Apply(Spec{
-		Name: "log-sum-exp over tiles", Shape: tensor.Shape{v.Shape()[0] / tiles},
-		Run: Generic(logSumExpTiles[float64](tiles), logSumExpTiles[float32](tiles)),
-		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-			d, err := Apply(Spec{
-				Name: "gradient of log-sum-exp over tiles", Shape: v.Shape(),
-				Run: Generic(softmaxTiles[float64](tiles), softmaxTiles[float32](tiles)),
-			}, grad, in[0], out)
-			return gorgonia.Nodes{d}, err
-		},
-	}, v)
-}
-
-func logSumExpTiles[T kernel.Float](tiles int) func(out []T, in [][]T) error {
-	return func(out []T, in [][]T) error {
-		for r := range out {
-			values := in[0][r*tiles : (r+1)*tiles]
-			high := math.Inf(-1)
-			for _, v := range values {
-				high = max(high, float64(v)) // NaN if one is
-			}
-			if out[r] = T(high); math.IsInf(high, 0) {
-				continue
-			}
-			sum := 0.0
-			for _, v := range values {
-				sum += math.Exp(float64(v) - high)
-			}
-			out[r] = T(high + math.Log(sum))
-		}
-		return nil
-	}
-}
-
-func softmaxTiles[T kernel.Float](tiles int) func(out []T, in [][]T) error {
-	return func(out []T, in [][]T) error {
-		d, v, sum := in[0], in[1], in[2]
-		for i := range out {
-			r := i / tiles
-			out[i] = d[r] * T(math.Exp(float64(v[i]-sum[r])))
 		}
 		return nil
 	}

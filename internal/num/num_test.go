@@ -14,6 +14,9 @@ func TestFinite(t *testing.T) {
 		if Finite(v) != want {
 			t.Errorf("Finite(%g) is %v", v, !want)
 		}
+		if Finite(1, v, 2) != want {
+			t.Errorf("Finite(1, %g, 2) is %v", v, !want)
+		}
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package memory prices what an example is about to allocate.
+// Package memory estimates the memory that an example is about to allocate.
 package memory
 
 import (
@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// ErrLimit reports that a run needs more memory than it may take.
+// ErrLimit reports that a run needs more memory than its limit.
 var ErrLimit = errors.New("too large")
 
-// Part is what one thing takes, in bytes. What says what it is, and by which
-// flags it is made smaller.
+// Part is the memory for one purpose, in bytes. What names the purpose and the flags
+// that make it smaller.
 type Part struct {
 	What  string
 	Bytes float64
 }
 
-// Check fails with ErrLimit if all parts together take more than so many GB, the
-// value of a flag -memory. The error names the largest of them.
+// Check fails with ErrLimit if all parts together take more than limitGB, the value
+// of a flag -memory. The error names the largest parts.
 func Check(limitGB float64, parts ...Part) error {
 	sum := 0.0
 	for _, p := range parts {
@@ -44,7 +44,7 @@ func Check(limitGB float64, parts ...Part) error {
 		ErrLimit, Size(sum), strings.Join(most, ", "), Size(limitGB*1e9))
 }
 
-// Size is a number of bytes in words.
+// Size is a number of bytes with a unit.
 func Size(bytes float64) string {
 	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
 	k := 0
@@ -54,8 +54,8 @@ func Size(bytes float64) string {
 	return fmt.Sprintf("%.3g %s", bytes, units[k])
 }
 
-// Network is the size of a MERA of blocks of affine couplings on a square
-// lattice.
+// Network is the size of a MERA on a square lattice of L×L sites. Where Depth is not
+// given, it is cut as bijector.NetworkSettings.Join says.
 type Network struct {
 	L, Size, Repeat int
 	Depth           int // scales, 0 for as many as the lattice has
@@ -67,37 +67,52 @@ type Network struct {
 
 // Cost is the number of parameters and of layers.
 func (n Network) Cost() (params, layers float64) {
-	scales := 0
-	for l := n.L; l > 0 && l%n.Size == 0; l /= n.Size {
-		scales++
+	repeat := float64(max(n.Repeat, 1))
+	for l, scale := n.L, 1; l > 1 && (n.Depth == 0 || scale <= n.Depth); scale++ {
+		size := n.Size
+		if l%size != 0 {
+			size = smallestFactor(l)
+		}
+		params += 2 * repeat * n.block(size)
+		layers += 2 * repeat
+		top := size == l && size != n.Size
+		if n.Conditional && !top {
+			const context = 9
+			others := float64(size)*float64(size) - 1
+			params += 2 * others * (2*n.net(context+others-1, 1) + 1)
+			layers++
+		}
+		l /= size
 	}
-	if n.Depth > 0 {
-		scales = n.Depth
-	}
-	sites := float64(n.Size) * float64(n.Size)
-	kept, moved := sites/2, sites/2
-	couplings := float64(n.Couplings)
-	if couplings == 0 {
-		couplings = 10
-		if n.Spline {
-			couplings = 4
+	return params, layers
+}
+
+// smallestFactor is the smallest prime factor of l, or l if all are large.
+func smallestFactor(l int) int {
+	for f := 2; f < 1<<16; f++ {
+		if l%f == 0 {
+			return f
 		}
 	}
-	block := 2*n.net(kept, moved) + moved
+	return l
+}
+
+// block is the number of parameters of a block on a square of size×size sites.
+func (n Network) block(size int) float64 {
+	const bins = 8
+	kept := float64(size) * float64(size) / 2
+	moved := kept
+	sum := 2*n.net(kept, moved) + moved
 	if n.Spline {
-		const bins = 8
-		block += n.net(kept, moved*(3*bins-1))
+		sum += n.net(kept, moved*(3*bins-1))
 	}
-	block *= couplings
-	per := 2 * float64(max(n.Repeat, 1)) * block
-	layers = 2 * float64(max(n.Repeat, 1))
-	if n.Conditional {
-		const context = 9
-		others := sites - 1
-		per += 2 * others * (2*n.net(context+others-1, 1) + 1)
-		layers++
+	switch {
+	case n.Couplings > 0:
+		return sum * float64(n.Couplings)
+	case n.Spline:
+		return sum * 4
 	}
-	return float64(scales) * per, float64(scales) * layers
+	return sum * 10
 }
 
 // net is the number of parameters of a network with these inputs and outputs.
@@ -110,16 +125,16 @@ func (n Network) net(in, out float64) float64 {
 	return sum + (in+1)*out
 }
 
-// Of a run on one processor, measured, rounded up: values in both precisions,
-// gradients and moments of the optimiser, and what a layer keeps of a site of a
-// configuration.
+// Memory of a run on one processor, measured and rounded up. A parameter has its
+// values in both precisions, its gradient and the moments of the optimiser. A site of
+// a configuration has what every layer keeps of it.
 const (
 	bytesPerParam = 160
 	bytesPerSite  = 32
 )
 
-// Params is what so many parameters take.
+// Params is the memory for n parameters.
 func Params(n float64) float64 { return bytesPerParam * n }
 
-// Rows is what so many configurations take on their way through a network.
+// Rows is the memory for configurations on their way through a network.
 func Rows(rows, sites, layers float64) float64 { return bytesPerSite * rows * sites * (layers + 2) }

@@ -21,8 +21,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// The numbers of parameters of the recipes, as flow makes them, and of a network
-// of any size, without overflow.
+// Parameters are as many as the models of flow's recipes have. Networks of any size
+// have a cost, without overflow.
 func TestNetwork(t *testing.T) {
 	hidden := []int{10, 10, 10}
 	for _, c := range []struct {
@@ -33,6 +33,8 @@ func TestNetwork(t *testing.T) {
 		{Network{L: 4, Size: 2, Hidden: hidden, Spline: true, Conditional: true}, 29268, 6},
 		{Network{L: 4, Size: 2, Repeat: 2, Hidden: hidden, Spline: true, Conditional: true}, 50100, 10},
 		{Network{L: 16, Size: 2, Hidden: hidden}, 43680, 8},
+		{Network{L: 5, Size: 2, Hidden: hidden, Spline: true, Conditional: true}, 36120, 2},
+		{Network{L: 4, Size: 3, Hidden: hidden, Spline: true, Conditional: true}, 25050, 5},
 		{Network{L: 16, Size: 2, Depth: 1, Hidden: hidden}, 10920, 2},
 		{Network{L: 4, Size: 2, Couplings: 1e9, Hidden: hidden}, 2.184e12, 4},
 	} {

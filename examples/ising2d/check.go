@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// lists reads the flags that are not plain numbers.
+func (o *options) lists() error {
+	o.hidden = []int{}
+	if o.hiddenText != "" { // else linear networks
+		for _, s := range strings.Split(o.hiddenText, ",") {
+			h, err := strconv.Atoi(s)
+			if err != nil || h <= 0 {
+				return fmt.Errorf("-hidden %s: want positive numbers separated by commas", o.hiddenText)
+			}
+			o.hidden = append(o.hidden, h)
+		}
+	}
+	switch o.dtypeText {
+	case "f64":
+		o.single = false
+	case "f32":
+		o.single = true
+	default:
+		return fmt.Errorf("-dtype %s: want f64 or f32", o.dtypeText)
+	}
+	return nil
+}
+
+// positive checks the flags that must be above zero.
+func (o *options) positive() error {
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"L", o.L}, {"steps", o.steps}, {"batch", o.batch}, {"chains", o.chains}, {"sweeps", o.sweeps},
+		{"between", o.between}, {"leapfrog", o.leapfrog}, {"save", o.save}, {"repeat", o.repeat}} {
+		if n.value <= 0 {
+			return fmt.Errorf("-%s %d: want a positive number", n.name, n.value)
+		}
+	}
+	for _, x := range []struct {
+		name  string
+		value float64
+	}{{"lr", o.lr}, {"anneal", o.anneal}, {"stepsize", o.stepSize}, {"memory", o.memory}} {
+		if !(x.value > 0) {
+			return fmt.Errorf("-%s %g: want a positive number", x.name, x.value)
+		}
+	}
+	return nil
+}
+
+// sensible checks the other ranges, and flags that need each other.
+func (o *options) sensible() error {
+	switch {
+	case !(o.average >= 0 && o.average < 1):
+		return fmt.Errorf("-average %g: want a decay between 0 and 1, or 0 for none", o.average)
+	case !(o.jitter >= 0 && o.jitter < 1):
+		return fmt.Errorf("-jitter %g: want a fraction from 0 to 1", o.jitter)
+	case o.couplings < 0:
+		return fmt.Errorf("-couplings %d: want a positive number, or 0 for the default", o.couplings)
+	case o.physical < 0:
+		return fmt.Errorf("-physical %d: want a positive number, or 0 for ten times -sweeps", o.physical)
+	case o.images < 0:
+		return fmt.Errorf("-images %d: want a positive number, or 0 for all", o.images)
+	case o.every < 0:
+		return fmt.Errorf("-every %d: want a positive number, or 0 for no sampling alongside", o.every)
+	case !(o.adapt >= 0 && o.adapt < 1) || o.adapt > 0 && (o.every == 0 || o.every > o.steps):
+		return fmt.Errorf("-adapt %g -every %d: want a weight below 1, and chains that move", o.adapt, o.every)
+	case o.size < 2:
+		return fmt.Errorf("-size %d: want two or more", o.size)
+	case o.chains < 2:
+		return fmt.Errorf("-chains %d: want two or more: their spread gives the error", o.chains)
+	case o.samples < 2:
+		return fmt.Errorf("-samples %d: want two or more: their spread gives the error", o.samples)
+	case o.resume && o.checkpoint == "":
+		return errors.New("-resume: from which file? give -checkpoint")
+	}
+	return nil
+}

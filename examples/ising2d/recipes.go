@@ -1,0 +1,52 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+)
+
+// recipes are settings that belong together. A flag that is given overrules them.
+var recipes = map[string]map[string]string{
+	"none":  {},
+	"paper": {"lr": "5e-3", "cosine": "true"},
+	"fast": {
+		"lr": "5e-3", "cosine": "true", "spline": "true", "conditional": "true", "white": "true", "path": "true",
+		"anneal": "0.5",
+	},
+	"best": {
+		"lr": "5e-3", "cosine": "true", "spline": "true", "conditional": "true", "white": "true", "path": "true",
+		"anneal": "0.5", "repeat": "2",
+	},
+}
+
+// paperRun is what -paper sets.
+var paperRun = map[string]string{
+	"recipe": "paper", "L": "16", "steps": "5000", "every": "100",
+	"chains": "512", "sweeps": "700", "physical": "700",
+}
+
+// preset sets flags that are not given, as -paper, -recipe and -grow say.
+func (o *options) preset(f *flag.FlagSet) error {
+	given := map[string]bool{}
+	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	set := func(values map[string]string) {
+		for name, v := range values {
+			if !given[name] {
+				f.Set(name, v)
+				given[name] = true
+			}
+		}
+	}
+	if o.paper {
+		set(paperRun)
+	}
+	recipe, ok := recipes[o.recipe]
+	if !ok {
+		return fmt.Errorf("-recipe %s: want none, paper, fast or best", o.recipe)
+	}
+	if o.grow != "" && o.recipe != "none" {
+		set(map[string]string{"lr": "2e-3", "anneal": "1"})
+	}
+	set(recipe)
+	return nil
+}

@@ -1,0 +1,216 @@
+package flow
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/target"
+)
+
+// Objective is what training minimises: a ReverseKL, or a loss of one's own. All
+// reports and results are of the mean of ln(q/π), whatever is minimised.
+type Objective interface {
+	// Loss builds the loss of a batch: a node of (rows), of which training
+	// minimises the mean, or a scalar, which it minimises itself. It is called once
+	// for every graph that is built, and must return the same loss each time.
+	Loss(b *Batch) (*gorgonia.Node, error)
+}
+
+// LossFunc makes a function an Objective.
+type LossFunc func(b *Batch) (*gorgonia.Node, error)
+
+// Loss calls f.
+func (f LossFunc) Loss(b *Batch) (*gorgonia.Node, error) { return f(b) }
+
+// Batch holds the nodes of a batch of samples x ∼ q, of which an Objective builds
+// its loss. All of them depend on the parameters but Z. The operations of Gorgonia
+// that are sound are listed in docs/nodes.md.
+type Batch struct {
+	Z *gorgonia.Node // latent variables, (rows, Dim), drawn from the prior
+	X *gorgonia.Node // configurations x = g(z), (rows, Dim)
+	// LogQ is ln q(x), (rows), of the symmetrised model over Settings.Images.
+	LogQ *gorgonia.Node
+	// LogPi is β ln π(x), (rows), β being the inverse temperature of the step by
+	// Settings.Anneal.
+	LogPi *gorgonia.Node
+
+	m     *Model
+	orbit *orbit
+}
+
+// LogProb returns ln q(y), (rows), of other configurations y, (rows, Dim), as many
+// as the batch has. It costs an inverse pass for y and for each of its images.
+func (b *Batch) LogProb(y *gorgonia.Node) (*gorgonia.Node, error) { return b.m.logProb(y, b.orbit) }
+
+// Constant returns a node of the same values that counts as a constant: no
+// gradient goes through it. LogProb of Constant(X) is ln q at fixed x, whose
+// gradient is the score.
+func (b *Batch) Constant(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return graph.Apply(graph.Spec{
+		Name: "constant", Shape: x.Shape(),
+		Run: graph.Generic(
+			func(out []float64, in [][]float64) error { copy(out, in[0]); return nil },
+			func(out []float32, in [][]float32) error { copy(out, in[0]); return nil }),
+	}, x)
+}
+
+// ReverseKL is the mean of ln q − β ln π over samples of the model (eq. 5): up to
+// a constant the divergence KL(q ‖ π).
+type ReverseKL struct {
+	// PathGradient leaves out of the gradient a part that is zero on average:
+	// it is estimated along the path z → x alone. Its noise vanishes where the
+	// model is exact. It costs one more inverse pass.
+	PathGradient bool
+	// InversionKL is the factor α ≥ 0 of a penalty α·KL(q(x) ‖ q(−x)), none by
+	// default. It keeps a model without symmetrisation from choosing one of the two
+	// magnetisations of a ferromagnet (paper, App. E), at the cost of an inverse
+	// pass. It is not for symmetrised models, nor for PathGradient, which has no
+	// estimate of it.
+	InversionKL float64
+}
+
+// Loss returns ln q − β ln π and the penalty. It is the same for PathGradient,
+// which is another estimator of its gradient.
+func (o ReverseKL) Loss(b *Batch) (*gorgonia.Node, error) {
+	loss, err := graph.Combine(0, []float64{1, -1}, b.LogQ, b.LogPi)
+	if err != nil || o.InversionKL == 0 {
+		return loss, err
+	}
+	inversion, err := Inversion(b.m.Dim()).complete(b.m.Dim())
+	if err != nil {
+		return nil, err
+	}
+	y, err := inversion.node(b.X)
+	if err != nil {
+		return nil, err
+	}
+	inverted, err := b.LogProb(y)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Combine(0, []float64{1, o.InversionKL, -o.InversionKL}, loss, b.LogQ, inverted)
+}
+
+// check fails for fields that are out of range or do not go with the model.
+func (o ReverseKL) check(m *Model) error {
+	switch {
+	case !(o.InversionKL >= 0) || math.IsInf(o.InversionKL, 1):
+		return fmt.Errorf("%w: penalty of factor %g", ErrSettings, o.InversionKL)
+	case o.InversionKL > 0 && o.PathGradient:
+		return fmt.Errorf("%w: InversionKL %g with PathGradient, which has no estimate of it", ErrSettings, o.InversionKL)
+	case o.InversionKL > 0 && m.group != nil:
+		return fmt.Errorf("%w: a penalty of factor %g for asymmetry, and a model that is symmetrised", ErrSettings, o.InversionKL)
+	}
+	return nil
+}
+
+// checkObjective returns the objective with its default, checked.
+func checkObjective(o Objective, m *Model) (Objective, error) {
+	switch v := reflect.ValueOf(o); {
+	case o == nil:
+		return ReverseKL{}, nil
+	case (v.Kind() == reflect.Pointer || v.Kind() == reflect.Func) && v.IsNil():
+		return nil, fmt.Errorf("%w: a nil %T", ErrSettings, o)
+	}
+	if p, ok := o.(*ReverseKL); ok {
+		o = *p
+	}
+	if r, ok := o.(ReverseKL); ok {
+		return r, r.check(m)
+	}
+	return o, nil
+}
+
+// stepProgram is the program of a training step. It maps z, β and images to ln q,
+// ln π and the gradients of the loss with respect to the parameters.
+func stepProgram(m *Model, t target.Density, o Objective, s *images) *graph.Program {
+	if r, ok := o.(ReverseKL); ok && r.PathGradient {
+		return pathProgram(m, t, s)
+	}
+	return graph.NewProgram(m.dtype, stepInputs("z", m, s), stepOutputs(m), func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		b := &Batch{Z: in[0], m: m, orbit: s.among(in)}
+		var logpi *gorgonia.Node
+		var err error
+		if b.X, b.LogQ, logpi, err = m.distill(b.Z, t, b.orbit); err != nil {
+			return nil, err
+		}
+		if b.LogPi, err = graph.Scale(in[1], logpi); err != nil {
+			return nil, err
+		}
+		logq := b.LogQ
+		loss, err := scalarLoss(o, b)
+		if err != nil {
+			return nil, err
+		}
+		grads, err := m.paramGrads(loss, in[0])
+		return append([]*gorgonia.Node{logq, logpi}, grads...), err
+	})
+}
+
+// scalarLoss is the scalar that is minimised.
+func scalarLoss(o Objective, b *Batch) (loss *gorgonia.Node, err error) {
+	z := b.Z
+	var failed error
+	if err := graph.Guard(func() error { loss, failed = o.Loss(b); return nil }); err != nil {
+		return nil, fmt.Errorf("objective %T: %w", o, err)
+	}
+	if failed != nil {
+		return nil, fmt.Errorf("objective %T: %w", o, failed)
+	}
+	if loss != nil && loss.IsScalar() && loss.Dtype() == z.Dtype() {
+		return loss, nil
+	}
+	if err := graph.Vector(fmt.Sprintf("objective %T", o), loss, z); err != nil {
+		return nil, err
+	}
+	return graph.Total(1/float64(z.Shape()[0]), loss)
+}
+
+// stepInputs are the inputs of a program of a training step.
+func stepInputs(rows string, m *Model, s *images) []graph.Input {
+	return append([]graph.Input{{Name: rows, Cols: m.Dim()}, {Name: "β", Cols: 1, Once: true}}, s.inputs()...)
+}
+
+// stepOutputs are the outputs of the program of a training step.
+func stepOutputs(m *Model) []string { return append([]string{"ln q", "ln π"}, gradientNames(m)...) }
+
+// gradientNames are the names of outputs, one for every parameter.
+func gradientNames(m *Model) (names []string) {
+	for _, p := range m.Params() {
+		names = append(names, "gradient of "+p.Name())
+	}
+	return names
+}
+
+// paramGrads returns the gradients of a cost with respect to the parameters;
+// one that takes no part in it has gradient zero.
+func (m *Model) paramGrads(cost, x *gorgonia.Node) ([]*gorgonia.Node, error) {
+	grads, err := graph.ParamGrad(cost, x, m.Params())
+	if err != nil {
+		return nil, err
+	}
+	for i, g := range grads {
+		if g == nil {
+			p := m.Params()[i].Node(x)
+			if grads[i], err = graph.Combine(0, []float64{0}, p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return grads, nil
+}
+
+// distill maps z to x = g(z), ln q, over some of the images or over all if o is
+// nil, and ln π.
+func (m *Model) distill(z *gorgonia.Node, t target.Density, o *orbit) (x, logq, logpi *gorgonia.Node, err error) {
+	x, logq, err = m.generate(z, o)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	logpi, err = graph.LogProb(t, x)
+	return x, logq, logpi, err
+}
