@@ -62,7 +62,8 @@ func (b *ActNorm) Init(x *mat.Dense) error {
 	dim := b.Dim()
 	rows, cols := x.Dims()
 	if rows < 2 || cols != dim {
-		return fmt.Errorf("bijector: ActNorm: %w: matrix is (%d, %d), want two rows or more of %d values", ErrShape, rows, cols, dim)
+		return fmt.Errorf("bijector: ActNorm: %w: matrix is (%d, %d), want two rows or more of %d values",
+			ErrShape, rows, cols, dim)
 	}
 	w := make([]float64, 2*dim)
 	for i := range dim {
@@ -84,7 +85,8 @@ func (b *ActNorm) Init(x *mat.Dense) error {
 		}
 		// Below, it is rounding of the mean, or a number without all its digits.
 		if !(variance > max(0x1p-1022, 0x1p-100*mean*mean)) {
-			return fmt.Errorf("bijector: ActNorm: %w: column %d is constant: variance %.2g about %g", ErrSettings, i, variance, mean)
+			return fmt.Errorf("bijector: ActNorm: %w: column %d is constant: variance %.2g about %g",
+				ErrSettings, i, variance, mean)
 		}
 		w[i], w[dim+i] = 0.5*math.Log(variance), mean
 	}

@@ -33,7 +33,8 @@ func NewChain(bs ...Bijector) (*Chain, error) {
 			first = dim
 		}
 		if dim != first || dim < 1 {
-			return nil, fmt.Errorf("bijector: %w: chain element %d has dimension %d, element 0 has %d", ErrShape, i, dim, first)
+			return nil, fmt.Errorf("bijector: %w: chain element %d has dimension %d, element 0 has %d",
+				ErrShape, i, dim, first)
 		}
 	}
 	c := &Chain{bs: slices.Clone(bs)}

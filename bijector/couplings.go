@@ -34,7 +34,8 @@ func (c *couplingsConfig) check(s Stored, param string, values valuesFunc) error
 	for k, keep := range c.Keep {
 		moved := s.Dim() - len(keep)
 		if moved < 1 {
-			return fmt.Errorf("bijector: coupling %d: %w: keeps %d of %d positions", k, ErrPartition, len(keep), s.Dim())
+			return fmt.Errorf("bijector: coupling %d: %w: keeps %d of %d positions",
+				k, ErrPartition, len(keep), s.Dim())
 		}
 		sum += values(float64(len(keep)), c.Hidden, float64(moved))
 	}

@@ -47,7 +47,8 @@ func NewHierarchy(n int, layers ...*Layer) (*Hierarchy, error) {
 		for t, tile := range l.Tiles() {
 			for _, site := range tile {
 				if gone[site] != 0 {
-					return nil, fmt.Errorf("bijector: layer %d: tile %d: %w: site %d was decimated by layer %d", k, t, ErrHierarchy, site, gone[site]-1)
+					return nil, fmt.Errorf("bijector: layer %d: tile %d: %w: site %d was decimated by layer %d",
+						k, t, ErrHierarchy, site, gone[site]-1)
 				}
 			}
 		}
@@ -185,7 +186,8 @@ func (h *Hierarchy) Describe() *Description {
 	d.Arrays = func() []Array {
 		tiles := make([]Array, len(h.layers))
 		for i, l := range h.layers {
-			tiles[i] = Array{Name: tilesArray(i), Shape: []int{len(l.tiles), len(l.tiles[0])}, Ints: slices.Concat(l.tiles...)}
+			shape := []int{len(l.tiles), len(l.tiles[0])}
+			tiles[i] = Array{Name: tilesArray(i), Shape: shape, Ints: slices.Concat(l.tiles...)}
 		}
 		return tiles
 	}

@@ -17,6 +17,7 @@ var ErrKind = errors.New("unknown kind of bijector")
 // program becomes one by a method Describe and a Kind, which flow.Load takes.
 type Describer interface {
 	Bijector
+	// Describe returns what it is. Callers use the function Describe, which checks it.
 	Describe() *Description
 }
 
@@ -40,8 +41,8 @@ type Description struct {
 
 // Array is a named array of integers or of real numbers, row-major.
 type Array struct {
-	Name   string
-	Shape  []int
+	Name   string    // unique among those of its bijector
+	Shape  []int     // one or more extents
 	Ints   []int     // or nil
 	Floats []float64 // or nil
 }
@@ -121,7 +122,8 @@ func Describe(b Bijector) (d *Description, err error) {
 	}
 	for _, k := range kinds() {
 		if k.Name == d.Kind {
-			return nil, fmt.Errorf("bijector: %w: %T describes itself as %q, which is a kind of the library", ErrKind, b, d.Kind)
+			return nil, fmt.Errorf("bijector: %w: %T describes itself as %q, which is a kind of the library",
+				ErrKind, b, d.Kind)
 		}
 	}
 	return d, nil
@@ -143,7 +145,8 @@ func (own Kinds) Build(name string, s Stored) (b Bijector, err error) {
 	seen := map[string]bool{}
 	for _, k := range append(kinds(), own...) {
 		if k.Build == nil || !validKind(k.Name) || seen[k.Name] {
-			return nil, fmt.Errorf("bijector: %w: a kind named %q has no function, or its name is taken or not a word", ErrKind, k.Name)
+			return nil, fmt.Errorf("bijector: %w: a kind named %q has no function, or its name is taken or not a word",
+				ErrKind, k.Name)
 		}
 		seen[k.Name] = true
 		if k.Name == name {

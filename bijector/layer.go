@@ -92,7 +92,9 @@ func ConditionalDecimator(block Bijector, tiles [][]int, context ...int) (*Layer
 	}
 	for _, j := range keep {
 		if !passed[j] {
-			return nil, fmt.Errorf("bijector: conditional decimator: %w: %T changes position %d, which is of the context", ErrPartition, block, j)
+			return nil, fmt.Errorf(
+				"bijector: conditional decimator: %w: %T changes position %d, which is of the context",
+				ErrPartition, block, j)
 		}
 	}
 	return &Layer{block: block, tiles: cloneTiles(tiles), keep: keep, conditional: true, last: last}, nil
@@ -233,7 +235,8 @@ func (l *Layer) On(n int) (Bijector, error) {
 		for k, t := range l.tiles {
 			for _, site := range t {
 				if site >= n {
-					return nil, fmt.Errorf("bijector: tile %d: %w: site %d is off a lattice of %d sites", k, ErrTiles, site, n)
+					return nil, fmt.Errorf("bijector: tile %d: %w: site %d is off a lattice of %d sites",
+						k, ErrTiles, site, n)
 				}
 			}
 		}

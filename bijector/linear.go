@@ -68,7 +68,9 @@ func LinearFrom(w mat.Matrix) (*Linear, error) {
 	var f mat.LU
 	f.Factorize(a)
 	if c := f.Cond(); !(c < 0x1p52) {
-		return nil, fmt.Errorf("bijector: Linear: %w: matrix is singular: condition number %.2g with rows and columns of one scale", ErrSettings, c)
+		return nil, fmt.Errorf(
+			"bijector: Linear: %w: matrix is singular: condition number %.2g with rows and columns of one scale",
+			ErrSettings, c)
 	}
 	var l, u mat.TriDense
 	f.LTo(&l)
@@ -158,7 +160,9 @@ func unbalanced(l, u *mat.TriDense, rows, cols, perm []int) (*Linear, error) {
 				negative[i] = u.At(i, i) < 0
 			}
 			if math.IsInf(*v, 0) || i == j && math.Abs(*v) > 708 {
-				return nil, fmt.Errorf("bijector: Linear: %w: the triangles of a matrix with elements of such sizes exceed float64", ErrSettings)
+				return nil, fmt.Errorf(
+					"bijector: Linear: %w: the triangles of a matrix with elements of such sizes exceed float64",
+					ErrSettings)
 			}
 		}
 	}
@@ -170,7 +174,8 @@ func newLinear(lu []float64, perm []int, negative []bool) (*Linear, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Linear{fused: fused{w, kernel.NewLU[float64](perm, negative), kernel.NewLU[float32](perm, negative)}, perm: perm, negative: negative}
+	f := fused{w, kernel.NewLU[float64](perm, negative), kernel.NewLU[float32](perm, negative)}
+	b := &Linear{fused: f, perm: perm, negative: negative}
 	b.self = b.alone()
 	return b, nil
 }
@@ -210,13 +215,15 @@ func buildLinear(s Stored) (Bijector, error) {
 				continue
 			}
 			if math.Abs(v) != 1 || found[j] {
-				return nil, fmt.Errorf("bijector: Linear: %w: pivots are no signed permutation: element (%d, %d) is %g", ErrPartition, i, j, v)
+				return nil, fmt.Errorf("bijector: Linear: %w: pivots are no signed permutation: element (%d, %d) is %g",
+					ErrPartition, i, j, v)
 			}
 			perm[i], negative[j], found[j] = j, v < 0, true
 			count++
 		}
 		if count != 1 {
-			return nil, fmt.Errorf("bijector: Linear: %w: pivots are no signed permutation: row %d has %d elements", ErrPartition, i, count)
+			return nil, fmt.Errorf("bijector: Linear: %w: pivots are no signed permutation: row %d has %d elements",
+				ErrPartition, i, count)
 		}
 	}
 	return newLinear(make([]float64, n*n), perm, negative)

@@ -118,7 +118,8 @@ func newOrthogonal(dim int, angles []float64, flip bool) (*Orthogonal, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Orthogonal{fused: fused{w, kernel.NewRotations[float64](dim, flip), kernel.NewRotations[float32](dim, flip)}, flip: flip}
+	f := fused{w, kernel.NewRotations[float64](dim, flip), kernel.NewRotations[float32](dim, flip)}
+	b := &Orthogonal{fused: f, flip: flip}
 	b.self = b.alone()
 	return b, nil
 }

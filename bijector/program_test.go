@@ -28,7 +28,8 @@ func direction(inverse bool) string {
 
 // imageOf returns the program of the image and the log-determinants.
 func imageOf(b bijector.Bijector, dt tensor.Dtype, inverse bool) *graph.Program {
-	return graph.NewProgram(dt, []graph.Input{{Name: "x", Cols: b.Dim()}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inputs := []graph.Input{{Name: "x", Cols: b.Dim()}}
+	return graph.NewProgram(dt, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, d, err := apply(b, in[0], inverse)
 		return []*gorgonia.Node{y, d}, err
 	})

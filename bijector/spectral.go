@@ -49,10 +49,12 @@ func NewSpectral(shape []int, spectrum []float64) (*Spectral, error) {
 	root, white := make([]float64, n), make([]float64, n)
 	for k, v := range spectrum {
 		if !(v > 0) || math.IsInf(v, 1) {
-			return nil, fmt.Errorf("bijector: Spectral: %w: eigenvalue %d is %g, want a positive number", ErrSettings, k, v)
+			return nil, fmt.Errorf("bijector: Spectral: %w: eigenvalue %d is %g, want a positive number",
+				ErrSettings, k, v)
 		}
 		if o := lattice.Opposite(shape, k); !(math.Abs(spectrum[o]-v) <= 1e-9*v) {
-			return nil, fmt.Errorf("bijector: Spectral: %w: eigenvalue %d is %g, that of the opposite wave, %d, %g", ErrSettings, k, v, o, spectrum[o])
+			return nil, fmt.Errorf("bijector: Spectral: %w: eigenvalue %d is %g, that of the opposite wave, %d, %g",
+				ErrSettings, k, v, o, spectrum[o])
 		}
 		root[k], white[k] = math.Sqrt(v), 1/math.Sqrt(v)
 		s.logDet += 0.5 * math.Log(v)
@@ -125,7 +127,9 @@ func (s *Spectral) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err erro
 	return s.apply(x, s.white, -s.logDet)
 }
 
-func (s *Spectral) apply(x *gorgonia.Node, d *fourier.Diagonal, constant float64) (y, logDet *gorgonia.Node, err error) {
+func (s *Spectral) apply(
+	x *gorgonia.Node, d *fourier.Diagonal, constant float64,
+) (y, logDet *gorgonia.Node, err error) {
 	if _, err := graph.Rows(x, s.Dim()); err != nil {
 		return nil, nil, fmt.Errorf("bijector: Spectral: %w", err)
 	}

@@ -109,7 +109,8 @@ func NewSpline(dim int, s *SplineSettings) (*Spline, error) {
 		b.splines = append(b.splines, c)
 		b.at = append(b.at, b.at[k]+size)
 	}
-	b.f64, b.f32 = kernel.NewSpline[float64](dim, b.affine, b.splines), kernel.NewSpline[float32](dim, b.affine, b.splines)
+	b.f64 = kernel.NewSpline[float64](dim, b.affine, b.splines)
+	b.f32 = kernel.NewSpline[float32](dim, b.affine, b.splines)
 	w := make([]float64, b.f64.Params())
 	if b.weights, err = NewParam(splineKind, w, len(w)); err != nil {
 		return nil, err

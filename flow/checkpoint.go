@@ -23,11 +23,14 @@ const (
 
 // Save writes the model as a safetensors file: the architecture as JSON in
 // the metadata, bipartitions, tiles and symmetries included, the parameters as
-// arrays of float64, and a SHA-256 of it all. Load makes the model again.
-// Bijectors that are no bijector.Describer and priors other than target.Normal are
-// named, not described: for them, and for very large models, there is Restore. It fails with ErrNotFinite for a parameter that is NaN or
-// infinite, with ErrCheckpoint for what could not be read again, such as a
-// parameter's name that is not UTF-8, and with the writer's error.
+// arrays of float64, and a SHA-256 of it all. Load makes the model again. Bijectors that
+// are no bijector.Describer and priors other than target.Normal are named, not
+// described: for them, and for very large models, there is Restore.
+//
+// Save fails with ErrNotFinite for a parameter that is NaN or infinite, with
+// ErrCheckpoint for what could not be read again, such as a parameter's name that is not
+// UTF-8 or settings of a program's own bijector that are no JSON object, and with the
+// writer's error.
 func (m *Model) Save(w io.Writer) error {
 	f, err := m.file()
 	if err == nil {

@@ -84,7 +84,8 @@ func (e *evaluator) forward(ctx context.Context) (*Forward, error) {
 		}
 		for r, v := range logpi {
 			if d := v - logq[r]; math.IsNaN(d) || math.IsInf(v, 0) || math.IsInf(d, -1) {
-				return nil, fmt.Errorf("configuration %d: %w: ln q is %g, ln π is %g", sum.samples()+r, ErrNotFinite, logq[r], v)
+				return nil, fmt.Errorf("configuration %d: %w: ln q is %g, ln π is %g",
+					sum.samples()+r, ErrNotFinite, logq[r], v)
 			}
 			lw = graph.LogAddExpOf(lw, v-logq[r])
 		}
@@ -103,7 +104,8 @@ func (e *evaluator) forward(ctx context.Context) (*Forward, error) {
 	}
 	return &Forward{
 		Samples: mirror.Samples, Bound: mirror.Loss, StdErr: mirror.StdErr,
-		ESS: ess, LogZ: -mirror.LogZ, LogZErr: mirror.LogZErr, TailIndex: mirror.TailIndex, OutOfSupport: mirror.OutOfSupport,
+		ESS: ess, LogZ: -mirror.LogZ, LogZErr: mirror.LogZErr, TailIndex: mirror.TailIndex,
+		OutOfSupport: mirror.OutOfSupport,
 	}, nil
 }
 

@@ -65,6 +65,7 @@ func ExampleDataSource() {
 	must(flow.Train(context.Background(), model, ising, settings))
 
 	e := must(flow.Evaluate(context.Background(), model, ising, &flow.EvaluateSettings{Src: src}))
-	fmt.Printf("gap below a quarter nat: %t, effective sample size above half: %t\n", e.Loss+ising.LogZ() < 0.25, e.ESS > 0.5)
+	fmt.Printf("gap below a quarter nat: %t, effective sample size above half: %t\n", e.Loss+ising.LogZ() < 0.25,
+		e.ESS > 0.5)
 	// Output: gap below a quarter nat: true, effective sample size above half: true
 }

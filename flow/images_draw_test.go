@@ -46,7 +46,8 @@ func TestEvaluateImagesAreFresh(t *testing.T) {
 		}
 		return -x[0]*x[0] - x[1]*x[1]
 	})
-	s := must((EvaluateSettings{Samples: n, Batch: batch, Images: 2, Src: rand.NewPCG(1, 2), Data: &DataRows{X: randn(1, n, 2)}}).defaults(m))
+	s := must((EvaluateSettings{Samples: n, Batch: batch, Images: 2, Src: rand.NewPCG(1, 2),
+		Data: &DataRows{X: randn(1, n, 2)}}).defaults(m))
 	e = must(newEvaluator(m, d, s))
 	if _, err := e.estimate(t.Context()); err != nil {
 		t.Fatal(err)
@@ -75,7 +76,9 @@ func TestDataImagesAreTheirOwn(t *testing.T) {
 		grad[0], grad[1] = -2*x[0], -2*x[1]
 		return -x[0]*x[0] - x[1]*x[1]
 	})
-	tr = must(NewTrainer(m, d, &Settings{Batch: batch, Images: 2, Data: &DataSettings{Source: dataFunc(func(x *mat.Dense) error { x.Zero(); return nil })}, Src: rand.NewPCG(1, 2)}))
+	tr = must(NewTrainer(m, d, &Settings{Batch: batch, Images: 2,
+		Data: &DataSettings{Source: dataFunc(func(x *mat.Dense) error { x.Zero(); return nil })},
+		Src:  rand.NewPCG(1, 2)}))
 	for range steps {
 		if _, err := tr.Step(); err != nil {
 			t.Fatal(err)

@@ -98,7 +98,8 @@ func TestImagesDensity(t *testing.T) {
 				drawn := s.drawer().draw(rows, rnd, nil)
 				x, logq := mat.NewDense(rows, 16, nil), make([]float64, rows)
 				z := randn(rnd.Uint64(), rows, 16).RawMatrix().Data
-				if err := forward.Run(rows, append([][]float64{z}, drawn...), [][]float64{x.RawMatrix().Data, logq}); err != nil {
+				if err := forward.Run(rows, append([][]float64{z}, drawn...),
+					[][]float64{x.RawMatrix().Data, logq}); err != nil {
 					t.Fatal(err)
 				}
 				want := logProbs(t, plain, x)
@@ -119,7 +120,8 @@ func TestImagesDensity(t *testing.T) {
 					tol = 1e-4
 				}
 				wantClose(t, "ln q of samples", logq, want, tol)
-				if err := backward.Run(rows, append([][]float64{x.RawMatrix().Data}, drawn...), [][]float64{logq}); err != nil {
+				if err := backward.Run(rows, append([][]float64{x.RawMatrix().Data}, drawn...),
+					[][]float64{logq}); err != nil {
 					t.Fatal(err)
 				}
 				wantClose(t, "ln q", logq, want, tol)
@@ -167,7 +169,8 @@ func TestImagesBound(t *testing.T) {
 		last = next
 	}
 	at := func(m *Model, k int) Estimate { // one batch: the latent variables are the same
-		return *must(Evaluate(context.Background(), m, pi, &EvaluateSettings{Samples: 500, Images: k, Src: rand.NewPCG(9, 9)}))
+		return *must(Evaluate(context.Background(), m, pi, &EvaluateSettings{Samples: 500, Images: k,
+			Src: rand.NewPCG(9, 9)}))
 	}
 	wantEstimate(t, "one image", at(m, 1), at(plain, 0), 0)
 	wantEstimate(t, "all images", at(m, 32), at(m, 0), 1e-12)
@@ -190,12 +193,14 @@ func TestImagesWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range []int{1, 2, 3, 32, 0} {
-		e, err := Evaluate(context.Background(), m, pi, &EvaluateSettings{Samples: 5000, Images: k, Src: rand.NewPCG(5, uint64(k))})
+		e, err := Evaluate(context.Background(), m, pi, &EvaluateSettings{Samples: 5000, Images: k,
+			Src: rand.NewPCG(5, uint64(k))})
 		if err != nil {
 			t.Fatal(err)
 		}
 		d := e.LogZ - pi.LogZ()
-		t.Logf("%d images: gap %.3f ± %.3f, ESS %.3f, ln Z off by %.4f ± %.4f", k, e.Loss+pi.LogZ(), e.StdErr, e.ESS, d, e.LogZErr)
+		t.Logf("%d images: gap %.3f ± %.3f, ESS %.3f, ln Z off by %.4f ± %.4f", k, e.Loss+pi.LogZ(), e.StdErr, e.ESS, d,
+			e.LogZErr)
 		if !(math.Abs(d) < 4*e.LogZErr && e.LogZErr < 0.1) {
 			t.Errorf("%d images: ln Z is %g ± %g, want %g", k, e.LogZ, e.LogZErr, pi.LogZ())
 		}
@@ -262,7 +267,8 @@ func TestImagesPathGradient(t *testing.T) {
 // data too.
 func TestAllImagesTrain(t *testing.T) {
 	for name, s := range map[string]Settings{
-		"gradient": {}, "path": {Objective: ReverseKL{PathGradient: true}}, "data": {Data: &DataSettings{Source: &numberedData{}}, Objective: ReverseKL{PathGradient: true}},
+		"gradient": {}, "path": {Objective: ReverseKL{PathGradient: true}},
+		"data": {Data: &DataSettings{Source: &numberedData{}}, Objective: ReverseKL{PathGradient: true}},
 	} {
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 			trained := func(images int) ([]float64, *Result) {
@@ -302,7 +308,8 @@ func TestImagesOfData(t *testing.T) {
 		for _, sign := range []float64{1, -1} {
 			moved := mat.NewDense(500, 4, nil)
 			moved.Scale(sign, x)
-			tr := must(NewTrainer(m, ising(t, 2), &Settings{Batch: 500, Images: k, Data: &DataSettings{Source: fixed{moved}}, Src: rand.NewPCG(8, 8)}))
+			tr := must(NewTrainer(m, ising(t, 2), &Settings{Batch: 500, Images: k,
+				Data: &DataSettings{Source: fixed{moved}}, Src: rand.NewPCG(8, 8)}))
 			mean := 0.0
 			for range 20 {
 				if _, err := tr.gradients(); err != nil {
@@ -338,7 +345,8 @@ func TestImagesReproducible(t *testing.T) {
 	trained := func(procs int, seed uint64) []float64 {
 		runtime.GOMAXPROCS(procs)
 		m := spins(t, mera(t, 4, 3)).Float32()
-		must(Train(context.Background(), m, ising(t, 4), &Settings{Steps: 3, Batch: 300, Images: 5, Objective: ReverseKL{PathGradient: true}, Src: rand.NewPCG(1, seed)}))
+		must(Train(context.Background(), m, ising(t, 4), &Settings{Steps: 3, Batch: 300, Images: 5,
+			Objective: ReverseKL{PathGradient: true}, Src: rand.NewPCG(1, seed)}))
 		return params(m)
 	}
 	first := trained(1, 1)
@@ -381,7 +389,8 @@ func TestLargeGroup(t *testing.T) {
 	}
 
 	pi := target.NewNormal(7)
-	if _, err := Train(context.Background(), m, pi, &Settings{Steps: 3, Batch: 1000, Images: 4, Objective: ReverseKL{PathGradient: true}, Src: rand.NewPCG(1, 1)}); err != nil {
+	if _, err := Train(context.Background(), m, pi, &Settings{Steps: 3, Batch: 1000, Images: 4,
+		Objective: ReverseKL{PathGradient: true}, Src: rand.NewPCG(1, 1)}); err != nil {
 		t.Error(err)
 	}
 	const rows = 1000 // 1000·5039·7 > 2²⁵
@@ -440,7 +449,8 @@ func TestImagesErrors(t *testing.T) {
 		m      *Model
 		images int
 	}{{m, 1}, {m, 32}, {plain, 1}} {
-		if _, err := Evaluate(context.Background(), c.m, pi, &EvaluateSettings{Samples: 4, Images: c.images, Src: src}); err != nil {
+		if _, err := Evaluate(context.Background(), c.m, pi,
+			&EvaluateSettings{Samples: 4, Images: c.images, Src: src}); err != nil {
 			t.Errorf("%d images: %v", c.images, err)
 		}
 	}

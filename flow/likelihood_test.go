@@ -97,7 +97,8 @@ func TestDataFindsWhatIsMissed(t *testing.T) {
 		return nil
 	})
 	train := func(data DataSource) *Estimate {
-		m := model(t, must(bijector.NewSpline(2, &bijector.SplineSettings{Couplings: 2, Bound: 8, Src: rand.NewPCG(1, 1)})))
+		m := model(t, must(bijector.NewSpline(2, &bijector.SplineSettings{Couplings: 2, Bound: 8,
+			Src: rand.NewPCG(1, 1)})))
 		// Off centre, so that one well is nearer.
 		b := m.Bijector().(*bijector.Spline).Couplings()
 		for _, c := range b {

@@ -69,10 +69,11 @@ func newModel(m *Model) *Model {
 		x, d, err := graph.Forward(m.b, in[0])
 		return []*gorgonia.Node{x, d}, err
 	})
-	m.infer = graph.NewProgram(tensor.Float64, x, []string{"z", "ln q"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		z, logq, err := m.inferred(in[0])
-		return []*gorgonia.Node{z, logq}, err
-	})
+	m.infer = graph.NewProgram(tensor.Float64, x, []string{"z", "ln q"},
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			z, logq, err := m.inferred(in[0])
+			return []*gorgonia.Node{z, logq}, err
+		})
 	weighted := append(x[:1:1], graph.Input{Name: "weights of z", Cols: m.Dim()})
 	m.gradient = graph.NewProgram(tensor.Float64, weighted, []string{"gradient of z"}, m.latentGradient)
 	return m

@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/target"
 )
 
 // LogProb maps x, (rows, Dim), to ln q(x), (rows): eq. 1, or D.1 for a
@@ -47,6 +48,17 @@ func (m *Model) push(z, logp *gorgonia.Node, o *orbit) (x, logq *gorgonia.Node, 
 	return x, logq, err
 }
 
+// distill maps z to x = g(z), ln q, over some of the images or over all if o is
+// nil, and ln π.
+func (m *Model) distill(z *gorgonia.Node, t target.Density, o *orbit) (x, logq, logpi *gorgonia.Node, err error) {
+	x, logq, err = m.generate(z, o)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	logpi, err = graph.LogProb(t, x)
+	return x, logq, logpi, err
+}
+
 // inferred is z = g⁻¹(x) and the bijector's ln q(x), by an inverse pass.
 func (m *Model) inferred(x *gorgonia.Node) (z, logq *gorgonia.Node, err error) {
 	z, logDet, err := graph.Inverse(m.b, x)
@@ -70,8 +82,8 @@ func (m *Model) average(logq, x *gorgonia.Node, o *orbit) (*gorgonia.Node, error
 	if o == nil && len(m.group) > maxCopies {
 		o = &orbit{images: allImages(m)}
 		if rows, n := x.Shape()[0], m.Dim(); rows > maxImages/(o.N*n) {
-			return nil, fmt.Errorf("flow: %w: the images of %d rows under %d elements are more than %d values: take fewer rows or, in training and Evaluate, Images",
-				ErrSymmetry, rows, len(m.group), maxImages)
+			return nil, fmt.Errorf("flow: %w: the images of %d rows under %d elements are more than %d values:"+
+				" take fewer rows or, in training and Evaluate, Images", ErrSymmetry, rows, len(m.group), maxImages)
 		}
 	}
 	if o != nil {

@@ -41,7 +41,8 @@ func (l *latent) LogProb(z *gorgonia.Node) (*gorgonia.Node, error) {
 		return nil, fmt.Errorf("flow: Latent: %w: nil model or target", ErrShape)
 	}
 	if l.t.Dim() != l.m.Dim() {
-		return nil, fmt.Errorf("flow: Latent: %w: model of dimension %d, target of dimension %d", ErrShape, l.m.Dim(), l.t.Dim())
+		return nil, fmt.Errorf("flow: Latent: %w: model of dimension %d, target of dimension %d", ErrShape, l.m.Dim(),
+			l.t.Dim())
 	}
 	if l.m.group == nil { // then ln p − ln q is the log-determinant
 		x, logDet, err := graph.Forward(l.m.b, z)

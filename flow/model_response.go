@@ -59,7 +59,8 @@ func (m *Model) Response(ctx context.Context, x *mat.Dense, latents []int) (mean
 		for r := range rows {
 			for j, v := range d[r*n : (r+1)*n] {
 				if !num.Finite(v) {
-					return nil, nil, fmt.Errorf("flow: Response: latent variable %d, row %d: %w: derivative %g", i, r, ErrNotFinite, v)
+					return nil, nil, fmt.Errorf("flow: Response: latent variable %d, row %d: %w: derivative %g", i, r,
+						ErrNotFinite, v)
 				}
 				// Welford's update.
 				delta := v - sum[j]

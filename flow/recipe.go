@@ -94,7 +94,9 @@ func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model
 }
 
 // model is the given network with the given blocks.
-func (r *Recipe) model(shape []int, spectrum []float64, network *bijector.NetworkSettings, block bijector.BlockFunc) (*Model, error) {
+func (r *Recipe) model(
+	shape []int, spectrum []float64, network *bijector.NetworkSettings, block bijector.BlockFunc,
+) (*Model, error) {
 	h, err := bijector.NewMERA(shape, block, network)
 	if err != nil {
 		return nil, err
@@ -206,7 +208,8 @@ func (r *Recipe) scales(m *Model, spectrum bool) ([][]*bijector.Layer, error) {
 	if len(scale) == 2*repeat {
 		scales = append(scales, scale)
 	} else if len(scale) > 0 {
-		return nil, fmt.Errorf("%w: %d layers after the last decimator, the recipe has %d", bijector.ErrHierarchy, len(scale), 2*repeat)
+		return nil, fmt.Errorf("%w: %d layers after the last decimator, the recipe has %d",
+			bijector.ErrHierarchy, len(scale), 2*repeat)
 	}
 	return scales, nil
 }

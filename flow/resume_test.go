@@ -56,21 +56,32 @@ func TestResumeLaw(t *testing.T) {
 		target    target.Density
 		faults    bool
 	}{
-		"path gradient":               {Settings{Objective: ReverseKL{PathGradient: true}}, true, ising(t, 4), false},
-		"data":                        {Settings{Data: &DataSettings{Source: &numberedData{}, Weight: 0.3}}, true, ising(t, 4), false},
-		"path gradient and data":      {Settings{Objective: ReverseKL{PathGradient: true}, Data: &DataSettings{Source: &numberedData{}}}, true, ising(t, 4), false},
-		"penalty":                     {Settings{Objective: ReverseKL{InversionKL: 0.7}}, false, ising(t, 4), false},
-		"images":                      {Settings{Images: 3}, true, ising(t, 4), false},
-		"images along the path":       {Settings{Images: 5, Objective: ReverseKL{PathGradient: true}, Data: &DataSettings{Source: &numberedData{}}}, true, ising(t, 4), false},
-		"images and faults":           {Settings{Images: 2, Faults: FaultSettings{Policy: FaultSkip}}, true, fussy(16, 1.8), true},
-		"shrinking":                   {Settings{Faults: FaultSettings{Policy: FaultShrink}}, true, fussy(16, 1.8), true},
-		"skipping, with everything":   {Settings{Faults: FaultSettings{Policy: FaultSkip}, Objective: ReverseKL{PathGradient: true}, Optimizer: Adam{ClipNorm: 5, MaxScale: 0.9}}, false, fussy(16, 1.8), true},
-		"shrinking, with the penalty": {Settings{Faults: FaultSettings{Policy: FaultShrink}, Objective: ReverseKL{InversionKL: 0.2}, Optimizer: Adam{ClipNorm: 5}}, false, fussy(16, 1.8), true},
-		"plateau":                     {Settings{Optimizer: Adam{Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}}}, true, ising(t, 4), false},
-		"average":                     {Settings{Optimizer: Adam{Average: 0.9}}, true, ising(t, 4), false},
-		"evaluation":                  {Settings{Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 21, Batch: 8}, Every: 3}}, false, ising(t, 4), false},
+		"path gradient": {Settings{Objective: ReverseKL{PathGradient: true}}, true, ising(t, 4), false},
+		"data": {Settings{Data: &DataSettings{Source: &numberedData{}, Weight: 0.3}}, true,
+			ising(t, 4), false},
+		"path gradient and data": {Settings{Objective: ReverseKL{PathGradient: true},
+			Data: &DataSettings{Source: &numberedData{}}}, true, ising(t, 4), false},
+		"penalty": {Settings{Objective: ReverseKL{InversionKL: 0.7}}, false, ising(t, 4), false},
+		"images":  {Settings{Images: 3}, true, ising(t, 4), false},
+		"images along the path": {Settings{Images: 5, Objective: ReverseKL{PathGradient: true},
+			Data: &DataSettings{Source: &numberedData{}}}, true, ising(t, 4), false},
+		"images and faults": {Settings{Images: 2, Faults: FaultSettings{Policy: FaultSkip}}, true,
+			fussy(16, 1.8), true},
+		"shrinking": {Settings{Faults: FaultSettings{Policy: FaultShrink}}, true, fussy(16, 1.8),
+			true},
+		"skipping, with everything": {Settings{Faults: FaultSettings{Policy: FaultSkip},
+			Objective: ReverseKL{PathGradient: true}, Optimizer: Adam{ClipNorm: 5, MaxScale: 0.9}}, false,
+			fussy(16, 1.8), true},
+		"shrinking, with the penalty": {Settings{Faults: FaultSettings{Policy: FaultShrink},
+			Objective: ReverseKL{InversionKL: 0.2}, Optimizer: Adam{ClipNorm: 5}}, false, fussy(16, 1.8), true},
+		"plateau": {Settings{Optimizer: Adam{Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}}},
+			true, ising(t, 4), false},
+		"average": {Settings{Optimizer: Adam{Average: 0.9}}, true, ising(t, 4), false},
+		"evaluation": {Settings{Evaluation: &EvaluationSettings{
+			EvaluateSettings: EvaluateSettings{Samples: 21, Batch: 8}, Every: 3}}, false, ising(t, 4), false},
 		"all of them, shrinking": {Settings{
-			Optimizer:  Adam{Plateau: &Plateau{Patience: 1, MinImprovement: 0.3, Factor: 0.7}, Average: 0.8, ClipNorm: 5, MaxScale: 0.9},
+			Optimizer: Adam{Plateau: &Plateau{Patience: 1, MinImprovement: 0.3, Factor: 0.7}, Average: 0.8,
+				ClipNorm: 5, MaxScale: 0.9},
 			Anneal:     Ramp(0.5, 3),
 			Faults:     FaultSettings{Policy: FaultShrink},
 			Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 30}, Every: 2},
@@ -176,8 +187,9 @@ func TestResumeLaw(t *testing.T) {
 func observed(t testing.TB, seed uint64) (*Model, *Trainer) {
 	t.Helper()
 	return trainer(t, seed, Settings{
-		Optimizer:  Adam{Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}, Average: 0.9},
-		Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 20, Src: rand.NewChaCha8([32]byte{byte(seed)})}, Every: 2},
+		Optimizer: Adam{Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}, Average: 0.9},
+		Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 20,
+			Src: rand.NewChaCha8([32]byte{byte(seed)})}, Every: 2},
 	})
 }
 
@@ -186,7 +198,8 @@ func observed(t testing.TB, seed uint64) (*Model, *Trainer) {
 func TestResumeFromAverage(t *testing.T) {
 	m, tr := observed(t, 1)
 	var b bytes.Buffer
-	if err := errors.Join(tr.Run(t.Context(), 4), tr.UseAverage(), tr.Save(&b), tr.Run(t.Context(), 3), tr.UseAverage()); err != nil {
+	if err := errors.Join(tr.Run(t.Context(), 4), tr.UseAverage(), tr.Save(&b), tr.Run(t.Context(), 3),
+		tr.UseAverage()); err != nil {
 		t.Fatal(err)
 	}
 	m2, tr2 := observed(t, 2)
@@ -292,7 +305,8 @@ func TestRestoreObservedRefuses(t *testing.T) {
 		}
 	}
 
-	_, opaque := trainer(t, 1, Settings{Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Src: struct{ rand.Source }{rand.NewPCG(1, 1)}}}})
+	hidden := struct{ rand.Source }{rand.NewPCG(1, 1)}
+	_, opaque := trainer(t, 1, Settings{Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Src: hidden}}})
 	wantError(t, "source without a state", opaque.Save(&bytes.Buffer{}), ErrSettings, "cannot be saved")
 }
 
@@ -300,7 +314,8 @@ func TestRestoreObservedRefuses(t *testing.T) {
 func trainer(t testing.TB, seed uint64, s Settings) (*Model, *Trainer) {
 	t.Helper()
 	m := symmetrize(t, mera(t, 4, 3), Inversion(16))
-	s.Batch, s.Optimizer.LearnRate, s.Optimizer.Schedule, s.Window, s.Src = 32, 3e-3, Cosine(40, 5), 7, rand.NewPCG(seed, 1)
+	s.Batch, s.Optimizer.LearnRate, s.Optimizer.Schedule, s.Window, s.Src = 32, 3e-3, Cosine(40, 5), 7,
+		rand.NewPCG(seed, 1)
 	tr, err := NewTrainer(m, ising(t, 4), &s)
 	if err != nil {
 		t.Fatal(err)
@@ -361,17 +376,20 @@ func TestRestoreTrainerRefuses(t *testing.T) {
 	data := b.Bytes()
 	m, clipped := trainer(t, 1, Settings{Optimizer: Adam{ClipNorm: 3}})
 	before := params(m)
-	if err := clipped.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "ClipNorm") {
+	if err := clipped.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) ||
+		!strings.Contains(err.Error(), "ClipNorm") {
 		t.Errorf("other settings: %v", err)
 	}
 	if err := tr.Restore(bytes.NewReader(save(t, m))); !errors.Is(err, ErrCheckpoint) {
 		t.Errorf("file of a model: %v", err)
 	}
-	other, err := NewTrainer(m, ising(t, 4), &Settings{Batch: 32, Optimizer: Adam{LearnRate: 3e-3}, Window: 7, Src: rand.NewChaCha8([32]byte{})})
+	other, err := NewTrainer(m, ising(t, 4), &Settings{Batch: 32, Optimizer: Adam{LearnRate: 3e-3}, Window: 7,
+		Src: rand.NewChaCha8([32]byte{})})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := other.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "ChaCha8") {
+	if err := other.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) ||
+		!strings.Contains(err.Error(), "ChaCha8") {
 		t.Errorf("other source: %v", err)
 	}
 	if !slices.Equal(before, params(m)) {

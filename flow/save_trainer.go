@@ -1,119 +1,13 @@
 package flow
 
 import (
-	"encoding"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"math"
-	"math/rand/v2"
-	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
-
-// trainerState is what a file says about a trainer, in JSON; the rest are
-// arrays.
-type trainerState struct {
-	Settings trainerSettings `json:"settings"`
-	Step     int             `json:"step"`
-	Faults   int             `json:"faults"`
-	Shrink   float64         `json:"shrink"`
-	Source   string          `json:"source"` // Go type
-	Plateau  plateauState    `json:"plateau,omitzero"`
-	Held     string          `json:"evaluate_source,omitempty"` // Go type
-}
-
-// trainerSettings are those that must be the same for training to go on as it
-// would have. Their place in Settings is the tag field.
-type trainerSettings struct {
-	Batch        int         `json:"batch"`
-	LearnRate    float64     `json:"learn_rate" field:"Optimizer.LearnRate"`
-	InversionKL  float64     `json:"inversion_kl" field:"Objective.InversionKL"`
-	Images       int         `json:"images,omitempty"`
-	PathGradient bool        `json:"path_gradient" field:"Objective.PathGradient"`
-	Data         bool        `json:"data"`
-	DataWeight   float64     `json:"data_weight" field:"Data.Weight"`
-	ClipNorm     float64     `json:"clip_norm" field:"Optimizer.ClipNorm"`
-	MaxScale     float64     `json:"max_scale" field:"Optimizer.MaxScale"`
-	OnFault      FaultPolicy `json:"on_fault" field:"Faults.Policy"`
-	MaxFaults    int         `json:"max_faults" field:"Faults.Max"`
-	Window       int         `json:"window"`
-
-	// Left out where they are zero, as in the files of versions without them.
-	Plateau   keptPlateau  `json:"plateau,omitzero" field:"Optimizer.Plateau"`
-	Average   float64      `json:"average,omitzero" field:"Optimizer.Average"`
-	Evaluate  keptEvaluate `json:"evaluate,omitzero" field:"Evaluation"`
-	Objective string       `json:"objective,omitzero"` // Go type, unless it is ReverseKL
-}
-
-type keptPlateau struct {
-	Factor         float64 `json:"factor"`
-	Patience       int     `json:"patience"`
-	MinImprovement float64 `json:"least"`
-	MinFactor      float64 `json:"floor"`
-}
-
-type keptEvaluate struct {
-	Samples int `json:"samples"`
-	Batch   int `json:"batch"`
-	Images  int `json:"images,omitzero"`
-	Every   int `json:"every"`
-
-	Data        bool `json:"data,omitzero"`
-	DataSamples int  `json:"data_samples,omitzero"`
-}
-
-// kept are the settings as a file holds them.
-func (s *Settings) kept() trainerSettings {
-	o := s.Optimizer
-	k := trainerSettings{
-		Batch: s.Batch, Images: s.Images, Window: s.Window,
-		LearnRate: o.LearnRate, ClipNorm: o.ClipNorm, MaxScale: o.MaxScale, Average: o.Average,
-		OnFault: s.Faults.Policy, MaxFaults: s.Faults.Max,
-	}
-	if r, ok := s.Objective.(ReverseKL); ok {
-		k.InversionKL, k.PathGradient = r.InversionKL, r.PathGradient
-	} else {
-		k.Objective = fmt.Sprintf("%T", s.Objective)
-	}
-	if s.Data != nil {
-		k.Data, k.DataWeight = true, s.Data.Weight
-	}
-	if o.Plateau != nil {
-		k.Plateau = keptPlateau(*o.Plateau)
-	}
-	if e := s.Evaluation; e != nil {
-		k.Evaluate = keptEvaluate{e.Samples, e.Batch, e.Images, e.Every, e.Data != nil, e.DataSamples}
-	}
-	return k
-}
-
-// differences names the settings that differ, with their values; "" if none does.
-func differences(saved, now trainerSettings) string {
-	var list []string
-	a, b := reflect.ValueOf(saved), reflect.ValueOf(now)
-	for i := range a.NumField() {
-		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); x != y {
-			name := a.Type().Field(i).Tag.Get("field")
-			if name == "" {
-				name = a.Type().Field(i).Name
-			}
-			list = append(list, fmt.Sprintf("%s is %+v in the file, %+v in the trainer", name, x, y))
-		}
-	}
-	return strings.Join(list, "; ")
-}
-
-// source is a source of randomness whose state can be saved, as those of
-// math/rand/v2 can.
-type source interface {
-	encoding.BinaryMarshaler
-	encoding.BinaryUnmarshaler
-}
 
 // Names of a trainer's arrays. Moments of the optimiser and averages follow
 // each other like the parameters.
@@ -124,15 +18,6 @@ const (
 	sourceArray  = "source"
 	heldArray    = "evaluate.source"
 	averageArray = "average"
-)
-
-// A row of the window is a step: the number of samples where π is positive, mean
-// and sum of squared deviations of their ln(q/π), ln Σw and ln Σw². If there are
-// any at all, the numbers of those outside the support of the target and of those that
-// were dropped follow.
-const (
-	windowFields = 5
-	faultyFields = 7
 )
 
 // Save writes the model, as Model.Save does, and with it all that it takes to
@@ -177,7 +62,8 @@ func (tr *Trainer) addTo(f *safetensors.File) error {
 		return err
 	}
 	if len(text) > maxState {
-		return fmt.Errorf("%w: state of the trainer in %d bytes, at most %d are read again", ErrCheckpoint, len(text), maxState)
+		return fmt.Errorf("%w: state of the trainer in %d bytes, at most %d are read again", ErrCheckpoint, len(text),
+			maxState)
 	}
 	f.Meta[trainerKey] = string(text)
 	var m, v []float64
@@ -198,27 +84,6 @@ func (tr *Trainer) addTo(f *safetensors.File) error {
 		f.Arrays = append(f.Arrays, safetensors.Array{Name: heldArray, Shape: []int{len(held)}, Values: held})
 	}
 	return nil
-}
-
-// checkSource fails for a source that a trainer does not take: none, and a
-// *rand.Rand, which has no state to save though the source in it has.
-func checkSource(src rand.Source) error {
-	if missing(src) {
-		return fmt.Errorf("%w: no source of randomness", ErrSettings)
-	}
-	if _, ok := src.(*rand.Rand); ok {
-		return fmt.Errorf("%w: the state of a *rand.Rand cannot be saved: pass the *rand.PCG or *rand.ChaCha8 itself", ErrSettings)
-	}
-	return nil
-}
-
-// stateOf is the state of a source.
-func stateOf(src rand.Source) ([]byte, error) {
-	s, ok := src.(source)
-	if !ok {
-		return nil, fmt.Errorf("%w: a source of type %T, whose state cannot be saved", ErrSettings, src)
-	}
-	return s.MarshalBinary()
 }
 
 // Restore takes up training where Save left it: parameters, optimiser, sources,
@@ -348,87 +213,5 @@ func (a *trainerArrays) set(tr *Trainer) {
 	}
 }
 
-// sources are those of a trainer and what a file holds for them.
-type sources []sourceStates
-
-type sourceStates struct {
-	to            source
-	before, after []byte
-}
-
-// add takes up a source of the given type from an array.
-func (s *sources) add(f *safetensors.File, name, typ string, src rand.Source) error {
-	after, err := f.Bytes(name, -1)
-	if err != nil {
-		return err
-	}
-	to, ok := src.(source)
-	if !ok || fmt.Sprintf("%T", src) != typ {
-		return fmt.Errorf("array %q: saved with a source of type %.40s, the trainer has %T", name, typ, src)
-	}
-	before, err := to.MarshalBinary()
-	if err != nil {
-		return fmt.Errorf("array %q: state of the source: %w", name, err)
-	}
-	*s = append(*s, sourceStates{to, before, after})
-	return nil
-}
-
-// set sets all of them, or none.
-func (s sources) set() error {
-	for k, src := range s {
-		if err := src.to.UnmarshalBinary(src.after); err != nil {
-			for _, done := range s[:k+1] {
-				err = errors.Join(err, done.to.UnmarshalBinary(done.before))
-			}
-			return fmt.Errorf("state of the source: %w", err)
-		}
-	}
-	return nil
-}
-
 // maxState bounds the state of a trainer in JSON.
 const maxState = 1 << 14
-
-// windowOf is a window as an array of so many columns.
-func windowOf(window []moments) (rows []float64, fields int) {
-	fields = windowFields
-	for _, b := range window {
-		if b.unweighted != (unweighted{}) {
-			fields = faultyFields
-		}
-	}
-	for _, b := range window {
-		row := []float64{float64(b.n), b.mean, b.m2, b.lw, b.lw2, float64(b.out), float64(b.dropped)}
-		rows = append(rows, row[:fields]...)
-	}
-	return rows, fields
-}
-
-// windowIn returns the estimates of the last steps, each of a batch or, after
-// faults, of several.
-func windowIn(f *safetensors.File, steps, batch int) ([]moments, error) {
-	fields := windowFields
-	if f.Expect(windowArray, "F64", steps, faultyFields) == nil {
-		fields = faultyFields
-	}
-	rows, err := f.Float64s(windowArray, steps, fields)
-	if err != nil {
-		return nil, err
-	}
-	var window []moments
-	for k := range steps {
-		r := append(rows[k*fields:(k+1)*fields:(k+1)*fields], 0, 0)[:faultyFields]
-		for _, i := range []int{0, 5, 6} {
-			if !(r[i] >= 0 && r[i] <= min(1<<53, math.MaxInt/4) && r[i] == math.Trunc(r[i])) {
-				return nil, fmt.Errorf("array %q: row %d has %g samples", windowArray, k, r[i])
-			}
-		}
-		b := moments{int(r[0]), r[1], r[2], r[3], r[4], unweighted{int(r[5]), int(r[6])}}
-		if b.n < batch || (b.n+b.out+b.dropped)%batch != 0 || !b.finite() || b.m2 < 0 {
-			return nil, fmt.Errorf("array %q: row %d is %v, of batches of %d", windowArray, k, r, batch)
-		}
-		window = append(window, b)
-	}
-	return window, nil
-}

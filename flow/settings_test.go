@@ -72,37 +72,47 @@ func TestRestoreComparesSettings(t *testing.T) {
 		"Recorder":  {func(s *Settings) { s.Recorder = keep(new([]Report)) }, mayDiffer}, // it watches
 		"Objective": {func(s *Settings) { s.Objective = LossFunc(ReverseKL{}.Loss) }, "Objective"},
 
-		"Objective.InversionKL":  {func(s *Settings) { s.Objective = ReverseKL{InversionKL: 0.3} }, "Objective.InversionKL"},
-		"Objective.PathGradient": {func(s *Settings) { s.Objective = ReverseKL{PathGradient: true} }, "Objective.PathGradient"},
+		"Objective.InversionKL": {func(s *Settings) { s.Objective = ReverseKL{InversionKL: 0.3} },
+			"Objective.InversionKL"},
+		"Objective.PathGradient": {func(s *Settings) { s.Objective = ReverseKL{PathGradient: true} },
+			"Objective.PathGradient"},
 
-		"Data":        {func(s *Settings) { s.Data = nil }, "Data"},
-		"Data.Source": {func(s *Settings) { s.Data.Source = &numberedData{calls: 9} }, mayDiffer}, // it keeps its own state
+		"Data": {func(s *Settings) { s.Data = nil }, "Data"},
+		// it keeps its own state
+		"Data.Source": {func(s *Settings) { s.Data.Source = &numberedData{calls: 9} }, mayDiffer},
 		"Data.Weight": {func(s *Settings) { s.Data.Weight = 0.4 }, "Data.Weight"},
 
 		"Optimizer":           {func(s *Settings) { s.Optimizer = Adam{} }, "Optimizer.LearnRate"},
 		"Optimizer.LearnRate": {func(s *Settings) { s.Optimizer.LearnRate *= 1 + 1e-15 }, "Optimizer.LearnRate"},
-		"Optimizer.Schedule":  {func(s *Settings) { s.Optimizer.Schedule = Cosine(9, 1) }, mayDiffer}, // a function cannot be compared
-		"Optimizer.Average":   {func(s *Settings) { s.Optimizer.Average = 0.8 }, "Optimizer.Average"},
-		"Optimizer.ClipNorm":  {func(s *Settings) { s.Optimizer.ClipNorm = 6 }, "Optimizer.ClipNorm"},
-		"Optimizer.MaxScale":  {func(s *Settings) { s.Optimizer.MaxScale = 2 }, "Optimizer.MaxScale"},
-		"Optimizer.Plateau":   {func(s *Settings) { s.Optimizer.Plateau = nil }, "Optimizer.Plateau"},
+		// a function cannot be compared
+		"Optimizer.Schedule": {func(s *Settings) { s.Optimizer.Schedule = Cosine(9, 1) }, mayDiffer},
+		"Optimizer.Average":  {func(s *Settings) { s.Optimizer.Average = 0.8 }, "Optimizer.Average"},
+		"Optimizer.ClipNorm": {func(s *Settings) { s.Optimizer.ClipNorm = 6 }, "Optimizer.ClipNorm"},
+		"Optimizer.MaxScale": {func(s *Settings) { s.Optimizer.MaxScale = 2 }, "Optimizer.MaxScale"},
+		"Optimizer.Plateau":  {func(s *Settings) { s.Optimizer.Plateau = nil }, "Optimizer.Plateau"},
 
-		"Optimizer.Plateau.Factor":         {func(s *Settings) { s.Optimizer.Plateau.Factor = 0.7 }, "Optimizer.Plateau"},
-		"Optimizer.Plateau.Patience":       {func(s *Settings) { s.Optimizer.Plateau.Patience = 3 }, "Optimizer.Plateau"},
-		"Optimizer.Plateau.MinImprovement": {func(s *Settings) { s.Optimizer.Plateau.MinImprovement = 0.2 }, "Optimizer.Plateau"},
-		"Optimizer.Plateau.MinFactor":      {func(s *Settings) { s.Optimizer.Plateau.MinFactor = 0.02 }, "Optimizer.Plateau"},
+		"Optimizer.Plateau.Factor": {func(s *Settings) { s.Optimizer.Plateau.Factor = 0.7 },
+			"Optimizer.Plateau"},
+		"Optimizer.Plateau.Patience": {func(s *Settings) { s.Optimizer.Plateau.Patience = 3 },
+			"Optimizer.Plateau"},
+		"Optimizer.Plateau.MinImprovement": {func(s *Settings) { s.Optimizer.Plateau.MinImprovement = 0.2 },
+			"Optimizer.Plateau"},
+		"Optimizer.Plateau.MinFactor": {func(s *Settings) { s.Optimizer.Plateau.MinFactor = 0.02 },
+			"Optimizer.Plateau"},
 
 		"Faults":        {func(s *Settings) { s.Faults = FaultSettings{} }, "Faults.Policy"},
 		"Faults.Policy": {func(s *Settings) { s.Faults.Policy = FaultShrink }, "Faults.Policy"},
 		"Faults.Max":    {func(s *Settings) { s.Faults.Max = 3 }, "Faults.Max"},
 
-		"Evaluation":             {func(s *Settings) { s.Evaluation = nil }, "Evaluation"},
-		"Evaluation.Every":       {func(s *Settings) { s.Evaluation.Every = 4 }, "Evaluation"},
-		"Evaluation.Samples":     {func(s *Settings) { s.Evaluation.Samples = 11 }, "Evaluation"},
-		"Evaluation.Batch":       {func(s *Settings) { s.Evaluation.Batch = 6 }, "Evaluation"},
-		"Evaluation.Images":      {func(s *Settings) { s.Evaluation.Images = 1 }, "Evaluation"},
-		"Evaluation.Src":         {func(s *Settings) { s.Evaluation.Src = rand.NewChaCha8([32]byte{3}) }, mayDiffer}, // its state is in the file
-		"Evaluation.Data":        {func(s *Settings) { s.Evaluation.Data, s.Evaluation.DataSamples = nil, 0 }, "Evaluation"},
+		"Evaluation":         {func(s *Settings) { s.Evaluation = nil }, "Evaluation"},
+		"Evaluation.Every":   {func(s *Settings) { s.Evaluation.Every = 4 }, "Evaluation"},
+		"Evaluation.Samples": {func(s *Settings) { s.Evaluation.Samples = 11 }, "Evaluation"},
+		"Evaluation.Batch":   {func(s *Settings) { s.Evaluation.Batch = 6 }, "Evaluation"},
+		"Evaluation.Images":  {func(s *Settings) { s.Evaluation.Images = 1 }, "Evaluation"},
+		// its state is in the file
+		"Evaluation.Src": {func(s *Settings) { s.Evaluation.Src = rand.NewChaCha8([32]byte{3}) }, mayDiffer},
+		"Evaluation.Data": {func(s *Settings) { s.Evaluation.Data, s.Evaluation.DataSamples = nil, 0 },
+			"Evaluation"},
 		"Evaluation.DataSamples": {func(s *Settings) { s.Evaluation.DataSamples = 8 }, "Evaluation"},
 	}
 	make := func(change func(s *Settings)) (*Model, *Trainer) {
@@ -115,7 +125,8 @@ func TestRestoreComparesSettings(t *testing.T) {
 			},
 			Faults: FaultSettings{Policy: FaultSkip, Max: 9},
 			Evaluation: &EvaluationSettings{Every: 3, EvaluateSettings: EvaluateSettings{
-				Samples: 10, Batch: 5, Data: &numberedData{calls: 50}, DataSamples: 7, Src: rand.NewChaCha8([32]byte{1}),
+				Samples: 10, Batch: 5, Data: &numberedData{calls: 50}, DataSamples: 7,
+				Src: rand.NewChaCha8([32]byte{1}),
 			}},
 		}
 		change(s)
@@ -180,8 +191,9 @@ func TestRestoreComparesArithmetic(t *testing.T) {
 func TestTrainerSources(t *testing.T) {
 	wrapped := rand.New(rand.NewPCG(1, 1))
 	for name, s := range map[string]*Settings{
-		"training":   {Src: wrapped},
-		"Evaluation": {Src: rand.NewPCG(1, 1), Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Src: wrapped}}},
+		"training": {Src: wrapped},
+		"Evaluation": {Src: rand.NewPCG(1, 1),
+			Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Src: wrapped}}},
 	} {
 		_, err := NewTrainer(mera(t, 2, 3), ising(t, 2), s)
 		wantError(t, name, err, ErrSettings, name, "*rand.Rand cannot be saved", "pass the *rand.PCG")
@@ -264,7 +276,8 @@ func TestDocumentedDefaults(t *testing.T) {
 	held := evaluation(nil)
 	plateau := trained(Settings{Optimizer: Adam{Plateau: &Plateau{}}, Window: 37}).s.Optimizer.Plateau
 	one := must(New(target.NewNormal(1), must(bijector.NewPermutation([]int{0}))))
-	evaluated := must(Evaluate(context.Background(), one, target.NewNormal(1), &EvaluateSettings{Src: rand.NewPCG(1, 1)}))
+	evaluated := must(Evaluate(context.Background(), one, target.NewNormal(1),
+		&EvaluateSettings{Src: rand.NewPCG(1, 1)}))
 	network := func(s *bijector.NetworkSettings) string {
 		a, _ := encode(model(t, must(bijector.NewMERA([]int{8, 8}, blocks(4, 1, 2), s))))
 		return string(must(json.Marshal(a)))
@@ -304,7 +317,8 @@ func TestDocumentedDefaults(t *testing.T) {
 		"ReverseKL.InversionKL":  {"none", plain.Objective.(ReverseKL).InversionKL, 0.0},
 
 		"DataSettings.Source": {none, nil, nil},
-		"DataSettings.Weight": {"½", trained(Settings{Data: &DataSettings{Source: &numberedData{}}}).s.Data.Weight, 0.5},
+		"DataSettings.Weight": {"½", trained(Settings{Data: &DataSettings{Source: &numberedData{}}}).s.Data.Weight,
+			0.5},
 
 		"Adam.LearnRate": {"1e-3", adam.LearnRate, 1e-3},
 		"Adam.Schedule":  {"constant", must(adam.Schedule.at(7)), 1.0},
@@ -324,7 +338,8 @@ func TestDocumentedDefaults(t *testing.T) {
 		"EvaluateSettings.Src":     {none, nil, nil},
 		"EvaluateSettings.Data":    {"none", held.Data, nil},
 		"EvaluateSettings.DataSamples": {"else Samples", []int{
-			evaluation(&numberedData{}).DataSamples, evaluation(&DataRows{X: randn(1, 9, 4)}).DataSamples}, []int{10000, 9}},
+			evaluation(&numberedData{}).DataSamples, evaluation(&DataRows{X: randn(1, 9, 4)}).DataSamples},
+			[]int{10000, 9}},
 
 		"Plateau.Factor":         {"½", plateau.Factor, 0.5},
 		"Plateau.Patience":       {"Settings.Window", plateau.Patience, 37},
@@ -359,7 +374,8 @@ func TestDocumentedDefaults(t *testing.T) {
 		"Recipe.Anneal":                {"1", must(recipe(10).Anneal.at(1)), 1.0},
 		"Recipe.LearnRate":             {"5e-3", recipe(10).Optimizer.LearnRate, 5e-3},
 		"Recipe.Warmup": {"50 or a tenth of all",
-			[]bool{recipe(1000).Optimizer.Schedule(49) < 1, recipe(1000).Optimizer.Schedule(50) == 1, recipe(100).Optimizer.Schedule(9) < 1, recipe(100).Optimizer.Schedule(10) == 1},
+			[]bool{recipe(1000).Optimizer.Schedule(49) < 1, recipe(1000).Optimizer.Schedule(50) == 1,
+				recipe(100).Optimizer.Schedule(9) < 1, recipe(100).Optimizer.Schedule(10) == 1},
 			[]bool{true, true, true, true}},
 	}
 	comments := documented(t)
@@ -370,7 +386,8 @@ func TestDocumentedDefaults(t *testing.T) {
 			t.Errorf("%s is not in the table: %s", name, text)
 		case (c.says != none) != strings.Contains(text, "by default"):
 			t.Errorf("%s: the table says %q, the comment %q", name, c.says, text)
-		case c.says != none && !strings.Contains(text, c.says+" by default") && !strings.Contains(text, "by default "+c.says):
+		case c.says != none && !strings.Contains(text, c.says+" by default") &&
+			!strings.Contains(text, "by default "+c.says):
 			t.Errorf("%s: the comment is %q, the table says %s by default", name, text, c.says)
 		case !reflect.DeepEqual(c.got, c.want):
 			t.Errorf("%s: the default is %v, want %v", name, c.got, c.want)

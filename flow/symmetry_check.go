@@ -47,7 +47,8 @@ func checkSymmetry(m *Model, t target.Density) error {
 			differ := math.Abs(there[r]-v) > symmetryTolerance*(1+math.Abs(v))
 			oneIsZero := math.IsInf(v, -1) != math.IsInf(there[r], -1)
 			if (differ || oneIsZero) && v < math.Inf(1) && there[r] < math.Inf(1) {
-				return fmt.Errorf("flow: %w: ln π of the target is %.9g at a configuration and %.9g at its image under element %d of the group", ErrSymmetry, v, there[r], k+1)
+				return fmt.Errorf("flow: %w: ln π of the target is %.9g at a configuration"+
+					" and %.9g at its image under element %d of the group", ErrSymmetry, v, there[r], k+1)
 			}
 		}
 	}

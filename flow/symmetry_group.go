@@ -45,7 +45,8 @@ func generate(n int, generators []Symmetry, limit int) ([]Symmetry, error) {
 			h.product(group[i], g)
 			if k := key(h); !seen[k] {
 				if len(group) >= limit {
-					return nil, fmt.Errorf("flow: %w: the group has %w, %d on rows of %d values", ErrSymmetry, errOrder, limit, n)
+					return nil, fmt.Errorf("flow: %w: the group has %w, %d on rows of %d values", ErrSymmetry, errOrder,
+						limit, n)
 				}
 				seen[k] = true
 				group = append(group, Symmetry{slices.Clone(h.Perm), slices.Clone(h.Sign)})

@@ -41,7 +41,8 @@ const (
 func newImages(m *Model, k int) (*images, error) {
 	order := max(1, len(m.group))
 	if k < 0 || k > order {
-		return nil, fmt.Errorf("%w: %d images, want 1 to %d, the order of the symmetry group, or 0 for all of it", ErrSettings, k, order)
+		return nil, fmt.Errorf("%w: %d images, want 1 to %d, the order of the symmetry group, or 0 for all of it",
+			ErrSettings, k, order)
 	}
 	if k == 0 {
 		return nil, nil

@@ -29,7 +29,8 @@ func (m *Model) Posterior(z *mat.Dense, element []int, x *mat.Dense, src rand.So
 	if r, err := m.rows("Posterior", nil, z); err != nil {
 		return err
 	} else if r != rows || element != nil && len(element) != rows {
-		return fmt.Errorf("flow: Posterior: %w: %d rows of z and %d elements for %d rows", ErrShape, r, len(element), rows)
+		return fmt.Errorf("flow: Posterior: %w: %d rows of z and %d elements for %d rows", ErrShape, r, len(element),
+			rows)
 	}
 	if missing(src) {
 		return fmt.Errorf("flow: Posterior: %w: nil source", ErrSettings)

@@ -17,7 +17,7 @@ type Adam struct {
 	Schedule  Schedule // factor of the learning rate, constant by default
 	Plateau   *Plateau // lowers the learning rate where the loss has ceased to fall, if not nil
 	ClipNorm  float64  // bound of the gradient's Euclidean norm, to which longer ones are scaled; 0 for none
-	MaxScale  float64  // bound of |scale| in affine couplings, so that none stretches by more than exp(MaxScale); 0 for none
+	MaxScale  float64  // bound of |scale| in affine couplings: none stretches by more than exp(MaxScale); 0 for none
 	Average   float64  // decay a in (0, 1) of the average of the parameters; 0 for none
 }
 
@@ -78,8 +78,8 @@ func (a *adam) update(params, grads [][]float64, factor float64) error {
 		for i, d := range grads[k] {
 			// Zero times what is not finite is NaN.
 			if x, y, z := move(p[i], m[i], v[i], d); 0*x+0*y+0*z != 0 {
-				return fmt.Errorf("step of the optimiser: %w: gradient %g at learning rate %g makes of %g the parameter %g",
-					ErrNotFinite, d, factor*a.rate, p[i], x)
+				return fmt.Errorf("step of the optimiser: %w:"+
+					" gradient %g at learning rate %g makes of %g the parameter %g", ErrNotFinite, d, factor*a.rate, p[i], x)
 			}
 		}
 	}

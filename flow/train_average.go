@@ -40,7 +40,8 @@ func average(averages, params [][]float64, a float64, step int) {
 // It fails with ErrSettings without Adam.Average and before the first step.
 func (tr *Trainer) UseAverage() error {
 	if tr.s.Optimizer.Average == 0 || tr.step == 0 {
-		return fmt.Errorf("flow: UseAverage: %w: Average %g after %d steps", ErrSettings, tr.s.Optimizer.Average, tr.step)
+		return fmt.Errorf("flow: UseAverage: %w: Average %g after %d steps", ErrSettings, tr.s.Optimizer.Average,
+			tr.step)
 	}
 	for k, p := range tr.params {
 		copy(p, tr.averages[k])

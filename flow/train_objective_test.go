@@ -49,7 +49,8 @@ func TestOwnReverseKL(t *testing.T) {
 			}
 			want := trained(nil)
 			for kind, o := range map[string]Objective{
-				"value": ReverseKL{}, "pointer": &ReverseKL{}, "method": LossFunc(ReverseKL{}.Loss), "own": LossFunc(ownKL),
+				"value": ReverseKL{}, "pointer": &ReverseKL{}, "method": LossFunc(ReverseKL{}.Loss),
+				"own": LossFunc(ownKL),
 			} {
 				if got := trained(o); !slices.Equal(got, want) {
 					t.Errorf("%s, %s: %s: other parameters", name, own, kind)
@@ -102,7 +103,8 @@ func TestScalarObjective(t *testing.T) {
 // batch.
 func TestVarianceVanishes(t *testing.T) {
 	m := model(t, must(bijector.NewActNorm(3)))
-	tr := must(NewTrainer(m, target.NewNormal(3), &Settings{Batch: 9, Objective: LossFunc(variance), Src: rand.NewPCG(1, 1)}))
+	tr := must(NewTrainer(m, target.NewNormal(3), &Settings{Batch: 9, Objective: LossFunc(variance),
+		Src: rand.NewPCG(1, 1)}))
 	if _, err := tr.gradients(); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +188,8 @@ func TestObjectiveErrors(t *testing.T) {
 // A recorder sees how many steps there will be, where that is known.
 func TestReportSteps(t *testing.T) {
 	var reports []Report
-	tr := must(NewTrainer(mera(t, 2, 2), ising(t, 2), &Settings{Batch: 4, Recorder: keep(&reports), Src: rand.NewPCG(1, 1)}))
+	tr := must(NewTrainer(mera(t, 2, 2), ising(t, 2), &Settings{Batch: 4, Recorder: keep(&reports),
+		Src: rand.NewPCG(1, 1)}))
 	must(tr.Step())
 	if err := tr.Run(t.Context(), 2); err != nil {
 		t.Fatal(err)

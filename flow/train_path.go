@@ -21,23 +21,24 @@ import (
 // Settings.Images. Where q = π/Z every single sample gives zero.
 func pathProgram(m *Model, t target.Density, s *images) *graph.Program {
 	score := scoreProgram(m, t, s)
-	return graph.NewProgram(m.dtype, stepInputs("z", m, s), stepOutputs(m), func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		x, _, err := graph.Forward(m.b, in[0])
-		if err != nil {
-			return nil, err
-		}
-		of, err := graph.Call("score", score, x, in[1:]...)
-		if err != nil {
-			return nil, err
-		}
-		loss, logq, logpi := of[0], of[1], of[2]
-		sum, err := graph.Total(1, loss)
-		if err != nil {
-			return nil, err
-		}
-		grads, err := m.paramGrads(sum, in[0])
-		return append([]*gorgonia.Node{logq, logpi}, grads...), err
-	})
+	return graph.NewProgram(m.dtype, stepInputs("z", m, s), stepOutputs(m),
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			x, _, err := graph.Forward(m.b, in[0])
+			if err != nil {
+				return nil, err
+			}
+			of, err := graph.Call("score", score, x, in[1:]...)
+			if err != nil {
+				return nil, err
+			}
+			loss, logq, logpi := of[0], of[1], of[2]
+			sum, err := graph.Total(1, loss)
+			if err != nil {
+				return nil, err
+			}
+			grads, err := m.paramGrads(sum, in[0])
+			return append([]*gorgonia.Node{logq, logpi}, grads...), err
+		})
 }
 
 // scoreProgram maps x to the share of every row in the loss, ln q − β ln π over

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
+
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // Step draws a batch, computes its loss and gradient and updates the
@@ -54,6 +58,41 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 		r.Data = tr.data.mean
 	}
 	return r, tr.report(r)
+}
+
+// gradients draws a batch and computes its loss and gradient. The moments are
+// those of the batch also if it is a fault.
+func (tr *Trainer) gradients() (moments, error) {
+	tr.m.draw(tr.z, tr.rnd)
+	in := tr.images.draw(tr.s.Batch, tr.rnd, append(tr.in, tr.z, tr.beta))
+	batch := newMoments()
+	unknown := newMoments()
+	unknown.dropped = tr.s.Batch
+	if err := tr.program.Run(tr.s.Batch, in, tr.out); err != nil {
+		return unknown, err
+	}
+	if err := batch.addRows(tr.logq, tr.logpi); err != nil {
+		return unknown, err
+	}
+	if !batch.finite() {
+		return unknown, fmt.Errorf("mean and variance of ln(q/π): %w: %g, %g", ErrNotFinite, batch.mean, batch.m2)
+	}
+	if batch.out > 0 {
+		row := slices.IndexFunc(tr.logpi, func(v float64) bool { return math.IsInf(v, -1) })
+		return batch, fmt.Errorf("row %d: %w: ln π is -Inf: %d of %d samples are outside the support of the target",
+			row, ErrNotFinite, batch.out, tr.s.Batch)
+	}
+	if tr.data != nil {
+		if err := tr.data.add(tr.gradient, tr.rnd); err != nil {
+			return batch, fmt.Errorf("data: %w", err)
+		}
+	}
+	for i, g := range tr.gradient {
+		if !num.Finite(g) {
+			return batch, fmt.Errorf("gradient component %d%s: %w: %g", i, tr.m.owner(i), ErrNotFinite, g)
+		}
+	}
+	return batch, nil
 }
 
 // report evaluates the model if it is time, and tells the recorder of the step.

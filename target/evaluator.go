@@ -46,7 +46,8 @@ func newEvaluator(d Density, dt tensor.Dtype) *Evaluator {
 		p, err := graph.LogProb(d, in[0])
 		return []*gorgonia.Node{p}, err
 	})
-	e.grad = graph.NewProgram(dt, in, []string{"ln π", "gradient"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	outputs := []string{"ln π", "gradient"}
+	e.grad = graph.NewProgram(dt, in, outputs, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		p, err := graph.LogProb(d, in[0])
 		if err != nil {
 			return nil, err

@@ -80,7 +80,8 @@ func TestFuncGradientAlone(t *testing.T) {
 	const rows, dim = 4, 3
 	x := mat.NewDense(rows, dim, normalRows(9, rows*dim))
 	_, want := evaluate(t, NewEvaluator(quarticNodes(dim)), x)
-	p := graph.NewProgram(tensor.Float64, []graph.Input{{Name: "x", Cols: dim}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inputs := []graph.Input{{Name: "x", Cols: dim}}
+	p := graph.NewProgram(tensor.Float64, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		logp, err := quarticFunc(dim).LogProb(in[0])
 		if err != nil {
 			return nil, err

@@ -23,7 +23,8 @@ func inPrecision(
 ) (logp []float64, grad *mat.Dense) {
 	t.Helper()
 	rows, cols := x.Dims()
-	p := graph.NewProgram(dt, []graph.Input{{Name: "x", Cols: cols}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inputs := []graph.Input{{Name: "x", Cols: cols}}
+	p := graph.NewProgram(dt, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		p, err := d.LogProb(in[0])
 		if err != nil {
 			return nil, err
@@ -86,7 +87,8 @@ func TestNormalGradient(t *testing.T) {
 }
 
 func TestNormalRejectsOtherWidths(t *testing.T) {
-	p := graph.NewProgram(tensor.Float64, []graph.Input{{Name: "x", Cols: 4}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inputs := []graph.Input{{Name: "x", Cols: 4}}
+	p := graph.NewProgram(tensor.Float64, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, err := NewNormal(3).LogProb(in[0])
 		return []*gorgonia.Node{y}, err
 	})

@@ -34,7 +34,10 @@ var opCases = []opCase{
 	{"Combine", []int{2, 2}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
 		return Combine(0.3, []float64{-1.5, 2}, in[0], in[1])
 	}},
-	{"Gather", []int{7}, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return Gather(in[0], [][]int{{6, 0}, {3, 2}}) }},
+	{"Gather", []int{7}, func(in []*gorgonia.Node) (*gorgonia.Node,
+		error) {
+		return Gather(in[0], [][]int{{6, 0}, {3, 2}})
+	}},
 	{"Scatter", []int{5, 4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
 		y, err := Gather(in[1], [][]int{{0, 1}, {3, 2}})
 		if err != nil {
@@ -65,7 +68,8 @@ var opCases = []opCase{
 		}
 		s := &Images{N: 2, Element: reordered.Element}
 		return s.Of(in[0], gorgonia.NewMatrix(in[0].Graph(), tensor.Int, gorgonia.WithShape(rows, 2),
-			gorgonia.WithName("chosen"), gorgonia.WithValue(tensor.New(tensor.WithShape(rows, 2), tensor.WithBacking(chosen)))))
+			gorgonia.WithName("chosen"),
+			gorgonia.WithValue(tensor.New(tensor.WithShape(rows, 2), tensor.WithBacking(chosen)))))
 	}},
 	{"Scale", []int{3}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
 		f, err := Total(1, gorgonia.Must(Combine(0.1, []float64{0}, in[0])))
@@ -116,7 +120,8 @@ var opCases = []opCase{
 
 // reordered are three images of a row of 4 values.
 var reordered = &Images{N: 3, Element: func(k int) ([]int, []float64) {
-	return [][]int{{2, 0, 3, 1}, {0, 1, 2, 3}, {1, 0, 2, 3}}[k], [][]float64{{1, -1, -1, 1}, {-1, -1, -1, -1}, {1, 1, 1, -1}}[k]
+	return [][]int{{2, 0, 3, 1}, {0, 1, 2, 3}, {1, 0, 2, 3}}[k],
+		[][]float64{{1, -1, -1, 1}, {-1, -1, -1, -1}, {1, 1, 1, -1}}[k]
 }}
 
 // cubic is Σ i·x_i³ with its gradient; it scribbles on x, as a user might.
@@ -248,10 +253,11 @@ func checkOp(t *testing.T, c opCase, rows int) {
 }
 
 func TestLogAddExpExtremes(t *testing.T) {
-	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}, {Name: "w", Cols: 1}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		y, err := LogAddExp(in[0], in[1])
-		return []*gorgonia.Node{y}, err
-	})
+	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}, {Name: "w", Cols: 1}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			y, err := LogAddExp(in[0], in[1])
+			return []*gorgonia.Node{y}, err
+		})
 	inf := math.Inf(1)
 	a := []float64{-1000, 1000, 0, -inf, 5}
 	b := []float64{-1001, -1000, 0, -inf, -inf}
@@ -271,14 +277,15 @@ func TestLogAddExpExtremes(t *testing.T) {
 }
 
 func TestLogSumExpTilesExtremes(t *testing.T) {
-	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		v, err := Flatten(in[0])
-		if err != nil {
-			return nil, err
-		}
-		y, err := LogSumExpTiles(v, 2)
-		return []*gorgonia.Node{y}, err
-	})
+	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			v, err := Flatten(in[0])
+			if err != nil {
+				return nil, err
+			}
+			y, err := LogSumExpTiles(v, 2)
+			return []*gorgonia.Node{y}, err
+		})
 	inf, nan := math.Inf(1), math.NaN()
 	in := []float64{-1000, -1001, 1000, -1000, -inf, -inf, -inf, 5, inf, 0, nan, 0, inf, nan}
 	want := []float64{-1000 + math.Log1p(math.Exp(-1)), 1000, -inf, 5, inf, nan, nan}
@@ -294,14 +301,15 @@ func TestLogSumExpTilesExtremes(t *testing.T) {
 }
 
 func TestProgramConcurrent(t *testing.T) {
-	prog := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		sq, err := gorgonia.Square(in[0])
-		if err != nil {
-			return nil, err
-		}
-		y, err := Total(2, sq)
-		return []*gorgonia.Node{y}, err
-	})
+	prog := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			sq, err := gorgonia.Square(in[0])
+			if err != nil {
+				return nil, err
+			}
+			y, err := Total(2, sq)
+			return []*gorgonia.Node{y}, err
+		})
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -326,15 +334,17 @@ func TestProgramConcurrent(t *testing.T) {
 // others are built again when they are asked for.
 func TestProgramForgets(t *testing.T) {
 	built := map[int]int{}
-	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		built[in[0].Shape()[0]]++
-		y, err := Total(1, in[0])
-		return []*gorgonia.Node{y}, err
-	})
+	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			built[in[0].Shape()[0]]++
+			y, err := Total(1, in[0])
+			return []*gorgonia.Node{y}, err
+		})
 	run := func(rows, want int) {
 		t.Helper()
 		out := []float64{0}
-		if err := p.Run(rows, [][]float64{slices.Repeat([]float64{1}, rows)}, [][]float64{out}); err != nil || out[0] != float64(rows) {
+		if err := p.Run(rows, [][]float64{slices.Repeat([]float64{1}, rows)}, [][]float64{out}); err != nil ||
+			out[0] != float64(rows) {
 			t.Fatalf("%d rows: %g, %v", rows, out[0], err)
 		}
 		if built[rows] != want {
@@ -394,26 +404,28 @@ func TestSumsInDouble(t *testing.T) {
 func TestProgramErrors(t *testing.T) {
 	fail := errors.New("broken")
 	mode := "" // what the operation does next
-	prog := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		y, err := PerRow("moody", in[0], 2, func() RowsFunc {
-			return func(val, grad, x []float64) error {
-				switch mode {
-				case "error":
-					return fail
-				case "panic":
-					panic(fail)
-				case "index":
-					_ = x[len(x)+len(val)]
+	prog := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			y, err := PerRow("moody", in[0], 2, func() RowsFunc {
+				return func(val, grad, x []float64) error {
+					switch mode {
+					case "error":
+						return fail
+					case "panic":
+						panic(fail)
+					case "index":
+						_ = x[len(x)+len(val)]
+					}
+					for i := range val {
+						val[i] = x[2*i]
+					}
+					return nil
 				}
-				for i := range val {
-					val[i] = x[2*i]
-				}
-				return nil
-			}
+			})
+			return []*gorgonia.Node{y}, err
 		})
-		return []*gorgonia.Node{y}, err
-	})
-	for _, c := range []struct{ mode, text string }{{"", ""}, {"error", "moody: broken"}, {"", ""}, {"panic", "moody: panic: broken"}, {"index", "index out of range"}, {"", ""}} {
+	for _, c := range []struct{ mode, text string }{{"", ""}, {"error", "moody: broken"}, {"", ""},
+		{"panic", "moody: panic: broken"}, {"index", "index out of range"}, {"", ""}} {
 		mode = c.mode
 		y := make([]float64, 2)
 		err := prog.Run(2, [][]float64{{1, 2, 3, 4}}, [][]float64{y})
@@ -435,7 +447,8 @@ func TestProgramErrors(t *testing.T) {
 			t.Errorf("Run(%v): error %v, want errs.ErrShape", c, err)
 		}
 	}
-	panics := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { panic("while building") })
+	panics := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { panic("while building") })
 	if err := panics.Run(1, [][]float64{{1, 2}}, nil); err == nil || !strings.Contains(err.Error(), "while building") {
 		t.Errorf("panic while building: %v", err)
 	}
@@ -448,17 +461,19 @@ func TestProgramErrors(t *testing.T) {
 // caller's concern: the graph is built again with other names.
 func TestProgramRetriesHashes(t *testing.T) {
 	names := map[string]bool{}
-	prog := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		if names[in[0].Name()] = true; len(names) < 3 {
-			return nil, errHash
-		}
-		return in, nil
-	})
+	prog := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			if names[in[0].Name()] = true; len(names) < 3 {
+				return nil, errHash
+			}
+			return in, nil
+		})
 	y := make([]float64, 1)
 	if err := prog.Run(1, [][]float64{{7}}, [][]float64{y}); err != nil || y[0] != 7 || len(names) != 3 {
 		t.Errorf("%v after %d attempts: %v", y, len(names), err)
 	}
-	hopeless := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { return nil, errHash })
+	hopeless := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { return nil, errHash })
 	if err := hopeless.Run(1, [][]float64{{7}}, nil); !errors.Is(err, errHash) {
 		t.Errorf("hopeless: %v", err)
 	}
@@ -467,26 +482,29 @@ func TestProgramRetriesHashes(t *testing.T) {
 // Programs may be built at the same time, also in a process that has built
 // none, and one within another.
 func TestBuildsConcurrently(t *testing.T) {
-	inner := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		y, err := gorgonia.Square(in[0])
-		return []*gorgonia.Node{y}, err
-	})
+	inner := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			y, err := gorgonia.Square(in[0])
+			return []*gorgonia.Node{y}, err
+		})
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 3}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-				if err := inner.Run(2, [][]float64{{1, 2}}, [][]float64{nil}); err != nil {
-					return nil, err
-				}
-				e := gorgonia.Must(gorgonia.Exp(in[0]))
-				y := gorgonia.Must(gorgonia.Mul(in[0], gorgonia.Must(gorgonia.Transpose(e))))
-				for _, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){gorgonia.Square, gorgonia.Cube, gorgonia.Log2, gorgonia.Tanh, gorgonia.Sigmoid} {
-					y = gorgonia.Must(gorgonia.Add(y, gorgonia.Must(f(y))))
-				}
-				cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
-				d, err := Grad(cost, in[0])
-				return append(d, cost), err
-			})
+			p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 3}}, nil,
+				func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+					if err := inner.Run(2, [][]float64{{1, 2}}, [][]float64{nil}); err != nil {
+						return nil, err
+					}
+					e := gorgonia.Must(gorgonia.Exp(in[0]))
+					y := gorgonia.Must(gorgonia.Mul(in[0], gorgonia.Must(gorgonia.Transpose(e))))
+					for _, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){gorgonia.Square, gorgonia.Cube,
+						gorgonia.Log2, gorgonia.Tanh, gorgonia.Sigmoid} {
+						y = gorgonia.Must(gorgonia.Add(y, gorgonia.Must(f(y))))
+					}
+					cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
+					d, err := Grad(cost, in[0])
+					return append(d, cost), err
+				})
 			for rows := 1; rows < 4; rows++ {
 				if err := p.Run(rows, [][]float64{make([]float64, 3*rows)}, [][]float64{nil, nil}); err != nil {
 					t.Error(err)
@@ -500,11 +518,12 @@ func TestBuildsConcurrently(t *testing.T) {
 // One tensor of a user's may sit in graphs that run at the same time.
 func TestSharedTensor(t *testing.T) {
 	w := tensor.New(tensor.WithShape(3, 2), tensor.WithBacking([]float64{1, 2, 3, 4, 5, 6}))
-	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 3}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		y := gorgonia.Must(gorgonia.Mul(in[0], gorgonia.NewConstant(w)))
-		cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
-		return Grad(cost, in[0])
-	})
+	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 3}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			y := gorgonia.Must(gorgonia.Mul(in[0], gorgonia.NewConstant(w)))
+			cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
+			return Grad(cost, in[0])
+		})
 	x := []float64{1, -1, 2}
 	want := make([]float64, 3)
 	for i := range 3 {
@@ -519,7 +538,8 @@ func TestSharedTensor(t *testing.T) {
 			for range 50 {
 				rows := g + 1
 				d := make([]float64, 3*rows)
-				if err := p.Run(rows, [][]float64{slices.Repeat(x, rows)}, [][]float64{d}); err != nil || !slices.Equal(d, slices.Repeat(want, rows)) {
+				if err := p.Run(rows, [][]float64{slices.Repeat(x, rows)}, [][]float64{d}); err != nil ||
+					!slices.Equal(d, slices.Repeat(want, rows)) {
 					t.Errorf("%v (%v), want rows of %v", d, err, want)
 					return
 				}

@@ -239,7 +239,8 @@ func setScalar(v gorgonia.Value, data any) {
 
 // Generic makes the Run function of an operation whose inputs and output
 // share one precision, from its two instances.
-func Generic(f64 func(out []float64, in [][]float64) error, f32 func(out []float32, in [][]float32) error) func(any, []any) error {
+func Generic(f64 func(out []float64, in [][]float64) error, f32 func(out []float32, in [][]float32) error) func(any,
+	[]any) error {
 	var in64 [][]float64
 	var in32 [][]float32
 	return func(out any, in []any) error {

@@ -13,7 +13,8 @@ import (
 
 // elementwise is a function of one element with its derivative as a function
 // of the element and the value.
-func elementwise(name string, x *gorgonia.Node, f func(x float64) float64, slope func(x, y float64) float64) (*gorgonia.Node, error) {
+func elementwise(name string, x *gorgonia.Node, f func(x float64) float64,
+	slope func(x, y float64) float64) (*gorgonia.Node, error) {
 	return Apply(Spec{
 		Name: name, Shape: x.Shape(),
 		Run: Generic(mapTo[float64](f), mapTo[float32](f)),

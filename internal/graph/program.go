@@ -63,7 +63,8 @@ var prime = sync.OnceValue(func() error {
 			g := gorgonia.NewGraph()
 			x := gorgonia.NewMatrix(g, dt, gorgonia.WithShape(2, 2), gorgonia.WithName("x"))
 			y := gorgonia.Must(gorgonia.Mul(x, gorgonia.Must(gorgonia.Exp(x))))
-			for _, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){gorgonia.Square, gorgonia.Cube, gorgonia.Log2, gorgonia.Tanh, gorgonia.Rectify} {
+			for _, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){gorgonia.Square, gorgonia.Cube,
+				gorgonia.Log2, gorgonia.Tanh, gorgonia.Rectify} {
 				y = gorgonia.Must(gorgonia.Add(y, gorgonia.Must(f(x))))
 			}
 			z := gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Sum(y, 1)), gorgonia.Must(gorgonia.Sum(x, 1))))

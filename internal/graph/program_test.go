@@ -90,19 +90,20 @@ func TestProgramNames(t *testing.T) {
 // inner maps x and a factor f to f·Σx_i³, Σx_i, and the gradient of the first.
 func inner(dt tensor.Dtype) *Program {
 	in := []Input{{Name: "x", Cols: 2}, {Name: "factor", Cols: 1, Once: true}}
-	return NewProgram(dt, in, []string{"cubes", "sum", "gradient"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		cubes := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Cube(in[0])), 1))
-		scaled, err := Scale(in[1], cubes)
-		if err != nil {
-			return nil, err
-		}
-		total, err := Total(1, scaled)
-		if err != nil {
-			return nil, err
-		}
-		d, err := Grad(total, in[0])
-		return append([]*gorgonia.Node{scaled, gorgonia.Must(gorgonia.Sum(in[0], 1))}, d...), err
-	})
+	return NewProgram(dt, in, []string{"cubes", "sum", "gradient"},
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			cubes := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Cube(in[0])), 1))
+			scaled, err := Scale(in[1], cubes)
+			if err != nil {
+				return nil, err
+			}
+			total, err := Total(1, scaled)
+			if err != nil {
+				return nil, err
+			}
+			d, err := Grad(total, in[0])
+			return append([]*gorgonia.Node{scaled, gorgonia.Must(gorgonia.Sum(in[0], 1))}, d...), err
+		})
 }
 
 // A program inside another one gives its outputs, and its gradient to whoever
