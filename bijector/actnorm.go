@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/kernel"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // ActNorm stretches and shifts every position by itself,
@@ -69,7 +70,7 @@ func (b *ActNorm) Init(x *mat.Dense) error {
 		first, offset, variance := x.At(0, i), 0.0, 0.0
 		for r := range rows {
 			v := x.At(r, i)
-			if math.IsNaN(v) || math.IsInf(v, 0) {
+			if !num.Finite(v) {
 				return fmt.Errorf("bijector: ActNorm: %w: element (%d, %d) is %g", ErrSettings, r, i, v)
 			}
 			offset += (v - first) / float64(rows) // of the mean, with all its digits

@@ -15,15 +15,15 @@ import (
 	"github.com/neuralrg/neuralrg/bijector/bijectortest"
 )
 
-// actNorm is a map whose parameters are normal deviates of the given size.
+// actNorm returns a map with normal deviates of the given size as parameters.
 func actNorm(dim int, size float64) *bijector.ActNorm {
 	b := must(bijector.NewActNorm(dim))
 	randomise(b, size, rand.New(rand.NewPCG(uint64(dim), 6)))
 	return b
 }
 
-// An ActNorm keeps the promises of a bijector, fresh and not, alone, inverted
-// and on tiles, fused or in a chain of nodes.
+// An ActNorm obeys the laws of a bijector: fresh and with random parameters, alone,
+// inverted, on the tiles of a fused layer and in a chain of nodes.
 func TestActNormConformance(t *testing.T) {
 	twoByTwo := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
 	var pairs [][]int
@@ -50,8 +50,8 @@ func TestActNormConformance(t *testing.T) {
 	}
 }
 
-// The definition, for inputs of any size and in both precisions: to a few
-// roundings, and finite with finite gradients.
+// Images and log-determinants agree with the definition to a few roundings, for inputs
+// of any size and in both precisions. Gradients are finite.
 func TestActNormDefinition(t *testing.T) {
 	b := must(bijector.NewActNorm(3))
 	copy(b.Params()[0].Value().Float64s(), []float64{math.Log(2), -1, 0, 3, 0.5, -7})
@@ -79,9 +79,8 @@ func TestActNormDefinition(t *testing.T) {
 	}
 }
 
-// After Init the rows are normalised by Inverse, also as a view of a larger
-// matrix, however large their mean and small their spread; what Forward makes of
-// normalised rows has their moments.
+// After Init, Inverse normalises the rows, for any means and spreads and for a view
+// of a larger matrix. Scale and shift are their standard deviation and mean.
 func TestActNormInit(t *testing.T) {
 	const rows = 1000
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -104,7 +103,7 @@ func TestActNormInit(t *testing.T) {
 			[]float64{mean / math.Sqrt(variance)}, 1e-9)
 		agree(t, "scale", []float64{b.Scale()[i] / math.Sqrt(variance)}, []float64{1}, 1e-12)
 	}
-	// It does not matter where it started.
+	// The old parameters do not matter.
 	again := must(bijector.NewActNorm(5))
 	if err := again.Init(x); err != nil {
 		t.Fatal(err)
@@ -112,7 +111,7 @@ func TestActNormInit(t *testing.T) {
 	if !slices.Equal(again.Params()[0].Value().Float64s(), b.Params()[0].Value().Float64s()) {
 		t.Error("other parameters from another start")
 	}
-	// Two rows become −1 and 1.
+	// Inverse maps two rows to −1 and 1.
 	if err := again.Init(x.Slice(0, 2, 0, 5).(*mat.Dense)); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +183,7 @@ func ExampleNewActNorm() {
 	// x = [12.0000 23.0000], ln|det| = [1.7918], <nil>
 }
 
-// Three configurations, normalised by the way to the latent space.
+// Init takes mean and spread of three configurations, so that Inverse normalises them.
 func ExampleActNorm_Init() {
 	b := must(bijector.NewActNorm(2))
 	fmt.Println(b.Init(mat.NewDense(3, 2, []float64{

@@ -77,7 +77,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// pick returns tiles of the given positions of others.
+// pick returns tiles of the sites at the given positions of other tiles.
 func pick(tiles [][]int, positions ...int) [][]int {
 	var picked [][]int
 	for _, t := range tiles {
@@ -90,7 +90,7 @@ func pick(tiles [][]int, positions ...int) [][]int {
 	return picked
 }
 
-// sinh is what a user may write: x_i = sinh z_i with built-in nodes only.
+// sinh is a user's bijector, x_i = sinh z_i, made of built-in nodes only.
 type sinh struct{ dim int }
 
 func (c sinh) Dim() int                  { return c.dim }

@@ -24,8 +24,8 @@ func perceptrons(c bijector.AffineCoupling) [][]float64 {
 	return append(ps, mat.Col(nil, 0, c.Scale))
 }
 
-// parameters returns those of a block in the order of the chain that composed
-// returns.
+// parameters returns the parameters of a block in the order of the chain that
+// composed returns.
 func parameters(b *bijector.RealNVP) [][]float64 {
 	var ps [][]float64
 	for _, c := range b.Couplings() {
@@ -34,8 +34,8 @@ func parameters(b *bijector.RealNVP) [][]float64 {
 	return ps
 }
 
-// composed returns the block as a chain of couplings built from nodes, with
-// copies of its weights.
+// composed returns a chain of couplings that are built from nodes and have copies of
+// the weights of a block.
 func composed(b *bijector.RealNVP, hidden []int) *bijector.Chain {
 	var cs []bijector.Bijector
 	for _, c := range b.Couplings() {
@@ -83,8 +83,8 @@ func TestFusedIsComposed(t *testing.T) {
 	}
 }
 
-// A layer runs the fused block on all its tiles at once, and gathers and
-// scatters nodes for any other block.
+// A layer of a fused block agrees with a layer of the composed block. The first runs
+// the block on all tiles at once; the second gathers and scatters nodes.
 func TestFusedLayerIsComposed(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(13, 14))
 	hidden := []int{5, 4}
@@ -159,8 +159,8 @@ func (m fusedPair) checkSameMap(t *testing.T, rows int, rnd *rand.Rand) {
 			dx, dp := gradients(t, oneWay{fused, p.dt, inverse}, x, w)
 			wantX, wantP := gradients(t, oneWay{nodes, p.dt, inverse}, x, w)
 			agree(t, where+": gradient of input", dx, wantX, p.slopes)
-			// The gradient has the layout of the weights: read it through
-			// the views of the block.
+			// The gradient has the layout of the weights. For a moment it takes their
+			// place, so that the views of the block read it.
 			weights := m.block.Params()[0].Value().Float64s()
 			keep := slices.Clone(weights)
 			copy(weights, dp[0])

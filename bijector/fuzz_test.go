@@ -11,7 +11,7 @@ import (
 	"gorgonia.org/gorgonia"
 )
 
-// ints cuts bytes into small integers, some of them negative.
+// ints turns bytes into integers from −128 to 127.
 func ints(data []byte) []int {
 	var list []int
 	for _, b := range data {
@@ -34,7 +34,8 @@ func FuzzTiles(f *testing.F) {
 			extents = extents[:3]
 		}
 		shape := ints(extents)
-		// The first axis has the integers, those after it three of the others each.
+		// size, step and offset are those of the first axis; others holds three numbers
+		// for every further axis.
 		sizes, steps, offsets := []int{size}, []int{step}, []int{offset}
 		for rest := ints(others); len(rest) >= 3; rest = rest[3:] {
 			sizes, steps, offsets = append(sizes, rest[0]), append(steps, rest[1]), append(offsets, rest[2])
@@ -74,8 +75,8 @@ func covers(t *testing.T, tiles [][]int, err error, shape, step []int) {
 	}
 }
 
-// Blocks of any setting are refused with one of the package's errors or can be
-// used.
+// For any settings, NewRealNVP fails with an error of this package or returns a block
+// with couplings.
 func FuzzRealNVP(f *testing.F) {
 	f.Add(4, 10, []byte{10, 10}, []byte{}, uint64(1))
 	f.Add(2, 0, []byte{1}, []byte{0, 0xff, 1}, uint64(1))
@@ -161,8 +162,8 @@ func (c *choices) src() rand.Source {
 	return rand.NewPCG(1, 2)
 }
 
-// odd is a matrix or a bijector that says what it likes of its size, and panics or
-// has no elements.
+// odd is a matrix or a bijector of any claimed size. It has one value for all
+// elements, or panics.
 type odd struct {
 	rows, cols int
 	value      float64

@@ -57,8 +57,8 @@ func TestSameSourceSameBlock(t *testing.T) {
 	}
 }
 
-// By default a block has ten couplings of which every second one complements
-// the one before, and keeps half of the positions, rounded up.
+// By default a block has ten couplings. The first keeps half of the positions, rounded
+// up, the second keeps those that the first moves, and so on in pairs.
 func TestDefaultBipartitions(t *testing.T) {
 	for dim := 2; dim <= 7; dim++ {
 		cs := block(dim, 3, bijector.RealNVPSettings{}).Couplings()
@@ -79,10 +79,9 @@ func TestDefaultBipartitions(t *testing.T) {
 	}
 }
 
-// Weights and biases are drawn as documented: uniform within ±1/√inputs, a
-// tenth of that in the last layer; scales are one. Four standard errors of
-// the mean and of the variance of a uniform distribution, 0.58/√n and
-// 0.30/√n of the bound, are allowed.
+// Weights and biases are uniform within ±1/√inputs, and within a tenth of that in the
+// last layer. Scales are one. The test allows four standard errors of the mean and of
+// the variance of a uniform distribution, 0.58/√n and 0.30/√n of the bound.
 func TestInitialWeights(t *testing.T) {
 	check := func(what string, w []float64, bound float64) {
 		t.Helper()
@@ -118,10 +117,10 @@ func TestInitialWeights(t *testing.T) {
 	}
 }
 
-// A new block starts near the identity, but not at it: training could not
-// tell the last layers apart. Over these 20 seeds the root mean square
-// displacement of a normal configuration is 0.02 to 0.1, the log-determinant
-// 0.015 to 0.18.
+// A new block is near the identity, but not equal to it: in the identity the gradient
+// would not tell the units of the last layers apart. Over these 20 seeds the root mean
+// square displacement of a normal configuration is 0.02 to 0.1, and that of the
+// log-determinant 0.015 to 0.18.
 func TestStartsNearIdentity(t *testing.T) {
 	const dim, rows = 4, 200
 	for seed := range uint64(20) {

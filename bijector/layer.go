@@ -10,6 +10,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/kernel"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // Layer is one block placed on tiles of sites, all tiles sharing its
@@ -309,18 +310,10 @@ func (f *fused) passed() []bool { return make([]bool, f.f64.Dim()) }
 
 // alone is the transform on whole rows.
 func (f *fused) alone() *fusedLayer {
-	return f.on(f.f64.Dim(), [][]int{identity(f.f64.Dim())})
+	return f.on(f.f64.Dim(), [][]int{num.UpTo(f.f64.Dim())})
 }
 
 // identity returns 0 … n−1.
-func identity(n int) []int {
-	row := make([]int, n)
-	for i := range row {
-		row[i] = i
-	}
-	return row
-}
-
 // fusedLayer is a transform on tiles as one operation.
 type fusedLayer struct {
 	weights *Param
@@ -363,7 +356,7 @@ type nodeLayer struct {
 
 func newNodeLayer(l *Layer, n int) *nodeLayer {
 	dim, context := l.block.Dim(), l.Context()
-	positions := movedSites(dim, [][]int{identity(dim)}, context)[0]
+	positions := movedSites(dim, [][]int{num.UpTo(dim)}, context)[0]
 	return &nodeLayer{l, n, positions, movedSites(dim, l.tiles, context)}
 }
 

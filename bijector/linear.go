@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/kernel"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // Linear is the map x = W·z with an invertible matrix in the parametrisation
@@ -49,7 +50,7 @@ func NewLinear(dim int, src rand.Source) (*Linear, error) {
 	for i := range lu {
 		lu[i] = 0.1 / math.Sqrt(float64(dim)) * rnd.NormFloat64()
 	}
-	return newLinear(lu, identity(dim), make([]bool, dim))
+	return newLinear(lu, num.UpTo(dim), make([]bool, dim))
 }
 
 // LinearFrom returns the map of a given invertible matrix. It fails with
@@ -94,7 +95,7 @@ func balance(a *mat.Dense) (rows, cols []int, err error) {
 	n := raw.Rows
 	for i := range n {
 		for j := range n {
-			if v := a.At(i, j); math.IsNaN(v) || math.IsInf(v, 0) {
+			if v := a.At(i, j); !num.Finite(v) {
 				return nil, nil, fmt.Errorf("%w: element (%d, %d) is %g", ErrSettings, i, j, v)
 			}
 		}
@@ -256,7 +257,7 @@ func (b *Linear) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
 // images of the unit vectors.
 func matrixOf(f *fused) *mat.Dense {
 	n := f.f64.Dim()
-	l := kernel.NewLayer(f.f64, n, [][]int{identity(n)})
+	l := kernel.NewLayer(f.f64, n, [][]int{num.UpTo(n)})
 	in, out := make([]float64, l.StateLen(n)), make([]float64, l.StateLen(n))
 	for i := range n {
 		in[i*n+i] = 1

@@ -46,7 +46,7 @@ func TestCouplingsAreViews(t *testing.T) {
 	agree(t, "image", x, []float64{z[0] + 3*x1, x1, z[2]}, 1e-14)
 	agree(t, "log-determinant", d, []float64{s}, 1e-14)
 
-	// What is handed out as positions is no view.
+	// The positions are copies.
 	c[0].Keep[0], c[0].Move[0] = 1, 2
 	if again := b.Couplings()[0]; !slices.Equal(again.Keep, []int{2, 0}) || !slices.Equal(again.Move, []int{1}) {
 		t.Errorf("positions %v and %v changed from outside", again.Keep, again.Move)
@@ -63,7 +63,7 @@ func TestParamsListedOnce(t *testing.T) {
 	if !slices.Equal(c.Params(), want) {
 		t.Errorf("%d parameters, want %d in the order of first use", len(c.Params()), len(want))
 	}
-	// The second use matters: the gradient is not that of either use alone.
+	// The gradient includes both uses.
 	x, w := normal(8, 1, rand.New(rand.NewPCG(1, 2))), normal(10, 1, rand.New(rand.NewPCG(1, 3)))
 	twice := must(bijector.NewChain(b, b))
 	_, g := gradients(t, oneWay{twice, tensor.Float64, false}, x, w)
@@ -87,8 +87,8 @@ func TestParamsListedOnce(t *testing.T) {
 	}
 }
 
-// A layer shares one parameter over its tiles: the gradient is the sum of
-// those of layers on single tiles.
+// The gradient of a layer's parameters is the sum of the gradients of layers on single
+// tiles.
 func TestLayerGradientIsSumOverTiles(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(21, 22))
 	tiles := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
@@ -149,8 +149,8 @@ func TestProgramsSeeParameterChanges(t *testing.T) {
 	}
 }
 
-// Bijectors are safe for concurrent use: programs that share one give the
-// same bits as a program alone.
+// Bijectors are safe for concurrent use: concurrent programs of one bijector give the
+// same bits as a single program.
 func TestConcurrentPrograms(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(51, 52))
 	fused := block(4, 7, bijector.RealNVPSettings{Couplings: 3, Hidden: []int{6}})

@@ -16,7 +16,7 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// dispersion is a spectrum of no particular symmetry but k → −k.
+// dispersion is a spectrum whose only symmetry is k → −k.
 func dispersion(shape []int) []float64 {
 	n := 1
 	for _, l := range shape {
@@ -57,8 +57,8 @@ func covariance(shape []int, spectrum []float64) *mat.SymDense {
 	return c
 }
 
-// Spectral is the symmetric root of the matrix, on lattices of any shape, and a
-// bijector.
+// Spectral multiplies by the symmetric root of the covariance, on lattices of any
+// shape, and obeys the laws of a bijector.
 func TestSpectral(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for _, shape := range [][]int{{1}, {2}, {5}, {8}, {2, 2}, {3, 4}, {4, 6}, {5, 3}, {2, 3, 4}} {
@@ -115,8 +115,8 @@ func TestSpectralOfExtremes(t *testing.T) {
 	}
 }
 
-// A spectrum that is not the same at k and −k is no covariance of real fields: a
-// part in 10⁹ may be rounding, one in 10⁸ is not.
+// NewSpectral refuses a spectrum that differs at k and −k, because a covariance of
+// real fields does not. A relative difference of 10⁻⁹ may be rounding.
 func TestSpectralIsEven(t *testing.T) {
 	for _, c := range []struct {
 		off  float64
@@ -160,7 +160,7 @@ func TestSpectralErrors(t *testing.T) {
 	}
 }
 
-// A free field is white noise to its Spectral.
+// The inverse of this Spectral maps a free field to white noise.
 func ExampleNewSpectral() {
 	shape := []int{8, 8}
 	field, err := target.NewFreeField(shape, 0.5)

@@ -31,8 +31,8 @@ func spline(t testing.TB, dim int, sigma float64, s bijector.SplineSettings) *bi
 	return b
 }
 
-// Splines keep the promises of a bijector, fresh and with large weights, alone
-// and on tiles.
+// Splines obey the laws of a bijector, with initial and with large weights, alone and
+// on tiles.
 func TestSplineConformance(t *testing.T) {
 	fresh := must(bijector.NewSpline(4, &bijector.SplineSettings{Src: rand.NewPCG(1, 2)}))
 	bijectortest.Check(t, fresh)
@@ -115,7 +115,7 @@ func TestSplineAtItsKnots(t *testing.T) {
 		if !(math.Abs(d[0]-slope) < 1e-9) {
 			t.Errorf("knot %d: ln of the slope is %.12g, want %.12g", k, d[0], slope)
 		}
-		// From both sides, too.
+		// The slope is continuous.
 		const h = 1e-9
 		_, before := image(t, b, tensor.Float64, false, []float64{0.3, xs[k] - h})
 		_, after := image(t, b, tensor.Float64, false, []float64{0.3, xs[k] + h})
@@ -127,7 +127,7 @@ func TestSplineAtItsKnots(t *testing.T) {
 			t.Errorf("knot %d: inverse %.15g with %g, want %.15g with %g", k, z[1], e[0], xs[k], -slope)
 		}
 	}
-	// Rises all the way, and the image of the log-determinant is the slope.
+	// It rises everywhere, and the log-determinant is the logarithm of the slope.
 	last := math.Inf(-1)
 	for v := -bound - 1; v < bound+1; v += 0.01 {
 		y, d := image(t, b, tensor.Float64, false, []float64{0.3, v})
@@ -284,7 +284,8 @@ func TestSplineSettings(t *testing.T) {
 	}
 }
 
-// A single spline makes two modes of one.
+// A spline block has a net for every coupling, with 3·Bins − 1 outputs for every moved
+// value.
 func ExampleNewSpline() {
 	b := must(bijector.NewSpline(4, &bijector.SplineSettings{Bins: 8, Src: rand.NewPCG(1, 2)}))
 	c := b.Couplings()[0]

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/neuralrg/neuralrg/internal/lattice"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // Stack composes a hierarchy on a periodic lattice layer by layer, from fine to
@@ -92,7 +93,7 @@ func (s *Stack) DecimateGiven(block ContextBlockFunc, size ...int) *Stack {
 		moved = func(sites int) (Bijector, error) { return block(context, sites-context) }
 	}
 	s.add(around, moved, func(b Bijector, tiles [][]int) (*Layer, error) {
-		return ConditionalDecimator(b, tiles, identity(context)...)
+		return ConditionalDecimator(b, tiles, num.UpTo(context)...)
 	})
 	return s.coarsen(each)
 }

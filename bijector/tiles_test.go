@@ -38,7 +38,7 @@ func TestTilesKnown(t *testing.T) {
 	}
 }
 
-// coordinates returns where a site is on a row-major lattice.
+// coordinates returns the coordinates of a site of a row-major lattice.
 func coordinates(shape []int, site int) []int {
 	c := make([]int, len(shape))
 	for a := len(shape) - 1; a >= 0; a-- {
@@ -67,10 +67,10 @@ func TestBoxesKnown(t *testing.T) {
 	}
 }
 
-// For every lattice, size, step and offset: tiles are boxes of their size,
-// row-major, step apart and wrapped; they cover the sites whose coordinates
-// are offset + a multiple of step, each once; their origins are in row-major
-// order.
+// For every lattice, size, step and offset, tiles are boxes of the given size. Their
+// sites are step apart, wrap around the boundary and are in row-major order. Tiles
+// cover every site whose coordinates are offset + a multiple of step once, and no
+// other site. Their origins are in row-major order.
 func TestTilesLaws(t *testing.T) {
 	for _, c := range []struct {
 		shape      []int
@@ -213,8 +213,7 @@ func TestDecimatedKnown(t *testing.T) {
 	}
 }
 
-// A layer is immutable: it keeps copies of what it is given and hands out
-// copies of what it has.
+// A layer is immutable: it copies its arguments, and its methods return copies.
 func TestLayerKeepsItsTiles(t *testing.T) {
 	b := block(2, 1, bijector.RealNVPSettings{Couplings: 2})
 	tiles, keep := [][]int{{0, 1}, {2, 3}}, []int{1}

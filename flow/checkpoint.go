@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/internal/num"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
@@ -56,7 +56,7 @@ func (m *Model) file() (*safetensors.File, error) {
 	for _, p := range e.params {
 		v := p.Value()
 		for i, x := range v.Float64s() {
-			if math.IsNaN(x) || math.IsInf(x, 0) {
+			if !num.Finite(x) {
 				return nil, fmt.Errorf("%w: value %d of parameter %q is %g", ErrNotFinite, i, p.name, x)
 			}
 		}
@@ -168,7 +168,7 @@ func finite(f *safetensors.File, name string, shape ...int) (safetensors.Floats,
 		return v, err
 	}
 	for i := range v.Len() {
-		if x := v.At(i); math.IsNaN(x) || math.IsInf(x, 0) {
+		if x := v.At(i); !num.Finite(x) {
 			return v, fmt.Errorf("array %q: value %d is %g", name, i, x)
 		}
 	}

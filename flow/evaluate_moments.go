@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // moments accumulates ln(q/π).
@@ -48,7 +49,7 @@ func (s *moments) addRows(logq, logpi []float64) error {
 	for r := range logq {
 		v := logq[r] - logpi[r]
 		switch {
-		case !math.IsNaN(v) && !math.IsInf(v, 0):
+		case num.Finite(v):
 			batch.add(v)
 		case math.IsInf(logpi[r], -1) && !math.IsInf(logq[r], 0) && !math.IsNaN(logq[r]):
 			batch.out++
@@ -66,7 +67,7 @@ func (s *moments) finite() bool {
 		return true
 	}
 	for _, v := range []float64{s.mean, s.m2, s.lw, s.lw2} {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+		if !num.Finite(v) {
 			return false
 		}
 	}

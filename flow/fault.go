@@ -2,13 +2,13 @@ package flow
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // owner says to which parameter and steps a component of the gradient, all parameters
@@ -96,7 +96,7 @@ func (m *Model) image(b bijector.Bijector, z []float64) ([]float64, bool) {
 	}
 	for _, values := range [][]float64{x, d} {
 		for _, v := range values {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
+			if !num.Finite(v) {
 				return x, false
 			}
 		}

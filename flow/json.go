@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
+
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // maybe is a number that is "NaN", "+Inf" or "-Inf" in JSON, which has no numbers
@@ -11,7 +13,7 @@ import (
 type maybe float64
 
 func (m maybe) MarshalJSON() ([]byte, error) {
-	if v := float64(m); math.IsNaN(v) || math.IsInf(v, 0) {
+	if v := float64(m); !num.Finite(v) {
 		return json.Marshal(strconv.FormatFloat(v, 'g', -1, 64))
 	}
 	return json.Marshal(float64(m))

@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // Response returns the mean over the rows of x, (rows, Dim), of the gradients
@@ -57,7 +58,7 @@ func (m *Model) Response(ctx context.Context, x *mat.Dense, latents []int) (mean
 		sum, square := mean.RawRowView(k), stdErr.RawRowView(k)
 		for r := range rows {
 			for j, v := range d[r*n : (r+1)*n] {
-				if math.IsNaN(v) || math.IsInf(v, 0) {
+				if !num.Finite(v) {
 					return nil, nil, fmt.Errorf("flow: Response: latent variable %d, row %d: %w: derivative %g", i, r,
 						ErrNotFinite, v)
 				}

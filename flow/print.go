@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // String returns the estimate in a few lines, in nats with standard errors, and what
@@ -127,7 +129,7 @@ func nats(v, stdErr float64) string {
 		return "unknown"
 	case math.IsInf(v, 0):
 		return fmt.Sprintf("%g nats", v)
-	case math.IsNaN(stdErr) || math.IsInf(stdErr, 0):
+	case !num.Finite(stdErr):
 		return fmt.Sprintf("%.6g nats (error unknown)", v)
 	case stdErr == 0 || math.Abs(v) > 1e15*stdErr || math.Abs(v) > 1e9:
 		return fmt.Sprintf("%.10g ± %.2g nats", v, stdErr)

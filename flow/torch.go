@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/internal/num"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -245,7 +246,7 @@ func (p *paper) coupling(layer string, k int, c *bijector.AffineCoupling, dim in
 func (p *paper) net(prefix string, layers []bijector.Dense, c *bijector.AffineCoupling, dim int) error {
 	for k, d := range layers {
 		rows, cols := d.W.Dims()
-		outs, ins, out, in := upTo(rows), upTo(cols), rows, cols
+		outs, ins, out, in := num.UpTo(rows), num.UpTo(cols), rows, cols
 		if k == 0 {
 			ins, in = c.Keep, dim
 		}
@@ -269,12 +270,4 @@ func (p *paper) net(prefix string, layers []bijector.Dense, c *bijector.AffineCo
 		}
 	}
 	return nil
-}
-
-func upTo(n int) []int {
-	s := make([]int, n)
-	for i := range s {
-		s[i] = i
-	}
-	return s
 }

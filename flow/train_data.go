@@ -2,11 +2,11 @@ package flow
 
 import (
 	"fmt"
-	"math"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // DataSettings adds the likelihood of configurations of the target to what is
@@ -87,7 +87,7 @@ func next(data DataSource, x *mat.Dense) error {
 		return err
 	}
 	for i, v := range x.RawMatrix().Data {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+		if !num.Finite(v) {
 			_, n := x.Dims()
 			return fmt.Errorf("configuration %d: %w: value %d is %g", i/n, ErrNotFinite, i%n, v)
 		}

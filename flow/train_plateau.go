@@ -3,6 +3,8 @@ package flow
 import (
 	"fmt"
 	"math"
+
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // Plateau lowers the learning rate whenever the loss has ceased to fall, on top
@@ -53,7 +55,7 @@ type plateauState struct {
 // judge takes note of a step at inverse temperature beta and of the running loss
 // after it, over a window of steps.
 func (s *plateauState) judge(p *Plateau, beta, loss float64, window int) {
-	if math.IsNaN(loss) || math.IsInf(loss, 0) { // a sum of finite ones that overflowed
+	if !num.Finite(loss) { // a sum of finite ones that overflowed
 		loss = math.MaxFloat64
 	}
 	if beta != 1 {
@@ -77,7 +79,7 @@ func (s *plateauState) check(p *Plateau, window, steps int) error {
 	judged := max(0, s.Since-window) // after the first one
 	if !(s.Factor >= p.MinFactor && s.Factor <= 1) || s.Since < 0 || s.Since > steps ||
 		s.Wait < 0 || s.Wait >= p.Patience || s.Wait > judged ||
-		math.IsNaN(s.Best) || math.IsInf(s.Best, 0) || s.Since < window && s.Best != 0 {
+		!num.Finite(s.Best) || s.Since < window && s.Best != 0 {
 		return fmt.Errorf("plateau of factor %g, %d steps, best loss %g, %d steps without improvement",
 			s.Factor, s.Since, s.Best, s.Wait)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // Step draws a batch, computes its loss and gradient and updates the
@@ -86,7 +88,7 @@ func (tr *Trainer) gradients() (moments, error) {
 		}
 	}
 	for i, g := range tr.gradient {
-		if math.IsNaN(g) || math.IsInf(g, 0) {
+		if !num.Finite(g) {
 			return batch, fmt.Errorf("gradient component %d%s: %w: %g", i, tr.m.owner(i), ErrNotFinite, g)
 		}
 	}

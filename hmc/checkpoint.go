@@ -10,6 +10,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/neuralrg/neuralrg/internal/num"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
@@ -174,7 +175,7 @@ func (s *Sampler) restore(f *safetensors.File, kind string) error {
 	}
 	for _, values := range [][]float64{x, grad, logp} {
 		for i, v := range values {
-			if !finite(v) {
+			if !num.Finite(v) {
 				return fmt.Errorf("value %d of a state is %v", i, v)
 			}
 		}

@@ -18,6 +18,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/neuralrg/neuralrg/internal/num"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
@@ -160,7 +161,7 @@ func FuzzRestore(f *testing.F) {
 			t.Errorf("%d sweeps, acceptance %g, %d divergent", s.Sweeps(), s.AcceptRate(), s.Divergent())
 		}
 		for _, v := range s.X().RawMatrix().Data {
-			if !finite(v) {
+			if !num.Finite(v) {
 				t.Errorf("a position is %g", v)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/neuralrg/neuralrg/internal/num"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -99,12 +100,10 @@ func caught(err *error) {
 	}
 }
 
-func finite(v float64) bool { return v-v == 0 }
-
 // firstNotFinite returns the first index of v that is NaN or infinite, or −1.
 func firstNotFinite(v []float64) int {
 	for i, e := range v {
-		if !finite(e) {
+		if !num.Finite(e) {
 			return i
 		}
 	}

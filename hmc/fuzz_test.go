@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/neuralrg/neuralrg/internal/num"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -96,7 +97,7 @@ func FuzzNew(f *testing.F) {
 			t.Fatal(err)
 		}
 		for i, v := range sampler.X().RawMatrix().Data {
-			if !finite(v) {
+			if !num.Finite(v) {
 				t.Errorf("coordinate %d is %v", i, v)
 			}
 		}
@@ -133,7 +134,7 @@ func FuzzEstimates(f *testing.F) {
 			}
 		}
 		mean, half, err := MeanInterval(values, level)
-		if err != nil && !isOurs(err) || err == nil && !(finite(mean) && half >= 0) {
+		if err != nil && !isOurs(err) || err == nil && !(num.Finite(mean) && half >= 0) {
 			t.Errorf("MeanInterval: %v ± %v, %v", mean, half, err)
 		}
 		columns := int(chains)%40 + 1
@@ -149,7 +150,7 @@ func FuzzEstimates(f *testing.F) {
 			}
 			return
 		}
-		if !(tau > 0 && stdErr > 0 && finite(tau) && finite(stdErr)) {
+		if !(tau > 0 && stdErr > 0 && num.Finite(tau) && num.Finite(stdErr)) {
 			t.Errorf("%v ± %v", tau, stdErr)
 		}
 		if bits {

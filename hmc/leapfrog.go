@@ -1,6 +1,9 @@
 package hmc
 
-import "gonum.org/v1/gonum/mat"
+import (
+	"github.com/neuralrg/neuralrg/internal/num"
+	"gonum.org/v1/gonum/mat"
+)
 
 // trajectory is one trajectory of every chain.
 type trajectory struct {
@@ -52,7 +55,7 @@ func (t *trajectory) leapfrog(d LogDensity, eps float64, home *state) error {
 		if !t.alive[i] {
 			continue
 		}
-		if !finite(t.logp[i]) {
+		if !num.Finite(t.logp[i]) {
 			t.kill(i, home)
 			continue
 		}

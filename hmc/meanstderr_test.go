@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 func TestMeanStdErr(t *testing.T) {
@@ -19,7 +21,7 @@ func TestMeanStdErr(t *testing.T) {
 			t.Errorf("scale %g: got %v ± %v", scale, mean, stdErr)
 		}
 	}
-	if mean, stdErr := MeanStdErr([]float64{1, math.Inf(1)}); finite(mean) || finite(stdErr) {
+	if mean, stdErr := MeanStdErr([]float64{1, math.Inf(1)}); num.Finite(mean) || num.Finite(stdErr) {
 		t.Errorf("an infinite average: %v ± %v", mean, stdErr)
 	}
 	if mean, stdErr := MeanStdErr(nil); !math.IsNaN(mean) || !math.IsNaN(stdErr) {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/neuralrg/neuralrg/internal/num"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -260,7 +261,7 @@ func (s *state) start(d, force LogDensity) error {
 		}
 	}
 	for i, logp := range s.logp {
-		if !finite(logp) {
+		if !num.Finite(logp) {
 			return fmt.Errorf("%w: chain %d: log-density is %v", ErrNotFinite, i, logp)
 		}
 		if j := firstNotFinite(s.grad.RawRowView(i)); j >= 0 {

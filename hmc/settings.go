@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/neuralrg/neuralrg/internal/errs"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // Errors are wrapped with what was wrong and where. All but ErrWindow are the
@@ -94,13 +95,13 @@ func (s *Settings) withDefaults() (Settings, error) {
 		c.MaxEnergyError = 1000
 	}
 	switch {
-	case !(c.StepSize > 0) || !finite(c.StepSize):
+	case !(c.StepSize > 0) || !num.Finite(c.StepSize):
 		return c, fmt.Errorf("hmc: %w: step size %v is not positive and finite", ErrSettings, c.StepSize)
 	case c.Leapfrog < 0:
 		return c, fmt.Errorf("hmc: %w: %d leapfrog steps", ErrSettings, c.Leapfrog)
 	case !(c.Jitter < 1):
 		return c, fmt.Errorf("hmc: %w: jitter %v is not below 1", ErrSettings, c.Jitter)
-	case !(c.MaxEnergyError > 0) || !finite(c.MaxEnergyError):
+	case !(c.MaxEnergyError > 0) || !num.Finite(c.MaxEnergyError):
 		return c, fmt.Errorf("hmc: %w: maximal energy error %v is not positive and finite",
 			ErrSettings, c.MaxEnergyError)
 	case c.MaxFaults < 0:

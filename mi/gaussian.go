@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 
+	"github.com/neuralrg/neuralrg/internal/num"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
@@ -17,10 +18,7 @@ import (
 // matrix, ErrNotFinite for NaN or infinity, and ErrDegenerate for a matrix that is
 // not positive definite.
 func Gaussian(sigma mat.Symmetric) (float64, error) {
-	all := make([]int, dim(sigma))
-	for i := range all {
-		all[i] = i
-	}
+	all := num.UpTo(dim(sigma))
 	l, err := factor(sigma, all)
 	if err != nil {
 		return 0, err
@@ -139,7 +137,7 @@ func factor(sigma mat.Symmetric, group []int) (*mat.TriDense, error) {
 // correlation returns the correlation of two variables.
 func correlation(sigma mat.Symmetric, i, j int) (float64, error) {
 	v, a, b := sigma.At(i, j), sigma.At(i, i), sigma.At(j, j)
-	if math.IsNaN(v) || math.IsInf(v, 0) {
+	if !num.Finite(v) {
 		return 0, fmt.Errorf("mi: %w: covariance (%d, %d) is %g", ErrNotFinite, i, j, v)
 	}
 	if i == j && v > 0 {

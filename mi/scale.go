@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/neuralrg/neuralrg/internal/num"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -66,10 +67,7 @@ func (c *column) sort() {
 // orderOf returns the samples in ascending order of their values. Samples of
 // equal value are in ascending order themselves.
 func orderOf(v []float64) []int {
-	order := make([]int, len(v))
-	for i := range order {
-		order[i] = i
-	}
+	order := num.UpTo(len(v))
 	slices.SortFunc(order, func(i, j int) int {
 		switch {
 		case v[i] < v[j]:
@@ -92,7 +90,7 @@ func (e *estimator) columns(name string, x *mat.Dense, s *Settings) ([]*column, 
 	for j := range out {
 		raw, what := mat.Col(nil, j, x), fmt.Sprintf("column %d of %s", j, name)
 		for i, u := range raw {
-			if math.IsNaN(u) || math.IsInf(u, 0) {
+			if !num.Finite(u) {
 				return nil, fmt.Errorf("mi: %w: row %d, %s is %g", ErrNotFinite, i, what, u)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/internal/fourier"
 	"github.com/neuralrg/neuralrg/internal/lattice"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // circulant is a positive definite matrix on the N sites of a periodic lattice, the same
@@ -109,7 +110,7 @@ func couplingMin(shape []int, T float64) float64 {
 // leastEigenvalue returns λ_min(K) + alpha with all digits, also where the two nearly
 // cancel. It returns NaN if alpha is not finite.
 func leastEigenvalue(shape []int, T, alpha float64) float64 {
-	if !finite(alpha) {
+	if !num.Finite(alpha) {
 		return math.NaN()
 	}
 	sum := exactCouplingMin(shape, T)

@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // function is the density that Func returns.
@@ -66,7 +67,7 @@ func (f *function) row(val *float64, grad, x []float64) error {
 		*val = f.logp(grad, x)
 		return nil
 	})
-	if err != nil || !finite(*val) {
+	if err != nil || !num.Finite(*val) {
 		return err
 	}
 	for i, g := range grad {

@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/internal/lattice"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // hostile holds arguments for every exported function of the package.
@@ -83,7 +84,7 @@ func known(t *testing.T, what string, err error) {
 // allFinite fails the test for NaN and infinite values.
 func allFinite(t *testing.T, what string, values ...float64) {
 	t.Helper()
-	if !finite(values...) {
+	if !num.Finite(values...) {
 		t.Errorf("%s: %g", what, values)
 	}
 }
@@ -119,7 +120,7 @@ func (h *hostile) ising(t *testing.T, m *Ising, err error) {
 	for i := range row {
 		row[i] *= h.value
 	}
-	if v := m.StructureFactor(row); !math.IsNaN(h.value) && !(v >= 0 && v <= 1+1e-9) && finite(row...) {
+	if v := m.StructureFactor(row); !math.IsNaN(h.value) && !(v >= 0 && v <= 1+1e-9) && num.Finite(row...) {
 		t.Errorf("%s: m² of %v is %g", what, row, v)
 	}
 	known(t, what, m.Spins(spins, x, rand.NewPCG(1, 1)))
@@ -177,7 +178,7 @@ func (h *hostile) density(t *testing.T, d Density) {
 	known(t, what, err)
 	if _, plain := d.(*function); err == nil && !plain && !h.has(2) {
 		for r, v := range logp {
-			if finite(x.RawRowView(r)...) && !(v < math.Inf(1)) {
+			if num.Finite(x.RawRowView(r)...) && !(v < math.Inf(1)) {
 				t.Errorf("%s: ln π of %v is %g", what, x.RawRowView(r), v)
 			}
 		}

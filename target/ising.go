@@ -11,6 +11,7 @@ import (
 	"github.com/neuralrg/neuralrg/internal/fourier"
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/kernel"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // Ising is the continuous dual of the Ising model on a periodic lattice, eq. 7 of
@@ -155,7 +156,7 @@ func (m *Ising) logProb(val, grad, x []float64) {
 				g = grad[from:to]
 			}
 			val[r] = isingRow(g, x[from:to], y[from:to], e[from:to])
-			if !(val[r] <= math.MaxFloat64) && finite(x[from:to]...) {
+			if !(val[r] <= math.MaxFloat64) && num.Finite(x[from:to]...) {
 				val[r] = math.Inf(-1) // terms of both signs have overflowed
 			}
 		}
@@ -189,16 +190,6 @@ func isingRow(grad, x, y, e []float64) float64 {
 		}
 	}
 	return sum + math.Log(product)
-}
-
-// finite reports whether no value is NaN or infinite.
-func finite(x ...float64) bool {
-	for _, v := range x {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return false
-		}
-	}
-	return true
 }
 
 // wholeTiles rounds n up to a multiple of kernel.Lanes.

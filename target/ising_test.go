@@ -6,6 +6,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/neuralrg/neuralrg/internal/num"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -392,7 +393,7 @@ func TestIsingOffsetBound(t *testing.T) {
 				if err := NewEvaluator(m).LogProbs(logp, x); err != nil {
 					t.Fatal(err)
 				}
-				if !finite(m.LogZ(), logp[0]) {
+				if !num.Finite(m.LogZ(), logp[0]) {
 					t.Errorf("%v T=%g alpha=%v (bound %v): ln Z %v, ln π %v",
 						shape, T, alpha, bound, m.LogZ(), logp[0])
 				}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // TB is the part of testing.TB that Check uses. A *testing.T is one.
@@ -258,7 +259,7 @@ func (c *checker) jacobian(there *graph.Program, x, d []float64) (cond []float64
 // condition returns the condition number of m, at most worst. It returns 1 if an element of m
 // is not finite; other checks report that.
 func condition(m *mat.Dense) float64 {
-	if sum := mat.Sum(m); math.IsNaN(sum) || math.IsInf(sum, 0) {
+	if sum := mat.Sum(m); !num.Finite(sum) {
 		return 1
 	}
 	return min(mat.Cond(m, 1), worst)

@@ -26,20 +26,22 @@ var allowed = map[string][]string{
 	"internal/errs":              {},
 	"internal/safetensors":       {"internal/errs"},
 	"internal/lattice":           {},
+	"internal/num":               {},
 	"bijector": {
-		"internal/errs", "internal/graph", "internal/kernel", "internal/fourier", "internal/lattice",
+		"internal/errs", "internal/num", "internal/graph", "internal/kernel", "internal/fourier", "internal/lattice",
 	},
-	"bijector/bijectortest": {"bijector", "internal/graph", "internal/kernel"},
+	"bijector/bijectortest": {"bijector", "internal/num", "internal/graph", "internal/kernel"},
 	"target": {
-		"internal/errs", "internal/graph", "internal/kernel", "internal/fourier", "internal/lattice",
+		"internal/errs", "internal/num", "internal/graph", "internal/kernel", "internal/fourier", "internal/lattice",
 	},
 	"flow": {
 		"bijector", "target",
-		"internal/errs", "internal/graph", "internal/kernel", "internal/safetensors", "internal/lattice",
+		"internal/errs", "internal/num", "internal/graph", "internal/kernel", "internal/safetensors",
+		"internal/lattice",
 	},
-	"hmc":       {"internal/errs", "internal/safetensors"},
+	"hmc":       {"internal/errs", "internal/num", "internal/safetensors"},
 	"hmc/draws": {"internal/errs"},
-	"mi":        {"internal/errs"},
+	"mi":        {"internal/errs", "internal/num"},
 }
 
 // without lists modules that a package must not depend on, directly or not.
@@ -52,6 +54,7 @@ var without = map[string][]string{
 	"internal/errs":        {"gorgonia.org/", "gonum.org/"},
 	"internal/safetensors": {"gorgonia.org/", "gonum.org/"},
 	"internal/lattice":     {"gorgonia.org/", "gonum.org/"},
+	"internal/num":         {"gorgonia.org/", "gonum.org/"},
 }
 
 // oldRand is the package of random numbers with a hidden global state.
