@@ -34,7 +34,7 @@ func NewActNorm(dim int) (*ActNorm, error) {
 	if err := afford(ErrShape, 2*float64(dim), "ActNorm of dimension %d", dim); err != nil {
 		return nil, err
 	}
-	w, err := NewParam("actnorm", make([]float64, 2*dim), 2, dim)
+	w, err := NewParam(actNormKind, make([]float64, 2*dim), 2, dim)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,8 @@ func (b *ActNorm) Init(x *mat.Dense) error {
 	dim := b.Dim()
 	rows, cols := x.Dims()
 	if rows < 2 || cols != dim {
-		return fmt.Errorf("bijector: ActNorm: %w: matrix is (%d, %d), want two rows or more of %d values", ErrShape, rows, cols, dim)
+		return fmt.Errorf("bijector: ActNorm: %w: matrix is (%d, %d), want two rows or more of %d values",
+			ErrShape, rows, cols, dim)
 	}
 	w := make([]float64, 2*dim)
 	for i := range dim {
@@ -83,12 +84,25 @@ func (b *ActNorm) Init(x *mat.Dense) error {
 		}
 		// Below, it is rounding of the mean, or a number without all its digits.
 		if !(variance > max(0x1p-1022, 0x1p-100*mean*mean)) {
-			return fmt.Errorf("bijector: ActNorm: %w: column %d is constant: variance %.2g about %g", ErrSettings, i, variance, mean)
+			return fmt.Errorf("bijector: ActNorm: %w: column %d is constant: variance %.2g about %g",
+				ErrSettings, i, variance, mean)
 		}
 		w[i], w[dim+i] = 0.5*math.Log(variance), mean
 	}
 	copy(b.weights.data, w)
 	return nil
+}
+
+const actNormKind = "actnorm"
+
+// Describe returns a description without settings.
+func (b *ActNorm) Describe() *Description { return &Description{Kind: actNormKind, of: b} }
+
+func buildActNorm(s Stored) (Bijector, error) {
+	if err := s.ExpectParam(actNormKind, 2, s.Dim()); err != nil {
+		return nil, err
+	}
+	return NewActNorm(s.Dim())
 }
 
 // Dim returns the number of values per row.

@@ -34,51 +34,19 @@ func TestActNormConformance(t *testing.T) {
 		return must(must(bijector.Disentangler(b, tiles)).On(n))
 	}
 	for name, b := range map[string]bijector.Bijector{
-		"fresh":             must(bijector.NewActNorm(4)),
-		"of 1":              actNorm(1, 1),
-		"of 5":              actNorm(5, 1),
-		"inverted":          bijector.Invert(actNorm(3, 1)),
-		"layer":             on(actNorm(4, 1), twoByTwo, 16),
-		"layer, partly":     on(actNorm(4, 1), twoByTwo, 17),
-		"many tiles":        on(actNorm(2, 1), pairs, 67),
-		"decimator":         must(must(bijector.Decimator(actNorm(4, 1), twoByTwo, 0)).On(16)),
-		"before a block":    must(bijector.NewChain(actNorm(4, 1), block(4, 1, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{3}}))),
+		"fresh":         must(bijector.NewActNorm(4)),
+		"of 1":          actNorm(1, 1),
+		"of 5":          actNorm(5, 1),
+		"inverted":      bijector.Invert(actNorm(3, 1)),
+		"layer":         on(actNorm(4, 1), twoByTwo, 16),
+		"layer, partly": on(actNorm(4, 1), twoByTwo, 17),
+		"many tiles":    on(actNorm(2, 1), pairs, 67),
+		"decimator":     must(must(bijector.Decimator(actNorm(4, 1), twoByTwo, 0)).On(16)),
+		"before a block": must(bijector.NewChain(actNorm(4, 1),
+			block(4, 1, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{3}}))),
 		"in a layer's tile": on(must(bijector.NewChain(actNorm(4, 1), coupling(4, []int{1, 2}, 3))), twoByTwo, 16),
 	} {
 		t.Run(name, func(t *testing.T) { bijectortest.Check(t, b) })
-	}
-}
-
-// farOut has in its middle, in both directions, values some fifty times as large
-// as those that it is given.
-func farOut(b bijector.Bijector) bijector.Bijector {
-	wide := must(bijector.NewActNorm(b.Dim()))
-	v := wide.Params()[0].Value().Float64s()
-	for i := range b.Dim() {
-		v[i] = math.Log(50)
-	}
-	return must(bijector.NewChain(wide, b, bijector.Invert(wide)))
-}
-
-// Every map keeps its promises far from where samples are, which for a spline is
-// mostly beyond its box.
-func TestConformanceFarOut(t *testing.T) {
-	src := rand.NewPCG(1, 2)
-	tiles := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
-	shape := []int{3, 4}
-	for name, b := range map[string]bijector.Bijector{
-		"RealNVP":       block(4, 1, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{5, 3}}),
-		"Spline":        spline(t, 4, 0.1, bijector.SplineSettings{Couplings: 2, Hidden: []int{5}}),
-		"Spline, pure":  spline(t, 3, 0.1, bijector.SplineSettings{Couplings: 2, Hidden: []int{5}, Bins: 3, Pure: true}),
-		"Linear":        must(bijector.NewLinear(4, src)),
-		"Linear, given": must(bijector.LinearFrom(random(3, 9))),
-		"Orthogonal":    must(bijector.NewOrthogonal(5, src)),
-		"reflection":    must(bijector.OrthogonalFrom(orthogonal(4, 2, -1))),
-		"Spectral":      must(bijector.NewSpectral(shape, dispersion(shape))),
-		"ActNorm":       actNorm(4, 1),
-		"ActNorm layer": must(must(bijector.Disentangler(actNorm(4, 1), tiles)).On(16)),
-	} {
-		t.Run(name, func(t *testing.T) { bijectortest.Check(t, farOut(b)) })
 	}
 }
 
@@ -102,8 +70,8 @@ func TestActNormDefinition(t *testing.T) {
 			agree(t, "inverse", y, []float64{(size - 3) / 2, (-size - 0.5) * math.E, 2*size + 7}, tol)
 			agree(t, "log-determinant of the inverse", d, []float64{1 - math.Ln2}, tol)
 			for _, inverse := range []bool{false, true} {
-				dx, dw := gradients(t, b, dt, inverse, z, []float64{1, -2, 0.7, 0.3})
-				if slices.ContainsFunc(append(dx, dw[0]...), func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }) {
+				dx, dw := gradients(t, oneWay{b, dt, inverse}, z, []float64{1, -2, 0.7, 0.3})
+				if slices.ContainsFunc(append(dx, dw[0]...), notFinite) {
 					t.Errorf("%v, %s, of size %g: gradients %g and %g", dt, direction(inverse), size, dx, dw)
 				}
 			}
@@ -132,13 +100,17 @@ func TestActNormInit(t *testing.T) {
 			t.Errorf("column %d has mean %g and variance %g", i, mean, variance)
 		}
 		mean, variance = stat.PopMeanVariance(mat.Col(nil, i, x), nil)
-		agree(t, "shift in units of the scale", []float64{b.Shift()[i] / b.Scale()[i]}, []float64{mean / math.Sqrt(variance)}, 1e-9)
+		agree(t, "shift in units of the scale", []float64{b.Shift()[i] / b.Scale()[i]},
+			[]float64{mean / math.Sqrt(variance)}, 1e-9)
 		agree(t, "scale", []float64{b.Scale()[i] / math.Sqrt(variance)}, []float64{1}, 1e-12)
 	}
 	// It does not matter where it started.
 	again := must(bijector.NewActNorm(5))
-	if err := again.Init(x); err != nil || !slices.Equal(again.Params()[0].Value().Float64s(), b.Params()[0].Value().Float64s()) {
-		t.Errorf("%v, or other parameters from another start", err)
+	if err := again.Init(x); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(again.Params()[0].Value().Float64s(), b.Params()[0].Value().Float64s()) {
+		t.Error("other parameters from another start")
 	}
 	// Two rows become −1 and 1.
 	if err := again.Init(x.Slice(0, 2, 0, 5).(*mat.Dense)); err != nil {
@@ -172,19 +144,20 @@ func TestActNormErrors(t *testing.T) {
 		is   error
 		text string
 	}{
-		"nil":                 {nil, bijector.ErrShape, "nil"},
-		"empty":               {&mat.Dense{}, bijector.ErrShape, "(0, 0)"},
-		"one row":             {mat.NewDense(1, 2, good[:2]), bijector.ErrShape, "(1, 2)"},
-		"columns":             {mat.NewDense(2, 3, good), bijector.ErrShape, "(2, 3), want two rows or more of 2"},
-		"NaN":                 {with(3, math.NaN()), bijector.ErrSettings, "(1, 1) is NaN"},
-		"NaN at the start":    {with(0, math.NaN()), bijector.ErrSettings, "(0, 0) is NaN"},
-		"infinite":            {with(4, math.Inf(-1)), bijector.ErrSettings, "(2, 0) is -Inf"},
-		"constant":            {with(1, 0.1, 0.1, 0.1), bijector.ErrSettings, "column 1 is constant"},
-		"zero":                {with(1, 0, 0, 0), bijector.ErrSettings, "column 1 is constant"},
-		"all but constant":    {with(1, 1, 1+0x1p-52, 1), bijector.ErrSettings, "column 1 is constant"},
-		"tiny":                {with(0, 1e-300, 2e-300, 0), bijector.ErrSettings, "column 0 is constant"},
-		"infinite variance":   {with(1, 1e200, 0, -1e200), bijector.ErrSettings, "column 1 has infinite variance"},
-		"infinite difference": {with(1, -math.MaxFloat64, math.MaxFloat64, 0), bijector.ErrSettings, "column 1 has infinite variance"},
+		"nil":               {nil, bijector.ErrShape, "nil"},
+		"empty":             {&mat.Dense{}, bijector.ErrShape, "(0, 0)"},
+		"one row":           {mat.NewDense(1, 2, good[:2]), bijector.ErrShape, "(1, 2)"},
+		"columns":           {mat.NewDense(2, 3, good), bijector.ErrShape, "(2, 3), want two rows or more of 2"},
+		"NaN":               {with(3, math.NaN()), bijector.ErrSettings, "(1, 1) is NaN"},
+		"NaN at the start":  {with(0, math.NaN()), bijector.ErrSettings, "(0, 0) is NaN"},
+		"infinite":          {with(4, math.Inf(-1)), bijector.ErrSettings, "(2, 0) is -Inf"},
+		"constant":          {with(1, 0.1, 0.1, 0.1), bijector.ErrSettings, "column 1 is constant"},
+		"zero":              {with(1, 0, 0, 0), bijector.ErrSettings, "column 1 is constant"},
+		"all but constant":  {with(1, 1, 1+0x1p-52, 1), bijector.ErrSettings, "column 1 is constant"},
+		"tiny":              {with(0, 1e-300, 2e-300, 0), bijector.ErrSettings, "column 0 is constant"},
+		"infinite variance": {with(1, 1e200, 0, -1e200), bijector.ErrSettings, "column 1 has infinite variance"},
+		"infinite difference": {with(1, -math.MaxFloat64, math.MaxFloat64, 0), bijector.ErrSettings,
+			"column 1 has infinite variance"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			expect(t, b.Init(c.x), c.is, c.text)

@@ -24,16 +24,18 @@ package bijector
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 
+	"github.com/neuralrg/neuralrg/internal/errs"
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
 // Errors are wrapped with what was wrong and where.
 var (
 	// ErrShape reports a node, slice or lattice whose extents do not fit.
-	ErrShape = graph.ErrShape
+	ErrShape = errs.ErrShape
 	// ErrTiles reports tiles that overlap, leave the lattice, or do not fit
 	// their block.
 	ErrTiles = errors.New("invalid tiles")
@@ -42,13 +44,17 @@ var (
 	// ErrPartition reports a bipartition or permutation that is none.
 	ErrPartition = errors.New("invalid partition")
 	// ErrSettings reports a setting outside its range.
-	ErrSettings = graph.ErrSettings
+	ErrSettings = errs.ErrSettings
 )
 
 // Bijector builds the nodes of an invertible differentiable map x = g(z) on
 // rows of Dim values. Some of Gorgonia's operations are silently wrong: see
-// docs/nodes.md before writing one, and bijectortest.Check after. Implementations must treat every row alike and must be
-// safe for concurrent use as long as parameters are not changed.
+// docs/nodes.md before writing one, and bijectortest.Check after. Implementations must
+// treat every row alike and must be safe for concurrent use as long as parameters are not
+// changed.
+//
+// A bijector of a program that embeds one of this package must keep its methods. To
+// change them, hold the other one in a named field.
 type Bijector interface {
 	// Dim returns the number of values per row.
 	Dim() int
@@ -65,6 +71,12 @@ type Bijector interface {
 type stateful interface {
 	Bijector
 	state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error)
+}
+
+// joiner bijectors take a state as it is, but a batch that is not packed they do not pack.
+type joiner interface {
+	Bijector
+	join(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error)
 }
 
 // apply is b.Forward or b.Inverse, with the result checked.
@@ -93,66 +105,86 @@ func apply(b Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node
 		return nil, nil, fmt.Errorf("bijector: %T: %w: image must have %d rows of %v", b, ErrShape, rows, x.Dtype())
 	}
 	if logDet == nil || !logDet.IsVector() || logDet.Shape().TotalSize() != rows || logDet.Dtype() != x.Dtype() {
-		return nil, nil, fmt.Errorf("bijector: %T: %w: log-determinant must be a (%d) vector of %v", b, ErrShape, rows, x.Dtype())
+		return nil, nil, fmt.Errorf("bijector: %T: %w: log-determinant must be a (%d) vector of %v",
+			b, ErrShape, rows, x.Dtype())
 	}
 	return y, logDet, nil
 }
 
-// run applies bijectors one after the other and adds their log-determinants.
+// run applies bijectors one after the other and adds their log-determinants. Layers of a
+// hierarchy among them take part in the state that is handed on.
 func run(bs []Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node, err error) {
-	dim := bs[0].Dim()
-	if _, err := graph.Rows(x, dim); err != nil {
+	if _, err := graph.Rows(x, bs[0].Dim()); err != nil {
 		return nil, nil, fmt.Errorf("bijector: %w", err)
 	}
-	var state *gorgonia.Node // the batch, if packed
-	var logDets []*gorgonia.Node
-	unpack := func() error {
-		if state == nil {
-			return nil
+	var flat []Bijector
+	for _, b := range bs {
+		if h, ok := b.(*Hierarchy); ok {
+			flat = append(flat, h.chain.bs...)
+		} else {
+			flat = append(flat, b)
 		}
-		var d *gorgonia.Node
-		if x, d, err = graph.Unstate(state, dim); err == nil {
-			logDets, state = append(logDets, d), nil
-		}
-		return err
 	}
-	for i := range bs {
-		b := bs[i]
-		if inverse {
-			b = bs[len(bs)-1-i]
-		}
-		if s, ok := b.(stateful); ok {
-			if state == nil {
-				if state, err = graph.State(x); err != nil {
-					return nil, nil, err
-				}
-			}
-			if state, err = s.state(state, inverse); err != nil {
-				return nil, nil, err
-			}
-			continue
-		}
-		if err := unpack(); err != nil {
+	if inverse {
+		slices.Reverse(flat)
+	}
+	r := &runner{dim: bs[0].Dim(), inverse: inverse, x: x}
+	for _, b := range flat {
+		if err := r.step(b); err != nil {
 			return nil, nil, err
 		}
-		var d *gorgonia.Node
-		if x, d, err = apply(b, x, inverse); err != nil {
-			return nil, nil, err
-		}
-		logDets = append(logDets, d)
 	}
-	if err := unpack(); err != nil {
+	if err := r.unpack(); err != nil {
 		return nil, nil, err
 	}
-	if len(logDets) == 1 {
-		return x, logDets[0], nil
+	if len(r.logDets) == 1 {
+		return r.x, r.logDets[0], nil
 	}
-	ones := make([]float64, len(logDets))
-	for i := range ones {
-		ones[i] = 1
+	logDet, err = graph.Combine(0, slices.Repeat([]float64{1}, len(r.logDets)), r.logDets...)
+	return r.x, logDet, err
+}
+
+// runner is a batch on its way through bijectors.
+type runner struct {
+	dim      int
+	inverse  bool
+	x, state *gorgonia.Node   // state is the batch if it is packed, else nil
+	logDets  []*gorgonia.Node // of what is not in the state
+}
+
+// step applies a bijector.
+func (r *runner) step(b Bijector) (err error) {
+	switch b := b.(type) {
+	case stateful:
+		if r.state == nil {
+			if r.state, err = graph.State(r.x); err != nil {
+				return err
+			}
+		}
+		r.state, err = b.state(r.state, r.inverse)
+		return err
+	case joiner:
+		if r.state != nil {
+			r.state, err = b.join(r.state, r.inverse)
+			return err
+		}
 	}
-	logDet, err = graph.Combine(0, ones, logDets...)
-	return x, logDet, err
+	if err := r.unpack(); err != nil {
+		return err
+	}
+	x, d, err := apply(b, r.x, r.inverse)
+	r.x, r.logDets = x, append(r.logDets, d)
+	return err
+}
+
+// unpack ends a state.
+func (r *runner) unpack() error {
+	if r.state == nil {
+		return nil
+	}
+	x, d, err := graph.Unstate(r.state, r.dim)
+	r.x, r.state, r.logDets = x, nil, append(r.logDets, d)
+	return err
 }
 
 // union collects the parameters of several bijectors, each once.

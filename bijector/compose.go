@@ -33,7 +33,8 @@ func NewChain(bs ...Bijector) (*Chain, error) {
 			first = dim
 		}
 		if dim != first || dim < 1 {
-			return nil, fmt.Errorf("bijector: %w: chain element %d has dimension %d, element 0 has %d", ErrShape, i, dim, first)
+			return nil, fmt.Errorf("bijector: %w: chain element %d has dimension %d, element 0 has %d",
+				ErrShape, i, dim, first)
 		}
 	}
 	c := &Chain{bs: slices.Clone(bs)}
@@ -51,6 +52,24 @@ func (c *Chain) Params() []*Param { return slices.Clone(c.params) }
 
 // Bijectors returns the elements, in the order in which Forward applies them.
 func (c *Chain) Bijectors() []Bijector { return slices.Clone(c.bs) }
+
+const chainKind = "chain"
+
+// Describe returns the elements as parts.
+func (c *Chain) Describe() *Description {
+	return &Description{Kind: chainKind, Parts: c.Bijectors(), of: c}
+}
+
+func buildChain(s Stored) (Bijector, error) { return NewChain(s.Parts()...) }
+
+// Steps returns the elements.
+func (c *Chain) Steps() []Step {
+	steps := make([]Step, len(c.bs))
+	for k, b := range c.bs {
+		steps[k] = Step{fmt.Sprintf("element %d", k), b}
+	}
+	return steps
+}
 
 // Forward applies the elements in order.
 func (c *Chain) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
@@ -77,8 +96,22 @@ func Invert(b Bijector) Bijector {
 	return inverted{b}
 }
 
-// Inverted returns the bijector whose inverse i is.
-func (i inverted) Inverted() Bijector { return i.Bijector }
+const inverseKind = "inverse"
+
+// Describe returns the bijector whose inverse i is as the one part.
+func (i inverted) Describe() *Description {
+	return &Description{Kind: inverseKind, Parts: []Bijector{i.Bijector}, of: i}
+}
+
+func buildInverse(s Stored) (Bijector, error) {
+	if parts := s.Parts(); len(parts) == 1 {
+		return Invert(parts[0]), nil
+	}
+	return nil, fmt.Errorf("bijector: %w: the inverse of %d bijectors", ErrKind, len(s.Parts()))
+}
+
+// String names what i is the inverse of.
+func (i inverted) String() string { return "the inverse of " + graph.NameOf(i.Bijector) }
 
 func (i inverted) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
 	return i.Bijector.Inverse(z)
@@ -123,6 +156,26 @@ func (p *Permutation) passed() []bool {
 		all[i] = i == k
 	}
 	return all
+}
+
+const (
+	permutationKind = "permutation"
+	permArray       = "perm"
+)
+
+// Describe returns the permutation as an array.
+func (p *Permutation) Describe() *Description {
+	return &Description{Kind: permutationKind, of: p, Arrays: func() []Array {
+		return []Array{{Name: permArray, Shape: []int{p.Dim()}, Ints: p.Perm()}}
+	}}
+}
+
+func buildPermutation(s Stored) (Bijector, error) {
+	perm, err := s.Ints(permArray, s.Dim())
+	if err != nil {
+		return nil, err
+	}
+	return NewPermutation(perm)
 }
 
 // Forward maps z to x_i = z_perm[i].

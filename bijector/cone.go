@@ -1,8 +1,6 @@
 package bijector
 
-import (
-	"slices"
-)
+import "slices"
 
 // Cone returns the sites of the latent variables on which the physical
 // variable of a site can depend, ascending: its causal light cone (paper, Fig.
@@ -30,14 +28,12 @@ func (h *Hierarchy) Influence(latent int) []int {
 	return members(in)
 }
 
-// widen adds to a set of sites what the tiles it touches make of it: all their
-// sites, but that the context of a conditional decimator feeds what it moves and
-// not the other way, forwards in the direction z → x.
+// widen adds to a set of sites those that the tiles of a layer connect to it: all
+// sites of every tile that has one of the set. The context of a conditional decimator
+// is different. In the direction z → x, which forwards means, it changes the sites
+// that the tile moves and is not changed by them.
 func widen(in []bool, l *Layer, forwards bool) {
-	var context []int
-	if (l.Context() != nil) {
-		context = l.Keep()
-	}
+	context := l.Context()
 	for _, tile := range l.Tiles() {
 		touched := false
 		for j, site := range tile {

@@ -116,7 +116,8 @@ func (c *Coupling) split(x *gorgonia.Node) (s, t, moved *gorgonia.Node, err erro
 	}
 	for _, n := range []*gorgonia.Node{s, t} {
 		if r, err := graph.Rows(n, len(c.move)); err != nil || r != rows || n.Dtype() != x.Dtype() {
-			return nil, nil, nil, fmt.Errorf("bijector: %T: %w: s and t must be (%d, %d) of %v", c.c, ErrShape, rows, len(c.move), x.Dtype())
+			return nil, nil, nil, fmt.Errorf("bijector: %T: %w: s and t must be (%d, %d) of %v",
+				c.c, ErrShape, rows, len(c.move), x.Dtype())
 		}
 	}
 	return s, t, moved, nil

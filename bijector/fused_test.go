@@ -78,7 +78,7 @@ func TestFusedIsComposed(t *testing.T) {
 			c := composed(b, hidden)
 			rows := []int{67, 1, 5}[dim%3]
 			name := fmt.Sprintf("hidden=%v/keep=%v/rows=%d", hidden, keep, rows)
-			t.Run(name, func(t *testing.T) { sameMap(t, b, c, b, rows, rnd) })
+			t.Run(name, func(t *testing.T) { fusedPair{b, c, b}.checkSameMap(t, rows, rnd) })
 		}
 	}
 }
@@ -100,14 +100,16 @@ func TestFusedLayerIsComposed(t *testing.T) {
 		randomise(b, 0.5, rnd)
 		fused := must(must(bijector.Disentangler(b, l.tiles)).On(l.n))
 		nodes := must(must(bijector.Disentangler(composed(b, hidden), l.tiles)).On(l.n))
+		p := fusedPair{fused, nodes, b}
 		for _, rows := range []int{1, 40} {
 			name := fmt.Sprintf("tiles=%v/rows=%d", l.tiles, rows)
-			t.Run(name, func(t *testing.T) { sameMap(t, fused, nodes, b, rows, rnd) })
+			t.Run(name, func(t *testing.T) { p.checkSameMap(t, rows, rnd) })
 		}
 	}
 }
 
-// The same where tiles share their context, in large batches and small ones.
+// The fused and the composed layer agree also if tiles share their context, in batches of any
+// size.
 func TestFusedConditionalIsComposed(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(15, 16))
 	hidden := []int{5, 4}
@@ -117,23 +119,33 @@ func TestFusedConditionalIsComposed(t *testing.T) {
 		tiles   [][]int
 		context []int
 	}{
-		{16, 5, [][]int{{0, 4}, {0, 4, 1}}, [][]int{{0, 1, 4, 5, 2}, {2, 3, 6, 7, 0}, {8, 9, 12, 13, 0}, {8, 10, 11, 14, 8}}, []int{4, 0}},
+		{16, 5, [][]int{{0, 4}, {0, 4, 1}},
+			[][]int{{0, 1, 4, 5, 2}, {2, 3, 6, 7, 0}, {8, 9, 12, 13, 0}, {8, 10, 11, 14, 8}}, []int{4, 0}},
 		{12, 3, [][]int{{1}, {1, 0}, {2, 1}}, [][]int{{3, 7, 4}, {5, 7, 0}}, []int{1}},
 	} {
 		b := block(l.dim, 2, bijector.RealNVPSettings{Keep: l.keep, Hidden: hidden})
 		randomise(b, 0.5, rnd)
 		fused := must(must(bijector.ConditionalDecimator(b, l.tiles, l.context...)).On(l.n))
 		nodes := must(must(bijector.ConditionalDecimator(composed(b, hidden), l.tiles, l.context...)).On(l.n))
+		p := fusedPair{fused, nodes, b}
 		for _, rows := range []int{1, 3, 40, 133} {
-			t.Run(fmt.Sprintf("tiles=%v/rows=%d", l.tiles, rows), func(t *testing.T) { sameMap(t, fused, nodes, b, rows, rnd) })
+			name := fmt.Sprintf("tiles=%v/rows=%d", l.tiles, rows)
+			t.Run(name, func(t *testing.T) { p.checkSameMap(t, rows, rnd) })
 		}
 	}
 }
 
-// sameMap checks that fused, whose parameters are those of block, and nodes,
-// whose parameters are those of composed, agree in values, log-determinants
-// and gradients, in both directions and precisions.
-func sameMap(t *testing.T, fused, nodes bijector.Bijector, block *bijector.RealNVP, rows int, rnd *rand.Rand) {
+// fusedPair is one map twice: fused, and composed of nodes.
+type fusedPair struct {
+	fused, nodes bijector.Bijector
+	block        *bijector.RealNVP // has the parameters of fused
+}
+
+// checkSameMap checks that both maps of a pair have the same values,
+// log-determinants and gradients, in both directions and precisions.
+func (m fusedPair) checkSameMap(t *testing.T, rows int, rnd *rand.Rand) {
+	t.Helper()
+	fused, nodes := m.fused, m.nodes
 	x := normal(rows*fused.Dim(), 1, rnd)
 	w := normal(rows*(fused.Dim()+1), 1, rnd)
 	for _, p := range precisions {
@@ -144,15 +156,15 @@ func sameMap(t *testing.T, fused, nodes bijector.Bijector, block *bijector.RealN
 			agree(t, where+": image", y, wantY, p.values)
 			agree(t, where+": log-determinant", d, wantD, p.values)
 
-			dx, dp := gradients(t, fused, p.dt, inverse, x, w)
-			wantX, wantP := gradients(t, nodes, p.dt, inverse, x, w)
+			dx, dp := gradients(t, oneWay{fused, p.dt, inverse}, x, w)
+			wantX, wantP := gradients(t, oneWay{nodes, p.dt, inverse}, x, w)
 			agree(t, where+": gradient of input", dx, wantX, p.slopes)
 			// The gradient has the layout of the weights: read it through
 			// the views of the block.
-			weights := block.Params()[0].Value().Float64s()
+			weights := m.block.Params()[0].Value().Float64s()
 			keep := slices.Clone(weights)
 			copy(weights, dp[0])
-			got := parameters(block)
+			got := parameters(m.block)
 			copy(weights, keep)
 			if len(got) != len(wantP) {
 				t.Fatalf("%d parameters, want %d", len(got), len(wantP))

@@ -20,8 +20,8 @@ func ints(data []byte) []int {
 	return list
 }
 
-// Whatever is asked for, Tiles and Boxes fail with ErrTiles or return tiles that cover
-// the sites of the coarse lattice once.
+// For any arguments Tiles and Boxes fail with ErrTiles, or return tiles that cover every site of
+// the coarse lattice once.
 func FuzzTiles(f *testing.F) {
 	f.Add([]byte{4, 4}, 2, 1, 1, []byte{})
 	f.Add([]byte{8}, 2, 4, 4, []byte{})
@@ -46,7 +46,7 @@ func FuzzTiles(f *testing.F) {
 	})
 }
 
-// covers tests what FuzzTiles says of tiles and the error of making them.
+// covers checks the law of FuzzTiles for tiles, or the error instead of them.
 func covers(t *testing.T, tiles [][]int, err error, shape, step []int) {
 	t.Helper()
 	if err != nil {
@@ -109,12 +109,13 @@ func FuzzRealNVP(f *testing.F) {
 
 // hostile are integers that overflow when they are multiplied or added to, and
 // ordinary ones.
-var hostile = []int{0, 1, 2, 3, 4, 5, 8, -1, -2, math.MinInt, math.MaxInt, 1 << 62, 1 << 61, 1<<62 + 1, 1 << 40, 1 << 32, 1 << 31, 1<<31 + 1, 1<<29 + 1}
+var hostile = []int{0, 1, 2, 3, 4, 5, 8, -1, -2, math.MinInt, math.MaxInt, 1 << 62, 1 << 61, 1<<62 + 1, 1 << 40,
+	1 << 32, 1 << 31, 1<<31 + 1, 1<<29 + 1}
 
 // hostileFloats are numbers out of every range.
 var hostileFloats = []float64{1, 0, -1, math.NaN(), math.Inf(1), math.Inf(-1), 1e308, 5e-324, 6, 1e-30, 1e30, 1e-200}
 
-// choices draws hostile arguments, as bytes say.
+// choices turns bytes into hostile arguments.
 type choices struct{ data []byte }
 
 func (c *choices) byte() int {
@@ -228,13 +229,14 @@ func (c *choices) block() Bijector {
 	return b
 }
 
-// constructors are all that take sizes, numbers or parts, by name.
+// constructors calls every constructor that takes sizes, numbers or parts.
 var constructors = []func(c *choices) (any, error){
 	func(c *choices) (any, error) {
 		return NewRealNVP(c.int(), &RealNVPSettings{c.int(), c.ints(), c.lists(), c.src()})
 	},
 	func(c *choices) (any, error) {
-		return NewSpline(c.int(), &SplineSettings{c.int(), c.ints(), c.int(), c.float(), c.byte()%2 == 0, c.lists(), c.src()})
+		return NewSpline(c.int(),
+			&SplineSettings{c.int(), c.ints(), c.int(), c.float(), c.byte()%2 == 0, c.lists(), c.src()})
 	},
 	func(c *choices) (any, error) { return NewMLP(c.int(), c.ints(), c.int(), c.src()) },
 	func(c *choices) (any, error) {
@@ -287,8 +289,8 @@ var constructors = []func(c *choices) (any, error){
 	},
 }
 
-// Whatever a constructor is asked for, it makes it or fails with an error of this
-// package, before it takes much memory.
+// For any arguments a constructor succeeds, or fails with an error of this package before it
+// takes much memory.
 func FuzzConstructors(f *testing.F) {
 	rnd := rand.New(rand.NewPCG(1, 13))
 	for which := range constructors {

@@ -47,7 +47,8 @@ func NewHierarchy(n int, layers ...*Layer) (*Hierarchy, error) {
 		for t, tile := range l.Tiles() {
 			for _, site := range tile {
 				if gone[site] != 0 {
-					return nil, fmt.Errorf("bijector: layer %d: tile %d: %w: site %d was decimated by layer %d", k, t, ErrHierarchy, site, gone[site]-1)
+					return nil, fmt.Errorf("bijector: layer %d: tile %d: %w: site %d was decimated by layer %d",
+						k, t, ErrHierarchy, site, gone[site]-1)
 				}
 			}
 		}
@@ -154,4 +155,99 @@ func (h *Hierarchy) Independent() [][]int {
 		groups[k] = append(groups[k], site)
 	}
 	return groups
+}
+
+const hierarchyKind = "hierarchy"
+
+// Prices in bytes of what a hierarchy takes besides its blocks.
+const (
+	perSite = 265 // in the tiles of a layer
+	perSlot = 20  // site of the lattice
+)
+
+// hierarchyConfig are the settings of a Hierarchy in a file, whose parts are the blocks
+// of the layers. The tiles of layer k are the array "tiles.k".
+type hierarchyConfig struct {
+	Layers [][]int `json:"layers,omitempty"` // positions that live on, nil for all
+	Given  []int   `json:"given,omitempty"`  // layers that are conditional
+}
+
+// Describe returns the layers, fine to coarse, and their blocks as parts.
+func (h *Hierarchy) Describe() *Description {
+	c := &hierarchyConfig{}
+	d := &Description{Kind: hierarchyKind, Config: c, of: h}
+	for i, l := range h.layers {
+		d.Parts = append(d.Parts, l.block)
+		c.Layers = append(c.Layers, l.keep)
+		if l.conditional {
+			c.Given = append(c.Given, i)
+		}
+	}
+	d.Arrays = func() []Array {
+		tiles := make([]Array, len(h.layers))
+		for i, l := range h.layers {
+			shape := []int{len(l.tiles), len(l.tiles[0])}
+			tiles[i] = Array{Name: tilesArray(i), Shape: shape, Ints: slices.Concat(l.tiles...)}
+		}
+		return tiles
+	}
+	return d
+}
+
+func tilesArray(layer int) string { return fmt.Sprintf("tiles.%d", layer) }
+
+func buildHierarchy(s Stored) (Bijector, error) {
+	var c hierarchyConfig
+	if err := s.Config(&c); err != nil {
+		return nil, err
+	}
+	if err := s.Spend(s.Dim(), perSlot); err != nil {
+		return nil, err
+	}
+	blocks := s.Parts()
+	if len(c.Layers) != len(blocks) {
+		return nil, fmt.Errorf("bijector: %w: %d blocks for %d layers", ErrHierarchy, len(blocks), len(c.Layers))
+	}
+	given := make([]bool, len(blocks))
+	for _, i := range c.Given {
+		if i < 0 || i >= len(given) {
+			return nil, fmt.Errorf("bijector: %w: layer %d of %d is conditional", ErrHierarchy, i, len(given))
+		}
+		given[i] = true
+	}
+	layers := make([]*Layer, len(blocks))
+	for i, keep := range c.Layers {
+		l, err := buildLayer(s, i, &Layer{block: blocks[i], keep: keep, conditional: given[i]})
+		if err != nil {
+			return nil, fmt.Errorf("bijector: layer %d: %w", i, err)
+		}
+		layers[i] = l
+	}
+	return NewHierarchy(s.Dim(), layers...)
+}
+
+// buildLayer is layer i of a hierarchy, of which all but the tiles is known.
+func buildLayer(s Stored, i int, l *Layer) (*Layer, error) {
+	dim := l.block.Dim()
+	sites, err := s.Ints(tilesArray(i), -1, dim)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Spend(len(sites), perSite); err != nil {
+		return nil, err
+	}
+	l.tiles = make([][]int, 0, len(sites)/dim)
+	for t := range slices.Chunk(sites, dim) {
+		l.tiles = append(l.tiles, t)
+	}
+	return l.WithBlock(l.block)
+}
+
+// Steps returns the layers, coarse to fine, as Forward applies them.
+func (h *Hierarchy) Steps() []Step {
+	steps := make([]Step, len(h.layers))
+	for i, b := range h.chain.bs {
+		steps[i] = Step{fmt.Sprintf("layer %d", len(h.layers)-1-i), b}
+	}
+	return steps
 }

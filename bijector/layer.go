@@ -91,7 +91,9 @@ func ConditionalDecimator(block Bijector, tiles [][]int, context ...int) (*Layer
 	}
 	for _, j := range keep {
 		if !passed[j] {
-			return nil, fmt.Errorf("bijector: conditional decimator: %w: %T changes position %d, which is of the context", ErrPartition, block, j)
+			return nil, fmt.Errorf(
+				"bijector: conditional decimator: %w: %T changes position %d, which is of the context",
+				ErrPartition, block, j)
 		}
 	}
 	return &Layer{block: block, tiles: cloneTiles(tiles), keep: keep, conditional: true, last: last}, nil
@@ -140,7 +142,7 @@ func passedBy(b Bijector) ([]bool, error) {
 	for i := range in {
 		in[i] = rnd.NormFloat64()
 	}
-	p := graph.NewProgram(tensor.Float64, []int{n}, func(nodes []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	p := graph.NewProgram(tensor.Float64, []graph.Input{{Name: "x", Cols: n}}, []string{"forward", "inverse"}, func(nodes []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		x, _, err := apply(b, nodes[0], false)
 		if err != nil {
 			return nil, err
@@ -232,15 +234,38 @@ func (l *Layer) On(n int) (Bijector, error) {
 		for k, t := range l.tiles {
 			for _, site := range t {
 				if site >= n {
-					return nil, fmt.Errorf("bijector: tile %d: %w: site %d is off a lattice of %d sites", k, ErrTiles, site, n)
+					return nil, fmt.Errorf("bijector: tile %d: %w: site %d is off a lattice of %d sites",
+						k, ErrTiles, site, n)
 				}
 			}
 		}
 	}
 	if b, ok := l.block.(fusable); ok {
-		return b.on(n, l.tiles, l.Context()...), nil
+		f := b.on(n, l.tiles, l.Context()...)
+		f.layer = l
+		return f, nil
 	}
-	return newNodeLayer(l.block, n, l.tiles, l.Context()), nil
+	return newNodeLayer(l, n), nil
+}
+
+// steps are the steps of the block on the tiles of a row of n sites; none if it has
+// none.
+func (l *Layer) steps(n int) []Step {
+	b, ok := l.block.(Stepper)
+	if !ok {
+		return nil
+	}
+	steps := b.Steps()
+	for k := range steps {
+		step, err := l.WithBlock(steps[k].Map)
+		if err != nil {
+			return nil
+		}
+		if steps[k].Map, err = step.On(n); err != nil {
+			return nil
+		}
+	}
+	return steps
 }
 
 // fusable bijectors can run on tiles as one operation.
@@ -258,7 +283,7 @@ type fused struct {
 // on is the transform on tiles of a row of n values, which may share what is at
 // the positions of the context.
 func (f *fused) on(n int, tiles [][]int, context ...int) *fusedLayer {
-	return &fusedLayer{f.weights, n, graph.NewLayer(f.f64, f.f32, n, tiles, context...), tiles, context}
+	return &fusedLayer{f.weights, n, graph.NewLayer(f.f64, f.f32, n, tiles, context...), tiles, context, nil}
 }
 
 // movedSites returns the sites at other positions than those of the context, tile
@@ -303,7 +328,11 @@ type fusedLayer struct {
 	op      *graph.Layer
 	tiles   [][]int
 	context []int
+	layer   *Layer // nil for a transform on whole rows
 }
+
+func (l *fusedLayer) Steps() []Step  { return l.layer.steps(l.n) }
+func (l *fusedLayer) String() string { return graph.NameOf(l.layer.block) }
 
 func (l *fusedLayer) passed() []bool {
 	return without(l.n, movedSites(len(l.tiles[0]), l.tiles, l.context)...)
@@ -326,17 +355,20 @@ func (l *fusedLayer) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, erro
 
 // nodeLayer is any block on tiles, built from nodes.
 type nodeLayer struct {
-	block Bijector
+	*Layer
 	n     int
-	tiles [][]int
 	move  []int   // positions that the block moves
 	moved [][]int // sites of these, tile by tile
 }
 
-func newNodeLayer(block Bijector, n int, tiles [][]int, context []int) *nodeLayer {
-	positions := movedSites(block.Dim(), [][]int{identity(block.Dim())}, context)[0]
-	return &nodeLayer{block, n, tiles, positions, movedSites(block.Dim(), tiles, context)}
+func newNodeLayer(l *Layer, n int) *nodeLayer {
+	dim, context := l.block.Dim(), l.Context()
+	positions := movedSites(dim, [][]int{identity(dim)}, context)[0]
+	return &nodeLayer{l, n, positions, movedSites(dim, l.tiles, context)}
 }
+
+func (l *nodeLayer) Steps() []Step  { return l.steps(l.n) }
+func (l *nodeLayer) String() string { return graph.NameOf(l.block) }
 
 func (l *nodeLayer) passed() []bool   { return without(l.n, l.moved...) }
 func (l *nodeLayer) Dim() int         { return l.n }

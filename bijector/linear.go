@@ -67,7 +67,9 @@ func LinearFrom(w mat.Matrix) (*Linear, error) {
 	var f mat.LU
 	f.Factorize(a)
 	if c := f.Cond(); !(c < 0x1p52) {
-		return nil, fmt.Errorf("bijector: Linear: %w: matrix is singular: condition number %.2g with rows and columns of one scale", ErrSettings, c)
+		return nil, fmt.Errorf(
+			"bijector: Linear: %w: matrix is singular: condition number %.2g with rows and columns of one scale",
+			ErrSettings, c)
 	}
 	var l, u mat.TriDense
 	f.LTo(&l)
@@ -157,7 +159,9 @@ func unbalanced(l, u *mat.TriDense, rows, cols, perm []int) (*Linear, error) {
 				negative[i] = u.At(i, i) < 0
 			}
 			if math.IsInf(*v, 0) || i == j && math.Abs(*v) > 708 {
-				return nil, fmt.Errorf("bijector: Linear: %w: the triangles of a matrix with elements of such sizes exceed float64", ErrSettings)
+				return nil, fmt.Errorf(
+					"bijector: Linear: %w: the triangles of a matrix with elements of such sizes exceed float64",
+					ErrSettings)
 			}
 		}
 	}
@@ -165,13 +169,63 @@ func unbalanced(l, u *mat.TriDense, rows, cols, perm []int) (*Linear, error) {
 }
 
 func newLinear(lu []float64, perm []int, negative []bool) (*Linear, error) {
-	w, err := NewParam("linear", lu, len(perm), len(perm))
+	w, err := NewParam(linearKind, lu, len(perm), len(perm))
 	if err != nil {
 		return nil, err
 	}
-	b := &Linear{fused: fused{w, kernel.NewLU[float64](perm, negative), kernel.NewLU[float32](perm, negative)}, perm: perm, negative: negative}
+	f := fused{w, kernel.NewLU[float64](perm, negative), kernel.NewLU[float32](perm, negative)}
+	b := &Linear{fused: f, perm: perm, negative: negative}
 	b.self = b.alone()
 	return b, nil
+}
+
+const (
+	linearKind  = "linear"
+	pivotsArray = "pivots"
+)
+
+// Describe returns what is fixed at construction: P with the signs of the diagonal of
+// U in its columns, as a matrix.
+func (b *Linear) Describe() *Description {
+	return &Description{Kind: linearKind, of: b, Arrays: func() []Array {
+		n := b.Dim()
+		unit, err := newLinear(make([]float64, n*n), b.perm, b.negative)
+		if err != nil {
+			return nil // the dimension is known to be positive
+		}
+		return []Array{{Name: pivotsArray, Shape: []int{n, n}, Floats: unit.Matrix().RawMatrix().Data}}
+	}}
+}
+
+func buildLinear(s Stored) (Bijector, error) {
+	n := s.Dim()
+	if err := s.ExpectParam(linearKind, n, n); err != nil {
+		return nil, err
+	}
+	pivots, err := s.Floats(pivotsArray, n, n)
+	if err != nil {
+		return nil, err
+	}
+	perm, negative, found := make([]int, n), make([]bool, n), make([]bool, n)
+	for i := range n {
+		count := 0 // of elements that are not zero in row i
+		for j, v := range pivots[i*n : (i+1)*n] {
+			if v == 0 {
+				continue
+			}
+			if math.Abs(v) != 1 || found[j] {
+				return nil, fmt.Errorf("bijector: Linear: %w: pivots are no signed permutation: element (%d, %d) is %g",
+					ErrPartition, i, j, v)
+			}
+			perm[i], negative[j], found[j] = j, v < 0, true
+			count++
+		}
+		if count != 1 {
+			return nil, fmt.Errorf("bijector: Linear: %w: pivots are no signed permutation: row %d has %d elements",
+				ErrPartition, i, count)
+		}
+	}
+	return newLinear(make([]float64, n*n), perm, negative)
 }
 
 // Dim returns the number of values per row.
@@ -180,18 +234,6 @@ func (b *Linear) Dim() int { return b.f64.Dim() }
 // Params returns the one parameter, a (Dim, Dim) matrix: L below the
 // diagonal, U above it and d on it.
 func (b *Linear) Params() []*Param { return []*Param{b.weights} }
-
-// SignedPermutation returns what is fixed at construction, P with the signs of
-// the diagonal of U in its columns. LinearFrom of it is a map that differs
-// from this one in its parameter alone.
-func (b *Linear) SignedPermutation() *mat.Dense {
-	unit := make([]float64, b.Dim()*b.Dim())
-	c, err := newLinear(unit, b.perm, b.negative)
-	if err != nil {
-		return nil // the dimension is known to be positive
-	}
-	return c.Matrix()
-}
 
 // Matrix returns W as it is now; it is a copy.
 func (b *Linear) Matrix() *mat.Dense { return matrixOf(&b.fused) }

@@ -73,9 +73,8 @@ func TestLinearConformance(t *testing.T) {
 	}
 }
 
-// A map made of a matrix is that matrix: Matrix returns it, Forward multiplies
-// by it and the log-determinant is its own, also where pivots are exchanged and
-// the diagonal of U is negative.
+// A map that is made from a matrix multiplies by it and has its log-determinant, and Matrix
+// returns it. This holds also if pivots are exchanged or the diagonal of U is negative.
 func TestLinearFromMatrix(t *testing.T) {
 	exchange := mat.NewDense(3, 3, []float64{0, 2, 0, 0, 0, -3, 0.5, 0, 0})
 	type linear interface {
@@ -86,12 +85,14 @@ func TestLinearFromMatrix(t *testing.T) {
 		m *mat.Dense
 		b linear
 	}{
-		"rotation":    {orthogonal(5, 1, 1), must(bijector.OrthogonalFrom(orthogonal(5, 1, 1)))},
-		"reflection":  {orthogonal(6, 2, -1), must(bijector.OrthogonalFrom(orthogonal(6, 2, -1)))},
-		"permutation": {mat.NewDense(2, 2, []float64{0, 1, 1, 0}), must(bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{0, 1, 1, 0})))},
-		"minus one":   {mat.NewDense(2, 2, []float64{-1, 0, 0, -1}), must(bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{-1, 0, 0, -1})))},
-		"linear":      {random(7, 3), must(bijector.LinearFrom(random(7, 3)))},
-		"exchange":    {exchange, must(bijector.LinearFrom(exchange))},
+		"rotation":   {orthogonal(5, 1, 1), must(bijector.OrthogonalFrom(orthogonal(5, 1, 1)))},
+		"reflection": {orthogonal(6, 2, -1), must(bijector.OrthogonalFrom(orthogonal(6, 2, -1)))},
+		"permutation": {mat.NewDense(2, 2, []float64{0, 1, 1, 0}),
+			must(bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{0, 1, 1, 0})))},
+		"minus one": {mat.NewDense(2, 2, []float64{-1, 0, 0, -1}),
+			must(bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{-1, 0, 0, -1})))},
+		"linear":   {random(7, 3), must(bijector.LinearFrom(random(7, 3)))},
+		"exchange": {exchange, must(bijector.LinearFrom(exchange))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dim := c.b.Dim()
@@ -109,8 +110,8 @@ func TestLinearFromMatrix(t *testing.T) {
 	}
 }
 
-// Whatever its angles, an Orthogonal is orthogonal; whatever its elements, a
-// Linear is the product of its triangles.
+// An Orthogonal is orthogonal for any angles. A Linear is the product of its triangles for any
+// elements.
 func TestLinearParameters(t *testing.T) {
 	q := must(bijector.NewOrthogonal(4, rand.NewPCG(1, 2)))
 	angles := q.Params()[0].Value().Float64s()
@@ -146,29 +147,50 @@ func TestLinearErrors(t *testing.T) {
 		is    error
 		text  string
 	}{
-		"Orthogonal without source": {func() error { _, err := bijector.NewOrthogonal(2, nil); return err }, bijector.ErrSettings, "source"},
-		"Orthogonal of 1":           {func() error { _, err := bijector.NewOrthogonal(1, src); return err }, bijector.ErrShape, "dimension 1"},
-		"nil":                       {func() error { _, err := bijector.OrthogonalFrom(nil); return err }, bijector.ErrShape, "square"},
-		"orthogonal 2×3":            {func() error { _, err := bijector.OrthogonalFrom(mat.NewDense(2, 3, nil)); return err }, bijector.ErrShape, "square"},
+		"Orthogonal without source": {func() error { _, err := bijector.NewOrthogonal(2, nil); return err },
+			bijector.ErrSettings, "source"},
+		"Orthogonal of 1": {func() error { _, err := bijector.NewOrthogonal(1, src); return err },
+			bijector.ErrShape, "dimension 1"},
+		"nil": {func() error { _, err := bijector.OrthogonalFrom(nil); return err },
+			bijector.ErrShape, "square"},
+		"orthogonal 2×3": {func() error {
+			_, err := bijector.OrthogonalFrom(mat.NewDense(2, 3, nil))
+			return err
+		}, bijector.ErrShape, "square"},
 		"not orthogonal": {func() error {
 			_, err := bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{1, 0, 1e-6, 1}))
 			return err
 		},
 			bijector.ErrSettings, "not orthogonal"},
-		"too long": {func() error { _, err := bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{2, 0, 0, 2})); return err },
+		"too long": {func() error {
+			_, err := bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{2, 0, 0, 2}))
+			return err
+		},
 			bijector.ErrSettings, "off by 3 at (0, 0)"},
 		"orthogonal NaN": {func() error {
 			_, err := bijector.OrthogonalFrom(mat.NewDense(2, 2, []float64{nan, 0, 0, 1}))
 			return err
 		},
 			bijector.ErrSettings, "NaN"},
-		"Linear without source": {func() error { _, err := bijector.NewLinear(2, nil); return err }, bijector.ErrSettings, "source"},
-		"Linear of 0":           {func() error { _, err := bijector.NewLinear(0, src); return err }, bijector.ErrShape, "dimension 0"},
-		"linear nil":            {func() error { _, err := bijector.LinearFrom(nil); return err }, bijector.ErrShape, "nil"},
-		"linear 2×3":            {func() error { _, err := bijector.LinearFrom(mat.NewDense(2, 3, nil)); return err }, bijector.ErrShape, "(2, 3)"},
-		"singular": {func() error { _, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1, 2, 2, 4})); return err },
+		"Linear without source": {func() error { _, err := bijector.NewLinear(2, nil); return err },
+			bijector.ErrSettings, "source"},
+		"Linear of 0": {func() error { _, err := bijector.NewLinear(0, src); return err },
+			bijector.ErrShape, "dimension 0"},
+		"linear nil": {func() error { _, err := bijector.LinearFrom(nil); return err },
+			bijector.ErrShape, "nil"},
+		"linear 2×3": {func() error {
+			_, err := bijector.LinearFrom(mat.NewDense(2, 3, nil))
+			return err
+		}, bijector.ErrShape, "(2, 3)"},
+		"singular": {func() error {
+			_, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1, 2, 2, 4}))
+			return err
+		},
 			bijector.ErrSettings, "singular"},
-		"linear NaN": {func() error { _, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1, nan, 0, 1})); return err },
+		"linear NaN": {func() error {
+			_, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1, nan, 0, 1}))
+			return err
+		},
 			bijector.ErrSettings, "(0, 1) is NaN"},
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, c.build(), c.is, c.text) })
@@ -220,4 +242,62 @@ func ExampleLinearFrom() {
 	// x = [-1.0000 -1.0000], ln|det| = [0.6931], <nil>
 	// ⎡1.0000  2.0000⎤
 	// ⎣3.0000  4.0000⎦
+}
+
+// The scales of rows and columns do not decide whether a matrix is singular, and change its map
+// only by rounding.
+func TestLinearOfAnyScale(t *testing.T) {
+	scales := [][]float64{{1, 1, 1}, {1e-8, 1, 1e8}, {1e100, 1e-100, 1}, {1e-60, 1e-60, 1e-60}, {3, 1e80, 1e-80}}
+	singular := mat.NewDense(3, 3, []float64{1, 2, 3, 4, 5, 6, 7, 8, 9})
+	scaled := func(m *mat.Dense, rows, cols []float64) *mat.Dense {
+		s := mat.DenseCopyOf(m)
+		s.Apply(func(i, j int, v float64) float64 { return v * rows[i] * cols[j] }, s)
+		return s
+	}
+	for _, rows := range scales {
+		for _, cols := range scales {
+			for seed := range uint64(5) {
+				m := scaled(random(3, 100+seed), rows, cols)
+				b, err := bijector.LinearFrom(m)
+				if err != nil {
+					t.Fatalf("rows %g, columns %g: %v", rows, cols, err)
+				}
+				// Errors are those of a matrix with rows and columns of one scale.
+				got := b.Matrix()
+				for i := range 3 {
+					for j := range 3 {
+						if d := math.Abs(got.At(i, j)-m.At(i, j)) / (rows[i] * cols[j]); !(d <= 1e-13) {
+							t.Errorf("rows %g, columns %g: element (%d, %d) is %g, want %g",
+								rows, cols, i, j, got.At(i, j), m.At(i, j))
+						}
+					}
+				}
+				want, _ := mat.LogDet(random(3, 100+seed))
+				for i := range 3 {
+					want += math.Log(rows[i]) + math.Log(cols[i])
+				}
+				_, d := image(t, b, tensor.Float64, false, []float64{0, 0, 0})
+				agree(t, "log-determinant", d, []float64{want}, 1e-12)
+			}
+			_, err := bijector.LinearFrom(scaled(singular, rows, cols))
+			expect(t, err, bijector.ErrSettings, "singular")
+		}
+	}
+	// What the balance of rows and columns is for: the elimination must not lose the
+	// small row beside the large element.
+	m := mat.NewDense(2, 2, []float64{1, 1e20, 1, 1})
+	if got := must(bijector.LinearFrom(m)).Matrix(); !mat.EqualApprox(got, m, 1e-15) {
+		t.Errorf("matrix\n%g\nwant\n%g", mat.Formatted(got), mat.Formatted(m))
+	}
+	diagonal := must(bijector.LinearFrom(mat.NewDense(2, 2, []float64{1e-8, 0, 0, 1e8})))
+	if w := diagonal.Params()[0].Value().Float64s(); math.Abs(w[0]+w[3]) > 1e-14 {
+		t.Error("the log-determinant of diag(1e-8, 1e8) is not zero")
+	}
+	for name, v := range map[string][]float64{"row": {0, 0, 1, 2}, "column": {0, 1, 0, 2}, "all": {0, 0, 0, 0}} {
+		_, err := bijector.LinearFrom(mat.NewDense(2, 2, v))
+		expect(t, err, bijector.ErrSettings, "singular",
+			map[string]string{"row": "row 0", "column": "column 0", "all": "row 0"}[name])
+	}
+	_, err := bijector.LinearFrom(mat.NewDense(2, 2, []float64{1e-320, 0, 0, 1}))
+	expect(t, err, bijector.ErrSettings, "exceed float64")
 }

@@ -62,15 +62,15 @@ func NewMERA(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 	if err != nil {
 		return nil, err
 	}
-	return p.build(block, 2*float64(p.repeat), func(b *builder, c Scale) {
-		for r := 0; r < p.repeat && b.err == nil; r++ {
-			b.disentangle(c, true)
+	return p.build(2*float64(p.repeat), func(s *Stack, c Scale) {
+		for r := 0; r < p.repeat && s.Sites() > 0; r++ {
+			s.Disentangle(block, c.Size...)
 			if r < p.repeat-1 || c.Top {
-				b.disentangle(c, false)
+				s.DisentangleAt(block, nil, c.Size...)
 			}
 		}
 		if !c.Top {
-			b.decimate(c)
+			p.decimate(s, block, c)
 		}
 	})
 }
@@ -83,12 +83,12 @@ func NewTree(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 	if err != nil {
 		return nil, err
 	}
-	return p.build(block, 1, func(b *builder, c Scale) {
+	return p.build(1, func(s *Stack, c Scale) {
 		if c.Top {
-			b.disentangle(c, false)
+			s.Top(block)
 			return
 		}
-		b.decimate(c)
+		p.decimate(s, block, c)
 	})
 }
 
@@ -110,135 +110,32 @@ func NewTEBD(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 	if err != nil {
 		return nil, err
 	}
-	return p.build(block, 2*pairs, func(b *builder, c Scale) {
-		for i := 0.0; i < pairs && b.err == nil; i++ {
-			b.disentangle(c, false)
-			b.disentangle(c, true)
+	return p.build(2*pairs, func(s *Stack, c Scale) {
+		for i := 0.0; i < pairs && s.Sites() > 0; i++ {
+			s.DisentangleAt(block, nil, c.Size...).Disentangle(block, c.Size...)
 		}
 	})
 }
 
-// builder collects layers until the first error.
-type builder struct {
-	*networkPlan
-	block  BlockFunc
-	layers []*Layer
-	err    error
-}
-
 // build returns the network of the layers that scale adds for each cut. There are
 // perScale of them, not counting conditional decimators.
-func (p *networkPlan) build(block BlockFunc, perScale float64, scale func(b *builder, c Scale)) (*Hierarchy, error) {
+func (p *networkPlan) build(perScale float64, scale func(s *Stack, c Scale)) (*Hierarchy, error) {
 	if err := p.price(perScale); err != nil {
 		return nil, err
 	}
-	b := &builder{networkPlan: p, block: block}
+	s := NewStack(p.shape...)
 	for _, c := range p.scales {
-		scale(b, c)
-		if b.err != nil {
-			return nil, b.err
-		}
+		scale(s, c)
 	}
-	return NewHierarchy(p.sites, b.layers...)
-}
-
-// disentangle adds a layer of disentanglers on the tiles of a scale, perhaps
-// shifted by one coarse site along each axis.
-func (b *builder) disentangle(c Scale, shifted bool) {
-	b.add(b.tiles(c, shifted), b.block, Disentangler)
+	return s.Hierarchy()
 }
 
 // decimate adds the decimators of a scale, or blocks on their tiles and
 // conditional decimators.
-func (b *builder) decimate(c Scale) {
-	tiles := b.tiles(c, false)
-	if b.contextBlock == nil {
-		b.add(tiles, b.block, func(block Bijector, tiles [][]int) (*Layer, error) {
-			return Decimator(block, tiles, 0)
-		})
+func (p *networkPlan) decimate(s *Stack, block BlockFunc, c Scale) {
+	if p.contextBlock == nil {
+		s.Decimate(block, c.Size...)
 		return
 	}
-	b.add(tiles, b.block, Disentangler)
-	if b.err != nil {
-		return
-	}
-	around, context, err := surround(b.shape, tiles, c)
-	if err != nil {
-		b.err = fmt.Errorf("bijector: layer %d: %w", len(b.layers), err)
-		return
-	}
-	b.add(around, func(int) (Bijector, error) { return b.contextBlock(context, len(around[0])-context) },
-		func(block Bijector, tiles [][]int) (*Layer, error) {
-			return ConditionalDecimator(block, tiles, identity(context)...)
-		})
+	s.DisentangleAt(block, nil, c.Size...).DecimateGiven(p.contextBlock, c.Size...)
 }
-
-// tiles are those of a scale, for the next layer.
-func (b *builder) tiles(c Scale, shifted bool) [][]int {
-	if b.err != nil {
-		return nil
-	}
-	offset := make([]int, len(b.shape))
-	if shifted {
-		offset = c.Step
-	}
-	tiles, err := Boxes(b.shape, c.Size, c.Step, offset)
-	if err != nil {
-		b.err = fmt.Errorf("bijector: layer %d: %w", len(b.layers), err)
-	}
-	return tiles
-}
-
-func (b *builder) add(tiles [][]int, block BlockFunc, layer func(Bijector, [][]int) (*Layer, error)) {
-	if b.err != nil {
-		return
-	}
-	if block == nil {
-		b.err = fmt.Errorf("bijector: %w: nil block function", ErrSettings)
-		return
-	}
-	made, err := block(len(tiles[0]))
-	if err != nil {
-		b.err = fmt.Errorf("bijector: block of layer %d: %w", len(b.layers), err)
-		return
-	}
-	l, err := layer(made, tiles)
-	if err != nil {
-		b.err = fmt.Errorf("bijector: layer %d: %w", len(b.layers), err)
-		return
-	}
-	b.layers = append(b.layers, l)
-}
-
-// surround returns, for every tile of a scale, the first site of it and of the tiles
-// around it, row-major, and then its other sites; and how many of the former there are.
-func surround(shape []int, tiles [][]int, c Scale) (around [][]int, context int, err error) {
-	context = 1
-	for range shape {
-		if context *= 3; context*len(tiles) > 1<<26 {
-			return nil, 0, fmt.Errorf("%w: conditional decimators on %d tiles that each read 3^%d sites", ErrSettings, len(tiles), len(shape))
-		}
-	}
-	stride := make([]int, len(shape))
-	stride[len(shape)-1] = 1
-	for a := len(shape) - 1; a > 0; a-- {
-		stride[a-1] = stride[a] * shape[a]
-	}
-	for _, t := range tiles {
-		sites := []int{0}
-		for a, n := range shape {
-			at := t[0] / stride[a] % n
-			apart := c.Size[a] * c.Step[a]
-			var next []int
-			for _, s := range sites {
-				for _, d := range []int{n - apart, 0, apart} {
-					next = append(next, s+(at+d)%n*stride[a])
-				}
-			}
-			sites = next
-		}
-		around = append(around, append(sites, t[1:]...))
-	}
-	return around, context, nil
-}
-

@@ -24,6 +24,7 @@ import (
 type Orthogonal struct {
 	fused
 	self *fusedLayer
+	flip bool // D reflects the last position
 }
 
 // NewOrthogonal returns a map on rows of dim ≥ 2 values near the identity: its
@@ -113,13 +114,42 @@ func square(m mat.Matrix) (a *mat.Dense, err error) {
 }
 
 func newOrthogonal(dim int, angles []float64, flip bool) (*Orthogonal, error) {
-	w, err := NewParam("orthogonal", angles, len(angles))
+	w, err := NewParam(orthogonalKind, angles, len(angles))
 	if err != nil {
 		return nil, err
 	}
-	b := &Orthogonal{fused: fused{w, kernel.NewRotations[float64](dim, flip), kernel.NewRotations[float32](dim, flip)}}
+	f := fused{w, kernel.NewRotations[float64](dim, flip), kernel.NewRotations[float32](dim, flip)}
+	b := &Orthogonal{fused: f, flip: flip}
 	b.self = b.alone()
 	return b, nil
+}
+
+const orthogonalKind = "orthogonal"
+
+// orthogonalConfig are the settings of an Orthogonal in a file.
+type orthogonalConfig struct {
+	Flip bool `json:"flip,omitempty"` // D reflects the last position
+}
+
+// Describe says whether D is a reflection.
+func (b *Orthogonal) Describe() *Description {
+	return &Description{Kind: orthogonalKind, Config: &orthogonalConfig{b.flip}, of: b}
+}
+
+func buildOrthogonal(s Stored) (Bijector, error) {
+	var c orthogonalConfig
+	if err := s.Config(&c); err != nil {
+		return nil, err
+	}
+	dim := s.Dim()
+	if dim < 2 {
+		return nil, fmt.Errorf("bijector: %w: Orthogonal of dimension %d, want 2 or more", ErrShape, dim)
+	}
+	angles := dim * (dim - 1) / 2
+	if err := s.ExpectParam(orthogonalKind, angles); err != nil {
+		return nil, err
+	}
+	return newOrthogonal(dim, make([]float64, angles), c.Flip)
 }
 
 // Dim returns the number of values per row.

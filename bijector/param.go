@@ -40,7 +40,8 @@ func NewParam(name string, values []float64, shape ...int) (*Param, error) {
 		rest /= s
 	}
 	if len(shape) == 0 || rest != 1 {
-		return nil, fmt.Errorf("bijector: %w: parameter %q has %d values for shape %v", ErrShape, name, len(values), shape)
+		return nil, fmt.Errorf("bijector: %w: parameter %q has %d values for shape %v",
+			ErrShape, name, len(values), shape)
 	}
 	return &Param{name, slices.Clone(shape), values}, nil
 }

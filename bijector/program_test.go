@@ -26,9 +26,10 @@ func direction(inverse bool) string {
 	return "Forward"
 }
 
-// imageOf is the program of the image and the log-determinants.
+// imageOf returns the program of the image and the log-determinants.
 func imageOf(b bijector.Bijector, dt tensor.Dtype, inverse bool) *graph.Program {
-	return graph.NewProgram(dt, []int{b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inputs := []graph.Input{{Name: "x", Cols: b.Dim()}}
+	return graph.NewProgram(dt, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, d, err := apply(b, in[0], inverse)
 		return []*gorgonia.Node{y, d}, err
 	})
@@ -50,9 +51,17 @@ func image(t testing.TB, b bijector.Bijector, dt tensor.Dtype, inverse bool, x [
 	return eval(t, imageOf(b, dt, inverse), b.Dim(), x)
 }
 
-func gradients(t testing.TB, b bijector.Bijector, dt tensor.Dtype, inverse bool, x, w []float64) (dx []float64, params [][]float64) {
+// oneWay is one direction of a bijector in one precision.
+type oneWay struct {
+	b       bijector.Bijector
+	dt      tensor.Dtype
+	inverse bool
+}
+
+// gradients returns the gradients of slopes. It fails the test for an error.
+func gradients(t testing.TB, m oneWay, x, w []float64) (dx []float64, params [][]float64) {
 	t.Helper()
-	dx, params, err := slopes(b, dt, inverse, x, w)
+	dx, params, err := slopes(m, x, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +71,11 @@ func gradients(t testing.TB, b bijector.Bijector, dt tensor.Dtype, inverse bool,
 // slopes returns the gradients of Σ w_i y_i + v_r logDet_r, where w holds
 // first the weights of the image, then those of the log-determinants, with
 // respect to x and to each parameter.
-func slopes(b bijector.Bijector, dt tensor.Dtype, inverse bool, x, w []float64) (dx []float64, params [][]float64, err error) {
-	p := graph.NewProgram(dt, []int{b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		y, d, err := apply(b, in[0], inverse)
+func slopes(m oneWay, x, w []float64) (dx []float64, params [][]float64, err error) {
+	b := m.b
+	inputs := []graph.Input{{Name: "x", Cols: b.Dim()}}
+	p := graph.NewProgram(m.dt, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		y, d, err := apply(b, in[0], m.inverse)
 		if err != nil {
 			return nil, err
 		}
@@ -120,8 +131,11 @@ func randomise(b bijector.Bijector, size float64, rnd *rand.Rand) {
 	}
 }
 
-// agree reports the first value of got that is further than tol, relative
-// beyond 1, from that of want.
+// notFinite reports whether v is NaN or infinite.
+func notFinite(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
+
+// agree reports the first value of got that differs from that of want by more than
+// tol·(1 + |want|).
 func agree(t testing.TB, what string, got, want []float64, tol float64) {
 	t.Helper()
 	if len(got) != len(want) {

@@ -71,7 +71,7 @@ func NewRealNVP(dim int, s *RealNVPSettings) (*RealNVP, error) {
 	}
 	b.f64, b.f32 = kernel.NewAffine[float64](dim, b.couplings), kernel.NewAffine[float32](dim, b.couplings)
 	w := make([]float64, b.f64.Params())
-	if b.weights, err = NewParam("realnvp", w, len(w)); err != nil {
+	if b.weights, err = NewParam(realNVPKind, w, len(w)); err != nil {
 		return nil, err
 	}
 	b.draw(p.rnd)
@@ -102,7 +102,7 @@ func affineValues(kept float64, hidden []int, moved float64) float64 {
 
 // newPlan checks settings, with values the number of parameters of a coupling: before
 // anything of that size is made.
-func newPlan(name string, dim int, s *planSettings, values func(kept float64, hidden []int, moved float64) float64) (*plan, error) {
+func newPlan(name string, dim int, s *planSettings, values valuesFunc) (*plan, error) {
 	couplings, hidden, keep := s.couplings, s.hidden, s.keep
 	if s.src == nil {
 		return nil, fmt.Errorf("bijector: %w: %s needs a source of randomness", ErrSettings, name)
@@ -150,7 +150,7 @@ func newPlan(name string, dim int, s *planSettings, values func(kept float64, hi
 }
 
 // values is the number of parameters of all couplings, given that of one.
-func (s *planSettings) values(dim int, one func(kept float64, hidden []int, moved float64) float64) float64 {
+func (s *planSettings) values(dim int, one valuesFunc) float64 {
 	sum := float64(dim)
 	for k := range s.couplings {
 		kept := dim / 2 // as alternating makes them
@@ -290,6 +290,39 @@ func (b *RealNVP) Settings() RealNVPSettings {
 		s.Keep = append(s.Keep, slices.Clone(c.Keep))
 	}
 	return s
+}
+
+const realNVPKind = "realnvp"
+
+// Describe returns hidden layers and bipartitions.
+func (b *RealNVP) Describe() *Description {
+	s := b.Settings()
+	return &Description{Kind: realNVPKind, Config: &couplingsConfig{s.Hidden, s.Keep}, of: b}
+}
+
+func buildRealNVP(s Stored) (Bijector, error) {
+	var c couplingsConfig
+	if err := s.Config(&c); err != nil {
+		return nil, err
+	}
+	if err := c.check(s, realNVPKind, affineValues); err != nil {
+		return nil, err
+	}
+	return NewRealNVP(s.Dim(), &RealNVPSettings{Hidden: c.hidden(), Keep: c.Keep, Src: rand.NewPCG(0, 0)})
+}
+
+// Steps returns the couplings.
+func (b *RealNVP) Steps() []Step {
+	return couplingSteps(b.weights, b.at, func(k int) (Bijector, error) {
+		return NewRealNVP(b.dim, &RealNVPSettings{
+			Hidden: append([]int{}, b.hidden...), Keep: [][]int{b.couplings[k].Keep}, Src: rand.NewPCG(0, 0),
+		})
+	})
+}
+
+// LogScales returns AffineCoupling.Scale of all couplings.
+func (b *RealNVP) LogScales() []*mat.VecDense {
+	return scalesOf(b.Couplings(), func(c *AffineCoupling) *AffineCoupling { return c })
 }
 
 // Dim returns the number of values per row.

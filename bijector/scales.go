@@ -68,7 +68,9 @@ func (s *NetworkSettings) plan(shape []int) (*networkPlan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bijector: %w: shape %v: %w", ErrTiles, shape, err)
 	}
-	p := &networkPlan{shape: slices.Clone(shape), sites: sites, size: s.Size, repeat: max(1, s.Repeat), contextBlock: s.ContextBlock}
+	p := &networkPlan{
+		shape: slices.Clone(shape), sites: sites, size: s.Size, repeat: max(1, s.Repeat), contextBlock: s.ContextBlock,
+	}
 	if p.size == 0 {
 		p.size = 2
 	}
@@ -86,7 +88,9 @@ func (s *NetworkSettings) plan(shape []int) (*networkPlan, error) {
 func (p *networkPlan) cutEqually(depth int) {
 	step, possible := 1, true
 	for k := 0; possible && (k < depth || depth == 0); k++ {
-		possible = !slices.ContainsFunc(p.shape, func(n int) bool { return step > n || p.size > n/step || n%(p.size*step) != 0 })
+		possible = !slices.ContainsFunc(p.shape, func(n int) bool {
+			return step > n || p.size > n/step || n%(p.size*step) != 0 // in this order without overflow
+		})
 		if !possible && depth == 0 && k > 0 {
 			return
 		}
@@ -139,7 +143,8 @@ func (p *networkPlan) price(perScale float64) error {
 		total += perScale * sites
 	}
 	if total > maxTiled {
-		return fmt.Errorf("bijector: %w: the tiles of all layers on lattice %v would have %.2g sites, at most %.2g are possible: %g layers at each of %d scales",
+		return fmt.Errorf("bijector: %w: the tiles of all layers on lattice %v would have %.2g sites, "+
+			"at most %.2g are possible: %g layers at each of %d scales",
 			ErrSettings, p.shape, total, float64(maxTiled), perScale, len(p.scales))
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/neuralrg/neuralrg/internal/fourier"
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/kernel"
+	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
 // Spectral is the fixed map x = C^½·z of a periodic lattice, where C is a
@@ -37,24 +38,23 @@ type Spectral struct {
 // one is not positive and finite or differs from that of −k by more than
 // 10⁻⁹ of it.
 func NewSpectral(shape []int, spectrum []float64) (*Spectral, error) {
-	n := 1
-	for _, extent := range shape {
-		if extent < 1 || extent > math.MaxInt32 || n > math.MaxInt32 {
-			return nil, fmt.Errorf("bijector: Spectral: %w: lattice %v", ErrShape, shape)
-		}
-		n *= extent
+	n, err := lattice.Size(shape)
+	if err != nil {
+		return nil, fmt.Errorf("bijector: Spectral: %w: %w", ErrShape, err)
 	}
-	if len(shape) == 0 || len(spectrum) != n {
+	if len(spectrum) != n {
 		return nil, fmt.Errorf("bijector: Spectral: %w: %d eigenvalues for lattice %v", ErrShape, len(spectrum), shape)
 	}
 	s := &Spectral{shape: slices.Clone(shape), spectrum: slices.Clone(spectrum)}
 	root, white := make([]float64, n), make([]float64, n)
 	for k, v := range spectrum {
 		if !(v > 0) || math.IsInf(v, 1) {
-			return nil, fmt.Errorf("bijector: Spectral: %w: eigenvalue %d is %g, want a positive number", ErrSettings, k, v)
+			return nil, fmt.Errorf("bijector: Spectral: %w: eigenvalue %d is %g, want a positive number",
+				ErrSettings, k, v)
 		}
-		if o := fourier.Opposite(shape, k); !(math.Abs(spectrum[o]-v) <= 1e-9*v) {
-			return nil, fmt.Errorf("bijector: Spectral: %w: eigenvalue %d is %g, that of the opposite wave, %d, %g", ErrSettings, k, v, o, spectrum[o])
+		if o := lattice.Opposite(shape, k); !(math.Abs(spectrum[o]-v) <= 1e-9*v) {
+			return nil, fmt.Errorf("bijector: Spectral: %w: eigenvalue %d is %g, that of the opposite wave, %d, %g",
+				ErrSettings, k, v, o, spectrum[o])
 		}
 		root[k], white[k] = math.Sqrt(v), 1/math.Sqrt(v)
 		s.logDet += 0.5 * math.Log(v)
@@ -68,6 +68,39 @@ func NewSpectral(shape []int, spectrum []float64) (*Spectral, error) {
 type spectralWork struct {
 	*fourier.Workspace
 	rows []float64
+}
+
+const (
+	spectralKind  = "spectral"
+	spectrumArray = "spectrum"
+	perWave       = 55 // bytes for each eigenvalue
+)
+
+// spectralConfig are the settings of a Spectral in a file.
+type spectralConfig struct {
+	Shape []int `json:"shape,omitempty"` // of the lattice
+}
+
+// Describe returns shape and spectrum.
+func (s *Spectral) Describe() *Description {
+	return &Description{Kind: spectralKind, Config: &spectralConfig{s.Shape()}, of: s, Arrays: func() []Array {
+		return []Array{{Name: spectrumArray, Shape: []int{s.Dim()}, Floats: s.Spectrum()}}
+	}}
+}
+
+func buildSpectral(s Stored) (Bijector, error) {
+	var c spectralConfig
+	if err := s.Config(&c); err != nil {
+		return nil, err
+	}
+	if err := s.Spend(s.Dim(), perWave); err != nil {
+		return nil, err
+	}
+	spectrum, err := s.Floats(spectrumArray, s.Dim())
+	if err != nil {
+		return nil, err
+	}
+	return NewSpectral(c.Shape, spectrum)
 }
 
 // Dim returns the number of sites N.
@@ -94,7 +127,9 @@ func (s *Spectral) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err erro
 	return s.apply(x, s.white, -s.logDet)
 }
 
-func (s *Spectral) apply(x *gorgonia.Node, d *fourier.Diagonal, constant float64) (y, logDet *gorgonia.Node, err error) {
+func (s *Spectral) apply(
+	x *gorgonia.Node, d *fourier.Diagonal, constant float64,
+) (y, logDet *gorgonia.Node, err error) {
 	if _, err := graph.Rows(x, s.Dim()); err != nil {
 		return nil, nil, fmt.Errorf("bijector: Spectral: %w", err)
 	}
@@ -111,6 +146,37 @@ func (s *Spectral) apply(x *gorgonia.Node, d *fourier.Diagonal, constant float64
 		}
 	})
 	return y, logDet, err
+}
+
+// join is the map on a packed batch.
+func (s *Spectral) join(state *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+	if inverse {
+		return s.packed(state, s.white, -s.logDet)
+	}
+	return s.packed(state, s.root, s.logDet)
+}
+
+// packed is the map as an operation that adds a constant to the log-determinants. Its
+// gradient is the same map without the constant.
+func (s *Spectral) packed(state *gorgonia.Node, d *fourier.Diagonal, constant float64) (*gorgonia.Node, error) {
+	return graph.Apply(graph.Spec{
+		Name: "spectral on a state", Shape: state.Shape(),
+		Run: graph.Generic(
+			func(out []float64, in [][]float64) error { packedRows(s, d, constant, out, in[0]); return nil },
+			func(out []float32, in [][]float32) error { packedRows(s, d, constant, out, in[0]); return nil }),
+		Diff: func(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			dState, err := s.packed(grad, d, 0)
+			return gorgonia.Nodes{dState}, err
+		},
+	}, state)
+}
+
+func packedRows[T kernel.Float](s *Spectral, d *fourier.Diagonal, constant float64, out, in []T) {
+	values := len(in) / (s.Dim() + 1) * s.Dim()
+	spectralRows(s, d, out[:values], in[:values])
+	for i, v := range in[values:] {
+		out[values+i] = v + T(constant)
+	}
 }
 
 // node is the map as an operation, which is its own gradient: it is symmetric.

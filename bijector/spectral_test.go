@@ -100,8 +100,7 @@ func TestSpectral(t *testing.T) {
 	}
 }
 
-// However small or large eigenvalues are, the log-determinant is half the sum of
-// their logarithms.
+// The log-determinant is half the sum of the logarithms of the eigenvalues, of any size.
 func TestSpectralOfExtremes(t *testing.T) {
 	spectrum := []float64{1e-300, 1e-7, 1e12, 3e-5, 1e250, 3e-5, 1e12, 1e-7}
 	want := 0.0
@@ -122,7 +121,13 @@ func TestSpectralIsEven(t *testing.T) {
 	for _, c := range []struct {
 		off  float64
 		want error
-	}{{0.01, bijector.ErrSettings}, {1e-6, bijector.ErrSettings}, {1e-8, bijector.ErrSettings}, {-1e-8, bijector.ErrSettings}, {1e-10, nil}} {
+	}{
+		{0.01, bijector.ErrSettings},
+		{1e-6, bijector.ErrSettings},
+		{1e-8, bijector.ErrSettings},
+		{-1e-8, bijector.ErrSettings},
+		{1e-10, nil},
+	} {
 		for _, at := range []int{1, 3} {
 			spectrum := []float64{5, 2e-3, 1, 2e-3}
 			spectrum[at] *= 1 + c.off

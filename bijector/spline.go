@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/kernel"
@@ -56,7 +57,21 @@ type Spline struct {
 	self *fusedLayer
 }
 
-const minBound, maxBound = 1e-30, 1e30
+const (
+	minBound, maxBound = 1e-30, 1e30
+	maxBins            = 256
+)
+
+// splineValues is the number of parameters of a coupling.
+func splineValues(bins int, pure bool) valuesFunc {
+	return func(kept float64, hidden []int, moved float64) float64 {
+		n := netValues(kept, hidden, moved*float64(3*bins-1))
+		if !pure {
+			n += affineValues(kept, hidden, moved)
+		}
+		return n
+	}
+}
 
 // NewSpline returns a block on rows of dim ≥ 2 values, with weights drawn like
 // those of a RealNVP, so that it starts near the identity. It fails as NewRealNVP
@@ -74,18 +89,11 @@ func NewSpline(dim int, s *SplineSettings) (*Spline, error) {
 		b.settings.Bound = 6
 	}
 	bins, bound := b.settings.Bins, b.settings.Bound
-	if bins < 2 || bins > 256 || !(bound >= minBound && bound <= maxBound) {
-		return nil, fmt.Errorf("bijector: %w: a spline of %d bins on ±%g, want 2 to 256 bins and a bound of %g to %g",
-			ErrSettings, bins, bound, minBound, maxBound)
+	if bins < 2 || bins > maxBins || !(bound >= minBound && bound <= maxBound) {
+		return nil, fmt.Errorf("bijector: %w: a spline of %d bins on ±%g, want 2 to %d bins and a bound of %g to %g",
+			ErrSettings, bins, bound, maxBins, minBound, maxBound)
 	}
-	values := func(kept float64, hidden []int, moved float64) float64 {
-		n := netValues(kept, hidden, moved*float64(3*bins-1))
-		if !s.Pure {
-			n += affineValues(kept, hidden, moved)
-		}
-		return n
-	}
-	p, err := newPlan("Spline", dim, &planSettings{s.Couplings, 4, s.Hidden, s.Keep, s.Src}, values)
+	p, err := newPlan("Spline", dim, &planSettings{s.Couplings, 4, s.Hidden, s.Keep, s.Src}, splineValues(bins, s.Pure))
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +109,10 @@ func NewSpline(dim int, s *SplineSettings) (*Spline, error) {
 		b.splines = append(b.splines, c)
 		b.at = append(b.at, b.at[k]+size)
 	}
-	b.f64, b.f32 = kernel.NewSpline[float64](dim, b.affine, b.splines), kernel.NewSpline[float32](dim, b.affine, b.splines)
+	b.f64 = kernel.NewSpline[float64](dim, b.affine, b.splines)
+	b.f32 = kernel.NewSpline[float32](dim, b.affine, b.splines)
 	w := make([]float64, b.f64.Params())
-	if b.weights, err = NewParam("spline", w, len(w)); err != nil {
+	if b.weights, err = NewParam(splineKind, w, len(w)); err != nil {
 		return nil, err
 	}
 	for _, c := range b.Couplings() {
@@ -157,6 +166,53 @@ func (b *Spline) Settings() SplineSettings {
 		s.Keep[k] = slices.Clone(c.Keep)
 	}
 	return s
+}
+
+const splineKind = "spline"
+
+// splineConfig are the settings of a Spline in a file.
+type splineConfig struct {
+	couplingsConfig
+	Bins  int     `json:"bins,omitempty"`
+	Bound float64 `json:"bound,omitempty"`
+	Pure  bool    `json:"pure,omitempty"`
+}
+
+// Describe returns hidden layers, bipartitions, Bins, Bound and Pure.
+func (b *Spline) Describe() *Description {
+	s := b.Settings()
+	c := &splineConfig{couplingsConfig{s.Hidden, s.Keep}, s.Bins, s.Bound, s.Pure}
+	return &Description{Kind: splineKind, Config: c, of: b}
+}
+
+func buildSpline(s Stored) (Bijector, error) {
+	var c splineConfig
+	if err := s.Config(&c); err != nil {
+		return nil, err
+	}
+	if c.Bins < 2 || c.Bins > maxBins {
+		return nil, fmt.Errorf("bijector: %w: %d bins", ErrSettings, c.Bins)
+	}
+	if err := c.check(s, splineKind, splineValues(c.Bins, c.Pure)); err != nil {
+		return nil, err
+	}
+	return NewSpline(s.Dim(), &SplineSettings{
+		Hidden: c.hidden(), Keep: c.Keep, Bins: c.Bins, Bound: c.Bound, Pure: c.Pure, Src: rand.NewPCG(0, 0),
+	})
+}
+
+// Steps returns the couplings.
+func (b *Spline) Steps() []Step {
+	return couplingSteps(b.weights, b.at, func(k int) (Bijector, error) {
+		s := b.Settings()
+		s.Couplings, s.Keep, s.Src = 1, s.Keep[k:k+1], rand.NewPCG(0, 0)
+		return NewSpline(b.dim, &s)
+	})
+}
+
+// LogScales returns AffineCoupling.Scale of all couplings; none if they are pure splines.
+func (b *Spline) LogScales() []*mat.VecDense {
+	return scalesOf(b.Couplings(), func(c *SplineCoupling) *AffineCoupling { return c.Affine })
 }
 
 // Dim returns the number of values per row.

@@ -15,7 +15,7 @@ import (
 	"github.com/neuralrg/neuralrg/bijector/bijectortest"
 )
 
-// spline is a block whose weights are far from where they start.
+// spline returns a block whose weights are normal deviates of size sigma.
 func spline(t testing.TB, dim int, sigma float64, s bijector.SplineSettings) *bijector.Spline {
 	t.Helper()
 	s.Src = rand.NewPCG(7, uint64(dim))
@@ -57,14 +57,16 @@ func TestSplineConformance(t *testing.T) {
 	b := spline(t, 4, 0.3, bijector.SplineSettings{Couplings: 2, Hidden: []int{6}})
 	bijectortest.Check(t, must(must(bijector.Disentangler(b, tiles)).On(17)))
 	given := spline(t, 4, 0.3, bijector.SplineSettings{Keep: [][]int{{0, 1}, {2, 0, 1}}, Hidden: []int{6}})
-	bijectortest.Check(t, must(must(bijector.ConditionalDecimator(given, [][]int{{0, 5, 1, 2}, {5, 0, 3, 4}, {0, 0, 6, 7}}, 0, 1)).On(9)))
+	bijectortest.Check(t, must(must(bijector.ConditionalDecimator(given,
+		[][]int{{0, 5, 1, 2}, {5, 0, 3, 4}, {0, 0, 6, 7}}, 0, 1)).On(9)))
 }
 
-// bare is a pure spline of one moved value whose net is its biases alone: what
-// it does does not depend on the kept value.
+// bare returns a pure spline of one moved value. Its net has zero weights, and raw as biases:
+// the spline does not depend on the kept value.
 func bare(t testing.TB, bins int, bound float64, raw []float64) *bijector.Spline {
 	t.Helper()
-	b := must(bijector.NewSpline(2, &bijector.SplineSettings{Keep: [][]int{{0}}, Pure: true, Hidden: []int{}, Bins: bins, Bound: bound, Src: rand.NewPCG(1, 1)}))
+	b := must(bijector.NewSpline(2, &bijector.SplineSettings{Keep: [][]int{{0}}, Pure: true, Hidden: []int{},
+		Bins: bins, Bound: bound, Src: rand.NewPCG(1, 1)}))
 	r := b.Couplings()[0].R[0]
 	r.W.Zero()
 	for i, v := range raw {
@@ -73,7 +75,7 @@ func bare(t testing.TB, bins int, bound float64, raw []float64) *bijector.Spline
 	return b
 }
 
-// knots of a bare spline: where its bins meet, on both axes.
+// knots returns the ends of the bins of a bare spline, on both axes.
 func knots(bins int, bound float64, raw []float64) (x, y []float64) {
 	along := func(r []float64) []float64 {
 		sum, top := 0.0, slices.Max(r)
@@ -89,8 +91,8 @@ func knots(bins int, bound float64, raw []float64) (x, y []float64) {
 	return along(raw[:bins]), along(raw[bins : 2*bins])
 }
 
-// The definition, at the knots: values, continuous slopes, and the identity
-// beyond.
+// At its knots a spline has the values of the definition and continuous slopes. Beyond its box
+// it is the identity.
 func TestSplineAtItsKnots(t *testing.T) {
 	const bins, bound = 5, 3.0
 	rnd := rand.New(rand.NewPCG(1, 9))
@@ -149,9 +151,9 @@ func TestSplineAtItsKnots(t *testing.T) {
 	}
 }
 
-// Exactly at its knots and at the ends of its box a spline has the gradients
-// that it has beside them: the image is smooth there, so that its gradients are
-// those on both sides, and that of the log-determinant is that on one of them.
+// Exactly at its knots and at the ends of its box, a spline has the gradients of its
+// neighbourhood. The gradients of the image are continuous there. The gradient of the
+// log-determinant is that on one of the two sides.
 func TestSplineGradientsAtItsKnots(t *testing.T) {
 	const bins, bound, h = 5, 3.0, 1e-8
 	rnd := rand.New(rand.NewPCG(1, 11))
@@ -165,7 +167,8 @@ func TestSplineGradientsAtItsKnots(t *testing.T) {
 		}
 		for k, v := range at {
 			slopes := func(v, image, logDet float64) []float64 {
-				dx, dw := gradients(t, b, tensor.Float64, inverse, []float64{0.3, v}, []float64{0, image, logDet})
+				dx, dw := gradients(t, oneWay{b, tensor.Float64, inverse}, []float64{0.3, v},
+					[]float64{0, image, logDet})
 				return append(dx, dw[0]...)
 			}
 			what := fmt.Sprintf("%s at knot %d, ", direction(inverse), k)
@@ -190,13 +193,13 @@ func TestSplineGradientsAtItsKnots(t *testing.T) {
 			y32, d32 := image(t, b, tensor.Float32, inverse, []float64{0.3, v})
 			agree(t, what+"image in float32", y32, y, 1e-5)
 			agree(t, what+"log-determinant in float32", d32, d, 1e-3)
-			dx, dw := gradients(t, b, tensor.Float32, inverse, []float64{0.3, v}, []float64{0, 1, 0})
+			dx, dw := gradients(t, oneWay{b, tensor.Float32, inverse}, []float64{0.3, v}, []float64{0, 1, 0})
 			agree(t, what+"gradients in float32", append(dx, dw[0]...), slopes(v, 1, 0), 1e-3)
 		}
 	}
 }
 
-// Numbers that are all zero make the identity.
+// A spline whose numbers are all zero is the identity.
 func TestSplineOfZeros(t *testing.T) {
 	b := bare(t, 8, 6, make([]float64, 23))
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
@@ -211,8 +214,7 @@ func TestSplineOfZeros(t *testing.T) {
 	}
 }
 
-// However wild its numbers and its input, a spline and its gradients are
-// finite.
+// A spline and its gradients are finite for numbers and inputs of any size.
 func TestSplineExtremes(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 10))
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
@@ -223,14 +225,16 @@ func TestSplineExtremes(t *testing.T) {
 			}
 			b := bare(t, 8, 6, raw)
 			xs, ys := knots(8, 6, raw)
-			inputs := append(append([]float64{-1e30, -6.000001, -6, 0, 5.999999, 6, 6.1, 1e30, math.MaxFloat32, 1e-300}, xs...), ys...)
+			inputs := append(append([]float64{-1e30, -6.000001, -6, 0, 5.999999, 6, 6.1, 1e30, math.MaxFloat32,
+				1e-300}, xs...), ys...)
 			for _, v := range inputs {
 				for _, inverse := range []bool{false, true} {
 					y, d := image(t, b, dt, inverse, []float64{0.5, v})
-					dx, dw := gradients(t, b, dt, inverse, []float64{0.5, v}, []float64{1, -2, 0.7})
+					dx, dw := gradients(t, oneWay{b, dt, inverse}, []float64{0.5, v}, []float64{1, -2, 0.7})
 					for _, n := range slices.Concat(y, d, dx, dw[0]) {
-						if math.IsNaN(n) || math.IsInf(n, 0) {
-							t.Fatalf("%v, numbers of size %g, inverse %v, at %g: image %g with %g, gradients %g and %g", dt, size, inverse, v, y, d, dx, dw)
+						if notFinite(n) {
+							t.Fatalf("%v, numbers of size %g, %s at %g: image %g with %g, gradients %g and %g",
+								dt, size, direction(inverse), v, y, d, dx, dw)
 						}
 					}
 				}
@@ -246,19 +250,20 @@ func TestSplineSettings(t *testing.T) {
 		s    *bijector.SplineSettings
 		want error
 	}{
-		"nil":               {4, nil, bijector.ErrSettings},
-		"no source":         {4, &bijector.SplineSettings{}, bijector.ErrSettings},
-		"one value":         {1, &bijector.SplineSettings{Src: src}, bijector.ErrShape},
-		"one bin":           {4, &bijector.SplineSettings{Bins: 1, Src: src}, bijector.ErrSettings},
-		"negative bins":     {4, &bijector.SplineSettings{Bins: -8, Src: src}, bijector.ErrSettings},
-		"too many bins":     {4, &bijector.SplineSettings{Bins: 257, Src: src}, bijector.ErrSettings},
-		"negative bound":    {4, &bijector.SplineSettings{Bound: -1, Src: src}, bijector.ErrSettings},
-		"infinite bound":    {4, &bijector.SplineSettings{Bound: math.Inf(1), Src: src}, bijector.ErrSettings},
-		"bound NaN":         {4, &bijector.SplineSettings{Bound: math.NaN(), Src: src}, bijector.ErrSettings},
-		"hidden":            {4, &bijector.SplineSettings{Hidden: []int{0}, Src: src}, bijector.ErrSettings},
-		"couplings":         {4, &bijector.SplineSettings{Couplings: -1, Src: src}, bijector.ErrSettings},
-		"two kinds of both": {4, &bijector.SplineSettings{Couplings: 2, Keep: [][]int{{0}}, Src: src}, bijector.ErrSettings},
-		"keep":              {4, &bijector.SplineSettings{Keep: [][]int{{0, 0}}, Src: src}, bijector.ErrPartition},
+		"nil":            {4, nil, bijector.ErrSettings},
+		"no source":      {4, &bijector.SplineSettings{}, bijector.ErrSettings},
+		"one value":      {1, &bijector.SplineSettings{Src: src}, bijector.ErrShape},
+		"one bin":        {4, &bijector.SplineSettings{Bins: 1, Src: src}, bijector.ErrSettings},
+		"negative bins":  {4, &bijector.SplineSettings{Bins: -8, Src: src}, bijector.ErrSettings},
+		"too many bins":  {4, &bijector.SplineSettings{Bins: 257, Src: src}, bijector.ErrSettings},
+		"negative bound": {4, &bijector.SplineSettings{Bound: -1, Src: src}, bijector.ErrSettings},
+		"infinite bound": {4, &bijector.SplineSettings{Bound: math.Inf(1), Src: src}, bijector.ErrSettings},
+		"bound NaN":      {4, &bijector.SplineSettings{Bound: math.NaN(), Src: src}, bijector.ErrSettings},
+		"hidden":         {4, &bijector.SplineSettings{Hidden: []int{0}, Src: src}, bijector.ErrSettings},
+		"couplings":      {4, &bijector.SplineSettings{Couplings: -1, Src: src}, bijector.ErrSettings},
+		"two kinds of both": {4, &bijector.SplineSettings{Couplings: 2, Keep: [][]int{{0}}, Src: src},
+			bijector.ErrSettings},
+		"keep": {4, &bijector.SplineSettings{Keep: [][]int{{0, 0}}, Src: src}, bijector.ErrPartition},
 	} {
 		if _, err := bijector.NewSpline(c.dim, c.s); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
@@ -270,10 +275,11 @@ func TestSplineSettings(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	s.Src = src
-	if again := must(bijector.NewSpline(4, &s)); again.Params()[0].Value().DataSize() != b.Params()[0].Value().DataSize() {
-		t.Error("made of its settings it is another")
+	n, again := b.Params()[0].Value().DataSize(), must(bijector.NewSpline(4, &s))
+	if m := again.Params()[0].Value().DataSize(); m != n {
+		t.Errorf("made of its settings it has %d parameters instead of %d", m, n)
 	}
-	if n := b.Params()[0].Value().DataSize(); n < 4500 || n > 5500 {
+	if n < 4500 || n > 5500 {
 		t.Errorf("%d parameters, about as many as the 5460 of a RealNVP wanted", n)
 	}
 }

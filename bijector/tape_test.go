@@ -11,8 +11,8 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// A user's own graph and tape machine, with no help of the library's, gives
-// the gradient of a block's parameters.
+// The parameters of a block have the right gradient in a user's own graph on Gorgonia's tape
+// machine.
 func TestGradientInUsersGraph(t *testing.T) {
 	b := block(4, 1, bijector.RealNVPSettings{Couplings: 2, Hidden: []int{3}})
 	rnd := rand.New(rand.NewPCG(2, 3))
@@ -28,7 +28,8 @@ func TestGradientInUsersGraph(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cost := gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y)))), gorgonia.Must(gorgonia.Sum(d))))
+		cost := gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y)))),
+			gorgonia.Must(gorgonia.Sum(d))))
 		var value, dw gorgonia.Value
 		gorgonia.Read(cost, &value)
 		if grad {

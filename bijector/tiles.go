@@ -22,7 +22,8 @@ import (
 // lattice of more than 2²⁶ sites or 64 axes.
 func Tiles(shape []int, size, step, offset int) ([][]int, error) {
 	if len(shape) == 0 || size < 1 || step < 1 || offset < 0 {
-		return nil, fmt.Errorf("bijector: %w: shape %v, size %d, step %d, offset %d", ErrTiles, shape, size, step, offset)
+		return nil, fmt.Errorf("bijector: %w: shape %v, size %d, step %d, offset %d",
+			ErrTiles, shape, size, step, offset)
 	}
 	each := func(v int) []int { return slices.Repeat([]int{v}, len(shape)) }
 	return Boxes(shape, each(size), each(step), each(offset))
@@ -35,17 +36,20 @@ func Tiles(shape []int, size, step, offset int) ([][]int, error) {
 // It fails as Tiles does, and with ErrTiles unless there is one number for every axis.
 func Boxes(shape, size, step, offset []int) ([][]int, error) {
 	if d := len(shape); d == 0 || len(size) != d || len(step) != d || len(offset) != d {
-		return nil, fmt.Errorf("bijector: %w: shape %v, size %v, step %v, offset %v", ErrTiles, shape, size, step, offset)
+		return nil, fmt.Errorf("bijector: %w: shape %v, size %v, step %v, offset %v",
+			ErrTiles, shape, size, step, offset)
 	}
 	count := make([]int, len(shape)) // tiles along each axis
 	sites := 1                       // of a tile
 	for a, n := range shape {
 		size, step := size[a], step[a]
 		if size < 1 || step < 1 || offset[a] < 0 {
-			return nil, fmt.Errorf("bijector: %w: axis %d of lattice %v: size %d, step %d, offset %d", ErrTiles, a, shape, size, step, offset[a])
+			return nil, fmt.Errorf("bijector: %w: axis %d of lattice %v: size %d, step %d, offset %d",
+				ErrTiles, a, shape, size, step, offset[a])
 		}
 		if step > n || size > n/step || n%(size*step) != 0 { // in this order, size*step cannot overflow
-			return nil, fmt.Errorf("bijector: %w: extent %d of lattice %v is not a multiple of %d·%d (tiles of %d sites, %d apart)",
+			return nil, fmt.Errorf("bijector: %w: extent %d of lattice %v is not a multiple of %d·%d "+
+				"(tiles of %d sites, %d apart)",
 				ErrTiles, n, shape, size, step, size, step)
 		}
 		count[a] = n / (size * step)
@@ -57,9 +61,9 @@ func Boxes(shape, size, step, offset []int) ([][]int, error) {
 		sites *= n // at most those of the lattice
 	}
 	var tiles [][]int
-	for t := range points(count) {
+	for _, t := range lattice.Points(count) {
 		tile := make([]int, 0, sites)
-		for c := range points(size) {
+		for _, c := range lattice.Points(size) {
 			site := 0
 			for a, n := range shape {
 				site = site*n + (offset[a]%n+(t[a]*size[a]+c[a])*step[a])%n
@@ -69,26 +73,6 @@ func Boxes(shape, size, step, offset []int) ([][]int, error) {
 		tiles = append(tiles, tile)
 	}
 	return tiles, nil
-}
-
-// points visits the points of a grid in row-major order. The slice it hands
-// out is reused.
-func points(shape []int) func(yield func([]int) bool) {
-	return func(yield func([]int) bool) {
-		p := make([]int, len(shape))
-		for yield(p) {
-			a := len(p) - 1
-			for ; a >= 0; a-- {
-				if p[a]++; p[a] < shape[a] {
-					break
-				}
-				p[a] = 0
-			}
-			if a < 0 {
-				return
-			}
-		}
-	}
 }
 
 // checkTiles checks that tiles have dim sites each, none of them twice but those
@@ -104,7 +88,8 @@ func checkTiles(tiles [][]int, dim int, context []int) (last int, err error) {
 	owner := map[int]int{}
 	for k, t := range tiles {
 		if len(t) != dim {
-			return 0, fmt.Errorf("bijector: tile %d: %w: %d sites for a block of dimension %d", k, ErrTiles, len(t), dim)
+			return 0, fmt.Errorf("bijector: tile %d: %w: %d sites for a block of dimension %d",
+				k, ErrTiles, len(t), dim)
 		}
 		for j, site := range t {
 			if site < 0 {
@@ -125,7 +110,8 @@ func checkTiles(tiles [][]int, dim int, context []int) (last int, err error) {
 	for k, t := range tiles {
 		for _, j := range context {
 			if o, ok := owner[t[j]]; ok {
-				return 0, fmt.Errorf("bijector: tile %d: %w: site %d is of the context, and tile %d moves it", k, ErrTiles, t[j], o)
+				return 0, fmt.Errorf("bijector: tile %d: %w: site %d is of the context, and tile %d moves it",
+					k, ErrTiles, t[j], o)
 			}
 		}
 	}

@@ -48,7 +48,7 @@ func coordinates(shape []int, site int) []int {
 	return c
 }
 
-// A size, a step and an offset per axis.
+// Boxes takes a size, a step and an offset per axis.
 func TestBoxesKnown(t *testing.T) {
 	for _, c := range []struct {
 		shape, size, step, offset []int
@@ -81,24 +81,32 @@ func TestTilesLaws(t *testing.T) {
 		{[]int{4, 8, 4}, 2, 1}, {[]int{4, 4, 8}, 2, 2}, {[]int{3, 6, 3}, 3, 1},
 	} {
 		for offset := range 14 {
-			t.Run(fmt.Sprintf("shape=%v/size=%d/step=%d/offset=%d", c.shape, c.size, c.step, offset), func(t *testing.T) {
+			name := fmt.Sprintf("shape=%v/size=%d/step=%d/offset=%d", c.shape, c.size, c.step, offset)
+			t.Run(name, func(t *testing.T) {
 				each := func(v int) []int { return slices.Repeat([]int{v}, len(c.shape)) }
-				checkTiles(t, must(bijector.Tiles(c.shape, c.size, c.step, offset)), c.shape, each(c.size), each(c.step), each(offset))
+				g := tileGrid{c.shape, each(c.size), each(c.step), each(offset)}
+				g.check(t, must(bijector.Tiles(c.shape, c.size, c.step, offset)))
 			})
 		}
 	}
-	for _, c := range []struct{ shape, size, step, offset []int }{
+	for _, g := range []tileGrid{
 		{[]int{12, 3}, []int{2, 3}, []int{3, 1}, []int{4, 2}},
 		{[]int{2, 16}, []int{1, 2}, []int{2, 4}, []int{3, 5}},
 		{[]int{8, 4, 5}, []int{2, 2, 5}, []int{2, 1, 1}, []int{0, 3, 6}},
 	} {
-		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			checkTiles(t, must(bijector.Boxes(c.shape, c.size, c.step, c.offset)), c.shape, c.size, c.step, c.offset)
+		t.Run(fmt.Sprint(g), func(t *testing.T) {
+			g.check(t, must(bijector.Boxes(g.shape, g.size, g.step, g.offset)))
 		})
 	}
 }
 
-func checkTiles(t *testing.T, tiles [][]int, shape, size, step, offset []int) {
+// tileGrid is a lattice with the size, step and offset of its tiles, per axis.
+type tileGrid struct{ shape, size, step, offset []int }
+
+// check checks that tiles are those of the grid.
+func (g tileGrid) check(t *testing.T, tiles [][]int) {
+	t.Helper()
+	shape, size, step, offset := g.shape, g.size, g.step, g.offset
 	owners := map[int]int{}
 	var origins []int
 	for _, tile := range tiles {
@@ -146,7 +154,7 @@ func checkTiles(t *testing.T, tiles [][]int, shape, size, step, offset []int) {
 	}
 }
 
-// Any offset will do: it goes round the lattice.
+// An offset may be of any size: it wraps round the lattice.
 func TestTilesOffsetWraps(t *testing.T) {
 	want := must(bijector.Tiles([]int{8, 8}, 2, 2, 3))
 	for _, offset := range []int{3 + 8, math.MaxInt - 4} { // the latter is −1 − 4 modulo 8
@@ -156,8 +164,7 @@ func TestTilesOffsetWraps(t *testing.T) {
 	}
 }
 
-// Nothing but the first sites of the tiles is left of the coarse lattice, and
-// these are the lattice of the next scale.
+// A decimator that keeps the first site of every tile leaves the lattice of the next scale.
 func TestDecimatedIsFinerLattice(t *testing.T) {
 	b := block(4, 1, bijector.RealNVPSettings{Couplings: 2})
 	shape := []int{8, 8}

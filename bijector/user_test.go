@@ -11,11 +11,18 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// user is a bijector whose two directions are what a user wrote.
+// user is a bijector of a user. Both directions call build.
 type user struct {
 	dim   int
-	build func(x *gorgonia.Node) (y, logDet *gorgonia.Node, err error)
+	build buildFunc
 }
+
+type (
+	node = *gorgonia.Node
+
+	// buildFunc returns the image of x and the log-determinants.
+	buildFunc = func(x node) (y, logDet node, err error)
+)
 
 func (u user) Dim() int                  { return u.dim }
 func (u user) Params() []*bijector.Param { return nil }
@@ -23,7 +30,7 @@ func (u user) Params() []*bijector.Param { return nil }
 func (u user) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) { return u.build(z) }
 func (u user) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) { return u.build(x) }
 
-// conditioner is one a user wrote.
+// conditioner is a conditioner of a user.
 type conditioner func(kept *gorgonia.Node) (s, t *gorgonia.Node, err error)
 
 func (c conditioner) Params() []*bijector.Param { return nil }
@@ -64,28 +71,46 @@ func checkRefused(t *testing.T, b bijector.Bijector, sentinel error, text string
 	}
 }
 
-// What a user's bijector does wrong while a graph is built is an error that
-// names the user's type, wherever it is part of a larger one.
+// A fault of a user's bijector while a graph is built is an error that names the user's type,
+// also if the bijector is part of a larger one.
 func TestUserBijectorErrors(t *testing.T) {
-	type node = *gorgonia.Node
+	const (
+		of       = "bijector_test.user: "
+		logDet   = of + "wrong shape: log-determinant"
+		image    = of + "wrong shape: image must have"
+		noMatrix = of + "image: wrong shape: node of shape"
+	)
+	gives := func(y, logDet func(x node) node) buildFunc {
+		return func(x node) (node, node, error) { return y(x), logDet(x), nil }
+	}
+	none := func(node) node { return nil }
+	same := func(x node) node { return x }
+	column := func(x node) node { return columns(x, 1) }
+	twoRows := func(x node) node { return must(graph.Gather(x, [][]int{{0, 1}, {1, 0}})) }
+	flat := func(x node) node { return must(graph.Flatten(x)) }
+	square := func(x node) node { return gorgonia.Must(gorgonia.Mul(x, x)) } // no matrix product: it panics
+	outside := func(x node) node { return []node{x}[x.Shape()[1]] }
 	for name, c := range map[string]struct {
-		build    func(x node) (node, node, error)
+		build    buildFunc
 		sentinel error // nil: any
 		text     string
 	}{
-		"nil image":                         {func(x node) (node, node, error) { return nil, sums(x), nil }, bijector.ErrShape, "bijector_test.user: image: wrong shape: nil node"},
-		"columns":                           {func(x node) (node, node, error) { return columns(x, 1), sums(x), nil }, bijector.ErrShape, "bijector_test.user: image: wrong shape: node of shape"},
-		"rows":                              {func(x node) (node, node, error) { return must(graph.Gather(x, [][]int{{0, 1}, {1, 0}})), sums(x), nil }, bijector.ErrShape, "bijector_test.user: wrong shape: image must have"},
-		"vector":                            {func(x node) (node, node, error) { return sums(x), sums(x), nil }, bijector.ErrShape, "bijector_test.user: image: wrong shape: node of shape"},
-		"no log-determinant":                {func(x node) (node, node, error) { return x, nil, nil }, bijector.ErrShape, "bijector_test.user: wrong shape: log-determinant"},
-		"log-determinants in a column":      {func(x node) (node, node, error) { return x, columns(x, 1), nil }, bijector.ErrShape, "bijector_test.user: wrong shape: log-determinant"},
-		"too many log-determinants":         {func(x node) (node, node, error) { return x, must(graph.Flatten(x)), nil }, bijector.ErrShape, "bijector_test.user: wrong shape: log-determinant"},
-		"precision of the image":            {func(x node) (node, node, error) { return single(x), sums(x), nil }, bijector.ErrShape, "bijector_test.user: wrong shape: image must have"},
-		"precision of the log-determinants": {func(x node) (node, node, error) { return x, single(sums(x)), nil }, bijector.ErrShape, "bijector_test.user: wrong shape: log-determinant"},
-		"error":                             {func(x node) (node, node, error) { return x, sums(x), errUser }, errUser, "the user's mistake"},
-		"panic":                             {func(node) (node, node, error) { panic(errUser) }, errUser, "bijector_test.user: panic: the user's mistake"},
-		"panic of Gorgonia":                 {func(x node) (node, node, error) { return gorgonia.Must(gorgonia.Mul(x, x)), sums(x), nil }, nil, "bijector_test.user: panic: "},
-		"index out of range":                {func(x node) (node, node, error) { return []node{x}[x.Shape()[1]], sums(x), nil }, nil, "bijector_test.user: panic: runtime error: index out of range"},
+		"nil image":                    {gives(none, sums), bijector.ErrShape, of + "image: wrong shape: nil node"},
+		"columns":                      {gives(column, sums), bijector.ErrShape, noMatrix},
+		"rows":                         {gives(twoRows, sums), bijector.ErrShape, image},
+		"vector":                       {gives(sums, sums), bijector.ErrShape, noMatrix},
+		"no log-determinant":           {gives(same, none), bijector.ErrShape, logDet},
+		"log-determinants in a column": {gives(same, column), bijector.ErrShape, logDet},
+		"too many log-determinants":    {gives(same, flat), bijector.ErrShape, logDet},
+		"precision of the image":       {gives(single, sums), bijector.ErrShape, image},
+		"precision of the log-determinants": {
+			gives(same, func(x node) node { return single(sums(x)) }), bijector.ErrShape, logDet},
+		"error": {func(x node) (node, node, error) { return x, sums(x), errUser }, errUser,
+			errUser.Error()},
+		"panic": {func(node) (node, node, error) { panic(errUser) }, errUser,
+			of + "panic: " + errUser.Error()},
+		"panic of Gorgonia":  {gives(square, sums), nil, of + "panic: "},
+		"index out of range": {gives(outside, sums), nil, of + "panic: runtime error: index out of range"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := user{2, c.build}
@@ -105,25 +130,30 @@ func TestUserBijectorErrors(t *testing.T) {
 	}
 }
 
-// The same for a conditioner.
+// A fault of a user's conditioner is an error that names its type, too.
 func TestUserConditionerErrors(t *testing.T) {
-	type node = *gorgonia.Node
+	const shape = "bijector_test.conditioner: wrong shape: s and t must be"
+	gives := func(s, t func(kept node) node) conditioner {
+		return func(kept node) (node, node, error) { return s(kept), t(kept), nil }
+	}
+	none := func(node) node { return nil }
+	one := func(x node) node { return columns(x, 1) }
+	two := func(x node) node { return columns(x, 2) }
+	twoRows := func(x node) node { return must(graph.Gather(x, [][]int{{0, 1}, {1, 0}})) }
 	for name, c := range map[string]struct {
 		build    conditioner
 		sentinel error // nil: any
 		text     string
 	}{
-		"nil s":   {func(x node) (node, node, error) { return nil, columns(x, 2), nil }, bijector.ErrShape, "bijector_test.conditioner: wrong shape: s and t must be"},
-		"nil t":   {func(x node) (node, node, error) { return columns(x, 2), nil, nil }, bijector.ErrShape, "bijector_test.conditioner: wrong shape: s and t must be"},
-		"columns": {func(x node) (node, node, error) { return columns(x, 2), columns(x, 1), nil }, bijector.ErrShape, "bijector_test.conditioner: wrong shape: s and t must be"},
-		"rows": {func(x node) (node, node, error) {
-			y := must(graph.Gather(x, [][]int{{0, 1}, {1, 0}}))
-			return y, y, nil
-		}, bijector.ErrShape, "bijector_test.conditioner: wrong shape: s and t must be"},
-		"vector":    {func(x node) (node, node, error) { return sums(x), sums(x), nil }, bijector.ErrShape, "bijector_test.conditioner: wrong shape: s and t must be"},
-		"precision": {func(x node) (node, node, error) { return columns(x, 2), single(columns(x, 2)), nil }, bijector.ErrShape, "bijector_test.conditioner: wrong shape: s and t must be"},
-		"error":     {func(x node) (node, node, error) { return columns(x, 2), columns(x, 2), errUser }, errUser, "the user's mistake"},
-		"panic":     {func(node) (node, node, error) { panic(errUser) }, errUser, "bijector_test.conditioner: panic: the user's mistake"},
+		"nil s":     {gives(none, two), bijector.ErrShape, shape},
+		"nil t":     {gives(two, none), bijector.ErrShape, shape},
+		"columns":   {gives(two, one), bijector.ErrShape, shape},
+		"rows":      {gives(twoRows, twoRows), bijector.ErrShape, shape},
+		"vector":    {gives(sums, sums), bijector.ErrShape, shape},
+		"precision": {gives(two, func(x node) node { return single(two(x)) }), bijector.ErrShape, shape},
+		"error":     {func(x node) (node, node, error) { return two(x), two(x), errUser }, errUser, errUser.Error()},
+		"panic": {func(node) (node, node, error) { panic(errUser) }, errUser,
+			"bijector_test.conditioner: panic: " + errUser.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			one := must(bijector.NewCoupling(4, []int{0, 2}, c.build))
@@ -139,9 +169,41 @@ func TestUserConditionerErrors(t *testing.T) {
 	}
 }
 
-// On its own, too, a program is where a panic ends.
+// A program returns a panic of a bijector as an error.
 func TestUserBijectorPanicsInProgram(t *testing.T) {
 	u := user{1, func(*gorgonia.Node) (y, logDet *gorgonia.Node, err error) { panic(errUser) }}
 	err := imageOf(u, tensor.Float64, false).Run(1, [][]float64{{0}}, [][]float64{nil, nil})
 	expect(t, err, errUser, "panic: the user's mistake")
+}
+
+// halves is a bijector of a user. Each direction is that of another bijector.
+type halves struct{ forward, inverse bijector.Bijector }
+
+func (h halves) Dim() int { return h.forward.Dim() }
+
+func (h halves) Params() []*bijector.Param { return nil }
+
+func (h halves) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	return h.forward.Forward(z)
+}
+
+func (h halves) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return h.inverse.Inverse(x)
+}
+
+// A block that changes its context in either direction cannot be conditional.
+func TestConditionalPassesBothWays(t *testing.T) {
+	tiles := [][]int{{0, 1, 2}}
+	passes, moves := coupling(3, []int{0}, 1), sinh{3}
+	for _, b := range []bijector.Bijector{
+		halves{passes, moves},
+		halves{moves, passes},
+		bijector.Invert(halves{passes, moves}),
+	} {
+		_, err := bijector.ConditionalDecimator(b, tiles, 0)
+		expect(t, err, bijector.ErrPartition, "position 0")
+	}
+	if _, err := bijector.ConditionalDecimator(halves{passes, passes}, tiles, 0); err != nil {
+		t.Error(err)
+	}
 }

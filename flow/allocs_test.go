@@ -43,7 +43,8 @@ func TestAllocations(t *testing.T) {
 				m = must(flow.Symmetrize(m, flow.Inversion(m.Dim())))
 			}
 			tr := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows, Src: rand.NewPCG(3, 4)}))
-			path := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows, PathGradient: true, Src: rand.NewPCG(3, 4)}))
+			path := must(flow.NewTrainer(m, pi, &flow.Settings{Batch: rows,
+				Objective: flow.ReverseKL{PathGradient: true}, Src: rand.NewPCG(3, 4)}))
 			x, logq, src := mat.NewDense(rows, m.Dim(), nil), make([]float64, rows), rand.NewPCG(5, 6)
 			e := evaluatorLike(m, target.NewEvaluator(flow.Latent(m, pi)))
 			logp, grad := make([]float64, rows), mat.NewDense(rows, m.Dim(), nil)
@@ -62,7 +63,8 @@ func TestAllocations(t *testing.T) {
 			} {
 				for _, procs := range []int{1, 2} {
 					if got := allocations(t, procs, c.call); got > c.want {
-						t.Errorf("%v, symmetrised %v, %d processors: %s makes %g allocations, want %g", dt, symmetrised, procs, c.name, got, c.want)
+						t.Errorf("%v, symmetrised %v, %d processors: %s makes %g allocations, want %g", dt, symmetrised,
+							procs, c.name, got, c.want)
 					}
 				}
 			}

@@ -29,13 +29,15 @@ func TestAnneal(t *testing.T) {
 	for _, path := range []bool{false, true} {
 		annealed, scaled := variants(t, 3)["float64"], variants(t, 3)["float64"]
 		var reports []Report
-		tr, err := NewTrainer(annealed, quartic(1), &Settings{Batch: 16, PathGradient: path, Anneal: cool, Recorder: keep(&reports), Src: rand.NewPCG(1, 2)})
+		tr, err := NewTrainer(annealed, quartic(1), &Settings{Batch: 16, Objective: ReverseKL{PathGradient: path},
+			Anneal: cool, Recorder: keep(&reports), Src: rand.NewPCG(1, 2)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		z := rand.NewPCG(1, 2)
 		for step := 1; step <= 4; step++ {
-			one, err := NewTrainer(scaled, quartic(cool(step)), &Settings{Batch: 16, PathGradient: path, Src: z})
+			one, err := NewTrainer(scaled, quartic(cool(step)),
+				&Settings{Batch: 16, Objective: ReverseKL{PathGradient: path}, Src: z})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,13 +49,15 @@ func TestAnneal(t *testing.T) {
 			}
 			for i, p := range tr.gradient {
 				if math.Abs(p-one.gradient[i]) > 1e-12*(1+math.Abs(p)) {
-					t.Fatalf("path %v, step %d: gradient %d is %g, of the scaled target %g", path, step, i, p, one.gradient[i])
+					t.Fatalf("path %v, step %d: gradient %d is %g, of the scaled target %g", path, step, i, p,
+						one.gradient[i])
 				}
 			}
 			for i, p := range tr.params {
 				copy(one.params[i], p)
 			}
-			if got, want := reports[step-1].Loss, mean(tr.logq)-mean(tr.logpi); math.Abs(got-want) > 1e-12*math.Abs(want) {
+			got, want := reports[step-1].Loss, mean(tr.logq)-mean(tr.logpi)
+			if math.Abs(got-want) > 1e-12*math.Abs(want) {
 				t.Errorf("path %v, step %d: loss %g, want %g", path, step, got, want)
 			}
 			if b := cool(step); math.Abs(mean(one.logpi)-b*mean(tr.logpi)) > 1e-12 {
@@ -63,7 +67,8 @@ func TestAnneal(t *testing.T) {
 	}
 
 	for _, beta := range []float64{math.NaN(), -1, math.Inf(1)} {
-		tr, err := NewTrainer(variants(t, 3)["float64"], quartic(1), &Settings{Batch: 4, Anneal: func(int) float64 { return beta }, Src: rand.NewPCG(1, 2)})
+		tr, err := NewTrainer(variants(t, 3)["float64"], quartic(1),
+			&Settings{Batch: 4, Anneal: func(int) float64 { return beta }, Src: rand.NewPCG(1, 2)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,17 +1,11 @@
 package flow
 
 import (
+	"encoding/json"
 	"fmt"
-	"math"
 	"reflect"
-	"slices"
-
-	"gonum.org/v1/gonum/floats"
-	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/neuralrg/neuralrg/bijector"
-	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -25,21 +19,53 @@ type architecture struct {
 	Nodes      []node `json:"nodes"`      // the bijector last, after those it is made of
 }
 
-// node is one bijector. Its parameters are the arrays "k.name" of the file,
-// where k is its place in the list.
+// node is one bijector. Its arrays and parameters are the arrays "k.name" of the
+// file, where k is its place in the list.
 type node struct {
-	Type   string  `json:"type"`
-	Dim    int     `json:"dim"`
-	Hidden []int   `json:"hidden,omitempty"`
-	Keep   [][]int `json:"keep,omitempty"`  // positions kept, coupling by coupling
-	Shape  []int   `json:"shape,omitempty"` // of a lattice
-	Bins   int     `json:"bins,omitempty"`  // of splines
-	Bound  float64 `json:"bound,omitempty"`
-	Pure   bool    `json:"pure,omitempty"`
-	Flip   bool    `json:"flip,omitempty"`   // of an orthogonal map of determinant −1
-	Of     []int   `json:"of,omitempty"`     // elements, or the blocks of layers
-	Layers [][]int `json:"layers,omitempty"` // of a hierarchy: positions that live on; tiles are arrays "k.tiles.layer"
-	Given  []int   `json:"given,omitempty"`  // and which layers are conditional
+	header
+	config json.RawMessage // object with the settings; when read, with the header too
+}
+
+// header is what nodes of all kinds have.
+type header struct {
+	Type string `json:"type"`
+	Dim  int    `json:"dim"`
+	Of   []int  `json:"of,omitempty"` // places of the parts
+}
+
+// MarshalJSON writes header and settings as one object.
+func (n node) MarshalJSON() ([]byte, error) {
+	text, err := json.Marshal(n.header)
+	if err != nil || len(n.config) <= len("{}") {
+		return text, err
+	}
+	text[len(text)-1] = ','
+	return append(text, n.config[1:]...), nil
+}
+
+// UnmarshalJSON reads the header and keeps the text.
+func (n *node) UnmarshalJSON(text []byte) error {
+	n.config = append(n.config[:0], text...)
+	return json.Unmarshal(text, &n.header)
+}
+
+// settings are the settings of a description as an object.
+func settings(d *bijector.Description) (json.RawMessage, error) {
+	if d.Config == nil {
+		return nil, nil
+	}
+	text, err := json.Marshal(d.Config)
+	if err != nil {
+		return nil, err
+	}
+	var taken struct{ Type, Dim, Of json.RawMessage }
+	if err := json.Unmarshal(text, &taken); err != nil || text[0] != '{' {
+		return nil, fmt.Errorf("settings are no object: %.40s", text)
+	}
+	if taken.Type != nil || taken.Dim != nil || taken.Of != nil {
+		return nil, fmt.Errorf(`settings have a field "type", "dim" or "of": %.40s`, text)
+	}
+	return text, nil
 }
 
 const custom = "custom " // and the Go type of what a program made itself
@@ -48,11 +74,11 @@ const custom = "custom " // and the Go type of what a program made itself
 type encoder struct {
 	brief  bool // without arrays
 	nodes  []node
-	found  []bijector.Bijector // node by node
 	place  map[bijector.Bijector]int
 	arrays []safetensors.Array
 	params []namedParam
 	named  map[*bijector.Param]bool
+	err    error // the first
 }
 
 type namedParam struct {
@@ -86,6 +112,15 @@ func describe(m *Model, brief bool) (*architecture, *encoder) {
 	return a, e
 }
 
+// text is the description in JSON, unless the encoder met an error.
+func (a *architecture) text(e *encoder) (string, error) {
+	if e.err != nil {
+		return "", fmt.Errorf("%w: %w", ErrCheckpoint, e.err)
+	}
+	text, err := json.Marshal(a)
+	return string(text), err
+}
+
 func (e *encoder) floats(name string, v []float64, shape ...int) {
 	e.arrays = append(e.arrays, safetensors.Array{Name: name, Shape: shape, Values: v})
 }
@@ -106,70 +141,40 @@ func (e *encoder) add(b bijector.Bijector) int {
 			return k
 		}
 	}
-	n := node{Dim: b.Dim()}
-	var arrays func(k int) // to be named after the node's place
-	inner, isInverse := inverseOf(b)
-	switch b := b.(type) {
-	case *bijector.RealNVP:
-		s := b.Settings()
-		n.Type, n.Hidden, n.Keep = "realnvp", s.Hidden, s.Keep
-	case *bijector.Spline:
-		s := b.Settings()
-		n.Type, n.Hidden, n.Keep, n.Bins, n.Bound, n.Pure = "spline", s.Hidden, s.Keep, s.Bins, s.Bound, s.Pure
-	case *bijector.Orthogonal:
-		n.Type, n.Flip = "orthogonal", reflects(b)
-	case *bijector.Linear:
-		n.Type = "linear"
-		arrays = func(k int) {
-			e.floats(fmt.Sprintf("%d.pivots", k), b.SignedPermutation().RawMatrix().Data, n.Dim, n.Dim)
+	n := node{header: header{Type: custom + fmt.Sprintf("%T", b), Dim: b.Dim()}}
+	d, err := bijector.Describe(b)
+	if err == nil && d != nil {
+		n.Type = d.Kind
+		if n.config, err = settings(d); err != nil {
+			err = fmt.Errorf("%T: %w", b, err)
 		}
-	case *bijector.ActNorm:
-		n.Type = "actnorm"
-	case *bijector.Permutation:
-		n.Type = "permutation"
-		arrays = func(k int) { e.ints(fmt.Sprintf("%d.perm", k), b.Perm(), n.Dim) }
-	case *bijector.Spectral:
-		n.Type, n.Shape = "spectral", b.Shape()
-		arrays = func(k int) { e.floats(fmt.Sprintf("%d.spectrum", k), b.Spectrum(), n.Dim) }
-	case *bijector.Chain:
-		n.Type = "chain"
-		for _, c := range b.Bijectors() {
-			n.Of = append(n.Of, e.add(c))
-		}
-	case *bijector.Hierarchy:
-		n.Type = "hierarchy"
-		for i, l := range b.Layers() {
-			n.Of = append(n.Of, e.add(l.Block()))
-			n.Layers = append(n.Layers, l.Keep())
-			if l.Context() != nil {
-				n.Given = append(n.Given, i)
-			}
-		}
-		arrays = func(k int) {
-			for i, l := range b.Layers() {
-				t := l.Tiles()
-				e.ints(fmt.Sprintf("%d.tiles.%d", k, i), slices.Concat(t...), len(t), len(t[0]))
-			}
-		}
-	default:
-		n.Type = custom + fmt.Sprintf("%T", b)
-		if isInverse {
-			n.Type, n.Of = "inverse", []int{e.add(inner)}
+		for _, part := range d.Parts {
+			n.Of = append(n.Of, e.add(part))
 		}
 	}
+	if e.err == nil {
+		e.err = err
+	}
 	k := len(e.nodes)
-	e.nodes, e.found = append(e.nodes, n), append(e.found, b)
+	e.nodes = append(e.nodes, n)
 	if shared {
 		e.place[b] = k
 	}
-	if arrays != nil && !e.brief {
-		arrays(k)
+	if d != nil && d.Arrays != nil && !e.brief {
+		for _, a := range d.Arrays() {
+			name := fmt.Sprintf("%d.%s", k, a.Name)
+			if a.Ints != nil {
+				e.ints(name, a.Ints, a.Shape...)
+			} else {
+				e.floats(name, a.Floats, a.Shape...)
+			}
+		}
 	}
 	e.parameters(k, b.Params())
 	return k
 }
 
-// parameters names those of node k that no element of it has named. Where
+// parameters names those of node k that no part of it has named. Where
 // several have one name, the second gets the suffix ".2" and so on; numbers that
 // are names of others are left out.
 func (e *encoder) parameters(k int, params []*bijector.Param) {
@@ -190,42 +195,25 @@ func (e *encoder) parameters(k int, params []*bijector.Param) {
 	}
 }
 
-// inverseOf returns the bijector whose inverse b is, if bijector.Invert made b.
-// A type of a program that has the same method is something else.
-func inverseOf(b bijector.Bijector) (inner bijector.Bijector, ok bool) {
-	i, ok := b.(interface{ Inverted() bijector.Bijector })
-	if !ok {
-		return nil, false
-	}
-	if inner = i.Inverted(); inner == nil {
-		return nil, false
-	}
-	return inner, reflect.TypeOf(bijector.Invert(inner)) == reflect.TypeOf(b)
-}
-
-// reflects tells whether an orthogonal map, the rotations G of its parameter and
-// perhaps a reflection of the last position before, has that: whether the image
-// of the last unit vector is that under G or its opposite. The determinant
-// would tell as well, at the price of the matrix.
-func reflects(b *bijector.Orthogonal) bool {
-	n := b.Dim()
-	unit, image := make([]float64, n), make([]float64, n)
-	unit[n-1] = 1
-	p := graph.NewProgram(tensor.Float64, []int{n}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		x, _, err := b.Forward(in[0])
-		return []*gorgonia.Node{x}, err
-	})
-	if err := p.Run(1, [][]float64{unit}, [][]float64{image}); err != nil {
-		return false // it has a parameter that is not finite
-	}
-	angles := b.Params()[0].Value().Float64s()
-	at := len(angles)
-	for i := n - 1; i >= 0; i-- {
-		for j := n - 1; j > i; j-- {
-			at--
-			s, c := math.Sincos(angles[at])
-			unit[i], unit[j] = c*unit[i]-s*unit[j], s*unit[i]+c*unit[j]
+// partsOf returns b and the bijectors that it is made of, each once, parts first.
+func partsOf(b bijector.Bijector) []bijector.Bijector {
+	var all []bijector.Bijector
+	seen := map[bijector.Bijector]bool{}
+	var walk func(b bijector.Bijector)
+	walk = func(b bijector.Bijector) {
+		if reflect.ValueOf(b).Comparable() {
+			if seen[b] {
+				return
+			}
+			seen[b] = true
 		}
+		if d, err := bijector.Describe(b); err == nil && d != nil {
+			for _, part := range d.Parts {
+				walk(part)
+			}
+		}
+		all = append(all, b)
 	}
-	return floats.Dot(unit, image) < 0
+	walk(b)
+	return all
 }

@@ -18,7 +18,8 @@ var decays = []float64{math.SmallestNonzeroFloat64, 1e-9, 0.3, 0.9, 0.999, 1 - 1
 // The average of what does not change is it, to the bit, at every step.
 func TestAverageOfConstant(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
-	p := [][]float64{{0, math.Copysign(0, -1), math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, 1. / 3}, make([]float64, 20)}
+	p := [][]float64{{0, math.Copysign(0, -1), math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, 1. / 3},
+		make([]float64, 20)}
 	for i := range p[1] {
 		p[1][i] = rnd.NormFloat64()
 	}
@@ -55,7 +56,8 @@ func TestAverageClosedForm(t *testing.T) {
 			if 1-a < 1e-6 {
 				tol = 1e-17 / (1 - a)
 			}
-			if got := means[0][0]; math.Abs(got-sum/weights) > max(tol, 1e-13) || got < slices.Min(all) || got > slices.Max(all) {
+			if got := means[0][0]; math.Abs(got-sum/weights) > max(tol, 1e-13) || got < slices.Min(all) ||
+				got > slices.Max(all) {
 				t.Errorf("a = %g, step %d: %.15g, want %.15g", a, step, got, sum/weights)
 			}
 		}
@@ -91,7 +93,8 @@ func TestUseAverage(t *testing.T) {
 			m, plain := variants(t, 1)[name], variants(t, 1)[name]
 			start := func(m *Model, a float64) *Trainer {
 				scramble(m, 2, 0.1)
-				s := &Settings{Batch: 16, LearnRate: 1e-2, Average: a, MaxScale: 0.2, Src: rand.NewPCG(1, 1)}
+				s := &Settings{Batch: 16, Optimizer: Adam{LearnRate: 1e-2, Average: a, MaxScale: 0.2},
+					Src: rand.NewPCG(1, 1)}
 				tr, err := NewTrainer(m, ising(t, 4), s)
 				if err != nil {
 					t.Fatal(err)
@@ -190,7 +193,8 @@ func TestAverageIsBetter(t *testing.T) {
 	for seed := range uint64(8) {
 		off := func(a float64) float64 {
 			m := model(t, newShift(3))
-			train(t, m, d, &Settings{Steps: 1000, Batch: 16, LearnRate: 0.05, Average: a, Src: rand.NewPCG(seed, 1)})
+			train(t, m, d, &Settings{Steps: 1000, Batch: 16, Optimizer: Adam{LearnRate: 0.05, Average: a},
+				Src: rand.NewPCG(seed, 1)})
 			return evaluate(t, m, d, 4000, 9).Loss + lnZ
 		}
 		last, averaged = last+off(0)/8, averaged+off(0.99)/8
@@ -207,12 +211,13 @@ func TestTrainAverages(t *testing.T) {
 		m := variants(t, 3)["float64"]
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		s := &Settings{Steps: 6, Batch: 8, Average: 0.5, Src: rand.NewPCG(1, 1), Recorder: recorder(func(r *Report) error {
-			if r.Step == stop {
-				cancel()
-			}
-			return nil
-		})}
+		s := &Settings{Steps: 6, Batch: 8, Optimizer: Adam{Average: 0.5}, Src: rand.NewPCG(1, 1),
+			Recorder: RecorderFunc(func(r *Report) error {
+				if r.Step == stop {
+					cancel()
+				}
+				return nil
+			})}
 		if through == nil {
 			res, err := Train(ctx, m, ising(t, 4), s)
 			if (err == nil) != (stop == 6) || res.Steps != stop {
@@ -243,18 +248,21 @@ func TestTrainAverages(t *testing.T) {
 	before := params(m)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if res, err := Train(ctx, m, ising(t, 4), &Settings{Steps: 2, Average: 0.5, Src: rand.NewPCG(1, 1)}); err == nil || res != nil {
+	if res, err := Train(ctx, m, ising(t, 4), &Settings{Steps: 2, Optimizer: Adam{Average: 0.5},
+		Src: rand.NewPCG(1, 1)}); err == nil || res != nil {
 		t.Errorf("%+v, error %v", res, err)
 	}
 	wantSame(t, "no step", params(m), before)
 	// A model without parameters has an average, too.
 	none := model(t, must(bijector.NewPermutation([]int{1, 0})))
-	train(t, none, target.NewNormal(2), &Settings{Steps: 2, Batch: 4, Average: 0.5, Src: rand.NewPCG(1, 1)})
+	train(t, none, target.NewNormal(2), &Settings{Steps: 2, Batch: 4, Optimizer: Adam{Average: 0.5},
+		Src: rand.NewPCG(1, 1)})
 }
 
 func TestAverageSettings(t *testing.T) {
 	for _, a := range []float64{-0.1, 1, 1.5, math.NaN(), math.Inf(1)} {
-		_, err := NewTrainer(variants(t, 8)["float64"], ising(t, 4), &Settings{Average: a, Src: rand.NewPCG(1, 1)})
+		_, err := NewTrainer(variants(t, 8)["float64"], ising(t, 4),
+			&Settings{Optimizer: Adam{Average: a}, Src: rand.NewPCG(1, 1)})
 		wantError(t, "decay", err, ErrSettings, "Average")
 	}
 }
@@ -265,7 +273,8 @@ func TestUseAverageIsBounded(t *testing.T) {
 	const bound = 0.2
 	newTrainer := func() (*Model, *Trainer) {
 		m := mera(t, 4, 3)
-		return m, must(NewTrainer(m, ising(t, 4), &Settings{Batch: 8, Average: 0.9, MaxScale: bound, Src: rand.NewPCG(1, 1)}))
+		return m, must(NewTrainer(m, ising(t, 4), &Settings{Batch: 8, Optimizer: Adam{Average: 0.9, MaxScale: bound},
+			Src: rand.NewPCG(1, 1)}))
 	}
 	_, tr := newTrainer()
 	if err := tr.Run(t.Context(), 2); err != nil {

@@ -1,12 +1,12 @@
 package flow
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
@@ -23,12 +23,14 @@ const (
 
 // Save writes the model as a safetensors file: the architecture as JSON in
 // the metadata, bipartitions, tiles and symmetries included, the parameters as
-// arrays of float64, and a SHA-256 of it all. Load makes the model again.
-// Couplings with a Conditioner, and bijectors and priors that a program made
-// itself, are named, not described: for them, and for very large models, there
-// is Restore. It fails with ErrNotFinite for a parameter that is NaN or
-// infinite, with ErrCheckpoint for what could not be read again, such as a
-// parameter's name that is not UTF-8, and with the writer's error.
+// arrays of float64, and a SHA-256 of it all. Load makes the model again. Bijectors that
+// are no bijector.Describer and priors other than target.Normal are named, not
+// described: for them, and for very large models, there is Restore.
+//
+// Save fails with ErrNotFinite for a parameter that is NaN or infinite, with
+// ErrCheckpoint for what could not be read again, such as a parameter's name that is not
+// UTF-8 or settings of a program's own bijector that are no JSON object, and with the
+// writer's error.
 func (m *Model) Save(w io.Writer) error {
 	f, err := m.file()
 	if err == nil {
@@ -43,12 +45,12 @@ func (m *Model) Save(w io.Writer) error {
 // file is the model as a file.
 func (m *Model) file() (*safetensors.File, error) {
 	a, e := encode(m)
-	text, err := json.Marshal(a)
+	text, err := a.text(e)
 	if err != nil {
 		return nil, err
 	}
 	f := &safetensors.File{
-		Meta:   map[string]string{dtypeKey: m.dtype.String(), archKey: string(text)},
+		Meta:   map[string]string{dtypeKey: m.dtype.String(), archKey: text},
 		Arrays: e.arrays,
 	}
 	for _, p := range e.params {
@@ -63,19 +65,20 @@ func (m *Model) file() (*safetensors.File, error) {
 	return f, nil
 }
 
-// Load reads a model that Model.Save or Trainer.Save wrote. Files are checked
+// Load reads a model that Model.Save or Trainer.Save wrote. kinds are those of the
+// program's own bijectors, if the model has any. Files are checked
 // as far as they can be: damage is found by the digest, what a file describes
 // is built only as large as the arrays in it are, and not beyond 65 536 values
 // per row or some 50 000 sites in the tiles of all layers together. No more
 // than four times the size of the file and 16 MB are allocated. All errors but
 // those of the reader wrap ErrCheckpoint.
-func Load(r io.Reader) (*Model, error) {
+func Load(r io.Reader, kinds ...bijector.Kind) (*Model, error) {
 	f, _, err := safetensors.Load(r)
 	if err != nil {
 		return nil, fmt.Errorf("flow: Load: %w", err)
 	}
 	m, err := func() (*Model, error) {
-		m, err := decode(f)
+		m, err := decode(f, kinds)
 		if err != nil {
 			return nil, err
 		}
@@ -125,12 +128,12 @@ func (v values) set() {
 // architecture are compared, too, unless m was made of them.
 func (m *Model) valuesIn(f *safetensors.File, made bool) (values, error) {
 	a, e := describe(m, made)
-	text, err := json.Marshal(a)
+	text, err := a.text(e)
 	if err != nil {
 		return nil, err
 	}
-	if got := f.Meta[archKey]; got != string(text) {
-		return nil, fmt.Errorf("another architecture: %s", difference(got, string(text)))
+	if got := f.Meta[archKey]; got != text {
+		return nil, fmt.Errorf("another architecture: %s", difference(got, text))
 	}
 	for _, want := range e.arrays {
 		if err := same(f, &want); err != nil {

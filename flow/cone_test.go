@@ -21,7 +21,7 @@ func jacobian(t *testing.T, b bijector.Bijector) *mat.Dense {
 	for i := range n {
 		w.Set(i, i, 1)
 	}
-	p := graph.NewProgram(tensor.Float64, []int{n}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	p := graph.NewProgram(tensor.Float64, []graph.Input{{Name: "x", Cols: n}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		x, _, err := b.Forward(in[0])
 		if err != nil {
 			return nil, err

@@ -218,10 +218,10 @@ func FuzzRestoreTrainer(f *testing.F) {
 	minimizeBriefly()
 	newTrainer := func(t testing.TB, all bool) (*Model, *Trainer) {
 		m := model(t, must(bijector.NewMERA([]int{2, 2}, blocks(4, 3, 2), nil)))
-		s := &Settings{Batch: 2, Window: 2, OnFault: FaultSkip, Src: rand.NewPCG(1, 1)}
+		s := &Settings{Batch: 2, Window: 2, Faults: FaultSettings{Policy: FaultSkip}, Src: rand.NewPCG(1, 1)}
 		if all {
-			s.Average, s.Plateau = 0.9, &Plateau{Patience: 1}
-			s.Evaluate, s.EvaluateEvery = &EvaluateSettings{Samples: 2, Src: rand.NewPCG(2, 2)}, 1
+			s.Optimizer.Average, s.Optimizer.Plateau = 0.9, &Plateau{Patience: 1}
+			s.Evaluation = &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 2, Src: rand.NewPCG(2, 2)}, Every: 1}
 		}
 		tr, err := NewTrainer(m, target.NewNormal(4), s)
 		if err != nil {
@@ -258,7 +258,7 @@ func FuzzRestoreTrainer(f *testing.F) {
 				}
 				continue
 			}
-			tr.s.MaxFaults = 3
+			tr.s.Faults.Max = 3
 			_ = tr.Run(context.Background(), 2) // it may fail, but not otherwise
 			if all && tr.step > 0 {
 				if err := tr.UseAverage(); err != nil {
@@ -270,7 +270,7 @@ func FuzzRestoreTrainer(f *testing.F) {
 					t.Errorf("number %d is %g", i, v)
 				}
 			}
-			tr.s.MaxFaults = 100
+			tr.s.Faults.Max = 100
 			var b bytes.Buffer
 			if err := tr.Save(&b); err != nil {
 				t.Errorf("%v", err)

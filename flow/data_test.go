@@ -44,11 +44,12 @@ func TestDataRows(t *testing.T) {
 // A model learns from the rows of a matrix.
 func TestTrainOnRows(t *testing.T) {
 	m := model(t, newShift(3))
-	tr, err := NewTrainer(m, gaussian(3, 1), &Settings{Batch: 4, Data: &DataRows{X: randn(1, 6, 3)}, Src: rand.NewPCG(1, 1)})
+	tr, err := NewTrainer(m, gaussian(3, 1), &Settings{Batch: 4,
+		Data: &DataSettings{Source: &DataRows{X: randn(1, 6, 3)}}, Src: rand.NewPCG(1, 1)})
 	if err == nil {
 		err = tr.Run(t.Context(), 4)
 	}
-	if err != nil || tr.s.Data.(*DataRows).Next != 4 {
-		t.Errorf("row %d comes next, error %v", tr.s.Data.(*DataRows).Next, err)
+	if err != nil || tr.s.Data.Source.(*DataRows).Next != 4 {
+		t.Errorf("row %d comes next, error %v", tr.s.Data.Source.(*DataRows).Next, err)
 	}
 }

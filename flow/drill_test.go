@@ -251,7 +251,7 @@ func faultDrill(t *testing.T, policy FaultPolicy) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 4, Hidden: []int{8}, Src: rand.NewPCG(1, 2)})
 	}, nil))), Inversion(16))
 	src := rand.NewPCG(5, 5)
-	res, err := Train(context.Background(), m, d, &Settings{Steps: 250, Batch: 128, LearnRate: 1e-2, OnFault: policy, MaxFaults: 10, Src: src})
+	res, err := Train(context.Background(), m, d, &Settings{Steps: 250, Batch: 128, Optimizer: Adam{LearnRate: 1e-2}, Faults: FaultSettings{Policy: policy, Max: 10}, Src: src})
 	if err != nil {
 		t.Fatal(err)
 	}

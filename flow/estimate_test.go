@@ -117,7 +117,8 @@ func TestMomentsOfFewSamples(t *testing.T) {
 		}
 	}
 	s.add(2)
-	if e := s.estimate(nil); e.Samples != 1 || e.Loss != 2 || e.LogZ != -2 || e.ESS != 1 || !math.IsNaN(e.StdErr) || !math.IsNaN(e.Variance) || !math.IsNaN(e.LogZErr) {
+	if e := s.estimate(nil); e.Samples != 1 || e.Loss != 2 || e.LogZ != -2 || e.ESS != 1 || !math.IsNaN(e.StdErr) ||
+		!math.IsNaN(e.Variance) || !math.IsNaN(e.LogZErr) {
 		t.Errorf("one sample: %+v", e)
 	}
 }
@@ -130,7 +131,8 @@ func TestEvaluate(t *testing.T) {
 			const samples = 130
 			want := evaluate(t, m, d, samples, 1)
 			for _, batch := range []int{samples, 50, 1, 1000} {
-				e, err := Evaluate(context.Background(), m, d, &EvaluateSettings{Samples: samples, Batch: batch, Src: rand.NewPCG(1, 3)})
+				e, err := Evaluate(context.Background(), m, d,
+					&EvaluateSettings{Samples: samples, Batch: batch, Src: rand.NewPCG(1, 3)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -146,7 +148,8 @@ func TestEvaluate(t *testing.T) {
 			wantEstimate(t, "by its definition", wide, plain, 1e-9)
 		})
 	}
-	if e, err := Evaluate(context.Background(), mera(t, 4, 1), ising(t, 4), &EvaluateSettings{Src: rand.NewPCG(1, 2)}); err != nil || e.Samples != 10000 {
+	if e, err := Evaluate(context.Background(), mera(t, 4, 1), ising(t, 4),
+		&EvaluateSettings{Src: rand.NewPCG(1, 2)}); err != nil || e.Samples != 10000 {
 		t.Errorf("by default: %v, error %v, want 10000 samples", e, err)
 	}
 }
@@ -213,16 +216,24 @@ func TestEvaluateErrors(t *testing.T) {
 	}{
 		{"nil settings", ctx, m, ising(t, 4), nil, ErrSettings, []string{"nil source"}},
 		{"nil source", ctx, m, ising(t, 4), &EvaluateSettings{}, ErrSettings, []string{"nil source"}},
-		{"negative samples", ctx, m, ising(t, 4), &EvaluateSettings{Samples: -1, Src: src}, ErrSettings, []string{"-1 samples"}},
-		{"negative batch", ctx, m, ising(t, 4), &EvaluateSettings{Batch: -3, Src: src}, ErrSettings, []string{"batches of -3"}},
+		{"negative samples", ctx, m, ising(t, 4), &EvaluateSettings{Samples: -1, Src: src}, ErrSettings,
+			[]string{"-1 samples"}},
+		{"negative batch", ctx, m, ising(t, 4), &EvaluateSettings{Batch: -3, Src: src}, ErrSettings,
+			[]string{"batches of -3"}},
 		{"nil model", ctx, nil, ising(t, 4), &EvaluateSettings{Src: src}, ErrSettings, nil},
 		{"nil target", ctx, m, nil, &EvaluateSettings{Src: src}, ErrSettings, nil},
-		{"dimensions differ", ctx, m, target.NewNormal(15), &EvaluateSettings{Src: src}, ErrShape, []string{"model of dimension 16", "target of dimension 15"}},
-		{"NaN", ctx, m, failing(math.NaN()), &EvaluateSettings{Batch: 10, Src: src}, ErrNotFinite, []string{"samples from 20: row 4", "ln π is NaN"}},
-		{"+∞", ctx, m, failing(math.Inf(1)), &EvaluateSettings{Batch: 10, Src: src}, ErrNotFinite, []string{"samples from 20: row 4", "ln π is +Inf"}},
-		{"cancelled", cancelled, m, ising(t, 4), &EvaluateSettings{Src: src}, context.Canceled, []string{"after 0 samples"}},
-		{"cancelled later", later, m, stopping, &EvaluateSettings{Batch: 10, Src: src}, context.Canceled, []string{"after 30 samples"}},
-		{"panic", ctx, m, target.Func(16, func(_, _ []float64) float64 { panic("no such site") }), &EvaluateSettings{Src: src}, nil, []string{"no such site"}},
+		{"dimensions differ", ctx, m, target.NewNormal(15), &EvaluateSettings{Src: src}, ErrShape,
+			[]string{"model of dimension 16", "target of dimension 15"}},
+		{"NaN", ctx, m, failing(math.NaN()), &EvaluateSettings{Batch: 10, Src: src}, ErrNotFinite,
+			[]string{"samples from 20: row 4", "ln π is NaN"}},
+		{"+∞", ctx, m, failing(math.Inf(1)), &EvaluateSettings{Batch: 10, Src: src}, ErrNotFinite,
+			[]string{"samples from 20: row 4", "ln π is +Inf"}},
+		{"cancelled", cancelled, m, ising(t, 4), &EvaluateSettings{Src: src}, context.Canceled,
+			[]string{"after 0 samples"}},
+		{"cancelled later", later, m, stopping, &EvaluateSettings{Batch: 10, Src: src}, context.Canceled,
+			[]string{"after 30 samples"}},
+		{"panic", ctx, m, target.Func(16, func(_, _ []float64) float64 { panic("no such site") }),
+			&EvaluateSettings{Src: src}, nil, []string{"no such site"}},
 	} {
 		calls = 0
 		e, err := Evaluate(c.ctx, c.m, c.d, c.s)

@@ -60,11 +60,12 @@ func ExampleDataSource() {
 
 	settings := recipe.Settings(100, src)
 	settings.Batch = 64
-	settings.Data = &chains{model: model, latent: target.NewEvaluator(flow.Latent(model, ising)), src: src}
-	settings.DataWeight = 0.3
+	source := &chains{model: model, latent: target.NewEvaluator(flow.Latent(model, ising)), src: src}
+	settings.Data = &flow.DataSettings{Source: source, Weight: 0.3}
 	must(flow.Train(context.Background(), model, ising, settings))
 
 	e := must(flow.Evaluate(context.Background(), model, ising, &flow.EvaluateSettings{Src: src}))
-	fmt.Printf("gap below a quarter nat: %t, effective sample size above half: %t\n", e.Loss+ising.LogZ() < 0.25, e.ESS > 0.5)
+	fmt.Printf("gap below a quarter nat: %t, effective sample size above half: %t\n", e.Loss+ising.LogZ() < 0.25,
+		e.ESS > 0.5)
 	// Output: gap below a quarter nat: true, effective sample size above half: true
 }

@@ -14,14 +14,16 @@ import (
 // values, and their average does not.
 func ExampleTrainer_UseAverage() {
 	pi, lnZ := ring()
-	block := must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8}, Src: rand.NewPCG(1, 2)}))
+	block := must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8},
+		Src: rand.NewPCG(1, 2)}))
 	q := must(flow.New(target.NewNormal(4), block))
 	ctx := context.Background()
 	gap := func() float64 {
 		return must(flow.Evaluate(ctx, q, pi, &flow.EvaluateSettings{Src: rand.NewPCG(5, 6)})).Loss + lnZ
 	}
 
-	trainer := must(flow.NewTrainer(q, pi, &flow.Settings{Batch: 128, LearnRate: 2e-2, Average: 0.97, Src: rand.NewPCG(3, 4)}))
+	trainer := must(flow.NewTrainer(q, pi, &flow.Settings{Batch: 128,
+		Optimizer: flow.Adam{LearnRate: 2e-2, Average: 0.97}, Src: rand.NewPCG(3, 4)}))
 	if err := trainer.Run(ctx, 400); err != nil {
 		fmt.Println(err)
 	}
@@ -37,11 +39,16 @@ func ExampleTrainer_UseAverage() {
 // see, and a learning rate that falls where the loss does not.
 func ExamplePlateau() {
 	pi, _ := ring()
-	block := must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8}, Src: rand.NewPCG(1, 2)}))
+	block := must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8},
+		Src: rand.NewPCG(1, 2)}))
 	q := must(flow.New(target.NewNormal(4), block))
 	trainer := must(flow.NewTrainer(q, pi, &flow.Settings{
-		Batch: 128, LearnRate: 2e-2, Window: 20, Plateau: &flow.Plateau{Patience: 20}, Src: rand.NewPCG(3, 4),
-		Evaluate: &flow.EvaluateSettings{Samples: 1000, Src: rand.NewPCG(5, 6)}, EvaluateEvery: 50,
+		Batch:     128,
+		Optimizer: flow.Adam{LearnRate: 2e-2, Plateau: &flow.Plateau{Patience: 20}},
+		Window:    20,
+		Src:       rand.NewPCG(3, 4),
+		Evaluation: &flow.EvaluationSettings{EvaluateSettings: flow.EvaluateSettings{Samples: 1000,
+			Src: rand.NewPCG(5, 6)}, Every: 50},
 	}))
 
 	var first, last *flow.Report

@@ -31,13 +31,6 @@ func ExampleNew() {
 	// [-20.8730 -25.5894 -20.7571]
 }
 
-// The network without coarse-graining.
-func ExampleNewTEBD() {
-	h := must(bijector.NewTEBD([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), &bijector.NetworkSettings{Depth: 2}))
-	fmt.Println(len(h.Layers()), "layers,", h.Levels(), "level of", len(h.Latents(0)), "latent variables")
-	// Output: 4 layers, 1 level of 16 latent variables
-}
-
 // A flow symmetrised over x → −x has the same density at both.
 func ExampleInversion() {
 	h := must(bijector.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
@@ -62,7 +55,8 @@ func ExampleEvaluate() {
 	q := must(flow.New(target.NewNormal(16), h))
 	ising := must(target.NewIsing([]int{4, 4}, 2.5))
 
-	e := must(flow.Evaluate(context.Background(), q, ising, &flow.EvaluateSettings{Samples: 1000, Src: rand.NewPCG(1, 2)}))
+	e := must(flow.Evaluate(context.Background(), q, ising, &flow.EvaluateSettings{Samples: 1000,
+		Src: rand.NewPCG(1, 2)}))
 	fmt.Println(e.Samples, "samples, a bound:", e.Loss > -ising.LogZ())
 	// Output: 1000 samples, a bound: true
 }
@@ -74,7 +68,8 @@ func ExampleNewTrainer() {
 	start := func() (*flow.Model, *flow.Trainer) {
 		h := must(bijector.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
 		q := must(flow.New(target.NewNormal(16), h))
-		return q, must(flow.NewTrainer(q, ising, &flow.Settings{Batch: 64, ClipNorm: 100, Src: rand.NewPCG(3, 4)}))
+		return q, must(flow.NewTrainer(q, ising, &flow.Settings{Batch: 64, Optimizer: flow.Adam{ClipNorm: 100},
+			Src: rand.NewPCG(3, 4)}))
 	}
 	ctx := context.Background()
 
@@ -97,7 +92,8 @@ func ExampleNewTrainer() {
 	if err := resumed.Run(ctx, 5); err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println(resumed.Result().Steps, "steps, the same:", q.Params()[0].Value().Float64s()[0] == q2.Params()[0].Value().Float64s()[0])
+	fmt.Println(resumed.Result().Steps, "steps, the same:",
+		q.Params()[0].Value().Float64s()[0] == q2.Params()[0].Value().Float64s()[0])
 	// Output: 10 steps, the same: true
 }
 

@@ -27,7 +27,8 @@ func ExampleSymmetrize_images() {
 	must(flow.Train(ctx, q, pi, settings))
 
 	gap := func(images int) float64 { // of the loss, which is an upper bound of −ln Z
-		e := must(flow.Evaluate(ctx, q, pi, &flow.EvaluateSettings{Samples: 500, Images: images, Src: rand.NewPCG(3, 4)}))
+		e := must(flow.Evaluate(ctx, q, pi, &flow.EvaluateSettings{Samples: 500, Images: images,
+			Src: rand.NewPCG(3, 4)}))
 		return e.Loss + pi.LogZ()
 	}
 	one, four, all := gap(1), gap(4), gap(0)

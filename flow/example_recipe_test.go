@@ -38,8 +38,11 @@ func ExampleBestRecipe() {
 	model = must(flow.Symmetrize(model, flow.Inversion(64)))
 	settings := recipe.Settings(5000, src)
 
-	fmt.Println(model.Dim(), "sites,", len(model.Params()), "blocks, path gradients:", settings.PathGradient)
-	// Output: 64 sites, 15 blocks, path gradients: true
+	fmt.Println(model.Dim(), "sites,", len(model.Params()), "blocks")
+	fmt.Printf("%d steps, minimising %+v\n", settings.Steps, settings.Objective)
+	// Output:
+	// 64 sites, 15 blocks
+	// 5000 steps, minimising {PathGradient:true InversionKL:0}
 }
 
 // From the flow of a small lattice, trained, to one of a lattice twice as large,
@@ -53,7 +56,7 @@ func ExampleRecipe_Grow() {
 
 	recipe.Anneal, recipe.LearnRate = 1, 2e-3 // it knows all modes already
 	settings := recipe.Settings(1000, src)
-	fmt.Println(grown.Dim(), "sites,", len(grown.Params()), "blocks, learning rate", settings.LearnRate)
+	fmt.Println(grown.Dim(), "sites,", len(grown.Params()), "blocks, learning rate", settings.Optimizer.LearnRate)
 	// Output: 256 sites, 20 blocks, learning rate 0.002
 }
 

@@ -29,57 +29,6 @@ func realNVP(src rand.Source) bijector.BlockFunc {
 	}
 }
 
-// The network of the paper, layer by layer. Any other choice of blocks and
-// tiles makes a hierarchy too, as long as no layer touches a site that a
-// decimator has left behind.
-func ExampleNewHierarchy() {
-	shape, src := []int{16, 16}, rand.NewPCG(1, 2)
-	block := func() bijector.Bijector { return must(realNVP(src)(4)) }
-	tiles := func(step, offset int) [][]int { return must(bijector.Tiles(shape, 2, step, offset)) }
-
-	var layers []*bijector.Layer // fine to coarse
-	for step := 1; step < 16; step *= 2 {
-		layers = append(layers,
-			must(bijector.Disentangler(block(), tiles(step, step))),
-			must(bijector.Decimator(block(), tiles(step, 0), 0))) // output 0 of each tile lives on
-	}
-	h := must(bijector.NewHierarchy(256, layers...))
-	q := must(flow.New(target.NewNormal(256), h))
-
-	fmt.Println("sites:", q.Dim())
-	for level := range h.Levels() {
-		fmt.Printf("level %d: %d latent variables\n", level, len(h.Latents(level)))
-	}
-
-	twice := append(layers, must(bijector.Decimator(block(), tiles(1, 0), 0)))
-	_, err := bijector.NewHierarchy(256, twice...)
-	fmt.Println(err)
-	// Output:
-	// sites: 256
-	// level 0: 192 latent variables
-	// level 1: 48 latent variables
-	// level 2: 12 latent variables
-	// level 3: 3 latent variables
-	// level 4: 1 latent variables
-	// bijector: layer 8: tile 0: invalid hierarchy: site 1 was decimated by layer 1
-}
-
-func ExampleNewMERA() {
-	h := must(bijector.NewMERA([]int{8, 8}, realNVP(rand.NewPCG(1, 2)), nil))
-	for k, l := range h.Layers() {
-		fmt.Printf("layer %d: %2d tiles, %2d sites decimated\n", k, len(l.Tiles()), len(l.Decimated()))
-	}
-	fmt.Println("levels of latent variables:", h.Levels())
-	// Output:
-	// layer 0: 16 tiles,  0 sites decimated
-	// layer 1: 16 tiles, 48 sites decimated
-	// layer 2:  4 tiles,  0 sites decimated
-	// layer 3:  4 tiles, 12 sites decimated
-	// layer 4:  1 tiles,  0 sites decimated
-	// layer 5:  1 tiles,  3 sites decimated
-	// levels of latent variables: 4
-}
-
 // ring is the density of four coupled oscillators, exp(−½ Σ [x_i² + (x_i −
 // x_{i+1})²]), and the logarithm of its integral.
 func ring() (target.Density, float64) {
@@ -107,7 +56,7 @@ func ExampleTrain() {
 	ctx := context.Background()
 
 	before := must(flow.Evaluate(ctx, q, pi, &flow.EvaluateSettings{Src: rand.NewPCG(5, 6)}))
-	must(flow.Train(ctx, q, pi, &flow.Settings{Steps: 500, Batch: 128, LearnRate: 5e-3, Src: rand.NewPCG(3, 4)}))
+	must(flow.Train(ctx, q, pi, &flow.Settings{Steps: 500, Batch: 128, Optimizer: flow.Adam{LearnRate: 5e-3}, Src: rand.NewPCG(3, 4)}))
 	after := must(flow.Evaluate(ctx, q, pi, &flow.EvaluateSettings{Src: rand.NewPCG(5, 6)}))
 
 	fmt.Printf("gap before: %.1f\n", before.Loss+lnZ)
@@ -153,7 +102,7 @@ func ExampleLatent() {
 	block := must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8}, Src: rand.NewPCG(1, 2)}))
 	q := must(flow.New(target.NewNormal(4), block))
 	ctx := context.Background()
-	must(flow.Train(ctx, q, pi, &flow.Settings{Steps: 100, Batch: 128, LearnRate: 5e-3, Src: rand.NewPCG(3, 4)}))
+	must(flow.Train(ctx, q, pi, &flow.Settings{Steps: 100, Batch: 128, Optimizer: flow.Adam{LearnRate: 5e-3}, Src: rand.NewPCG(3, 4)}))
 
 	const chains, sweeps = 100, 50
 	z := mat.NewDense(chains, 4, nil) // all chains start at the origin

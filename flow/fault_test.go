@@ -52,7 +52,11 @@ func TestFaultShrinkRates(t *testing.T) {
 			m := model(t, must(bijector.NewActNorm(2)))
 			var reports []Report
 			tr := must(NewTrainer(m, failing(func(call int) bool { return bad[call] }), &Settings{
-				Batch: 1, LearnRate: rate, OnFault: policy, Recorder: keep(&reports), Src: rand.NewPCG(1, 1),
+				Batch:     1,
+				Optimizer: Adam{LearnRate: rate},
+				Faults:    FaultSettings{Policy: policy},
+				Recorder:  keep(&reports),
+				Src:       rand.NewPCG(1, 1),
 			}))
 			return m, tr, &reports
 		}
@@ -88,7 +92,9 @@ func TestFaultShrinkRates(t *testing.T) {
 func TestResumeAfterShrinking(t *testing.T) {
 	newTrainer := func(fails func(call int) bool) *Trainer {
 		return must(NewTrainer(model(t, must(bijector.NewActNorm(2))), failing(fails), &Settings{
-			Batch: 1, OnFault: FaultShrink, Src: rand.NewPCG(1, 1),
+			Batch:  1,
+			Faults: FaultSettings{Policy: FaultShrink},
+			Src:    rand.NewPCG(1, 1),
 		}))
 	}
 	tr, again := newTrainer(func(call int) bool { return call < 4 }), newTrainer(func(int) bool { return false })
@@ -110,7 +116,7 @@ func TestFaultPolicies(t *testing.T) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			m := mera(t, 2, 1)
 			f := &flaky{Density: target.NewNormal(4), rnd: rand.New(rand.NewPCG(8, 8)), rate: c.rate}
-			tr, err := NewTrainer(m, f, &Settings{Batch: 8, OnFault: c.policy, MaxFaults: 9, Src: rand.NewPCG(1, 1)})
+			tr, err := NewTrainer(m, f, &Settings{Batch: 8, Faults: FaultSettings{Policy: c.policy, Max: 9}, Src: rand.NewPCG(1, 1)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +155,7 @@ func TestFaultPolicies(t *testing.T) {
 // Policies cost nothing where nothing fails.
 func TestPolicyWithoutFaults(t *testing.T) {
 	m, tr := trainer(t, 1, Settings{})
-	m2, tr2 := trainer(t, 1, Settings{OnFault: FaultShrink, ClipNorm: 1e9})
+	m2, tr2 := trainer(t, 1, Settings{Faults: FaultSettings{Policy: FaultShrink}, Optimizer: Adam{ClipNorm: 1e9}})
 	for _, tr := range []*Trainer{tr, tr2} {
 		if err := tr.Run(context.Background(), 5); err != nil {
 			t.Fatal(err)
@@ -193,7 +199,7 @@ func TestFaultIsLocated(t *testing.T) {
 			}
 			at += p.Value().DataSize()
 		}
-		first := couplingSizes(h.Layers()[1].Block())[0]
+		first := h.Layers()[1].Block().(bijector.Stepper).Steps()[0].Map.Params()[0].Value().DataSize()
 		if s := m.owner(at + first); !strings.Contains(s, "coupling 1") || !strings.Contains(s, "layer 1") {
 			t.Errorf("%s: owner %q", name, s)
 		}
@@ -220,7 +226,7 @@ func TestClipNorm(t *testing.T) {
 	norms := map[float64]float64{}
 	for _, clip := range []float64{0, 1e-3} {
 		m := mera(t, 2, 1)
-		tr, err := NewTrainer(m, target.NewNormal(4), &Settings{Batch: 16, ClipNorm: clip, Src: rand.NewPCG(1, 1)})
+		tr, err := NewTrainer(m, target.NewNormal(4), &Settings{Batch: 16, Optimizer: Adam{ClipNorm: clip}, Src: rand.NewPCG(1, 1)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -240,7 +246,7 @@ func TestClipNorm(t *testing.T) {
 
 func TestMaxScale(t *testing.T) {
 	m := mera(t, 4, 1)
-	tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 16, MaxScale: 0.1, Src: rand.NewPCG(1, 1)})
+	tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 16, Optimizer: Adam{MaxScale: 0.1}, Src: rand.NewPCG(1, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,28 +24,28 @@
 // that use the same vector instructions (AVX-512, AVX2, or none); between
 // these, results differ by rounding.
 //
-// Settings errors of all packages but hmc wrap one ErrSettings, and shape
-// errors one ErrShape.
+// ErrShape, ErrSettings, ErrNotFinite and ErrCheckpoint are the same values in
+// all packages that have them: errors.Is(err, flow.ErrSettings) is true for a
+// settings error of package hmc, too.
 package flow
 
 import (
 	"errors"
 
-	"github.com/neuralrg/neuralrg/internal/graph"
-	"github.com/neuralrg/neuralrg/internal/safetensors"
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 // Errors are wrapped with what was wrong and where.
 var (
 	// ErrShape reports dimensions that do not fit.
-	ErrShape = graph.ErrShape
+	ErrShape = errs.ErrShape
 	// ErrSymmetry reports a signed permutation that is none.
 	ErrSymmetry = errors.New("invalid symmetry")
 	// ErrSettings reports a setting outside its range.
-	ErrSettings = graph.ErrSettings
+	ErrSettings = errs.ErrSettings
 	// ErrNotFinite reports a loss or gradient that is NaN or infinite.
-	ErrNotFinite = graph.ErrNotFinite
+	ErrNotFinite = errs.ErrNotFinite
 	// ErrCheckpoint reports a file that is damaged, of another version, or that
 	// does not fit what is to be restored from it.
-	ErrCheckpoint = safetensors.ErrFormat
+	ErrCheckpoint = errs.ErrFormat
 )

@@ -53,9 +53,11 @@ func TestForwardOfNormals(t *testing.T) {
 				}
 			}
 			if e.Samples != n || f.Samples != n || !(math.Abs(f.Deviation) < 4) {
-				t.Errorf("σ = %g, %v: %d samples, %d configurations, deviation %g", sigma, dt, e.Samples, f.Samples, f.Deviation)
+				t.Errorf("σ = %g, %v: %d samples, %d configurations, deviation %g", sigma, dt, e.Samples, f.Samples,
+					f.Deviation)
 			}
-			if want := (e.LogZ - f.LogZ) / math.Hypot(e.LogZErr, f.LogZErr); sigma != 1 && math.Abs(f.Deviation-want) > 0.05 {
+			if want := (e.LogZ - f.LogZ) / math.Hypot(e.LogZErr, f.LogZErr); sigma != 1 &&
+				math.Abs(f.Deviation-want) > 0.05 {
 				t.Errorf("σ = %g, %v: deviation %g, want %g", sigma, dt, f.Deviation, want)
 			}
 		}
@@ -89,30 +91,36 @@ func TestModeDroppingShows(t *testing.T) {
 	b.by.Value().Float64s()[0] = far
 	m := model(t, b)
 	alone := evaluate(t, m, pi, n, 1)
-	if !(alone.ESS > 0.999 && alone.StdErr < 1e-6 && alone.LogZErr < 1e-6 && math.Abs(alone.LogZ-(logZ-math.Ln2)) < 1e-6) {
+	if !(alone.ESS > 0.999 && alone.StdErr < 1e-6 && alone.LogZErr < 1e-6 &&
+		math.Abs(alone.LogZ-(logZ-math.Ln2)) < 1e-6) {
 		t.Errorf("the model is not perfect on its mode: the test shows nothing\n%v", alone)
 	}
 	if s := alone.String(); !strings.Contains(s, "cannot show what it never proposes") {
 		t.Errorf("no word of what cannot be seen:\n%s", s)
 	}
-	e, err := Evaluate(t.Context(), m, pi, &EvaluateSettings{Samples: n, Data: &DataRows{X: inBothWells(2, n, far)}, Src: rand.NewPCG(1, 3)})
+	e, err := Evaluate(t.Context(), m, pi, &EvaluateSettings{Samples: n, Data: &DataRows{X: inBothWells(2, n, far)},
+		Src: rand.NewPCG(1, 3)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := e.Forward
 	// Half of the configurations have q/π = 2/Z, the others none of any size.
-	if !(f.ESS < 1e-6 && f.Bound > logZ+10 && math.Abs(f.LogZ-logZ) < 4*f.LogZErr && f.LogZErr < 0.05 && f.Deviation < -10) {
+	if !(f.ESS < 1e-6 && f.Bound > logZ+10 && math.Abs(f.LogZ-logZ) < 4*f.LogZErr && f.LogZErr < 0.05 &&
+		f.Deviation < -10) {
 		t.Errorf("%+v", *f)
 	}
-	if s := e.String(); !strings.Contains(s, "DISAGREE") || !strings.Contains(s, "leaves out") || strings.Contains(s, "never proposes") {
+	if s := e.String(); !strings.Contains(s, "DISAGREE") || !strings.Contains(s, "leaves out") ||
+		strings.Contains(s, "never proposes") {
 		t.Errorf("no word of the mode that is missing:\n%s", s)
 	}
 	// Symmetrised, it has both.
-	whole, err := Evaluate(t.Context(), symmetrize(t, m, Inversion(2)), pi, &EvaluateSettings{Samples: n, Data: &DataRows{X: inBothWells(2, n, far)}, Src: rand.NewPCG(1, 3)})
+	whole, err := Evaluate(t.Context(), symmetrize(t, m, Inversion(2)), pi,
+		&EvaluateSettings{Samples: n, Data: &DataRows{X: inBothWells(2, n, far)}, Src: rand.NewPCG(1, 3)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := whole.Forward; !(f.ESS > 0.999 && math.Abs(f.Deviation) < 3 && math.Abs(f.LogZ-logZ) < 1e-6 && math.Abs(f.Bound-logZ) < 1e-6) {
+	if f := whole.Forward; !(f.ESS > 0.999 && math.Abs(f.Deviation) < 3 && math.Abs(f.LogZ-logZ) < 1e-6 &&
+		math.Abs(f.Bound-logZ) < 1e-6) {
 		t.Errorf("of the whole: %v", whole)
 	}
 }
@@ -137,7 +145,8 @@ func TestForwardOfImages(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := e.Forward
-		if !(math.Abs(f.LogZ-lnZ) < 4*f.LogZErr && f.LogZErr < 0.05 && f.Bound > lnZ-4*f.StdErr && math.Abs(f.Deviation) < 4 && f.Bound < last+2*f.StdErr) {
+		if !(math.Abs(f.LogZ-lnZ) < 4*f.LogZErr && f.LogZErr < 0.05 && f.Bound > lnZ-4*f.StdErr &&
+			math.Abs(f.Deviation) < 4 && f.Bound < last+2*f.StdErr) {
 			t.Errorf("%d images: ln Z %g, %+v", images, lnZ, *f)
 		}
 		last = f.Bound
@@ -155,7 +164,8 @@ func TestForwardSettings(t *testing.T) {
 	}{
 		{"all rows", EvaluateSettings{Data: &DataRows{X: x}}, 30},
 		{"some rows", EvaluateSettings{Data: &DataRows{X: x}, DataSamples: 7}, 7},
-		{"as many as samples", EvaluateSettings{Data: dataFunc(func(x *mat.Dense) error { x.Zero(); return nil }), Batch: 7}, 20},
+		{"as many as samples", EvaluateSettings{Data: dataFunc(func(x *mat.Dense) error { x.Zero(); return nil }),
+			Batch: 7}, 20},
 	} {
 		c.s.Samples, c.s.Src = 20, src
 		e, err := Evaluate(t.Context(), m, pi, &c.s)
@@ -165,7 +175,11 @@ func TestForwardSettings(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	fill := func(v float64) DataSource {
-		return dataFunc(func(x *mat.Dense) error { x.Apply(func(_, _ int, _ float64) float64 { return v }, x); return nil })
+		return dataFunc(func(x *mat.Dense) error {
+			x.Apply(func(_, _ int, _ float64) float64 { return v },
+				x)
+			return nil
+		})
 	}
 	walls := target.Func(2, func(_, x []float64) float64 {
 		if x[0] > 100 {
@@ -182,7 +196,8 @@ func TestForwardSettings(t *testing.T) {
 	}{
 		{"samples without data", pi, EvaluateSettings{DataSamples: 3}, ErrSettings, "without Data"},
 		{"negative samples", pi, EvaluateSettings{Data: fill(0), DataSamples: -3}, ErrSettings, "DataSamples -3"},
-		{"rows that come again", pi, EvaluateSettings{Data: &DataRows{X: x}, DataSamples: 31}, ErrSettings, "DataSamples 31"},
+		{"rows that come again", pi, EvaluateSettings{Data: &DataRows{X: x}, DataSamples: 31}, ErrSettings,
+			"DataSamples 31"},
 		{"columns", pi, EvaluateSettings{Data: &DataRows{X: randn(1, 3, 3)}}, ErrShape, "data: "},
 		{"nil rows", pi, EvaluateSettings{Data: &DataRows{}}, ErrShape, "data: "},
 		{"no rows", pi, EvaluateSettings{Data: &DataRows{X: &mat.Dense{}}}, ErrShape, "data: "},
@@ -204,10 +219,12 @@ func TestForwardSettings(t *testing.T) {
 func TestHeldOutData(t *testing.T) {
 	m, pi := model(t, newShift(2)), gaussian(2, 1)
 	data := &DataRows{X: randn(1, 40, 2)}
-	s := &Settings{Batch: 8, Src: rand.NewPCG(1, 1), Data: data, Evaluate: &EvaluateSettings{Samples: 60, Data: data, Src: rand.NewPCG(2, 2)}, EvaluateEvery: 1}
+	s := &Settings{Batch: 8, Src: rand.NewPCG(1, 1), Data: &DataSettings{Source: data},
+		Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 60, Data: data,
+			Src: rand.NewPCG(2, 2)}, Every: 1}}
 	_, err := NewTrainer(m, pi, s)
 	wantError(t, "same data", err, ErrSettings, "data of its own")
-	s.Evaluate.Data = &DataRows{X: randn(2, 50, 2)}
+	s.Evaluation.Data = &DataRows{X: randn(2, 50, 2)}
 	tr, err := NewTrainer(m, pi, s)
 	if err != nil {
 		t.Fatal(err)
@@ -226,13 +243,15 @@ func TestHeldOutData(t *testing.T) {
 func TestForwardOutsideTheModel(t *testing.T) {
 	m := model(t, must(bijector.NewPermutation([]int{1, 0})))
 	m = must(New(newBox(2), m.Bijector()))
-	e, err := Evaluate(t.Context(), m, target.NewNormal(2), &EvaluateSettings{Samples: 400, Data: &DataRows{X: randn(3, 4000, 2)}, Src: rand.NewPCG(1, 1)})
+	e, err := Evaluate(t.Context(), m, target.NewNormal(2), &EvaluateSettings{Samples: 400,
+		Data: &DataRows{X: randn(3, 4000, 2)}, Src: rand.NewPCG(1, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := e.Forward
 	inside := math.Pow(math.Erf(1/math.Sqrt2), 2) // of the target, in [−1, 1]²
-	if got := 1 - float64(f.OutOfSupport)/float64(f.Samples); math.Abs(got-inside) > 0.04 || f.ESS != 0 || !math.IsInf(f.Bound, 1) || !math.IsNaN(f.StdErr) {
+	if got := 1 - float64(f.OutOfSupport)/float64(f.Samples); math.Abs(got-inside) > 0.04 || f.ESS != 0 ||
+		!math.IsInf(f.Bound, 1) || !math.IsNaN(f.StdErr) {
 		t.Errorf("%g inside, want %g, %+v", got, inside, *f)
 	}
 	// q/π on the support is 1/Z all the same: ln⟨q/π⟩ = 0.

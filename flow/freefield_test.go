@@ -52,7 +52,12 @@ func TestFreeFieldLimit(t *testing.T) {
 	m := model(t, h)
 	before := gaussianGap(t, h, field)
 	must(Train(context.Background(), m, field, &Settings{
-		Batch: 128, Steps: 800, LearnRate: 0.03, Schedule: Cosine(800, 0), PathGradient: true, Src: src}))
+		Batch:     128,
+		Steps:     800,
+		Optimizer: Adam{LearnRate: 0.03, Schedule: Cosine(800, 0)},
+		Objective: ReverseKL{PathGradient: true},
+		Src:       src,
+	}))
 	gap := gaussianGap(t, h, field)
 	e := must(Evaluate(context.Background(), m, field, &EvaluateSettings{Samples: 20_000, Src: rand.NewPCG(3, 4)}))
 	t.Logf("gap %.4f nats at the start, %.5f at the end, estimated as %.5f ± %.5f", before, gap, e.Loss+field.LogZ(), e.StdErr)

@@ -91,7 +91,7 @@ func FuzzConstructors(f *testing.F) {
 			t.Errorf("%s: %v", what, err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		steps := recorder(func(*Report) error { cancel(); return nil })
+		steps := RecorderFunc(func(*Report) error { cancel(); return nil })
 		m := must(New(target.NewNormal(2), newShift(2)))
 		pick := func(n, of int) int { return ((n % of) + of) % of }
 		src := rand.Source(rand.NewPCG(uint64(a), uint64(b)))
@@ -112,22 +112,30 @@ func FuzzConstructors(f *testing.F) {
 			known("Evaluate", err)
 		case 3, 4:
 			s := &Settings{
-				Steps: c, Batch: a, LearnRate: u, Average: v, InversionKL: v, Images: b, ClipNorm: u, MaxScale: v, OnFault: FaultPolicy(pick(b, 5) - 1),
-				MaxFaults: pick(c, 7) - 1, Window: c, Data: data, DataWeight: u, PathGradient: a%2 == 0, Recorder: steps, Src: src,
-				Schedule: Ramp(u, b), Anneal: Cosine(a, c), Plateau: &Plateau{Factor: u, Patience: a, MinImprovement: v, MinFactor: u},
+				Steps:     c,
+				Batch:     a,
+				Optimizer: Adam{LearnRate: u, Average: v, ClipNorm: u, MaxScale: v, Schedule: Ramp(u, b), Plateau: &Plateau{Factor: u, Patience: a, MinImprovement: v, MinFactor: u}},
+				Objective: ReverseKL{InversionKL: v, PathGradient: a%2 == 0},
+				Images:    b,
+				Faults:    FaultSettings{Policy: FaultPolicy(pick(b, 5) - 1), Max: pick(c, 7) - 1},
+				Window:    c,
+				Data:      &DataSettings{Source: data, Weight: u},
+				Recorder:  steps,
+				Src:       src,
+				Anneal:    Cosine(a, c),
 			}
 			// One at a time, or some setting is out of range nearly always.
 			switch pick(b, 8) {
 			case 0:
 				s = &Settings{Steps: c, Batch: a, Recorder: steps, Src: src}
 			case 1:
-				s = &Settings{Steps: 1, Batch: 4, LearnRate: u, ClipNorm: v, Window: c, Src: src}
+				s = &Settings{Steps: 1, Batch: 4, Optimizer: Adam{LearnRate: u, ClipNorm: v}, Window: c, Src: src}
 			case 2:
-				s = &Settings{Steps: 1, Batch: 4, Plateau: s.Plateau, Schedule: s.Schedule, Anneal: s.Anneal, Src: src}
+				s = &Settings{Steps: 1, Batch: 4, Optimizer: Adam{Plateau: s.Optimizer.Plateau, Schedule: s.Optimizer.Schedule}, Anneal: s.Anneal, Src: src}
 			case 3:
-				s = &Settings{Steps: 1, Batch: 4, Data: data, OnFault: s.OnFault, MaxFaults: s.MaxFaults, Images: b, Src: src}
+				s = &Settings{Steps: 1, Batch: 4, Data: &DataSettings{Source: data}, Faults: s.Faults, Images: b, Src: src}
 			case 4:
-				s = &Settings{Steps: 1, Batch: 4, Evaluate: &EvaluateSettings{Samples: pick(a, 1000), Batch: b, Data: data, Src: rand.NewPCG(1, 1)}, EvaluateEvery: c, Src: src}
+				s = &Settings{Steps: 1, Batch: 4, Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: pick(a, 1000), Batch: b, Data: data, Src: rand.NewPCG(1, 1)}, Every: c}, Src: src}
 			}
 			if s.Batch > 1000 && s.Batch <= maxBatch {
 				s.Batch = 1000 // memory, no more

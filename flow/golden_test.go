@@ -288,7 +288,7 @@ func (g *golden) check(t *testing.T, m *Model, d deviations) {
 
 	image, perRow := mat.NewDense(rows, n, nil), make([]float64, rows)
 	logPi := density(m.dtype, pi)
-	losses := map[bool]*graph.Program{false: lossProgram(m, pi, []float64{1, -1}, 0, nil), true: lossProgram(sym, pi, []float64{1, -1}, 0, nil)}
+	losses := map[bool]*graph.Program{false: stepProgram(m, pi, ReverseKL{}, nil), true: stepProgram(sym, pi, ReverseKL{}, nil)}
 	latents := map[bool]*graph.Program{false: latentGrad(m, pi), true: latentGrad(sym, pi)}
 	evaluators := map[bool]*target.Evaluator{false: target.NewEvaluator(Latent(m, pi)), true: target.NewEvaluator(Latent(sym, pi))}
 
@@ -324,7 +324,7 @@ func (g *golden) check(t *testing.T, m *Model, d deviations) {
 			for _, p := range c.m.Params() {
 				out = append(out, make([]float64, p.Value().Shape().TotalSize()))
 			}
-			ok(losses[c.sym].Run(rows, [][]float64{g.Z}, out))
+			ok(losses[c.sym].Run(rows, [][]float64{g.Z, {1}}, out))
 			d.add("loss"+c.suffix, []float64{stat.Mean(logq, nil) - stat.Mean(logpi, nil)}, []float64{c.loss})
 			for k, p := range c.m.Params() {
 				d.add("∂loss/∂θ"+c.suffix, out[2+k], g.gradient(t, c.m, p, c.sym))
@@ -380,7 +380,7 @@ func negate(xs ...[]float64) {
 
 // density is the program of a log-density in a given precision.
 func density(dt tensor.Dtype, d target.Density) *graph.Program {
-	return graph.NewProgram(dt, []int{d.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	return graph.NewProgram(dt, []graph.Input{{Name: "x", Cols: d.Dim()}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		p, err := d.LogProb(in[0])
 		return []*gorgonia.Node{p}, err
 	})
@@ -388,7 +388,7 @@ func density(dt tensor.Dtype, d target.Density) *graph.Program {
 
 // latentGrad is the program of −U and −∂U/∂z in the precision of m.
 func latentGrad(m *Model, t target.Density) *graph.Program {
-	return graph.NewProgram(m.dtype, []int{m.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	return graph.NewProgram(m.dtype, []graph.Input{{Name: "x", Cols: m.Dim()}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		p, err := Latent(m, t).LogProb(in[0])
 		if err != nil {
 			return nil, err

@@ -20,8 +20,12 @@ func TestHeldOut(t *testing.T) {
 		var reports []Report
 		src := rand.NewPCG(5, 6)
 		tr, err := NewTrainer(m, pi, &Settings{
-			Batch: 16, LearnRate: 0.01, Schedule: Cosine(12, 2), Src: rand.NewPCG(1, 2), Recorder: keep(&reports),
-			Evaluate: &EvaluateSettings{Samples: 50, Batch: 20, Src: rand.NewPCG(5, 6)}, EvaluateEvery: every,
+			Batch:     16,
+			Optimizer: Adam{LearnRate: 0.01, Schedule: Cosine(12, 2)},
+			Src:       rand.NewPCG(1, 2),
+			Recorder:  keep(&reports),
+			Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 50, Batch: 20,
+				Src: rand.NewPCG(5, 6)}, Every: every},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -68,10 +72,12 @@ func TestWatchedTrainingIsTheSame(t *testing.T) {
 		run := func(watched, path bool) ([]float64, []Report) {
 			m := variants(t, 4)[name]
 			var reports []Report
-			s := &Settings{Steps: 20, Batch: 16, PathGradient: path, Src: rand.NewPCG(1, 2), Recorder: keep(&reports)}
+			s := &Settings{Steps: 20, Batch: 16, Objective: ReverseKL{PathGradient: path}, Src: rand.NewPCG(1, 2),
+				Recorder: keep(&reports)}
 			if watched {
-				s.Evaluate, s.EvaluateEvery = &EvaluateSettings{Samples: 16, Src: rand.NewPCG(5, 6)}, 1
-				s.Plateau, s.Average = &Plateau{Patience: 30}, 0.9
+				s.Evaluation = &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 16,
+					Src: rand.NewPCG(5, 6)}, Every: 1}
+				s.Optimizer.Plateau, s.Optimizer.Average = &Plateau{Patience: 30}, 0.9
 			}
 			tr, err := NewTrainer(m, ising(t, 4), s)
 			if err == nil {
@@ -109,7 +115,8 @@ func TestHeldOutFaults(t *testing.T) {
 		policy FaultPolicy
 		panics bool
 		also   error // of the recorder
-	}{{FaultStop, false, nil}, {FaultStop, true, nil}, {FaultStop, false, broken}, {FaultSkip, false, nil}, {FaultShrink, true, nil}} {
+	}{{FaultStop, false, nil}, {FaultStop, true, nil}, {FaultStop, false, broken}, {FaultSkip, false, nil},
+		{FaultShrink, true, nil}} {
 		quadratic, recorded := gaussianFunc(1.3), 0
 		d := target.Func(3, func(grad, x []float64) float64 {
 			if grad == nil { // an evaluation
@@ -122,8 +129,12 @@ func TestHeldOutFaults(t *testing.T) {
 		})
 		m := model(t, newShift(3)).Float32()
 		tr, err := NewTrainer(m, d, &Settings{
-			Batch: 8, OnFault: c.policy, Src: rand.NewPCG(1, 1), Evaluate: &EvaluateSettings{Samples: 8, Src: rand.NewPCG(2, 2)}, EvaluateEvery: 2,
-			Recorder: recorder(func(r *Report) error {
+			Batch:  8,
+			Faults: FaultSettings{Policy: c.policy},
+			Src:    rand.NewPCG(1, 1),
+			Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 8, Src: rand.NewPCG(2, 2)},
+				Every: 2},
+			Recorder: RecorderFunc(func(r *Report) error {
 				if recorded++; recorded == 2 {
 					return c.also
 				}
@@ -148,7 +159,8 @@ func TestHeldOutFaults(t *testing.T) {
 			}
 			err = tr.Run(t.Context(), 1) // on with the next
 		}
-		if res := tr.Result(); err != nil || c.policy != FaultStop && (res.Steps != 4 || res.Faults != 2 || tr.shrink != 1) {
+		if res := tr.Result(); err != nil || c.policy != FaultStop &&
+			(res.Steps != 4 || res.Faults != 2 || tr.shrink != 1) {
 			t.Errorf("%+v: %+v, error %v", c, res, err)
 		}
 	}
@@ -170,18 +182,21 @@ func TestHeldOutSettings(t *testing.T) {
 		"negative samples":       {&EvaluateSettings{Samples: -1, Src: own()}, 5, src},
 		"negative batch":         {&EvaluateSettings{Batch: -1, Src: own()}, 5, src},
 		"negative interval":      {&EvaluateSettings{Src: own()}, -5, src},
-		"interval alone":         {nil, 5, src},
+		"interval alone":         {&EvaluateSettings{}, 5, src},
 	} {
-		_, err := NewTrainer(m, pi, &Settings{Evaluate: c.e, EvaluateEvery: c.every, Src: c.src})
-		wantError(t, name, err, ErrSettings, "flow: ", "Evaluate")
+		_, err := NewTrainer(m, pi, &Settings{Evaluation: &EvaluationSettings{EvaluateSettings: *c.e, Every: c.every},
+			Src: c.src})
+		wantError(t, name, err, ErrSettings, "flow: Evaluation: ")
 	}
 	e := &EvaluateSettings{Src: slicedSource{own(), nil}} // of a type without ==
-	tr, err := NewTrainer(m, pi, &Settings{Evaluate: e, Src: slicedSource{src, nil}})
+	tr, err := NewTrainer(m, pi, &Settings{Evaluation: &EvaluationSettings{EvaluateSettings: *e},
+		Src: slicedSource{src, nil}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.Samples != 0 || tr.s.Evaluate.Samples != 10000 || tr.s.Evaluate.Batch != 500 || tr.s.EvaluateEvery != 100 {
-		t.Errorf("defaults %+v every %d steps", tr.s.Evaluate, tr.s.EvaluateEvery)
+	if e.Samples != 0 || tr.s.Evaluation.Samples != 10000 || tr.s.Evaluation.Batch != 500 ||
+		tr.s.Evaluation.Every != 100 {
+		t.Errorf("defaults %+v every %d steps", tr.s.Evaluation, tr.s.Evaluation.Every)
 	}
 }
 

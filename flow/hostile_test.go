@@ -192,15 +192,15 @@ func TestNoStepIntoNothing(t *testing.T) {
 		schedule Schedule
 		s        Settings
 	}{
-		"gradient whose square is ∞":   {1e200, nil, Settings{OnFault: FaultSkip, MaxFaults: 3}},
-		"gradient whose norm is ∞":     {1.7e308, nil, Settings{OnFault: FaultSkip, MaxFaults: 3, ClipNorm: 1}},
-		"factor of the learning rate":  {1, func(int) float64 { return math.MaxFloat64 }, Settings{OnFault: FaultSkip, MaxFaults: 3, LearnRate: 1e9}},
-		"factor that shrinking spares": {1, func(int) float64 { return math.MaxFloat64 }, Settings{OnFault: FaultShrink, MaxFaults: 3, LearnRate: 1e9}},
+		"gradient whose square is ∞":   {1e200, nil, Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}}},
+		"gradient whose norm is ∞":     {1.7e308, nil, Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}, Optimizer: Adam{ClipNorm: 1}}},
+		"factor of the learning rate":  {1, func(int) float64 { return math.MaxFloat64 }, Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}, Optimizer: Adam{LearnRate: 1e9}}},
+		"factor that shrinking spares": {1, func(int) float64 { return math.MaxFloat64 }, Settings{Faults: FaultSettings{Policy: FaultShrink, Max: 3}, Optimizer: Adam{LearnRate: 1e9}}},
 		"stop":                         {1e200, nil, Settings{}},
 	} {
 		m := mera(t, 2, 1)
 		before := params(m)
-		c.s.Batch, c.s.Schedule, c.s.Src = 4, c.schedule, rand.NewPCG(1, 1)
+		c.s.Batch, c.s.Optimizer.Schedule, c.s.Src = 4, c.schedule, rand.NewPCG(1, 1)
 		tr, err := NewTrainer(m, steep(c.gradient), &c.s)
 		if err != nil {
 			t.Fatal(err)
@@ -208,7 +208,7 @@ func TestNoStepIntoNothing(t *testing.T) {
 		if err := tr.Run(t.Context(), 5); !errors.Is(err, ErrNotFinite) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if res := tr.Result(); res.Steps != 0 || res.Faults != c.s.MaxFaults%100 {
+		if res := tr.Result(); res.Steps != 0 || res.Faults != c.s.Faults.Max%100 {
 			t.Errorf("%s: %d steps, %d faults", name, res.Steps, res.Faults)
 		}
 		if !slices.Equal(before, params(m)) || tr.adam.step != 0 {
@@ -220,7 +220,7 @@ func TestNoStepIntoNothing(t *testing.T) {
 	}
 	// What clipping makes good is no fault.
 	m := mera(t, 2, 1)
-	tr, err := NewTrainer(m, steep(1e200), &Settings{Batch: 4, ClipNorm: 10, Src: rand.NewPCG(1, 1)})
+	tr, err := NewTrainer(m, steep(1e200), &Settings{Batch: 4, Optimizer: Adam{ClipNorm: 10}, Src: rand.NewPCG(1, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

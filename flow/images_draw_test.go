@@ -18,7 +18,7 @@ func quarters(t *testing.T) *Model {
 }
 
 // wantIndependent checks that images of rows coincide as often as chance has it.
-func wantIndependent(t *testing.T, what string, batches [][]int) {
+func wantIndependent(t *testing.T, what string, batches [][]float64) {
 	t.Helper()
 	same, of := 0, 0
 	for k := range len(batches) - 1 {
@@ -38,15 +38,16 @@ func TestEvaluateImagesAreFresh(t *testing.T) {
 	const batch, n = 8, 400
 	m := quarters(t)
 	var e *evaluator
-	var seen [][]int
+	var seen [][]float64
 	row := 0
 	d := target.Func(2, func(_, x []float64) float64 {
 		if row++; (row-1)%batch == 0 {
-			seen = append(seen, slices.Clone(e.images.of.Chosen))
+			seen = append(seen, slices.Clone(e.images.chosen))
 		}
 		return -x[0]*x[0] - x[1]*x[1]
 	})
-	s := must((EvaluateSettings{Samples: n, Batch: batch, Images: 2, Src: rand.NewPCG(1, 2), Data: &DataRows{X: randn(1, n, 2)}}).defaults(m))
+	s := must((EvaluateSettings{Samples: n, Batch: batch, Images: 2, Src: rand.NewPCG(1, 2),
+		Data: &DataRows{X: randn(1, n, 2)}}).defaults(m))
 	e = must(newEvaluator(m, d, s))
 	if _, err := e.estimate(t.Context()); err != nil {
 		t.Fatal(err)
@@ -63,24 +64,26 @@ func TestDataImagesAreTheirOwn(t *testing.T) {
 	const batch, steps = 8, 100
 	m := quarters(t)
 	var tr *Trainer
-	var pairs [][]int
+	var pairs [][]float64
 	row := 0
 	d := target.Func(2, func(grad, x []float64) float64 {
 		if grad == nil {
 			return 0
 		}
 		if row++; (row-1)%batch == 0 {
-			pairs = append(pairs, slices.Clone(tr.images.of.Chosen))
+			pairs = append(pairs, slices.Clone(tr.images.chosen))
 		}
 		grad[0], grad[1] = -2*x[0], -2*x[1]
 		return -x[0]*x[0] - x[1]*x[1]
 	})
-	tr = must(NewTrainer(m, d, &Settings{Batch: batch, Images: 2, Data: dataFunc(func(x *mat.Dense) error { x.Zero(); return nil }), Src: rand.NewPCG(1, 2)}))
+	tr = must(NewTrainer(m, d, &Settings{Batch: batch, Images: 2,
+		Data: &DataSettings{Source: dataFunc(func(x *mat.Dense) error { x.Zero(); return nil })},
+		Src:  rand.NewPCG(1, 2)}))
 	for range steps {
 		if _, err := tr.Step(); err != nil {
 			t.Fatal(err)
 		}
-		pairs = append(pairs, slices.Clone(tr.images.of.Chosen))
+		pairs = append(pairs, slices.Clone(tr.data.images.chosen))
 	}
 	if len(pairs) != 2*steps {
 		t.Fatalf("%d sets of images", len(pairs))

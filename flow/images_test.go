@@ -41,11 +41,14 @@ func TestImagesAreUniform(t *testing.T) {
 	m := symmetrize(t, mera(t, 4, 1), rotation(4), Inversion(16))
 	const order, rows = 8, 20000
 	for _, k := range []int{2, 3, 5, 7} {
-		s := must(newImages(m, k))
-		s.draw(rows, rand.New(rand.NewPCG(4, uint64(k))))
+		drawn := must(newImages(m, k)).drawer().draw(rows, rand.New(rand.NewPCG(4, uint64(k))), nil)
 		var single [order - 1]int
 		var pairs [order - 1][order - 1]int
-		for row := range slices.Chunk(s.of.Chosen, k-1) {
+		for chosen := range slices.Chunk(drawn[0], k-1) {
+			var row []int
+			for _, v := range chosen {
+				row = append(row, int(v))
+			}
 			if sorted := slices.Sorted(slices.Values(row)); len(slices.Compact(sorted)) != k-1 {
 				t.Fatalf("%d images: %v", k, row)
 			}
@@ -81,29 +84,31 @@ func TestImagesDensity(t *testing.T) {
 		const rows = 6
 		for _, k := range []int{1, 2, 3, 31, 32} {
 			s := must(newImages(m, k))
-			forward := graph.NewProgram(dt, []int{16}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-				x, logq, err := m.generate(in[0], s)
+			inputs := append([]graph.Input{{Name: "x", Cols: 16}}, s.inputs()...)
+			forward := graph.NewProgram(dt, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+				x, logq, err := m.generate(in[0], s.among(in))
 				return []*gorgonia.Node{x, logq}, err
 			})
-			backward := graph.NewProgram(dt, []int{16}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-				logq, err := m.logProb(in[0], s)
+			backward := graph.NewProgram(dt, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+				logq, err := m.logProb(in[0], s.among(in))
 				return []*gorgonia.Node{logq}, err
 			})
 			rnd := rand.New(rand.NewPCG(1, 1))
 			for range 2 {
-				s.draw(rows, rnd)
+				drawn := s.drawer().draw(rows, rnd, nil)
 				x, logq := mat.NewDense(rows, 16, nil), make([]float64, rows)
 				z := randn(rnd.Uint64(), rows, 16).RawMatrix().Data
-				if err := forward.Run(rows, [][]float64{z}, [][]float64{x.RawMatrix().Data, logq}); err != nil {
+				if err := forward.Run(rows, append([][]float64{z}, drawn...),
+					[][]float64{x.RawMatrix().Data, logq}); err != nil {
 					t.Fatal(err)
 				}
 				want := logProbs(t, plain, x)
 				for r := range want {
 					for j := range k - 1 {
 						image := mat.NewDense(1, 16, nil)
-						perm, sign := s.of.Element(j)
-						if k < 32 {
-							perm, sign = s.of.Element(s.of.Chosen[r*(k-1)+j])
+						perm, sign := s.Element(j)
+						if len(drawn) > 0 {
+							perm, sign = s.Element(int(drawn[0][r*(k-1)+j]))
 						}
 						Symmetry{perm, sign}.apply(image.RawRowView(0), x.RawRowView(r))
 						want[r] = graph.LogAddExpOf(want[r], logProbs(t, plain, image)[0])
@@ -115,7 +120,8 @@ func TestImagesDensity(t *testing.T) {
 					tol = 1e-4
 				}
 				wantClose(t, "ln q of samples", logq, want, tol)
-				if err := backward.Run(rows, [][]float64{x.RawMatrix().Data}, [][]float64{logq}); err != nil {
+				if err := backward.Run(rows, append([][]float64{x.RawMatrix().Data}, drawn...),
+					[][]float64{logq}); err != nil {
 					t.Fatal(err)
 				}
 				wantClose(t, "ln q", logq, want, tol)
@@ -134,13 +140,14 @@ func TestImagesBound(t *testing.T) {
 	// ln q/π of the same configurations over any number of images.
 	losses := func(k int) []float64 {
 		s := must(newImages(m, k))
-		s.draw(samples, rand.New(rand.NewPCG(9, uint64(k))))
-		p := graph.NewProgram(tensor.Float64, []int{16}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-			_, logq, logpi, err := m.distill(in[0], pi, s)
+		inputs := append([]graph.Input{{Name: "z", Cols: 16}}, s.inputs()...)
+		p := graph.NewProgram(tensor.Float64, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			_, logq, logpi, err := m.distill(in[0], pi, s.among(in))
 			return []*gorgonia.Node{logq, logpi}, err
 		})
 		logq, logpi := make([]float64, samples), make([]float64, samples)
-		if err := p.Run(samples, [][]float64{z}, [][]float64{logq, logpi}); err != nil {
+		in := s.drawer().draw(samples, rand.New(rand.NewPCG(9, uint64(k))), [][]float64{z})
+		if err := p.Run(samples, in, [][]float64{logq, logpi}); err != nil {
 			t.Fatal(err)
 		}
 		floats.Sub(logq, logpi)
@@ -162,7 +169,8 @@ func TestImagesBound(t *testing.T) {
 		last = next
 	}
 	at := func(m *Model, k int) Estimate { // one batch: the latent variables are the same
-		return *must(Evaluate(context.Background(), m, pi, &EvaluateSettings{Samples: 500, Images: k, Src: rand.NewPCG(9, 9)}))
+		return *must(Evaluate(context.Background(), m, pi, &EvaluateSettings{Samples: 500, Images: k,
+			Src: rand.NewPCG(9, 9)}))
 	}
 	wantEstimate(t, "one image", at(m, 1), at(plain, 0), 0)
 	wantEstimate(t, "all images", at(m, 32), at(m, 0), 1e-12)
@@ -185,12 +193,14 @@ func TestImagesWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range []int{1, 2, 3, 32, 0} {
-		e, err := Evaluate(context.Background(), m, pi, &EvaluateSettings{Samples: 5000, Images: k, Src: rand.NewPCG(5, uint64(k))})
+		e, err := Evaluate(context.Background(), m, pi, &EvaluateSettings{Samples: 5000, Images: k,
+			Src: rand.NewPCG(5, uint64(k))})
 		if err != nil {
 			t.Fatal(err)
 		}
 		d := e.LogZ - pi.LogZ()
-		t.Logf("%d images: gap %.3f ± %.3f, ESS %.3f, ln Z off by %.4f ± %.4f", k, e.Loss+pi.LogZ(), e.StdErr, e.ESS, d, e.LogZErr)
+		t.Logf("%d images: gap %.3f ± %.3f, ESS %.3f, ln Z off by %.4f ± %.4f", k, e.Loss+pi.LogZ(), e.StdErr, e.ESS, d,
+			e.LogZErr)
 		if !(math.Abs(d) < 4*e.LogZErr && e.LogZErr < 0.1) {
 			t.Errorf("%d images: ln Z is %g ± %g, want %g", k, e.LogZ, e.LogZErr, pi.LogZ())
 		}
@@ -239,7 +249,7 @@ func TestImagesPathGradient(t *testing.T) {
 	}
 	for _, k := range []int{1, 2, 3, 7, 8} {
 		// 4.5 errors are passed by one component in 150 000.
-		if v := largest(Settings{Images: k, PathGradient: true}, Settings{Images: k}); v > 4.5 {
+		if v := largest(Settings{Images: k, Objective: ReverseKL{PathGradient: true}}, Settings{Images: k}); v > 4.5 {
 			t.Errorf("%d images: a component differs by %.1f errors", k, v)
 		} else {
 			t.Logf("%d images: at most %.1f errors", k, v)
@@ -248,7 +258,7 @@ func TestImagesPathGradient(t *testing.T) {
 	if testing.Short() {
 		return // too few batches to see the difference
 	}
-	if v := largest(Settings{Images: 2, PathGradient: true}, Settings{}); v < 6 {
+	if v := largest(Settings{Images: 2, Objective: ReverseKL{PathGradient: true}}, Settings{}); v < 6 {
 		t.Errorf("2 images: differs from the gradient of all by %.1f errors: the test shows nothing", v)
 	}
 }
@@ -257,15 +267,16 @@ func TestImagesPathGradient(t *testing.T) {
 // data too.
 func TestAllImagesTrain(t *testing.T) {
 	for name, s := range map[string]Settings{
-		"gradient": {}, "path": {PathGradient: true}, "data": {Data: &numberedData{}, PathGradient: true},
+		"gradient": {}, "path": {Objective: ReverseKL{PathGradient: true}},
+		"data": {Data: &DataSettings{Source: &numberedData{}}, Objective: ReverseKL{PathGradient: true}},
 	} {
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 			trained := func(images int) ([]float64, *Result) {
 				m := spins(t, mera(t, 4, 3)).as(dt)
 				s := s
-				s.Steps, s.Batch, s.Images, s.LearnRate, s.Src = 4, 32, images, 1e-3, rand.NewPCG(1, 1)
+				s.Steps, s.Batch, s.Images, s.Optimizer.LearnRate, s.Src = 4, 32, images, 1e-3, rand.NewPCG(1, 1)
 				if s.Data != nil {
-					s.Data = &numberedData{}
+					s.Data = &DataSettings{Source: &numberedData{}}
 				}
 				return params(m), must(Train(context.Background(), m, ising(t, 4), &s))
 			}
@@ -297,7 +308,8 @@ func TestImagesOfData(t *testing.T) {
 		for _, sign := range []float64{1, -1} {
 			moved := mat.NewDense(500, 4, nil)
 			moved.Scale(sign, x)
-			tr := must(NewTrainer(m, ising(t, 2), &Settings{Batch: 500, Images: k, Data: fixed{moved}, Src: rand.NewPCG(8, 8)}))
+			tr := must(NewTrainer(m, ising(t, 2), &Settings{Batch: 500, Images: k,
+				Data: &DataSettings{Source: fixed{moved}}, Src: rand.NewPCG(8, 8)}))
 			mean := 0.0
 			for range 20 {
 				if _, err := tr.gradients(); err != nil {
@@ -333,7 +345,8 @@ func TestImagesReproducible(t *testing.T) {
 	trained := func(procs int, seed uint64) []float64 {
 		runtime.GOMAXPROCS(procs)
 		m := spins(t, mera(t, 4, 3)).Float32()
-		must(Train(context.Background(), m, ising(t, 4), &Settings{Steps: 3, Batch: 300, Images: 5, PathGradient: true, Src: rand.NewPCG(1, seed)}))
+		must(Train(context.Background(), m, ising(t, 4), &Settings{Steps: 3, Batch: 300, Images: 5,
+			Objective: ReverseKL{PathGradient: true}, Src: rand.NewPCG(1, seed)}))
 		return params(m)
 	}
 	first := trained(1, 1)
@@ -376,7 +389,8 @@ func TestLargeGroup(t *testing.T) {
 	}
 
 	pi := target.NewNormal(7)
-	if _, err := Train(context.Background(), m, pi, &Settings{Steps: 3, Batch: 1000, Images: 4, PathGradient: true, Src: rand.NewPCG(1, 1)}); err != nil {
+	if _, err := Train(context.Background(), m, pi, &Settings{Steps: 3, Batch: 1000, Images: 4,
+		Objective: ReverseKL{PathGradient: true}, Src: rand.NewPCG(1, 1)}); err != nil {
 		t.Error(err)
 	}
 	const rows = 1000 // 1000·5039·7 > 2²⁵
@@ -435,7 +449,8 @@ func TestImagesErrors(t *testing.T) {
 		m      *Model
 		images int
 	}{{m, 1}, {m, 32}, {plain, 1}} {
-		if _, err := Evaluate(context.Background(), c.m, pi, &EvaluateSettings{Samples: 4, Images: c.images, Src: src}); err != nil {
+		if _, err := Evaluate(context.Background(), c.m, pi,
+			&EvaluateSettings{Samples: 4, Images: c.images, Src: src}); err != nil {
 			t.Errorf("%d images: %v", c.images, err)
 		}
 	}

@@ -85,7 +85,7 @@ func (e *Estimate) UnmarshalJSON(text []byte) error {
 }
 
 type reportJSON struct {
-	Step int
+	Step, Steps int
 	estimateJSON
 	Running    Estimate
 	Evaluation *Estimate
@@ -98,7 +98,7 @@ type reportJSON struct {
 // among them. What is not finite is "NaN", "+Inf" or "-Inf".
 func (r Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(reportJSON{
-		r.Step, r.Estimate.json(), r.Running, r.Evaluation, maybe(r.LearnRate), r.Faults, maybe(r.Data),
+		r.Step, r.Steps, r.Estimate.json(), r.Running, r.Evaluation, maybe(r.LearnRate), r.Faults, maybe(r.Data),
 	})
 }
 
@@ -107,7 +107,9 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 	var j reportJSON
 	err := json.Unmarshal(text, &j)
 	if err == nil {
-		*r = Report{j.Step, j.estimate(), j.Running, j.Evaluation, float64(j.LearnRate), j.Faults, float64(j.Data)}
+		*r = Report{
+			j.Step, j.Steps, j.estimate(), j.Running, j.Evaluation, float64(j.LearnRate), j.Faults, float64(j.Data),
+		}
 	}
 	return err
 }

@@ -115,7 +115,8 @@ func TestLatentErrors(t *testing.T) {
 	z, logp, grad := randn(1, 3, 16), make([]float64, 3), mat.NewDense(3, 16, nil)
 	for _, m := range []*Model{m, symmetrize(t, m, Inversion(16))} {
 		e := target.NewEvaluator(Latent(m, target.NewNormal(15)))
-		wantError(t, "dimensions differ", e.LogProbs(logp, z), ErrShape, "flow: Latent", "model of dimension 16", "target of dimension 15")
+		wantError(t, "dimensions differ", e.LogProbs(logp, z), ErrShape, "flow: Latent", "model of dimension 16",
+			"target of dimension 15")
 		wantError(t, "dimensions differ", e.LogProbGrad(logp, grad, z), ErrShape, "flow: Latent")
 	}
 }

@@ -36,7 +36,7 @@ func TestLikelihoodGradient(t *testing.T) {
 	gradient := func(weight float64) []float64 {
 		s := &Settings{Batch: 6, Src: rand.NewPCG(1, 1)}
 		if weight > 0 {
-			s.Data, s.DataWeight = data, weight
+			s.Data = &DataSettings{Source: data, Weight: weight}
 		}
 		tr, err := NewTrainer(m, target.NewNormal(4), s)
 		if err != nil {
@@ -97,13 +97,20 @@ func TestDataFindsWhatIsMissed(t *testing.T) {
 		return nil
 	})
 	train := func(data DataSource) *Estimate {
-		m := model(t, must(bijector.NewSpline(2, &bijector.SplineSettings{Couplings: 2, Bound: 8, Src: rand.NewPCG(1, 1)})))
+		m := model(t, must(bijector.NewSpline(2, &bijector.SplineSettings{Couplings: 2, Bound: 8,
+			Src: rand.NewPCG(1, 1)})))
 		// Off centre, so that one well is nearer.
 		b := m.Bijector().(*bijector.Spline).Couplings()
 		for _, c := range b {
 			c.Affine.T[len(c.Affine.T)-1].B.SetVec(0, 2)
 		}
-		s := &Settings{Steps: 500, Batch: 128, LearnRate: 5e-3, Schedule: Cosine(500, 20), Data: data, Src: rand.NewPCG(1, 1)}
+		s := &Settings{
+			Steps: 500, Batch: 128, Src: rand.NewPCG(1, 1),
+			Optimizer: Adam{LearnRate: 5e-3, Schedule: Cosine(500, 20)},
+		}
+		if data != nil {
+			s.Data = &DataSettings{Source: data}
+		}
 		if _, err := Train(context.Background(), m, wells, s); err != nil {
 			t.Fatal(err)
 		}
@@ -129,10 +136,10 @@ func TestDataSettings(t *testing.T) {
 	src := rand.NewPCG(1, 1)
 	none := dataFunc(func(*mat.Dense) error { return nil })
 	for name, s := range map[string]*Settings{
-		"weight without data": {DataWeight: 0.5, Src: src},
-		"negative weight":     {Data: none, DataWeight: -0.1, Src: src},
-		"weight above one":    {Data: none, DataWeight: 1.1, Src: src},
-		"weight NaN":          {Data: none, DataWeight: math.NaN(), Src: src},
+		"weight without data": {Data: &DataSettings{Weight: 0.5}, Src: src},
+		"negative weight":     {Data: &DataSettings{Source: none, Weight: -0.1}, Src: src},
+		"weight above one":    {Data: &DataSettings{Source: none, Weight: 1.1}, Src: src},
+		"weight NaN":          {Data: &DataSettings{Source: none, Weight: math.NaN()}, Src: src},
 	} {
 		if _, err := NewTrainer(m, ising(t, 4), s); !errors.Is(err, ErrSettings) {
 			t.Errorf("%s: %v", name, err)
@@ -148,7 +155,7 @@ func TestDataSettings(t *testing.T) {
 		"NaN":   {func(x *mat.Dense) error { x.Set(1, 2, math.NaN()); return nil }, ErrNotFinite},
 	} {
 		before := params(m)
-		tr, err := NewTrainer(m, ising(t, 4), &Settings{Batch: 4, Data: c.f, Src: src})
+		tr, err := NewTrainer(m, ising(t, 4), &Settings{Batch: 4, Data: &DataSettings{Source: c.f}, Src: src})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,7 +40,8 @@ func (logistic) Rand(dst []float64, rnd *rand.Rand) {
 // pair is a scrambled model of two values, far from normal and from even.
 func pair(t testing.TB, p target.Prior) *Model {
 	t.Helper()
-	b := must(bijector.NewRealNVP(2, &bijector.RealNVPSettings{Couplings: 4, Hidden: []int{6, 5}, Src: rand.NewPCG(7, 1)}))
+	b := must(bijector.NewRealNVP(2, &bijector.RealNVPSettings{Couplings: 4, Hidden: []int{6, 5},
+		Src: rand.NewPCG(7, 1)}))
 	scramble(b, 7, 0.5)
 	m, err := New(p, b)
 	if err != nil {
@@ -244,7 +245,8 @@ func TestPrecisions(t *testing.T) {
 		})
 	}
 	m := mera(t, 4, 1)
-	if s := symmetrize(t, m.Float32(), Inversion(16)); s.Bits() != 32 || s.Prior() != m.Prior() || s.Bijector() != m.Bijector() {
+	if s := symmetrize(t, m.Float32(), Inversion(16)); s.Bits() != 32 || s.Prior() != m.Prior() ||
+		s.Bijector() != m.Bijector() {
 		t.Error("Symmetrize changes more than the density")
 	}
 }
@@ -309,7 +311,8 @@ func TestStridedMatrices(t *testing.T) {
 			around("Sample", whole)
 			wantSame(t, "LogProbs", logProbs(t, m, view), logProbs(t, m, x))
 
-			for what, f := range map[string]func(*mat.Dense, []float64, *mat.Dense) error{"Encode": m.Encode, "Decode": m.Decode} {
+			for what, f := range map[string]func(*mat.Dense, []float64, *mat.Dense) error{"Encode": m.Encode,
+				"Decode": m.Decode} {
 				want := mat.NewDense(rows, 16, nil)
 				if err := f(want, nil, x); err != nil {
 					t.Fatal(err)
@@ -343,7 +346,8 @@ func TestModelErrors(t *testing.T) {
 	}{
 		{"nil prior", nil, h, ErrSettings, []string{"flow: "}},
 		{"nil bijector", target.NewNormal(16), nil, ErrSettings, []string{"flow: "}},
-		{"dimensions differ", target.NewNormal(15), h, ErrShape, []string{"prior of dimension 15", "bijector of dimension 16"}},
+		{"dimensions differ", target.NewNormal(15), h, ErrShape,
+			[]string{"prior of dimension 15", "bijector of dimension 16"}},
 	} {
 		m, err := New(c.p, c.b)
 		wantError(t, c.name, err, c.is, c.texts...)
@@ -418,7 +422,8 @@ func TestModelConcurrently(t *testing.T) {
 					return nil, err
 				}
 				var all []float64
-				for _, v := range [][]float64{logq, x.RawMatrix().Data, again, z.RawMatrix().Data, d, back.RawMatrix().Data} {
+				for _, v := range [][]float64{logq, x.RawMatrix().Data, again, z.RawMatrix().Data, d,
+					back.RawMatrix().Data} {
 					all = append(all, v...)
 				}
 				return all, nil

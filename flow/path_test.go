@@ -20,7 +20,8 @@ import (
 // end to end.
 func gradientsOf(t *testing.T, m *Model, d target.Density, path bool, batches, rows int) [][]float64 {
 	t.Helper()
-	tr, err := NewTrainer(m, d, &Settings{Batch: rows, PathGradient: path, Src: rand.NewPCG(8, 8)})
+	tr, err := NewTrainer(m, d, &Settings{Batch: rows, Objective: ReverseKL{PathGradient: path},
+		Src: rand.NewPCG(8, 8)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,10 +44,12 @@ func TestPathGradientIsTheGradient(t *testing.T) {
 	}
 	plain := model(t, must(bijector.NewMERA([]int{2, 2}, blocks(4, 5, 3), nil)))
 	scramble(plain, 3, 0.3)
-	spline := model(t, must(bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 1, Hidden: []int{3}, Bins: 3, Src: rand.NewPCG(1, 1)})))
+	spline := model(t, must(bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 1, Hidden: []int{3}, Bins: 3,
+		Src: rand.NewPCG(1, 1)})))
 	scramble(spline, 3, 0.3)
 	for name, m := range map[string]*Model{
-		"plain": plain, "symmetric": symmetrize(t, plain, Inversion(4), must(Translations([]int{2, 2}))[0]), "spline": symmetrize(t, spline, Inversion(4)),
+		"plain": plain, "symmetric": symmetrize(t, plain, Inversion(4), must(Translations([]int{2, 2}))[0]),
+		"spline": symmetrize(t, spline, Inversion(4)),
 	} {
 		d := ising(t, 2)
 		with, without := gradientsOf(t, m, d, true, batches, 500), gradientsOf(t, m, d, false, batches, 500)
@@ -141,7 +144,9 @@ func TestTrainAlongPath(t *testing.T) {
 	var first []float64
 	for range 2 {
 		m := symmetrize(t, mera(t, 4, 3), Inversion(16)).Float32()
-		res, err := Train(context.Background(), m, ising(t, 4), &Settings{Steps: 60, Batch: 64, LearnRate: 5e-3, PathGradient: true, Src: rand.NewPCG(1, 1)})
+		res, err := Train(context.Background(), m, ising(t, 4),
+			&Settings{Steps: 60, Batch: 64, Optimizer: Adam{LearnRate: 5e-3}, Objective: ReverseKL{PathGradient: true},
+				Src: rand.NewPCG(1, 1)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +159,9 @@ func TestTrainAlongPath(t *testing.T) {
 			t.Errorf("gap %g", gap)
 		}
 	}
-	if _, err := NewTrainer(mera(t, 4, 3), ising(t, 4), &Settings{PathGradient: true, InversionKL: 1, Src: rand.NewPCG(1, 1)}); !errors.Is(err, ErrSettings) {
+	if _, err := NewTrainer(mera(t, 4, 3), ising(t, 4),
+		&Settings{Objective: ReverseKL{PathGradient: true, InversionKL: 1}, Src: rand.NewPCG(1, 1)}); !errors.Is(err,
+		ErrSettings) {
 		t.Errorf("with a penalty: %v", err)
 	}
 }

@@ -28,12 +28,12 @@ func lossOf(t *testing.T, steps int, loss func(step int) float64, s Settings) []
 	})
 	var rates []float64
 	var tr *Trainer
-	s.Batch, s.LearnRate, s.Src = 4, 0.25, rand.NewPCG(1, 1)
-	s.Recorder = recorder(func(r *Report) error {
+	s.Batch, s.Optimizer.LearnRate, s.Src = 4, 0.25, rand.NewPCG(1, 1)
+	s.Recorder = RecorderFunc(func(r *Report) error {
 		if math.Abs(r.Loss-loss(step)) > 1e-12*(1+math.Abs(loss(step))) {
 			t.Fatalf("step %d: loss %g, want %g", step, r.Loss, loss(step))
 		}
-		if err := tr.plateau.check(tr.s.Plateau, tr.s.Window, step); err != nil {
+		if err := tr.plateau.check(tr.s.Optimizer.Plateau, tr.s.Window, step); err != nil {
 			t.Fatalf("step %d: a file would be refused: %v", step, err)
 		}
 		rates = append(rates, r.LearnRate)
@@ -70,18 +70,28 @@ func TestPlateauSteps(t *testing.T) {
 		window int
 		want   []float64
 	}{
-		"constant":                  {func(int) float64 { return 5 }, Plateau{Patience: 4, MinImprovement: 1e-9}, 3, constant(0.5, 7, 0)},
-		"constant, at once":         {func(int) float64 { return -5 }, Plateau{Patience: 1, MinImprovement: 1e-9, Factor: 0.25}, 1, constant(0.25, 2, 1e-6)},
-		"constant, by default":      {func(int) float64 { return 5 }, Plateau{MinImprovement: 1e-9}, 5, constant(0.5, 10, 0)},
-		"to the floor":              {func(int) float64 { return 5 }, Plateau{Patience: 4, MinImprovement: 1e-9, MinFactor: 0.3}, 3, constant(0.5, 7, 0.3)},
-		"a floor of 1":              {func(int) float64 { return 5 }, Plateau{Patience: 1, MinImprovement: 1e-9, MinFactor: 1}, 1, never},
-		"rising":                    {func(k int) float64 { return float64(k) }, Plateau{Patience: 2}, 3, constant(0.5, 5, 0)},
-		"falling":                   {func(k int) float64 { return -float64(k) }, Plateau{Patience: 1}, 3, never},
-		"falling by more than that": {func(k int) float64 { return -float64(k) }, Plateau{Patience: 1, MinImprovement: 0.999}, 3, never},
-		"falling by less than that": {func(k int) float64 { return -float64(k) }, Plateau{Patience: 1, MinImprovement: 1.001}, 3, constant(0.5, 4, 0)},
+		"constant": {func(int) float64 { return 5 }, Plateau{Patience: 4, MinImprovement: 1e-9}, 3,
+			constant(0.5, 7, 0)},
+		"constant, at once": {func(int) float64 { return -5 },
+			Plateau{Patience: 1, MinImprovement: 1e-9, Factor: 0.25}, 1, constant(0.25, 2, 1e-6)},
+		"constant, by default": {func(int) float64 { return 5 }, Plateau{MinImprovement: 1e-9}, 5,
+			constant(0.5, 10, 0)},
+		"to the floor": {func(int) float64 { return 5 },
+			Plateau{Patience: 4, MinImprovement: 1e-9, MinFactor: 0.3}, 3, constant(0.5, 7, 0.3)},
+		"a floor of 1": {func(int) float64 { return 5 },
+			Plateau{Patience: 1, MinImprovement: 1e-9, MinFactor: 1}, 1, never},
+		"rising": {func(k int) float64 { return float64(k) }, Plateau{Patience: 2}, 3,
+			constant(0.5, 5, 0)},
+		"falling": {func(k int) float64 { return -float64(k) }, Plateau{Patience: 1}, 3, never},
+		"falling by more than that": {func(k int) float64 { return -float64(k) },
+			Plateau{Patience: 1, MinImprovement: 0.999}, 3, never},
+		"falling by less than that": {func(k int) float64 { return -float64(k) },
+			Plateau{Patience: 1, MinImprovement: 1.001}, 3, constant(0.5, 4, 0)},
 		// 4 × 0.3 is enough, and 3 × 0.3 is not.
-		"slow, and patient":      {func(k int) float64 { return -0.3 * float64(k) }, Plateau{Patience: 4, MinImprovement: 1}, 3, never},
-		"slow, and less patient": {func(k int) float64 { return -0.3 * float64(k) }, Plateau{Patience: 3, MinImprovement: 1}, 3, constant(0.5, 6, 0)},
+		"slow, and patient": {func(k int) float64 { return -0.3 * float64(k) },
+			Plateau{Patience: 4, MinImprovement: 1}, 3, never},
+		"slow, and less patient": {func(k int) float64 { return -0.3 * float64(k) },
+			Plateau{Patience: 3, MinImprovement: 1}, 3, constant(0.5, 6, 0)},
 		// A single batch is no improvement of the mean of eight.
 		"one good batch": {func(k int) float64 {
 			if k == 10 {
@@ -90,7 +100,7 @@ func TestPlateauSteps(t *testing.T) {
 			return 1
 		}, Plateau{Patience: 9, MinImprovement: 0.2}, 8, constant(0.5, 17, 0)},
 	} {
-		s := Settings{Window: c.window, Plateau: &c.p}
+		s := Settings{Window: c.window, Optimizer: Adam{Plateau: &c.p}}
 		given := c.p
 		if got := lossOf(t, steps, c.loss, s); !slices.Equal(got, c.want) {
 			t.Errorf("%s: learning rates %v, want %v", name, got, c.want)
@@ -108,7 +118,8 @@ func TestPlateauByDefinition(t *testing.T) {
 	reductions := 0
 	for run := range 40 {
 		const steps = 80
-		p := Plateau{Factor: 0.1 + 0.8*rnd.Float64(), Patience: 1 + rnd.IntN(6), MinImprovement: 0.3 * rnd.Float64(), MinFactor: 1e-3}
+		p := Plateau{Factor: 0.1 + 0.8*rnd.Float64(), Patience: 1 + rnd.IntN(6), MinImprovement: 0.3 * rnd.Float64(),
+			MinFactor: 1e-3}
 		window := 1 + rnd.IntN(6)
 		losses, betas := make([]float64, steps+1), make([]float64, steps+1)
 		for k := range losses {
@@ -119,9 +130,9 @@ func TestPlateauByDefinition(t *testing.T) {
 			}
 		}
 		s := Settings{
-			Window: window, Plateau: &p,
-			Anneal:   func(step int) float64 { return betas[step] },
-			Schedule: Cosine(steps+20, 5),
+			Window:    window,
+			Optimizer: Adam{Plateau: &p, Schedule: Cosine(steps+20, 5)},
+			Anneal:    func(step int) float64 { return betas[step] },
 		}
 		got := lossOf(t, steps, func(step int) float64 { return losses[min(step, steps)] }, s)
 
@@ -146,7 +157,8 @@ func TestPlateauByDefinition(t *testing.T) {
 		}
 		for k := range want {
 			if math.Abs(got[k]-want[k]) > 1e-15 {
-				t.Fatalf("run %d, %+v, window %d, step %d: learning rate %g, want %g", run, p, window, k+1, got[k], want[k])
+				t.Fatalf("run %d, %+v, window %d, step %d: learning rate %g, want %g", run, p, window, k+1, got[k],
+					want[k])
 			}
 		}
 	}
@@ -159,8 +171,11 @@ func TestPlateauByDefinition(t *testing.T) {
 // the first of all.
 func TestPlateauAnneal(t *testing.T) {
 	for _, ramp := range []int{0, 1, 20, 33} {
-		rates := lossOf(t, 60, func(int) float64 { return 5 }, Settings{Window: 4, Anneal: Ramp(0.5, ramp), Plateau: &Plateau{Patience: 3, MinImprovement: 1e-9}})
-		first := slices.IndexFunc(rates, func(r float64) bool { return r != 0.25 }) // the step after the reduction, from 0
+		rates := lossOf(t, 60, func(int) float64 { return 5 },
+			Settings{Window: 4, Anneal: Ramp(0.5, ramp),
+				Optimizer: Adam{Plateau: &Plateau{Patience: 3, MinImprovement: 1e-9}}})
+		// the step after the reduction, from 0
+		first := slices.IndexFunc(rates, func(r float64) bool { return r != 0.25 })
 		if want := max(ramp, 1) - 1 + 4 + 3; first != want {
 			t.Errorf("β = 1 from step %d on: reduced after step %d, want %d", ramp, first, want)
 		}
@@ -173,9 +188,9 @@ func TestPlateauMoves(t *testing.T) {
 		moved := func(p *Plateau, rate float64) (params0, params1 []float64, report float64) {
 			m := variants(t, 1)[name]
 			scramble(m, 2, 0.1)
-			s := Settings{Batch: 8, LearnRate: 1e-3, Window: 1, Plateau: p, Src: rand.NewPCG(1, 1)}
+			s := Settings{Batch: 8, Optimizer: Adam{LearnRate: 1e-3, Plateau: p}, Window: 1, Src: rand.NewPCG(1, 1)}
 			if p == nil {
-				s.Schedule = func(step int) float64 { return []float64{1, 1, rate}[step-1] }
+				s.Optimizer.Schedule = func(step int) float64 { return []float64{1, 1, rate}[step-1] }
 			}
 			tr, err := NewTrainer(m, ising(t, 4), &s)
 			if err != nil {
@@ -209,12 +224,12 @@ func TestPlateauSettings(t *testing.T) {
 		{MinImprovement: -1e-3}, {MinImprovement: math.NaN()}, {MinImprovement: math.Inf(1)},
 		{MinFactor: -0.1}, {MinFactor: 1.1}, {MinFactor: math.NaN()},
 	} {
-		_, err := NewTrainer(m, pi, &Settings{Plateau: &p, Src: rand.NewPCG(1, 1)})
+		_, err := NewTrainer(m, pi, &Settings{Optimizer: Adam{Plateau: &p}, Src: rand.NewPCG(1, 1)})
 		wantError(t, fmt.Sprint(p), err, ErrSettings, "Plateau")
 	}
-	tr, err := NewTrainer(m, pi, &Settings{Plateau: &Plateau{}, Window: 30, Src: rand.NewPCG(1, 1)})
-	if err != nil || *tr.s.Plateau != (Plateau{0.5, 30, 0, 1e-6}) {
-		t.Errorf("defaults %+v, error %v", tr.s.Plateau, err)
+	tr, err := NewTrainer(m, pi, &Settings{Optimizer: Adam{Plateau: &Plateau{}}, Window: 30, Src: rand.NewPCG(1, 1)})
+	if err != nil || *tr.s.Optimizer.Plateau != (Plateau{0.5, 30, 0, 1e-6}) {
+		t.Errorf("defaults %+v, error %v", tr.s.Optimizer.Plateau, err)
 	}
 }
 

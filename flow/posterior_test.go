@@ -230,7 +230,8 @@ func TestInversionKLGradient(t *testing.T) {
 	for _, p := range m.Params() {
 		out = append(out, make([]float64, p.Value().DataSize()))
 	}
-	if err := lossProgram(m, pi, []float64{1, -1}, alpha, nil).Run(rows, [][]float64{z.RawMatrix().Data}, out); err != nil {
+	if err := stepProgram(m, pi, ReverseKL{InversionKL: alpha}, nil).Run(rows, [][]float64{z.RawMatrix().Data, {1}},
+		out); err != nil {
 		t.Fatal(err)
 	}
 	for k, p := range m.Params() {
@@ -242,7 +243,8 @@ func TestInversionKLGradient(t *testing.T) {
 			v[i] = at - h
 			down := cost()
 			v[i] = at
-			wantClose(t, fmt.Sprintf("parameter %d, value %d", k, i), out[2+k][i:i+1], []float64{(up - down) / (2 * h)}, 1e-6)
+			wantClose(t, fmt.Sprintf("parameter %d, value %d", k, i), out[2+k][i:i+1], []float64{(up - down) / (2 * h)},
+				1e-6)
 		}
 	}
 }
@@ -255,7 +257,8 @@ func TestInversionKLTraining(t *testing.T) {
 		m := model(t, h)
 		scramble(m, 2, 0.3)
 		pi := must(target.NewIsing([]int{2, 2}, 1.5))
-		train(t, m, pi, &Settings{Steps: 200, Batch: 128, LearnRate: 1e-2, InversionKL: alpha, Src: rand.NewPCG(1, 3)})
+		train(t, m, pi, &Settings{Steps: 200, Batch: 128, Optimizer: Adam{LearnRate: 1e-2},
+			Objective: ReverseKL{InversionKL: alpha}, Src: rand.NewPCG(1, 3)})
 		x, logq := sample(t, m, 2000, 5)
 		x.Scale(-1, x)
 		kl := 0.0
@@ -274,10 +277,10 @@ func TestInversionKLTraining(t *testing.T) {
 func TestInversionKLErrors(t *testing.T) {
 	m, pi, src := mera(t, 2, 4), ising(t, 2), rand.NewPCG(1, 1)
 	for _, alpha := range []float64{-1, math.NaN(), math.Inf(1)} {
-		_, err := NewTrainer(m, pi, &Settings{InversionKL: alpha, Src: src})
+		_, err := NewTrainer(m, pi, &Settings{Objective: ReverseKL{InversionKL: alpha}, Src: src})
 		wantError(t, "factor", err, ErrSettings, "penalty")
 	}
-	_, err := NewTrainer(symmetrize(t, m, Inversion(4)), pi, &Settings{InversionKL: 1, Src: src})
+	_, err := NewTrainer(symmetrize(t, m, Inversion(4)), pi, &Settings{Objective: ReverseKL{InversionKL: 1}, Src: src})
 	wantError(t, "symmetrised", err, ErrSettings, "symmetrised")
 }
 

@@ -96,8 +96,12 @@ func (r Result) String() string {
 // String returns the report in a line, two after an evaluation.
 func (r Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "step %d: loss %s (running %s), ESS %.2g, learning rate %.3g",
-		r.Step, nats(r.Loss, r.StdErr), nats(r.Running.Loss, r.Running.StdErr), r.ESS, r.LearnRate)
+	fmt.Fprintf(&b, "step %d", r.Step)
+	if r.Steps > 0 {
+		fmt.Fprintf(&b, " of %d", r.Steps)
+	}
+	fmt.Fprintf(&b, ": loss %s (running %s), ESS %.2g, learning rate %.3g",
+		nats(r.Loss, r.StdErr), nats(r.Running.Loss, r.Running.StdErr), r.ESS, r.LearnRate)
 	if r.Faults > 0 {
 		fmt.Fprintf(&b, ", %d faults", r.Faults)
 	}

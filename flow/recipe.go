@@ -18,7 +18,7 @@ import (
 // parameters of these couplings grow as the square of the sites of a tile: they are
 // meant for small tiles.
 type Recipe struct {
-	// Couplings of a block; as many as its bijector has by default.
+	// Couplings is the number of couplings of a block, that of its bijector by default.
 	Couplings int
 	// Hidden are the units of the hidden layers, as in bijector.RealNVPSettings.
 	Hidden []int
@@ -94,7 +94,9 @@ func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model
 }
 
 // model is the given network with the given blocks.
-func (r *Recipe) model(shape []int, spectrum []float64, network *bijector.NetworkSettings, block bijector.BlockFunc) (*Model, error) {
+func (r *Recipe) model(
+	shape []int, spectrum []float64, network *bijector.NetworkSettings, block bijector.BlockFunc,
+) (*Model, error) {
 	h, err := bijector.NewMERA(shape, block, network)
 	if err != nil {
 		return nil, err
@@ -114,7 +116,8 @@ func (r *Recipe) model(shape []int, spectrum []float64, network *bijector.Networ
 
 // Grow returns a model on another lattice, most likely one twice as large, whose
 // layers begin as copies of those of m, a model of the same recipe on a lattice
-// of as many dimensions. Near a critical point the renormalization flow is at
+// of as many dimensions. kinds are those of the program's own blocks, if m has any.
+// Near a critical point the renormalization flow is at
 // its fixed point on all scales but the finest, where the lattice is felt, and
 // the coarsest, where the boundary is; so the finest scales and the coarsest
 // are those of m, and what is missing in between are copies of the last scale
@@ -132,8 +135,9 @@ func (r *Recipe) model(shape []int, spectrum []float64, network *bijector.Networ
 // A model of 7 × 7 sites is one block on all of them: no larger lattice begins as it.
 //
 // It fails with ErrHierarchy if m is not of the recipe or a scale of the new lattice
-// has other tiles than the one it would begin as, and as Model does.
-func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64) (*Model, error) {
+// has other tiles than the one it would begin as, with bijector.ErrKind for a block of a
+// kind that is not known, and as Model does.
+func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64, kinds ...bijector.Kind) (*Model, error) {
 	if m == nil {
 		return nil, fmt.Errorf("flow: %w: nil model", ErrSettings)
 	}
@@ -163,7 +167,7 @@ func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64) (*Model, error)
 	next := 0
 	block := func(int) (bijector.Bijector, error) {
 		next++
-		return copyBlock(layers[next-1].Block())
+		return bijector.Copy(layers[next-1].Block(), kinds...)
 	}
 	if network.ContextBlock != nil {
 		network.ContextBlock = func(_, moved int) (bijector.Bijector, error) { return block(moved) }
@@ -204,35 +208,14 @@ func (r *Recipe) scales(m *Model, spectrum bool) ([][]*bijector.Layer, error) {
 	if len(scale) == 2*repeat {
 		scales = append(scales, scale)
 	} else if len(scale) > 0 {
-		return nil, fmt.Errorf("%w: %d layers after the last decimator, the recipe has %d", bijector.ErrHierarchy, len(scale), 2*repeat)
+		return nil, fmt.Errorf("%w: %d layers after the last decimator, the recipe has %d",
+			bijector.ErrHierarchy, len(scale), 2*repeat)
 	}
 	return scales, nil
 }
 
 // atTop tells whether the layers of a scale decimate nothing.
 func atTop(scale []*bijector.Layer) bool { return scale[len(scale)-1].Keep() == nil }
-
-// copyBlock returns a block of a recipe with parameters of its own.
-func copyBlock(b bijector.Bijector) (c bijector.Bijector, err error) {
-	src := rand.NewPCG(0, 0) // of weights that are replaced
-	switch b := b.(type) {
-	case *bijector.RealNVP:
-		s := b.Settings()
-		s.Src = src
-		c, err = bijector.NewRealNVP(b.Dim(), &s)
-	case *bijector.Spline:
-		s := b.Settings()
-		s.Src = src
-		c, err = bijector.NewSpline(b.Dim(), &s)
-	default:
-		return nil, fmt.Errorf("%w: a block of type %T, want *bijector.RealNVP or *bijector.Spline", bijector.ErrHierarchy, b)
-	}
-	if err != nil {
-		return nil, err
-	}
-	copy(c.Params()[0].Value().Float64s(), b.Params()[0].Value().Float64s())
-	return c, nil
-}
 
 // Settings returns the settings for training in the given number of steps, the
 // learning rate falling to zero as a cosine. Fields may be changed.
@@ -244,7 +227,10 @@ func (r *Recipe) Settings(steps int, src rand.Source) *Settings {
 	if warmup == 0 {
 		warmup = min(50, steps/10)
 	}
-	s := &Settings{Steps: steps, LearnRate: rate, Schedule: Cosine(steps, warmup), PathGradient: r.PathGradient, Src: src}
+	s := &Settings{
+		Steps: steps, Src: src, Objective: ReverseKL{PathGradient: r.PathGradient},
+		Optimizer: Adam{LearnRate: rate, Schedule: Cosine(steps, warmup)},
+	}
 	if r.Anneal != 0 {
 		s.Anneal = Ramp(r.Anneal, steps/2)
 	}

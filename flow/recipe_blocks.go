@@ -74,13 +74,15 @@ func (r *Recipe) price(shape []int, scales []bijector.Scale) error {
 			sites *= float64(size)
 		}
 		if n := r.params(sites, r.hidden(int(min(sites, maxBlock)), len(shape))); n > maxBlock {
-			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, whose block of %g sites would have %.3g parameters, "+
+			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, "+
+				"whose block of %g sites would have %.3g parameters, "+
 				"more than %d", ErrSettings, shape, k, c.Size, sites, n, maxBlock)
 		}
 		context, moved := math.Pow(3, float64(len(shape))), sites-1
 		n := 2 * moved * (2*netParams(context+moved-1, r.Hidden, 1) + 1)
 		if n > maxBlock && r.ConditionalDecimators && r.Network.ContextBlock == nil && !c.Top {
-			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, whose conditional decimator of %g variables given %g "+
+			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, "+
+				"whose conditional decimator of %g variables given %g "+
 				"would have %.3g parameters, more than %d", ErrSettings, shape, k, c.Size, moved, context, n, maxBlock)
 		}
 	}

@@ -70,7 +70,7 @@ func TestRecipeModel(t *testing.T) {
 		m := must((&Recipe{Couplings: 1, Hidden: []int{3}, ConditionalDecimators: true}).Model(shape, nil, src))
 		bijectortest.Check(t, m.Bijector())
 	}
-	if s := FastRecipe().Settings(100, src); s.Schedule(10) != 1 || s.Schedule(101) != 0 || s.Anneal(25) != 0.75 || s.Anneal(50) != 1 || !s.PathGradient || s.LearnRate != 5e-3 {
+	if s := FastRecipe().Settings(100, src); s.Optimizer.Schedule(10) != 1 || s.Optimizer.Schedule(101) != 0 || s.Anneal(25) != 0.75 || s.Anneal(50) != 1 || s.Objective != Objective(ReverseKL{PathGradient: true}) || s.Optimizer.LearnRate != 5e-3 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -160,9 +160,10 @@ func TestGrowFails(t *testing.T) {
 	if _, err := r.Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("a tree: %v", err)
 	}
-	other = must(bijector.NewMERA([]int{4, 4}, func(int) (bijector.Bijector, error) { return bijector.NewOrthogonal(4, src) }, nil))
-	if _, err := r.Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, bijector.ErrHierarchy) {
-		t.Errorf("other blocks: %v", err)
+	own := ownBlock{must(bijector.NewParam("factor", []float64{1}, 1))}
+	other = must(bijector.NewMERA([]int{4, 4}, func(int) (bijector.Bijector, error) { return own, nil }, nil))
+	if _, err := PaperRecipe().Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, bijector.ErrKind) {
+		t.Errorf("blocks of a program that do not describe themselves: %v", err)
 	}
 }
 

@@ -56,22 +56,35 @@ func TestResumeLaw(t *testing.T) {
 		target    target.Density
 		faults    bool
 	}{
-		"path gradient":               {Settings{PathGradient: true}, true, ising(t, 4), false},
-		"data":                        {Settings{Data: &numberedData{}, DataWeight: 0.3}, true, ising(t, 4), false},
-		"path gradient and data":      {Settings{PathGradient: true, Data: &numberedData{}}, true, ising(t, 4), false},
-		"penalty":                     {Settings{InversionKL: 0.7}, false, ising(t, 4), false},
-		"images":                      {Settings{Images: 3}, true, ising(t, 4), false},
-		"images along the path":       {Settings{Images: 5, PathGradient: true, Data: &numberedData{}}, true, ising(t, 4), false},
-		"images and faults":           {Settings{Images: 2, OnFault: FaultSkip}, true, fussy(16, 1.8), true},
-		"shrinking":                   {Settings{OnFault: FaultShrink}, true, fussy(16, 1.8), true},
-		"skipping, with everything":   {Settings{OnFault: FaultSkip, PathGradient: true, ClipNorm: 5, MaxScale: 0.9}, false, fussy(16, 1.8), true},
-		"shrinking, with the penalty": {Settings{OnFault: FaultShrink, InversionKL: 0.2, ClipNorm: 5}, false, fussy(16, 1.8), true},
-		"plateau":                     {Settings{Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}}, true, ising(t, 4), false},
-		"average":                     {Settings{Average: 0.9}, true, ising(t, 4), false},
-		"evaluation":                  {Settings{Evaluate: &EvaluateSettings{Samples: 21, Batch: 8}, EvaluateEvery: 3}, false, ising(t, 4), false},
+		"path gradient": {Settings{Objective: ReverseKL{PathGradient: true}}, true, ising(t, 4), false},
+		"data": {Settings{Data: &DataSettings{Source: &numberedData{}, Weight: 0.3}}, true,
+			ising(t, 4), false},
+		"path gradient and data": {Settings{Objective: ReverseKL{PathGradient: true},
+			Data: &DataSettings{Source: &numberedData{}}}, true, ising(t, 4), false},
+		"penalty": {Settings{Objective: ReverseKL{InversionKL: 0.7}}, false, ising(t, 4), false},
+		"images":  {Settings{Images: 3}, true, ising(t, 4), false},
+		"images along the path": {Settings{Images: 5, Objective: ReverseKL{PathGradient: true},
+			Data: &DataSettings{Source: &numberedData{}}}, true, ising(t, 4), false},
+		"images and faults": {Settings{Images: 2, Faults: FaultSettings{Policy: FaultSkip}}, true,
+			fussy(16, 1.8), true},
+		"shrinking": {Settings{Faults: FaultSettings{Policy: FaultShrink}}, true, fussy(16, 1.8),
+			true},
+		"skipping, with everything": {Settings{Faults: FaultSettings{Policy: FaultSkip},
+			Objective: ReverseKL{PathGradient: true}, Optimizer: Adam{ClipNorm: 5, MaxScale: 0.9}}, false,
+			fussy(16, 1.8), true},
+		"shrinking, with the penalty": {Settings{Faults: FaultSettings{Policy: FaultShrink},
+			Objective: ReverseKL{InversionKL: 0.2}, Optimizer: Adam{ClipNorm: 5}}, false, fussy(16, 1.8), true},
+		"plateau": {Settings{Optimizer: Adam{Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}}},
+			true, ising(t, 4), false},
+		"average": {Settings{Optimizer: Adam{Average: 0.9}}, true, ising(t, 4), false},
+		"evaluation": {Settings{Evaluation: &EvaluationSettings{
+			EvaluateSettings: EvaluateSettings{Samples: 21, Batch: 8}, Every: 3}}, false, ising(t, 4), false},
 		"all of them, shrinking": {Settings{
-			Plateau: &Plateau{Patience: 1, MinImprovement: 0.3, Factor: 0.7}, Average: 0.8, Anneal: Ramp(0.5, 3), OnFault: FaultShrink, ClipNorm: 5, MaxScale: 0.9,
-			Evaluate: &EvaluateSettings{Samples: 30}, EvaluateEvery: 2,
+			Optimizer: Adam{Plateau: &Plateau{Patience: 1, MinImprovement: 0.3, Factor: 0.7}, Average: 0.8,
+				ClipNorm: 5, MaxScale: 0.9},
+			Anneal:     Ramp(0.5, 3),
+			Faults:     FaultSettings{Policy: FaultShrink},
+			Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 30}, Every: 2},
 		}, false, fussy(16, 1.8), true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,16 +98,19 @@ func TestResumeLaw(t *testing.T) {
 					m = symmetrize(t, m, Inversion(16))
 				}
 				s := c.s
-				s.Batch, s.LearnRate, s.Window, s.Src = 8, 3e-3, 5, rand.NewPCG(seed, 4)
+				s.Batch, s.Optimizer.LearnRate, s.Window, s.Src = 8, 3e-3, 5, rand.NewPCG(seed, 4)
 				if s.Data != nil {
-					s.Data = &numberedData{}
+					s.Data = &DataSettings{Source: &numberedData{}, Weight: s.Data.Weight}
 				}
-				if s.Evaluate != nil {
-					e := *s.Evaluate
+				if s.Evaluation != nil {
+					e := *s.Evaluation
 					e.Src = rand.NewChaCha8([32]byte{byte(seed)})
-					s.Evaluate = &e
+					s.Evaluation = &e
 				}
-				s.Recorder = recorder(func(r *Report) error { return json.NewEncoder(&reports).Encode(r) })
+				s.Recorder = RecorderFunc(func(r *Report) error {
+					r.Steps = 0 // of one call
+					return json.NewEncoder(&reports).Encode(r)
+				})
 				tr, err := NewTrainer(m, c.target, &s)
 				if err != nil {
 					t.Fatal(err)
@@ -119,10 +135,10 @@ func TestResumeLaw(t *testing.T) {
 			if err := tr.Save(&last); err != nil {
 				t.Fatal(err)
 			}
-			if c.s.Plateau != nil && tr.plateau.Factor == 1 {
+			if c.s.Optimizer.Plateau != nil && tr.plateau.Factor == 1 {
 				t.Error("no reduction")
 			}
-			if c.s.Average != 0 {
+			if c.s.Optimizer.Average != 0 {
 				if err := tr.UseAverage(); err != nil {
 					t.Fatal(err)
 				}
@@ -139,8 +155,8 @@ func TestResumeLaw(t *testing.T) {
 				if err := tr.Restore(bytes.NewReader(files[k])); err != nil {
 					t.Fatal(err)
 				}
-				if d, ok := tr.s.Data.(*numberedData); ok {
-					d.calls = k
+				if d := tr.s.Data; d != nil {
+					d.Source.(*numberedData).calls = k
 				}
 				reports.Reset()
 				if err := tr.Run(context.Background(), steps-k); err != nil {
@@ -156,7 +172,7 @@ func TestResumeLaw(t *testing.T) {
 				if !slices.Equal(params(m), want) || *tr.Result() != result {
 					t.Errorf("from step %d: %+v, want %+v, or other parameters", k, *tr.Result(), result)
 				}
-				if c.s.Average != 0 {
+				if c.s.Optimizer.Average != 0 {
 					if err := tr.UseAverage(); err != nil {
 						t.Fatal(err)
 					}
@@ -171,8 +187,9 @@ func TestResumeLaw(t *testing.T) {
 func observed(t testing.TB, seed uint64) (*Model, *Trainer) {
 	t.Helper()
 	return trainer(t, seed, Settings{
-		Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}, Average: 0.9,
-		Evaluate: &EvaluateSettings{Samples: 20, Src: rand.NewChaCha8([32]byte{byte(seed)})}, EvaluateEvery: 2,
+		Optimizer: Adam{Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}, Average: 0.9},
+		Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 20,
+			Src: rand.NewChaCha8([32]byte{byte(seed)})}, Every: 2},
 	})
 }
 
@@ -181,7 +198,8 @@ func observed(t testing.TB, seed uint64) (*Model, *Trainer) {
 func TestResumeFromAverage(t *testing.T) {
 	m, tr := observed(t, 1)
 	var b bytes.Buffer
-	if err := errors.Join(tr.Run(t.Context(), 4), tr.UseAverage(), tr.Save(&b), tr.Run(t.Context(), 3), tr.UseAverage()); err != nil {
+	if err := errors.Join(tr.Run(t.Context(), 4), tr.UseAverage(), tr.Save(&b), tr.Run(t.Context(), 3),
+		tr.UseAverage()); err != nil {
 		t.Fatal(err)
 	}
 	m2, tr2 := observed(t, 2)
@@ -282,12 +300,13 @@ func TestRestoreObservedRefuses(t *testing.T) {
 		{Factor: 1, Since: 7, Best: -3, Wait: 1}: false,
 		{Factor: 1e-6, Since: 7, Best: 0}:        true,
 	} {
-		if err := p.check(tr.s.Plateau, 7, 20); (err == nil) != ok {
+		if err := p.check(tr.s.Optimizer.Plateau, 7, 20); (err == nil) != ok {
 			t.Errorf("%+v: %v", p, err)
 		}
 	}
 
-	_, opaque := trainer(t, 1, Settings{Evaluate: &EvaluateSettings{Src: struct{ rand.Source }{rand.NewPCG(1, 1)}}})
+	hidden := struct{ rand.Source }{rand.NewPCG(1, 1)}
+	_, opaque := trainer(t, 1, Settings{Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Src: hidden}}})
 	wantError(t, "source without a state", opaque.Save(&bytes.Buffer{}), ErrSettings, "cannot be saved")
 }
 
@@ -295,7 +314,8 @@ func TestRestoreObservedRefuses(t *testing.T) {
 func trainer(t testing.TB, seed uint64, s Settings) (*Model, *Trainer) {
 	t.Helper()
 	m := symmetrize(t, mera(t, 4, 3), Inversion(16))
-	s.Batch, s.LearnRate, s.Schedule, s.Window, s.Src = 32, 3e-3, Cosine(40, 5), 7, rand.NewPCG(seed, 1)
+	s.Batch, s.Optimizer.LearnRate, s.Optimizer.Schedule, s.Window, s.Src = 32, 3e-3, Cosine(40, 5), 7,
+		rand.NewPCG(seed, 1)
 	tr, err := NewTrainer(m, ising(t, 4), &s)
 	if err != nil {
 		t.Fatal(err)
@@ -306,7 +326,7 @@ func trainer(t testing.TB, seed uint64, s Settings) (*Model, *Trainer) {
 // A trainer that is restored goes on as if it had never stopped.
 func TestResume(t *testing.T) {
 	ctx := context.Background()
-	m, tr := trainer(t, 1, Settings{ClipNorm: 20, MaxScale: 2})
+	m, tr := trainer(t, 1, Settings{Optimizer: Adam{ClipNorm: 20, MaxScale: 2}})
 	files := map[int][]byte{}
 	for step := range 21 {
 		var b bytes.Buffer
@@ -320,7 +340,7 @@ func TestResume(t *testing.T) {
 	}
 	want, result := params(m), *tr.Result()
 	for _, step := range []int{0, 1, 6, 7, 8, 20} {
-		m, tr := trainer(t, 99, Settings{ClipNorm: 20, MaxScale: 2})
+		m, tr := trainer(t, 99, Settings{Optimizer: Adam{ClipNorm: 20, MaxScale: 2}})
 		if err := tr.Run(ctx, 3); err != nil { // whatever it was before
 			t.Fatal(err)
 		}
@@ -354,19 +374,22 @@ func TestRestoreTrainerRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := b.Bytes()
-	m, clipped := trainer(t, 1, Settings{ClipNorm: 3})
+	m, clipped := trainer(t, 1, Settings{Optimizer: Adam{ClipNorm: 3}})
 	before := params(m)
-	if err := clipped.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "ClipNorm") {
+	if err := clipped.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) ||
+		!strings.Contains(err.Error(), "ClipNorm") {
 		t.Errorf("other settings: %v", err)
 	}
 	if err := tr.Restore(bytes.NewReader(save(t, m))); !errors.Is(err, ErrCheckpoint) {
 		t.Errorf("file of a model: %v", err)
 	}
-	other, err := NewTrainer(m, ising(t, 4), &Settings{Batch: 32, LearnRate: 3e-3, Window: 7, Src: rand.NewChaCha8([32]byte{})})
+	other, err := NewTrainer(m, ising(t, 4), &Settings{Batch: 32, Optimizer: Adam{LearnRate: 3e-3}, Window: 7,
+		Src: rand.NewChaCha8([32]byte{})})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := other.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "ChaCha8") {
+	if err := other.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) ||
+		!strings.Contains(err.Error(), "ChaCha8") {
 		t.Errorf("other source: %v", err)
 	}
 	if !slices.Equal(before, params(m)) {

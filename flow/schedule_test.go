@@ -30,13 +30,14 @@ func TestSchedule(t *testing.T) {
 		}
 		before = slices.Clone(before)
 		tr := must(flow.NewTrainer(m, must(target.NewIsing([]int{2, 2}, 2)), &flow.Settings{
-			Batch: 8, Src: rand.NewPCG(1, 1),
-			Schedule: func(step int) float64 {
+			Batch: 8,
+			Src:   rand.NewPCG(1, 1),
+			Optimizer: flow.Adam{Schedule: func(step int) float64 {
 				if step != 1 {
 					t.Errorf("step %d", step)
 				}
 				return factor
-			},
+			}},
 		}))
 		_, err := tr.Step()
 		for _, p := range m.Params() {

@@ -21,14 +21,33 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// fieldsOf are the names of the fields of a struct of settings, and of those it
-// points to, such as "Evaluate.Batch".
+// objectives are the types of Objective with settings, by name in the tables.
+var objectives = []reflect.Type{reflect.TypeFor[ReverseKL]()}
+
+// fieldsOf are the names of the fields of a struct of settings, of those inside
+// it, and of those it points to, such as "Evaluation.Batch". Fields of an embedded
+// struct stand beside the others. Those of an Objective are those of every type of
+// objectives.
 func fieldsOf(typ reflect.Type, prefix string) (names []string) {
 	for i := range typ.NumField() {
 		f := typ.Field(i)
-		names = append(names, prefix+f.Name)
-		if f.Type.Kind() == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct && f.Type.Elem().PkgPath() == typ.PkgPath() {
-			names = append(names, fieldsOf(f.Type.Elem(), prefix+f.Name+".")...)
+		in := f.Type
+		if in.Kind() == reflect.Pointer {
+			in = in.Elem()
+		}
+		within := prefix + f.Name + "."
+		if f.Anonymous {
+			within = prefix
+		} else {
+			names = append(names, prefix+f.Name)
+		}
+		switch {
+		case in.Kind() == reflect.Struct && in.PkgPath() == typ.PkgPath():
+			names = append(names, fieldsOf(in, within)...)
+		case in == reflect.TypeFor[Objective]():
+			for _, o := range objectives {
+				names = append(names, fieldsOf(o, within)...)
+			}
 		}
 	}
 	return names
@@ -44,43 +63,71 @@ func TestRestoreComparesSettings(t *testing.T) {
 	}
 	const mayDiffer = ""
 	table := map[string]field{
-		"Steps":                  {func(s *Settings) { s.Steps++ }, mayDiffer}, // training may go on for longer
-		"Batch":                  {func(s *Settings) { s.Batch++ }, "Batch"},
-		"LearnRate":              {func(s *Settings) { s.LearnRate *= 1 + 1e-15 }, "LearnRate"},
-		"Schedule":               {func(s *Settings) { s.Schedule = Cosine(9, 1) }, mayDiffer},        // a function cannot be compared
-		"Anneal":                 {func(s *Settings) { s.Anneal = Ramp(0.5, 9) }, mayDiffer},          // nor can this one
-		"Recorder":               {func(s *Settings) { s.Recorder = keep(new([]Report)) }, mayDiffer}, // it watches
-		"Src":                    {func(s *Settings) { s.Src = rand.NewPCG(7, 7) }, mayDiffer},        // its state is in the file
-		"Average":                {func(s *Settings) { s.Average = 0.8 }, "Average"},
-		"InversionKL":            {func(s *Settings) { s.InversionKL = 0.3 }, "InversionKL"},
-		"Images":                 {func(s *Settings) { s.Images = 1 }, "Images"},
-		"PathGradient":           {func(s *Settings) { s.PathGradient = true }, "PathGradient"},
-		"Data":                   {func(s *Settings) { s.Data, s.DataWeight = nil, 0 }, "Data"},
-		"DataWeight":             {func(s *Settings) { s.DataWeight = 0.4 }, "DataWeight"},
-		"ClipNorm":               {func(s *Settings) { s.ClipNorm = 6 }, "ClipNorm"},
-		"MaxScale":               {func(s *Settings) { s.MaxScale = 2 }, "MaxScale"},
-		"OnFault":                {func(s *Settings) { s.OnFault = FaultShrink }, "OnFault"},
-		"MaxFaults":              {func(s *Settings) { s.MaxFaults = 3 }, "MaxFaults"},
-		"Window":                 {func(s *Settings) { s.Window = 5 }, "Window"},
-		"Plateau":                {func(s *Settings) { s.Plateau = nil }, "Plateau"},
-		"Plateau.Factor":         {func(s *Settings) { s.Plateau.Factor = 0.7 }, "Plateau"},
-		"Plateau.Patience":       {func(s *Settings) { s.Plateau.Patience = 3 }, "Plateau"},
-		"Plateau.MinImprovement": {func(s *Settings) { s.Plateau.MinImprovement = 0.2 }, "Plateau"},
-		"Plateau.MinFactor":      {func(s *Settings) { s.Plateau.MinFactor = 0.02 }, "Plateau"},
-		"Evaluate":               {func(s *Settings) { s.Evaluate, s.EvaluateEvery = nil, 0 }, "Evaluate"},
-		"Evaluate.Samples":       {func(s *Settings) { s.Evaluate.Samples = 11 }, "Evaluate"},
-		"Evaluate.Batch":         {func(s *Settings) { s.Evaluate.Batch = 6 }, "Evaluate"},
-		"Evaluate.Images":        {func(s *Settings) { s.Evaluate.Images = 1 }, "Evaluate"},
-		"Evaluate.Src":           {func(s *Settings) { s.Evaluate.Src = rand.NewChaCha8([32]byte{3}) }, mayDiffer}, // its state is in the file
-		"Evaluate.Data":          {func(s *Settings) { s.Evaluate.Data, s.Evaluate.DataSamples = nil, 0 }, "Evaluate"},
-		"Evaluate.DataSamples":   {func(s *Settings) { s.Evaluate.DataSamples = 8 }, "Evaluate"},
-		"EvaluateEvery":          {func(s *Settings) { s.EvaluateEvery = 4 }, "Evaluate"},
+		"Steps":     {func(s *Settings) { s.Steps++ }, mayDiffer}, // training may go on for longer
+		"Batch":     {func(s *Settings) { s.Batch++ }, "Batch"},
+		"Src":       {func(s *Settings) { s.Src = rand.NewPCG(7, 7) }, mayDiffer}, // its state is in the file
+		"Anneal":    {func(s *Settings) { s.Anneal = Ramp(0.5, 9) }, mayDiffer},   // a function cannot be compared
+		"Images":    {func(s *Settings) { s.Images = 1 }, "Images"},
+		"Window":    {func(s *Settings) { s.Window = 5 }, "Window"},
+		"Recorder":  {func(s *Settings) { s.Recorder = keep(new([]Report)) }, mayDiffer}, // it watches
+		"Objective": {func(s *Settings) { s.Objective = LossFunc(ReverseKL{}.Loss) }, "Objective"},
+
+		"Objective.InversionKL": {func(s *Settings) { s.Objective = ReverseKL{InversionKL: 0.3} },
+			"Objective.InversionKL"},
+		"Objective.PathGradient": {func(s *Settings) { s.Objective = ReverseKL{PathGradient: true} },
+			"Objective.PathGradient"},
+
+		"Data": {func(s *Settings) { s.Data = nil }, "Data"},
+		// it keeps its own state
+		"Data.Source": {func(s *Settings) { s.Data.Source = &numberedData{calls: 9} }, mayDiffer},
+		"Data.Weight": {func(s *Settings) { s.Data.Weight = 0.4 }, "Data.Weight"},
+
+		"Optimizer":           {func(s *Settings) { s.Optimizer = Adam{} }, "Optimizer.LearnRate"},
+		"Optimizer.LearnRate": {func(s *Settings) { s.Optimizer.LearnRate *= 1 + 1e-15 }, "Optimizer.LearnRate"},
+		// a function cannot be compared
+		"Optimizer.Schedule": {func(s *Settings) { s.Optimizer.Schedule = Cosine(9, 1) }, mayDiffer},
+		"Optimizer.Average":  {func(s *Settings) { s.Optimizer.Average = 0.8 }, "Optimizer.Average"},
+		"Optimizer.ClipNorm": {func(s *Settings) { s.Optimizer.ClipNorm = 6 }, "Optimizer.ClipNorm"},
+		"Optimizer.MaxScale": {func(s *Settings) { s.Optimizer.MaxScale = 2 }, "Optimizer.MaxScale"},
+		"Optimizer.Plateau":  {func(s *Settings) { s.Optimizer.Plateau = nil }, "Optimizer.Plateau"},
+
+		"Optimizer.Plateau.Factor": {func(s *Settings) { s.Optimizer.Plateau.Factor = 0.7 },
+			"Optimizer.Plateau"},
+		"Optimizer.Plateau.Patience": {func(s *Settings) { s.Optimizer.Plateau.Patience = 3 },
+			"Optimizer.Plateau"},
+		"Optimizer.Plateau.MinImprovement": {func(s *Settings) { s.Optimizer.Plateau.MinImprovement = 0.2 },
+			"Optimizer.Plateau"},
+		"Optimizer.Plateau.MinFactor": {func(s *Settings) { s.Optimizer.Plateau.MinFactor = 0.02 },
+			"Optimizer.Plateau"},
+
+		"Faults":        {func(s *Settings) { s.Faults = FaultSettings{} }, "Faults.Policy"},
+		"Faults.Policy": {func(s *Settings) { s.Faults.Policy = FaultShrink }, "Faults.Policy"},
+		"Faults.Max":    {func(s *Settings) { s.Faults.Max = 3 }, "Faults.Max"},
+
+		"Evaluation":         {func(s *Settings) { s.Evaluation = nil }, "Evaluation"},
+		"Evaluation.Every":   {func(s *Settings) { s.Evaluation.Every = 4 }, "Evaluation"},
+		"Evaluation.Samples": {func(s *Settings) { s.Evaluation.Samples = 11 }, "Evaluation"},
+		"Evaluation.Batch":   {func(s *Settings) { s.Evaluation.Batch = 6 }, "Evaluation"},
+		"Evaluation.Images":  {func(s *Settings) { s.Evaluation.Images = 1 }, "Evaluation"},
+		// its state is in the file
+		"Evaluation.Src": {func(s *Settings) { s.Evaluation.Src = rand.NewChaCha8([32]byte{3}) }, mayDiffer},
+		"Evaluation.Data": {func(s *Settings) { s.Evaluation.Data, s.Evaluation.DataSamples = nil, 0 },
+			"Evaluation"},
+		"Evaluation.DataSamples": {func(s *Settings) { s.Evaluation.DataSamples = 8 }, "Evaluation"},
 	}
 	make := func(change func(s *Settings)) (*Model, *Trainer) {
 		s := &Settings{
-			Steps: 9, Batch: 6, LearnRate: 3e-3, Plateau: &Plateau{Factor: 0.6, Patience: 2, MinImprovement: 0.1, MinFactor: 0.01}, Average: 0.9,
-			Data: &numberedData{}, DataWeight: 0.3, ClipNorm: 5, MaxScale: 1, OnFault: FaultSkip, MaxFaults: 9, Window: 4, Src: rand.NewPCG(1, 1),
-			Evaluate: &EvaluateSettings{Samples: 10, Batch: 5, Data: &numberedData{calls: 50}, DataSamples: 7, Src: rand.NewChaCha8([32]byte{1})}, EvaluateEvery: 3,
+			Steps: 9, Batch: 6, Window: 4, Src: rand.NewPCG(1, 1),
+			Data: &DataSettings{Source: &numberedData{}, Weight: 0.3},
+			Optimizer: Adam{
+				LearnRate: 3e-3, Average: 0.9, ClipNorm: 5, MaxScale: 1,
+				Plateau: &Plateau{Factor: 0.6, Patience: 2, MinImprovement: 0.1, MinFactor: 0.01},
+			},
+			Faults: FaultSettings{Policy: FaultSkip, Max: 9},
+			Evaluation: &EvaluationSettings{Every: 3, EvaluateSettings: EvaluateSettings{
+				Samples: 10, Batch: 5, Data: &numberedData{calls: 50}, DataSamples: 7,
+				Src: rand.NewChaCha8([32]byte{1}),
+			}},
 		}
 		change(s)
 		m := mera(t, 2, 3)
@@ -145,7 +192,8 @@ func TestTrainerSources(t *testing.T) {
 	wrapped := rand.New(rand.NewPCG(1, 1))
 	for name, s := range map[string]*Settings{
 		"training": {Src: wrapped},
-		"Evaluate": {Src: rand.NewPCG(1, 1), Evaluate: &EvaluateSettings{Src: wrapped}},
+		"Evaluation": {Src: rand.NewPCG(1, 1),
+			Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Src: wrapped}}},
 	} {
 		_, err := NewTrainer(mera(t, 2, 3), ising(t, 2), s)
 		wantError(t, name, err, ErrSettings, name, "*rand.Rand cannot be saved", "pass the *rand.PCG")
@@ -220,13 +268,16 @@ func TestDocumentedDefaults(t *testing.T) {
 		return must(NewTrainer(m, pi, &s))
 	}
 	plain := trained(Settings{}).s
-	held := trained(Settings{Evaluate: &EvaluateSettings{Src: rand.NewPCG(2, 2)}}).s
-	plateau := *trained(Settings{Plateau: &Plateau{}, Window: 37}).s.Plateau
-	one := must(New(target.NewNormal(1), must(bijector.NewPermutation([]int{0}))))
-	evaluated := must(Evaluate(context.Background(), one, target.NewNormal(1), &EvaluateSettings{Src: rand.NewPCG(1, 1)}))
-	fromData := func(d DataSource) *EvaluateSettings {
-		return trained(Settings{Evaluate: &EvaluateSettings{Data: d, Src: rand.NewPCG(2, 2)}}).s.Evaluate
+	adam := plain.Optimizer
+	evaluation := func(d DataSource) *EvaluationSettings {
+		return trained(Settings{Evaluation: &EvaluationSettings{
+			EvaluateSettings: EvaluateSettings{Data: d, Src: rand.NewPCG(2, 2)}}}).s.Evaluation
 	}
+	held := evaluation(nil)
+	plateau := trained(Settings{Optimizer: Adam{Plateau: &Plateau{}}, Window: 37}).s.Optimizer.Plateau
+	one := must(New(target.NewNormal(1), must(bijector.NewPermutation([]int{0}))))
+	evaluated := must(Evaluate(context.Background(), one, target.NewNormal(1),
+		&EvaluateSettings{Src: rand.NewPCG(1, 1)}))
 	network := func(s *bijector.NetworkSettings) string {
 		a, _ := encode(model(t, must(bijector.NewMERA([]int{8, 8}, blocks(4, 1, 2), s))))
 		return string(must(json.Marshal(a)))
@@ -249,35 +300,46 @@ func TestDocumentedDefaults(t *testing.T) {
 		says      string // before or after "by default"
 		got, want any
 	}{
-		"Settings.Steps":         {none, nil, nil},
-		"Settings.Batch":         {"512", plain.Batch, 512},
-		"Settings.LearnRate":     {"1e-3", plain.LearnRate, 1e-3},
-		"Settings.Schedule":      {"constant", must(plain.Schedule.at(7)), 1.0},
-		"Settings.Plateau":       {none, plain.Plateau, (*Plateau)(nil)},
-		"Settings.Average":       {none, plain.Average, 0.0},
-		"Settings.Anneal":        {"1", must(plain.Anneal.at(7)), 1.0},
-		"Settings.InversionKL":   {"0", plain.InversionKL, 0.0},
-		"Settings.Images":        {"all", must(newImages(m, plain.Images)), (*images)(nil)},
-		"Settings.PathGradient":  {none, plain.PathGradient, false},
-		"Settings.Data":          {"none", plain.Data == nil, true},
-		"Settings.DataWeight":    {"½", trained(Settings{Data: &numberedData{}}).s.DataWeight, 0.5},
-		"Settings.ClipNorm":      {none, plain.ClipNorm, 0.0},
-		"Settings.MaxScale":      {none, plain.MaxScale, 0.0},
-		"Settings.OnFault":       {"FaultStop", plain.OnFault, FaultStop},
-		"Settings.MaxFaults":     {"100", plain.MaxFaults, 100},
-		"Settings.Window":        {"100", plain.Window, 100},
-		"Settings.Recorder":      {none, plain.Recorder, nil},
-		"Settings.Src":           {none, nil, nil},
-		"Settings.Evaluate":      {"none", plain.Evaluate, (*EvaluateSettings)(nil)},
-		"Settings.EvaluateEvery": {"100", held.EvaluateEvery, 100},
+		"Settings.Steps":      {none, nil, nil},
+		"Settings.Batch":      {"512", plain.Batch, 512},
+		"Settings.Src":        {none, nil, nil},
+		"Settings.Objective":  {"ReverseKL{}", plain.Objective, ReverseKL{}},
+		"Settings.Anneal":     {"1", must(plain.Anneal.at(7)), 1.0},
+		"Settings.Images":     {"all", must(newImages(m, plain.Images)), (*images)(nil)},
+		"Settings.Data":       {"none", plain.Data, (*DataSettings)(nil)},
+		"Settings.Optimizer":  {none, nil, nil},
+		"Settings.Faults":     {none, nil, nil},
+		"Settings.Evaluation": {"none", plain.Evaluation, (*EvaluationSettings)(nil)},
+		"Settings.Window":     {"100", plain.Window, 100},
+		"Settings.Recorder":   {none, plain.Recorder, nil},
 
-		"EvaluateSettings.Samples": {"10 000", []int{evaluated.Samples, held.Evaluate.Samples}, []int{10000, 10000}},
-		"EvaluateSettings.Batch":   {"500", held.Evaluate.Batch, 500},
-		"EvaluateSettings.Images":  {"all", must(newImages(m, held.Evaluate.Images)), (*images)(nil)},
+		"ReverseKL.PathGradient": {none, plain.Objective.(ReverseKL).PathGradient, false},
+		"ReverseKL.InversionKL":  {"none", plain.Objective.(ReverseKL).InversionKL, 0.0},
+
+		"DataSettings.Source": {none, nil, nil},
+		"DataSettings.Weight": {"½", trained(Settings{Data: &DataSettings{Source: &numberedData{}}}).s.Data.Weight,
+			0.5},
+
+		"Adam.LearnRate": {"1e-3", adam.LearnRate, 1e-3},
+		"Adam.Schedule":  {"constant", must(adam.Schedule.at(7)), 1.0},
+		"Adam.Plateau":   {none, adam.Plateau, (*Plateau)(nil)},
+		"Adam.ClipNorm":  {none, adam.ClipNorm, 0.0},
+		"Adam.MaxScale":  {none, adam.MaxScale, 0.0},
+		"Adam.Average":   {none, adam.Average, 0.0},
+
+		"FaultSettings.Policy": {"FaultStop", plain.Faults.Policy, FaultStop},
+		"FaultSettings.Max":    {"100", plain.Faults.Max, 100},
+
+		"EvaluationSettings.Every": {"100", held.Every, 100},
+
+		"EvaluateSettings.Samples": {"10 000", []int{evaluated.Samples, held.Samples}, []int{10000, 10000}},
+		"EvaluateSettings.Batch":   {"500", held.Batch, 500},
+		"EvaluateSettings.Images":  {"all", must(newImages(m, held.Images)), (*images)(nil)},
 		"EvaluateSettings.Src":     {none, nil, nil},
-		"EvaluateSettings.Data":    {"none", held.Evaluate.Data, nil},
+		"EvaluateSettings.Data":    {"none", held.Data, nil},
 		"EvaluateSettings.DataSamples": {"else Samples", []int{
-			fromData(&numberedData{}).DataSamples, fromData(&DataRows{X: randn(1, 9, 4)}).DataSamples}, []int{10000, 9}},
+			evaluation(&numberedData{}).DataSamples, evaluation(&DataRows{X: randn(1, 9, 4)}).DataSamples},
+			[]int{10000, 9}},
 
 		"Plateau.Factor":         {"½", plateau.Factor, 0.5},
 		"Plateau.Patience":       {"Settings.Window", plateau.Patience, 37},
@@ -308,11 +370,12 @@ func TestDocumentedDefaults(t *testing.T) {
 		"Recipe.Network":               {none, nil, nil},
 		"Recipe.ConditionalDecimators": {none, nil, nil},
 		"Recipe.Whiten":                {none, nil, nil},
-		"Recipe.PathGradient":          {none, recipe(10).PathGradient, false},
+		"Recipe.PathGradient":          {none, recipe(10).Objective, ReverseKL{}},
 		"Recipe.Anneal":                {"1", must(recipe(10).Anneal.at(1)), 1.0},
-		"Recipe.LearnRate":             {"5e-3", recipe(10).LearnRate, 5e-3},
+		"Recipe.LearnRate":             {"5e-3", recipe(10).Optimizer.LearnRate, 5e-3},
 		"Recipe.Warmup": {"50 or a tenth of all",
-			[]bool{recipe(1000).Schedule(49) < 1, recipe(1000).Schedule(50) == 1, recipe(100).Schedule(9) < 1, recipe(100).Schedule(10) == 1},
+			[]bool{recipe(1000).Optimizer.Schedule(49) < 1, recipe(1000).Optimizer.Schedule(50) == 1,
+				recipe(100).Optimizer.Schedule(9) < 1, recipe(100).Optimizer.Schedule(10) == 1},
 			[]bool{true, true, true, true}},
 	}
 	comments := documented(t)
@@ -323,7 +386,8 @@ func TestDocumentedDefaults(t *testing.T) {
 			t.Errorf("%s is not in the table: %s", name, text)
 		case (c.says != none) != strings.Contains(text, "by default"):
 			t.Errorf("%s: the table says %q, the comment %q", name, c.says, text)
-		case c.says != none && !strings.Contains(text, c.says+" by default") && !strings.Contains(text, "by default "+c.says):
+		case c.says != none && !strings.Contains(text, c.says+" by default") &&
+			!strings.Contains(text, "by default "+c.says):
 			t.Errorf("%s: the comment is %q, the table says %s by default", name, text, c.says)
 		case !reflect.DeepEqual(c.got, c.want):
 			t.Errorf("%s: the default is %v, want %v", name, c.got, c.want)

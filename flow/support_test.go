@@ -34,7 +34,8 @@ var wallsLogZ = 4 * math.Log(math.Erf(0.8/math.Sqrt2))
 // loss is infinite.
 func TestEvaluateBehindWalls(t *testing.T) {
 	for _, batch := range []int{1, 7, 2000} {
-		e, err := Evaluate(t.Context(), model(t, newShift(4)), walls, &EvaluateSettings{Samples: 2000, Batch: batch, Src: rand.NewPCG(1, 1)})
+		e, err := Evaluate(t.Context(), model(t, newShift(4)), walls,
+			&EvaluateSettings{Samples: 2000, Batch: batch, Src: rand.NewPCG(1, 1)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +57,8 @@ func TestEvaluateBehindWalls(t *testing.T) {
 	// Nothing but walls.
 	nowhere := target.Func(4, func(_, _ []float64) float64 { return math.Inf(-1) })
 	e := evaluate(t, model(t, newShift(4)), nowhere, 60, 1)
-	if e.OutOfSupport != 60 || e.ESS != 0 || !math.IsInf(e.LogZ, -1) || !math.IsInf(e.LogZErr, 1) || !math.IsInf(e.Loss, 1) {
+	if e.OutOfSupport != 60 || e.ESS != 0 || !math.IsInf(e.LogZ, -1) || !math.IsInf(e.LogZErr, 1) ||
+		!math.IsInf(e.Loss, 1) {
 		t.Errorf("%v", e)
 	}
 }
@@ -70,7 +72,11 @@ func TestTrainBehindWalls(t *testing.T) {
 	for _, policy := range []FaultPolicy{FaultSkip, FaultShrink} {
 		trainer := func(seed uint64) *Trainer {
 			return must(NewTrainer(model(t, newShift(4)), walls, &Settings{
-				Batch: 1, LearnRate: 1e-9, Window: 60, OnFault: policy, MaxFaults: 1000, Src: rand.NewPCG(seed, 1),
+				Batch:     1,
+				Optimizer: Adam{LearnRate: 1e-9},
+				Window:    60,
+				Faults:    FaultSettings{Policy: policy, Max: 1000},
+				Src:       rand.NewPCG(seed, 1),
 			}))
 		}
 		tr := trainer(1)
@@ -80,7 +86,8 @@ func TestTrainBehindWalls(t *testing.T) {
 		res := tr.Result()
 		// Every step ends with its first sample inside: the number of samples for 60
 		// of them has a relative error of 1/√60.
-		if !math.IsInf(res.Loss, 1) || res.OutOfSupport == 0 || res.Samples != res.OutOfSupport+60 || math.Abs(res.LogZ-wallsLogZ) > 4/math.Sqrt(60) {
+		if !math.IsInf(res.Loss, 1) || res.OutOfSupport == 0 || res.Samples != res.OutOfSupport+60 ||
+			math.Abs(res.LogZ-wallsLogZ) > 4/math.Sqrt(60) {
 			t.Errorf("%v", res)
 		}
 		if math.Abs(res.ESS-math.Exp(res.LogZ)) > 1e-9 {
@@ -121,7 +128,8 @@ func TestDroppedIsCounted(t *testing.T) {
 		}
 		return v
 	})
-	tr, err := NewTrainer(model(t, newShift(2)), d, &Settings{Batch: batch, OnFault: FaultSkip, Src: rand.NewPCG(1, 1)})
+	tr, err := NewTrainer(model(t, newShift(2)), d, &Settings{Batch: batch, Faults: FaultSettings{Policy: FaultSkip},
+		Src: rand.NewPCG(1, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +146,8 @@ func TestDroppedIsCounted(t *testing.T) {
 		t.Errorf("samples, dropped, faults %v, want %v", got, want)
 	}
 	res := tr.Result()
-	if res.Dropped != 2*batch || !strings.Contains(res.String(), "no bound") || !strings.Contains(res.String(), "16 more samples were dropped") {
+	if res.Dropped != 2*batch || !strings.Contains(res.String(), "no bound") ||
+		!strings.Contains(res.String(), "16 more samples were dropped") {
 		t.Errorf("%v", res)
 	}
 	var file bytes.Buffer
@@ -170,9 +179,13 @@ func TestAsymmetricWalls(t *testing.T) {
 func TestReportsInJSON(t *testing.T) {
 	inf := math.Inf(1)
 	for _, r := range []Report{
-		{Step: 3, Estimate: Estimate{Samples: 5, Loss: inf, LogZ: -inf, LogZErr: inf, OutOfSupport: 5}, LearnRate: 1e-3, Data: -inf},
-		{Step: 4, Running: Estimate{Samples: 5, LogZErr: inf, Dropped: 7}, Evaluation: &Estimate{LogZErr: inf, TailIndex: inf,
-			Forward: &Forward{Samples: 7, Bound: inf, StdErr: 1.5, ESS: 1e-300, LogZ: 2, LogZErr: 3, TailIndex: 0.25, OutOfSupport: 3, Deviation: 4}}},
+		{Step: 3, Estimate: Estimate{Samples: 5, Loss: inf, LogZ: -inf, LogZErr: inf, OutOfSupport: 5}, LearnRate: 1e-3,
+			Data: -inf},
+		{Step: 4, Steps: 9, Running: Estimate{Samples: 5, LogZErr: inf, Dropped: 7},
+			Evaluation: &Estimate{LogZErr: inf, TailIndex: inf, Forward: &Forward{
+				Samples: 7, Bound: inf, StdErr: 1.5, ESS: 1e-300, LogZ: 2, LogZErr: 3, TailIndex: 0.25,
+				OutOfSupport: 3, Deviation: 4,
+			}}},
 	} {
 		text, err := json.Marshal(r)
 		var back Report
@@ -189,7 +202,8 @@ func TestReportsInJSON(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal(text, &back)
 	}
-	if err != nil || back.Steps != 5 || back.Faults != 2 || !math.IsNaN(back.StdErr) || back.Loss != 1.25 || back.Samples != 3 {
+	if err != nil || back.Steps != 5 || back.Faults != 2 || !math.IsNaN(back.StdErr) || back.Loss != 1.25 ||
+		back.Samples != 3 {
 		t.Errorf("%s comes back as %+v, error %v", text, back, err)
 	}
 	if !strings.Contains(string(text), `"StdErr":"NaN"`) {
@@ -200,8 +214,10 @@ func TestReportsInJSON(t *testing.T) {
 // An estimate is a few lines with errors, in nats.
 func TestEstimatePrints(t *testing.T) {
 	e := Estimate{
-		Samples: 10000, Loss: -148.62104, StdErr: 0.00412, Variance: 0.17, ESS: 0.8712, LogZ: 148.7049, LogZErr: 0.0038, TailIndex: 0.123,
-		Forward: &Forward{Samples: 500, Bound: 148.79, StdErr: 0.021, ESS: 0.86, LogZ: 148.71, LogZErr: 0.013, TailIndex: 0.1, Deviation: -0.4},
+		Samples: 10000, Loss: -148.62104, StdErr: 0.00412, Variance: 0.17, ESS: 0.8712, LogZ: 148.7049, LogZErr: 0.0038,
+		TailIndex: 0.123,
+		Forward: &Forward{Samples: 500, Bound: 148.79, StdErr: 0.021, ESS: 0.86, LogZ: 148.71, LogZErr: 0.013,
+			TailIndex: 0.1, Deviation: -0.4},
 	}
 	want := `loss    -148.6210 ± 0.0041 nats, an upper bound of -ln Z
 ln Z    148.7049 ± 0.0038 nats, from 10000 samples of the model
@@ -224,17 +240,20 @@ note    both estimates of ln Z agree, within 0.4 of their error`
 		}
 	}
 	res := Result{Steps: 500, Faults: 2, Estimate: e}
-	if got := res.String(); !strings.HasPrefix(got, "500 steps, 2 faults; ") || !strings.Contains(got, "\nloss    -148.6210 ± 0.0041 nats") {
+	if got := res.String(); !strings.HasPrefix(got, "500 steps, 2 faults; ") ||
+		!strings.Contains(got, "\nloss    -148.6210 ± 0.0041 nats") {
 		t.Errorf("prints as\n%s", got)
 	}
-	r := Report{Step: 7, Estimate: e, Running: e, LearnRate: 1e-3, Faults: 1, Evaluation: &e}
-	want = "step 7: loss -148.6210 ± 0.0041 nats (running -148.6210 ± 0.0041 nats), ESS 0.87, learning rate 0.001, 1 faults\n" +
+	r := Report{Step: 7, Steps: 90, Estimate: e, Running: e, LearnRate: 1e-3, Faults: 1, Evaluation: &e}
+	want = "step 7 of 90: loss -148.6210 ± 0.0041 nats" +
+		" (running -148.6210 ± 0.0041 nats), ESS 0.87, learning rate 0.001, 1 faults\n" +
 		"  held out: loss -148.6210 ± 0.0041 nats, ln Z 148.705 nats (error unknown), ESS 0.87"
 	if got := r.String(); got != want {
 		t.Errorf("prints as\n%s\nwant\n%s", got, want)
 	}
 	var none moments
-	if got := none.estimate(nil).String(); strings.Contains(got, "NaN ±") || !strings.Contains(got, "unknown") || !strings.Contains(got, "no bound") {
+	if got := none.estimate(nil).String(); strings.Contains(got, "NaN ±") || !strings.Contains(got, "unknown") ||
+		!strings.Contains(got, "no bound") {
 		t.Errorf("no samples print as\n%s", got)
 	}
 }
@@ -258,7 +277,11 @@ func TestHeldOutOverflow(t *testing.T) {
 		})
 		b := bijector.Bijector(newShift(2))
 		tr, err := NewTrainer(model(t, b), d, &Settings{
-			Batch: 8, OnFault: c.policy, Src: rand.NewPCG(1, 1), Evaluate: &EvaluateSettings{Samples: 8, Src: rand.NewPCG(2, 2)}, EvaluateEvery: 1,
+			Batch:  8,
+			Faults: FaultSettings{Policy: c.policy},
+			Src:    rand.NewPCG(1, 1),
+			Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 8, Src: rand.NewPCG(2, 2)},
+				Every: 1},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -81,7 +81,8 @@ func TestSymmetryGroup(t *testing.T) {
 		{"rotation and inversion", 16, []Symmetry{rotation(4), Inversion(16)}, 8},
 		{"rotation and reflection", 16, []Symmetry{rotation(4), reflection(4)}, 8},
 		{"translations", 16, []Symmetry{translation(4, 1, 0), translation(4, 0, 1)}, 16},
-		{"translations that change all signs", 16, []Symmetry{minus(translation(4, 1, 0)), minus(translation(4, 0, 1))}, 16},
+		{"translations that change all signs", 16, []Symmetry{minus(translation(4, 1, 0)), minus(translation(4, 0, 1))},
+			16},
 		{"translations by two", 16, []Symmetry{translation(4, 2, 0), translation(4, 0, 2)}, 4},
 		{"p4", 16, []Symmetry{translation(4, 1, 0), rotation(4)}, 64},
 		{"p4m and inversion", 16, []Symmetry{translation(4, 1, 0), rotation(4), reflection(4), Inversion(16)}, 256},
@@ -164,7 +165,8 @@ func TestSymmetrizedDensity(t *testing.T) {
 	}{
 		{"inversion", []Symmetry{Inversion(16)}, 2},
 		{"translations", []Symmetry{translation(4, 1, 0), translation(4, 0, 1)}, 16},
-		{"translations by two, rotation and inversion", []Symmetry{translation(4, 2, 0), rotation(4), Inversion(16)}, 32},
+		{"translations by two, rotation and inversion", []Symmetry{translation(4, 2, 0), rotation(4), Inversion(16)},
+			32},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := symmetrize(t, plain, c.gens...)

@@ -149,7 +149,10 @@ func TestLogZErrCovers(t *testing.T) {
 	for name, draw := range map[string]func(rnd *rand.Rand) float64{
 		"log-normal, ESS 1e-4": lognormal(9), "Pareto of index .95": pareto(0.95),
 		// Its plain error is small.
-		"a little of a heavy tail": func(rnd *rand.Rand) float64 { return math.Log(50 + math.Pow(1-rnd.Float64(), -0.95)) },
+		"a little of a heavy tail": func(rnd *rand.Rand) float64 {
+			return math.Log(50 +
+				math.Pow(1-rnd.Float64(), -0.95))
+		},
 	} {
 		refused := 0
 		for seed := range uint64(50) {
@@ -181,7 +184,8 @@ func TestLogZErrOfFlow(t *testing.T) {
 	for seed := range uint64(runs) {
 		x := randn(seed, n, 4)
 		x.Scale(sigma, x)
-		e, err := Evaluate(t.Context(), m, gaussian(4, sigma), &EvaluateSettings{Samples: n, Data: &DataRows{X: x}, Src: rand.NewPCG(seed, 3)})
+		e, err := Evaluate(t.Context(), m, gaussian(4, sigma),
+			&EvaluateSettings{Samples: n, Data: &DataRows{X: x}, Src: rand.NewPCG(seed, 3)})
 		if err != nil {
 			t.Fatal(err)
 		}

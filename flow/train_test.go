@@ -19,14 +19,9 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// recorder is a Recorder that is a function.
-type recorder func(*Report) error
-
-func (f recorder) Record(r *Report) error { return f(r) }
-
 // keep records all reports.
 func keep(reports *[]Report) Recorder {
-	return recorder(func(r *Report) error { *reports = append(*reports, *r); return nil })
+	return RecorderFunc(func(r *Report) error { *reports = append(*reports, *r); return nil })
 }
 
 func train(t testing.TB, m *Model, d target.Density, s *Settings) *Result {
@@ -64,8 +59,9 @@ func TestVariationalBound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := evaluate(t, m, pi, 2000, 1)
 			bound("untrained", *before)
-			res := train(t, m, pi, &Settings{Steps: 120, Batch: 128, LearnRate: 1e-2, Src: rand.NewPCG(2, 3),
-				Recorder: recorder(func(r *Report) error { bound("training", r.Running); return nil })})
+			res := train(t, m, pi, &Settings{Steps: 120, Batch: 128, Optimizer: Adam{LearnRate: 1e-2},
+				Src:      rand.NewPCG(2, 3),
+				Recorder: RecorderFunc(func(r *Report) error { bound("training", r.Running); return nil })})
 			after := evaluate(t, m, pi, 4000, 1)
 			bound("trained", *after)
 			t.Logf("gap %.2f before, %.3f after, %.3f ± %.3f over the last steps",
@@ -109,10 +105,11 @@ func TestTrainGaussian(t *testing.T) {
 	}
 	lnZ := 2*math.Log(2*math.Pi) - logDet/2
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
-		b := must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8}, Src: rand.NewPCG(1, 1)}))
+		b := must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8},
+			Src: rand.NewPCG(1, 1)}))
 		m := model(t, b).as(dt)
 		for _, rate := range []float64{1e-2, 2e-3} {
-			train(t, m, d, &Settings{Steps: 400, Batch: 256, LearnRate: rate, Src: rand.NewPCG(2, 2)})
+			train(t, m, d, &Settings{Steps: 400, Batch: 256, Optimizer: Adam{LearnRate: rate}, Src: rand.NewPCG(2, 2)})
 		}
 		e := evaluate(t, m, d, 5000, 3)
 		t.Logf("%v: gap %.5f ± %.5f, ln Z off by %.1e, ESS %.4f", dt, e.Loss+lnZ, e.StdErr, e.LogZ-lnZ, e.ESS)
@@ -145,7 +142,7 @@ func TestFirstStepGoesDownhill(t *testing.T) {
 			for _, p := range m.Params() {
 				out = append(out, make([]float64, p.Value().Shape().TotalSize()))
 			}
-			if err := lossProgram(m, pi, []float64{1, -1}, 0, nil).Run(rows, [][]float64{z}, out); err != nil {
+			if err := stepProgram(m, pi, ReverseKL{}, nil).Run(rows, [][]float64{z, {1}}, out); err != nil {
 				t.Fatal(err)
 			}
 			mean, norm := 0.0, 0.0
@@ -160,7 +157,7 @@ func TestFirstStepGoesDownhill(t *testing.T) {
 			return mean, norm
 		}
 		before, slope := loss()
-		tr, err := NewTrainer(m, pi, &Settings{Batch: rows, LearnRate: rate, Src: rand.NewPCG(4, 4)})
+		tr, err := NewTrainer(m, pi, &Settings{Batch: rows, Optimizer: Adam{LearnRate: rate}, Src: rand.NewPCG(4, 4)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +184,7 @@ func TestTrainSameBits(t *testing.T) {
 				runtime.GOMAXPROCS(procs)
 				m := variants(t, 5)[name]
 				train(t, m, pi, &Settings{Steps: 50, Batch: 64, Src: rand.NewPCG(seed, 6),
-					Recorder: recorder(func(r *Report) error {
+					Recorder: RecorderFunc(func(r *Report) error {
 						losses = append(losses, r.Loss, r.Variance, r.ESS, r.Running.Loss)
 						return nil
 					})})
@@ -263,7 +260,8 @@ func TestRecorder(t *testing.T) {
 			last = append(last, sum)
 			return sum
 		})
-		tr, err := NewTrainer(m, pi, &Settings{Batch: batch, Window: window, Src: rand.NewPCG(8, 8), Recorder: keep(&reports)})
+		tr, err := NewTrainer(m, pi, &Settings{Batch: batch, Window: window, Src: rand.NewPCG(8, 8),
+			Recorder: keep(&reports)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -304,13 +302,17 @@ func TestTrainSettings(t *testing.T) {
 		{"no steps", m, pi, &Settings{Src: src}, ErrSettings, []string{"0 steps"}},
 		{"negative steps", m, pi, &Settings{Steps: -2, Src: src}, ErrSettings, []string{"-2 steps"}},
 		{"negative batch", m, pi, &Settings{Steps: 1, Batch: -5, Src: src}, ErrSettings, []string{"batch of -5"}},
-		{"negative rate", m, pi, &Settings{Steps: 1, LearnRate: -1e-3, Src: src}, ErrSettings, []string{"learning rate -0.001"}},
-		{"NaN rate", m, pi, &Settings{Steps: 1, LearnRate: math.NaN(), Src: src}, ErrSettings, []string{"learning rate NaN"}},
-		{"infinite rate", m, pi, &Settings{Steps: 1, LearnRate: math.Inf(1), Src: src}, ErrSettings, []string{"learning rate +Inf"}},
+		{"negative rate", m, pi, &Settings{Steps: 1, Optimizer: Adam{LearnRate: -1e-3}, Src: src}, ErrSettings,
+			[]string{"learning rate -0.001"}},
+		{"NaN rate", m, pi, &Settings{Steps: 1, Optimizer: Adam{LearnRate: math.NaN()}, Src: src}, ErrSettings,
+			[]string{"learning rate NaN"}},
+		{"infinite rate", m, pi, &Settings{Steps: 1, Optimizer: Adam{LearnRate: math.Inf(1)}, Src: src}, ErrSettings,
+			[]string{"learning rate +Inf"}},
 		{"negative window", m, pi, &Settings{Steps: 1, Window: -1, Src: src}, ErrSettings, []string{"window of -1"}},
 		{"nil model", nil, pi, &Settings{Steps: 1, Src: src}, ErrSettings, nil},
 		{"nil target", m, nil, &Settings{Steps: 1, Src: src}, ErrSettings, nil},
-		{"dimensions differ", m, target.NewNormal(15), &Settings{Steps: 1, Src: src}, ErrShape, []string{"model of dimension 16", "target of dimension 15"}},
+		{"dimensions differ", m, target.NewNormal(15), &Settings{Steps: 1, Src: src}, ErrShape,
+			[]string{"model of dimension 16", "target of dimension 15"}},
 	} {
 		before := params(m)
 		res, err := Train(ctx, c.m, c.d, c.s)
@@ -319,7 +321,8 @@ func TestTrainSettings(t *testing.T) {
 			t.Errorf("%s: a result beside the error", c.name)
 		}
 		wantSame(t, c.name+": parameters", params(m), before)
-		if tr, err := NewTrainer(c.m, c.d, c.s); (err == nil) != (c.name == "no steps" || c.name == "negative steps") || (err == nil) != (tr != nil) {
+		if tr, err := NewTrainer(c.m, c.d, c.s); (err == nil) != (c.name == "no steps" || c.name == "negative steps") ||
+			(err == nil) != (tr != nil) {
 			t.Errorf("%s: NewTrainer gives error %v", c.name, err)
 		}
 	}
@@ -327,7 +330,7 @@ func TestTrainSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := tr.s; s.Batch != 512 || s.LearnRate != 1e-3 || s.Window != 100 {
+	if s := tr.s; s.Batch != 512 || s.Optimizer.LearnRate != 1e-3 || s.Window != 100 {
 		t.Errorf("defaults %+v", s)
 	}
 }
@@ -343,11 +346,16 @@ func TestTrainStops(t *testing.T) {
 		is    error
 		texts []string
 	}{
-		{"NaN", func(_ []float64, _ float64) float64 { return math.NaN() }, ErrNotFinite, []string{"row 7", "ln π is NaN"}},
-		{"+∞", func(_ []float64, _ float64) float64 { return math.Inf(1) }, ErrNotFinite, []string{"row 7", "ln π is +Inf"}},
-		{"−∞", func(_ []float64, _ float64) float64 { return math.Inf(-1) }, ErrNotFinite, []string{"row 7", "ln π is -Inf"}},
-		{"NaN gradient", func(grad []float64, v float64) float64 { grad[3] = math.NaN(); return v }, ErrNotFinite, []string{"gradient"}},
-		{"infinite gradient", func(grad []float64, v float64) float64 { grad[0] = math.Inf(1); return v }, ErrNotFinite, []string{"gradient"}},
+		{"NaN", func(_ []float64, _ float64) float64 { return math.NaN() }, ErrNotFinite,
+			[]string{"row 7", "ln π is NaN"}},
+		{"+∞", func(_ []float64, _ float64) float64 { return math.Inf(1) }, ErrNotFinite,
+			[]string{"row 7", "ln π is +Inf"}},
+		{"−∞", func(_ []float64, _ float64) float64 { return math.Inf(-1) }, ErrNotFinite,
+			[]string{"row 7", "ln π is -Inf"}},
+		{"NaN gradient", func(grad []float64, v float64) float64 { grad[3] = math.NaN(); return v }, ErrNotFinite,
+			[]string{"gradient"}},
+		{"infinite gradient", func(grad []float64, v float64) float64 { grad[0] = math.Inf(1); return v }, ErrNotFinite,
+			[]string{"gradient"}},
 		{"panic", func([]float64, float64) float64 { panic("no such site") }, nil, []string{"no such site"}},
 		{"panic with an error", func([]float64, float64) float64 { panic(broken) }, nil, []string{"broken"}},
 	} {
@@ -365,7 +373,10 @@ func TestTrainStops(t *testing.T) {
 					}
 					return v
 				})
-				settings := func(steps int) *Settings { return &Settings{Steps: steps, Batch: batch, Src: rand.NewPCG(9, 9)} }
+				settings := func(steps int) *Settings {
+					return &Settings{Steps: steps, Batch: batch,
+						Src: rand.NewPCG(9, 9)}
+				}
 				m, twin := variants(t, 9)[variant], variants(t, 9)[variant]
 				res, err := Train(context.Background(), m, d, settings(steps))
 				wantError(t, variant, err, c.is, append(c.texts, "flow: step 4:")...)
@@ -407,7 +418,7 @@ func TestTrainStoppedFromOutside(t *testing.T) {
 	enough := errors.New("enough")
 	ctx, cancel := context.WithCancel(context.Background())
 	at := func(step int, f func() error) Recorder {
-		return recorder(func(r *Report) error {
+		return RecorderFunc(func(r *Report) error {
 			if r.Step == step {
 				return f()
 			}
@@ -424,8 +435,10 @@ func TestTrainStoppedFromOutside(t *testing.T) {
 		is    error
 		text  string
 	}{
-		{"recorder", context.Background(), at(3, func() error { return enough }), 3, enough, "flow: step 3: recorder: enough"},
-		{"cancelled", ctx, at(5, func() error { cancel(); return nil }), 5, context.Canceled, "flow: training stopped after step 5"},
+		{"recorder", context.Background(), at(3, func() error { return enough }), 3, enough,
+			"flow: step 3: recorder: enough"},
+		{"cancelled", ctx, at(5, func() error { cancel(); return nil }), 5, context.Canceled,
+			"flow: training stopped after step 5"},
 		{"cancelled before", done, nil, 0, context.Canceled, "after step 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -516,7 +529,7 @@ func TestTrainUserBijector(t *testing.T) {
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 		m := model(t, newShift(3)).as(dt)
 		for _, rate := range []float64{0.03, 0.001} {
-			train(t, m, d, &Settings{Steps: 300, Batch: 64, LearnRate: rate, Src: rand.NewPCG(1, 1)})
+			train(t, m, d, &Settings{Steps: 300, Batch: 64, Optimizer: Adam{LearnRate: rate}, Src: rand.NewPCG(1, 1)})
 		}
 		wantClose(t, "shift", params(m), []float64{1, 2, 3}, 0.02)
 	}

@@ -12,12 +12,13 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Every trajectory is accepted if its uniform is below e^−ΔH, and else is not.
-// Both are computed here again, from the documented order of the draws.
+// A trajectory is accepted if and only if its uniform is below e^−ΔH. The test
+// computes both again, from the documented order of the draws.
 func TestAcceptanceIsMetropolis(t *testing.T) {
 	const chains, eps = 20_000, 1.1
 	start := tabulate(skewed).quantiles(chains)
-	s := mustNew(t, &pointwise{dim: 1, f: skewed}, start, &Settings{StepSize: eps, Leapfrog: 1, Jitter: -1, Src: rand.NewPCG(7, 8)})
+	s := mustNew(t, &pointwise{dim: 1, f: skewed}, start,
+		&Settings{StepSize: eps, Leapfrog: 1, Jitter: -1, Src: rand.NewPCG(7, 8)})
 	mustRun(t, s, 1, nil)
 
 	rnd := rand.New(rand.NewPCG(7, 8))
@@ -50,8 +51,8 @@ func TestAcceptanceIsMetropolis(t *testing.T) {
 	}
 }
 
-// A constant in the log-density moves no chain, however large, as long as the
-// log-density itself is exact.
+// A large constant in the log-density changes nothing, if the sum is exact in
+// float64.
 func TestLargeConstantInLogDensity(t *testing.T) {
 	shifted := func(constant float64) *mat.Dense {
 		d := &pointwise{dim: 2, f: func(grad, x []float64) float64 {
@@ -66,7 +67,7 @@ func TestLargeConstantInLogDensity(t *testing.T) {
 	}
 }
 
-// failing fails at the calls in a row that it is told to.
+// failing returns a density that fails at the calls from, …, to−1.
 func failing(from, to int) *pointwise {
 	return &pointwise{dim: 2, f: anharmonic, before: func(call int) error {
 		if call >= from && call < to {
@@ -76,7 +77,7 @@ func failing(from, to int) *pointwise {
 	}}
 }
 
-// Where a sweep fails it draws what every sweep draws: one uniform, all
+// A sweep that fails draws as much as any other: one uniform, all
 // velocities, one uniform per chain.
 func TestFailedSweepDrawsAsMany(t *testing.T) {
 	const chains, dim, leapfrog = 3, 2, 4
@@ -103,7 +104,7 @@ func TestFailedSweepDrawsAsMany(t *testing.T) {
 	}
 }
 
-// A streak of failures that a file interrupts is as long as one that nothing does.
+// Failures in a row are counted on across Save and Restore.
 func TestFailuresInARowResume(t *testing.T) {
 	settings := func() *Settings {
 		return &Settings{Leapfrog: 1, MaxFaults: 3, Src: rand.NewPCG(1, 2)}
@@ -119,7 +120,7 @@ func TestFailuresInARowResume(t *testing.T) {
 			t.Errorf("%d failures, a file, and the run ends after %d sweeps, want 3: %v", done, r.Sweeps(), err)
 		}
 	}
-	// A sweep that succeeds ends the streak, before the file or after it.
+	// A sweep that succeeds sets the count to zero.
 	s := mustNew(t, failing(4, 6), randn(1, 4, 2, 1), settings())
 	mustRun(t, s, 6, nil)
 	if s.failed != 0 {
@@ -127,8 +128,8 @@ func TestFailuresInARowResume(t *testing.T) {
 	}
 }
 
-// A sampler with another value in any one field of its settings is refused, by
-// the name of the field.
+// Restore fails for a sampler with another value in one field of its settings, and
+// the error names the field.
 func TestRestoreRefusesOtherSettings(t *testing.T) {
 	other := map[string]func(s *Settings){
 		"StepSize":       func(s *Settings) { s.StepSize = 0.3 },
@@ -164,10 +165,11 @@ func TestRestoreRefusesOtherSettings(t *testing.T) {
 	}
 }
 
-// Files and samplers without jitter go together.
+// A sampler without jitter restores a file without jitter.
 func TestRestoreWithoutJitter(t *testing.T) {
 	without := func(seed uint64) *Sampler {
-		return mustNew(t, &pointwise{dim: 2, f: anharmonic}, randn(seed, 3, 2, 1), &Settings{Jitter: -0.5, Src: rand.NewPCG(1, 2)})
+		return mustNew(t, &pointwise{dim: 2, f: anharmonic}, randn(seed, 3, 2, 1),
+			&Settings{Jitter: -0.5, Src: rand.NewPCG(1, 2)})
 	}
 	s, r := without(1), without(2)
 	mustRun(t, s, 2, nil)

@@ -28,7 +28,7 @@ func autoregressive(phi float64, steps, chains int, seed uint64) *mat.Dense {
 // exactTime is τ of autoregressive.
 func exactTime(phi float64) float64 { return 0.5 * (1 + phi) / (1 - phi) }
 
-// coverage says how often estimates of τ were right.
+// coverage counts how often estimates of τ were right.
 type coverage struct {
 	runs, answers, one, two int
 	pull, claim, spread     float64 // means of (tau − τ)/stdErr, stdErr/tau and (tau/τ − 1)²
@@ -66,8 +66,10 @@ func (c *coverage) add(d coverage) {
 
 func (c *coverage) String() string {
 	n := float64(c.answers)
-	return fmt.Sprintf("%3.0f %% answered, %2.0f %% within 1, %3.0f %% within 2 stdErr, mean pull %+.2f, stdErr %2.0f %%, spread %2.0f %%",
-		100*n/float64(c.runs), 100*float64(c.one)/n, 100*float64(c.two)/n, c.pull/n, 100*c.claim/n, 100*math.Sqrt(c.spread/n))
+	return fmt.Sprintf("%3.0f %% answered, %2.0f %% within 1, %3.0f %% within 2 stdErr, "+
+		"mean pull %+.2f, stdErr %2.0f %%, spread %2.0f %%",
+		100*n/float64(c.runs), 100*float64(c.one)/n, 100*float64(c.two)/n,
+		c.pull/n, 100*c.claim/n, 100*math.Sqrt(c.spread/n))
 }
 
 // The error covers τ at its stated rate: 68 % within one and 95 % within two
@@ -87,7 +89,7 @@ func TestAutocorrTimeCoverage(t *testing.T) {
 				c.count(t, autoregressive(phi, s.steps, s.chains, 1000+seed), exactTime(phi))
 			}
 			t.Logf("ρ %+5.2f, τ %7.4f, %5d × %3d: %v", phi, exactTime(phi), s.steps, s.chains, &c)
-			// What is mostly refused says little of coverage, but must not mislead.
+			// Cases with few answers tell little of coverage, but must not be wrong.
 			fair := 0.05 * float64(c.runs)
 			if wrong := c.answers - c.two; float64(wrong) > fair+3*math.Sqrt(fair) {
 				t.Errorf("ρ = %v, %+v: %d of %d runs are beyond two standard errors", phi, s, wrong, c.runs)
@@ -102,21 +104,22 @@ func TestAutocorrTimeCoverage(t *testing.T) {
 	}
 	n := float64(all.answers)
 	one, two := float64(all.one)/n, float64(all.two)/n
-	t.Logf("all of which nine in ten are answered: %d answers, %.1f %% within 1, %.1f %% within 2 stdErr, mean pull %+.2f", all.answers, 100*one, 100*two, all.pull/n)
-	// Binomial errors are .014 and .006. The distribution is that of χ²,
-	// not normal, and a slope of the spectrum below notice is a bias.
+	t.Logf("cases with answers in nine of ten runs: %d answers, %.1f %% within 1, %.1f %% within 2 stdErr, "+
+		"mean pull %+.2f", all.answers, 100*one, 100*two, all.pull/n)
+	// Binomial errors are .014 and .006. The distribution is that of χ², not
+	// normal, and a slope of the spectrum too small to be found is a bias.
 	if one < 0.61 || one > 0.75 || two < 0.92 || two > 0.98 || math.Abs(all.pull/n) > 0.25 {
 		t.Errorf("coverage %.3f and %.3f, mean pull %.2f", one, two, all.pull/n)
 	}
 }
 
-// The width covers at its stated rates, exactly.
+// The width covers 68 % and 95 % of the exact distribution.
 func TestLikely(t *testing.T) {
 	for _, freedom := range []float64{leastFreedom, 50, 200, 1e4} {
 		chi := distuv.ChiSquared{K: freedom}
 		mean, width := likely(1, freedom)
 		for k, want := range map[float64]float64{1: 0.6827, 2: 0.9545} {
-			// The estimate is χ²/freedom of the truth.
+			// The estimate is the true value times χ²/freedom.
 			covered := chi.CDF(freedom/max(mean-k*width, 1e-9)) - chi.CDF(freedom/(mean+k*width))
 			if covered < want-0.01 || covered > want+0.04 {
 				t.Errorf("%v degrees of freedom: %v widths cover %.4f", freedom, k, covered)
@@ -125,9 +128,10 @@ func TestLikely(t *testing.T) {
 	}
 }
 
-// In short chains the estimates are right on average too, and the error is
-// their spread: where the mean of a chain takes one in thirty of the variance
-// with it, and where τ comes from the means of chains of twenty τ.
+// In short chains, too, the estimates are right on average and the error is
+// their spread. The first cases have chains of 30 steps, whose means carry one
+// part in thirty of the variance; in the last τ comes from the means of chains
+// 20 τ long.
 func TestAutocorrTimeOfShortChains(t *testing.T) {
 	for _, c := range []struct {
 		phi           float64
@@ -143,7 +147,7 @@ func TestAutocorrTimeOfShortChains(t *testing.T) {
 			sum, square, n = sum+pull, square+pull*pull, n+1
 		}
 		t.Logf("%+v, %v answers: mean pull %.2f, mean square %.2f", c, n, sum/n, square/n)
-		// Their errors are at most .11 and .16; the claim is a little wide.
+		// The errors of the means are at most .11 and .16; stdErr is a little too large.
 		if math.Abs(sum/n) > 0.4 || square/n < 0.66 || square/n > 1.4 || n < 0.95*float64(c.seeds) {
 			t.Errorf("%+v, %v answers: mean pull %.2f, mean square %.2f", c, n, sum/n, square/n)
 		}
@@ -211,11 +215,13 @@ func TestAutocorrTimeErrors(t *testing.T) {
 		{"cosine", fill(1000, 3, func(k, _ int) float64 { return math.Cos(float64(k)) }), ErrWindow},
 		// No chain moves; one does not; each stays in a mode.
 		{"frozen chains", fill(4, 200, func(_, c int) float64 { return float64(c % 2) }), ErrWindow},
-		{"a frozen chain", fill(1000, 100, func(_, c int) float64 { return math.Min(1, float64(c)) * rnd.NormFloat64() }), ErrWindow},
+		{"a frozen chain",
+			fill(1000, 100, func(_, c int) float64 { return math.Min(1, float64(c)) * rnd.NormFloat64() }), ErrWindow},
 		{"two modes, short", fill(100, 2, modes), ErrWindow},
 		{"two modes, long", fill(20000, 2, modes), ErrWindow},
 		{"two modes, eight chains", fill(1000, 8, modes), ErrWindow},
-		{"a hundred chains in modes that overlap", fill(200, 100, func(k, c int) float64 { return 0.3*float64(c%2) + 0.5*rnd.NormFloat64() }), ErrWindow},
+		{"a hundred chains in modes that overlap",
+			fill(200, 100, func(k, c int) float64 { return 0.3*float64(c%2) + 0.5*rnd.NormFloat64() }), ErrWindow},
 		{"a hundred chains, slow", autoregressive(0.9999, 1000, 100, 1), ErrWindow},
 		{"a hundred chains of six τ", autoregressive(0.9, 60, 100, 1), ErrWindow},
 		{"slow", autoregressive(0.9999, 1000, 8, 1), ErrWindow},

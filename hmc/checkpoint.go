@@ -20,15 +20,15 @@ type source interface {
 	encoding.BinaryUnmarshaler
 }
 
-// samplerState is what a file says about a sampler, in JSON; the rest are
-// arrays.
+// samplerState is what a file says about a sampler in JSON. Positions and counts
+// per chain are arrays.
 type samplerState struct {
 	StepSize       float64 `json:"step_size"`
 	Leapfrog       int     `json:"leapfrog"`
 	Jitter         float64 `json:"jitter"`
 	MaxEnergyError float64 `json:"max_energy_error"`
 	MaxFaults      int     `json:"max_faults"`
-	Force          bool    `json:"force,omitempty"` // one other than the density's own
+	Force          bool    `json:"force,omitempty"` // whether Settings.Force is set
 	Failed         int     `json:"failed"`          // sweeps in a row
 	Sweeps         int     `json:"sweeps"`
 	Uncounted      int     `json:"uncounted,omitempty"` // sweeps before ResetCounts
@@ -42,13 +42,14 @@ func (s *Sampler) state() samplerState {
 	return samplerState{
 		StepSize: t.StepSize, Leapfrog: t.Leapfrog, Jitter: t.Jitter,
 		MaxEnergyError: t.MaxEnergyError, MaxFaults: t.MaxFaults, Force: t.Force != nil,
-		Failed: s.failed, Sweeps: s.sweeps, Uncounted: s.counts.before, Accepted: s.counts.accepted, Divergent: s.counts.divergent,
+		Failed: s.failed, Sweeps: s.sweeps, Uncounted: s.counts.before,
+		Accepted: s.counts.accepted, Divergent: s.counts.divergent,
 		Source: fmt.Sprintf("%T", t.Src),
 	}
 }
 
-// check reports settings that are not those of the sampler, whose state is
-// want, and counts that no run of so many chains can have.
+// check fails if the file has other settings than the sampler, whose state is
+// want, or counts that no run of so many chains can have.
 func (f samplerState) check(want samplerState, chains int) error {
 	want.Failed, want.Sweeps, want.Uncounted = f.Failed, f.Sweeps, f.Uncounted
 	want.Accepted, want.Divergent = f.Accepted, f.Divergent
@@ -70,16 +71,16 @@ func (f samplerState) check(want samplerState, chains int) error {
 
 const (
 	samplerKey  = "sampler"
-	acceptedKey = "accepted" // trajectories per chain, absent in the first files
+	acceptedKey = "accepted" // trajectories per chain; the first files lack it
 	maxState    = 1 << 14    // bytes of a samplerState in JSON
 )
 
 // Save writes the chains, all counts and the state of Settings.Src as a
-// safetensors file with a SHA-256, whose arrays are "x" and "grad",
-// (chains, Dim), and "logp" and "accepted", (chains). It is for between two
-// sweeps, or for the visit of Run. It fails with ErrSettings for a nil writer, or
-// if Src cannot be saved: it must be an encoding.BinaryMarshaler and
-// BinaryUnmarshaler, as rand.PCG and rand.ChaCha8 are.
+// safetensors file with a SHA-256. Its arrays are "x" and "grad", (chains, Dim),
+// and "logp" and "accepted", (chains). Call it between two sweeps or from the
+// visit of Run. It fails with ErrSettings for a nil writer, or if Src is not an
+// encoding.BinaryMarshaler and BinaryUnmarshaler as rand.PCG and rand.ChaCha8
+// are.
 func (s *Sampler) Save(w io.Writer) error {
 	if err := s.save(w); err != nil {
 		return fmt.Errorf("hmc: Save: %w", err)
@@ -120,12 +121,13 @@ func (s *Sampler) save(w io.Writer) error {
 	return safetensors.Save(w, samplerKey, f)
 }
 
-// Restore takes up sampling where Save left it: what follows is, to the bit,
-// what would have followed there. The sampler must have been made with the same
-// density, force and settings, as many chains, and a source of the same type; a
-// file with Jitter 0 was saved without jitter, by a sampler whose
-// Settings.Jitter is negative. All errors but those of the reader wrap
-// ErrCheckpoint, a nil reader is ErrSettings; the sampler is then as it was.
+// Restore sets the sampler to the state that Save wrote: the sweeps that follow
+// are the same, to the bit, as those after Save. The sampler must have been made
+// with the same density, force and settings, the same number of chains, and a
+// source of the same type. In a file, Jitter 0 stands for a negative
+// Settings.Jitter. A nil reader is ErrSettings. All other errors wrap
+// ErrCheckpoint, except those of the reader. After an error the sampler is as
+// before.
 func (s *Sampler) Restore(r io.Reader) error {
 	if r == nil {
 		return fmt.Errorf("hmc: Restore: %w: nil reader", ErrSettings)
@@ -200,8 +202,8 @@ func (s *Sampler) restore(f *safetensors.File, kind string) error {
 	return nil
 }
 
-// acceptedOf is the accepted trajectories of each chain, nil if the file has
-// only their sum.
+// acceptedOf returns the accepted trajectories of each chain, nil if the file
+// has only their sum.
 func acceptedOf(f *safetensors.File, saved *samplerState, chains int) ([]int64, error) {
 	if _, err := f.Array(acceptedKey); err != nil {
 		if saved.Accepted == 0 {
@@ -216,7 +218,8 @@ func acceptedOf(f *safetensors.File, saved *samplerState, chains int) ([]int64, 
 	accepted, sum := make([]int64, chains), 0
 	for i, v := range values {
 		if v < 0 || v > saved.Sweeps-saved.Uncounted {
-			return nil, fmt.Errorf("%d accepted trajectories of chain %d in %d sweeps", v, i, saved.Sweeps-saved.Uncounted)
+			return nil, fmt.Errorf("%d accepted trajectories of chain %d in %d sweeps",
+				v, i, saved.Sweeps-saved.Uncounted)
 		}
 		accepted[i] = int64(v)
 		sum += v

@@ -39,7 +39,7 @@ func saveSampler(t *testing.T, s *Sampler) []byte {
 	return b.Bytes()
 }
 
-// A sampler that is restored goes on as if it had never stopped.
+// A sampler that is restored goes on like one that was not stopped.
 func TestResume(t *testing.T) {
 	for name, src := range map[string]func() rand.Source{
 		"PCG":     func() rand.Source { return rand.NewPCG(4, 5) },
@@ -50,7 +50,7 @@ func TestResume(t *testing.T) {
 		data := saveSampler(t, s)
 		mustRun(t, s, 9, nil)
 		r := anharmonicSampler(t, 2, Settings{Src: src()})
-		mustRun(t, r, 3, nil) // whatever it did before
+		mustRun(t, r, 3, nil) // these sweeps are forgotten
 		if err := r.Restore(bytes.NewReader(data)); err != nil {
 			t.Fatal(err)
 		}
@@ -65,8 +65,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// A file of version 1 that lies in testdata is read as it was meant, and what
-// follows is what followed.
+// The file of version 1 in testdata gives the chains and counts with which it was
+// written, and the same sweeps follow.
 func TestGoldenCheckpoint(t *testing.T) {
 	name := filepath.Join("testdata", "v1.safetensors")
 	data, err := os.ReadFile(name)
@@ -107,7 +107,7 @@ func seal(data []byte) {
 	hex.Encode(digits, sum[:])
 }
 
-// restoreCost is what Restore allocates in all.
+// restoreCost returns the bytes that Restore allocates, and how many it may.
 func restoreCost(s *Sampler, data []byte) (used, allowed int, err error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -116,11 +116,12 @@ func restoreCost(s *Sampler, data []byte) (used, allowed int, err error) {
 	return int(after.TotalAlloc - before.TotalAlloc), 4*len(data) + 16<<20, err
 }
 
-// Whatever the file, a sampler takes over a state in which it can go on, or none.
+// From any file a sampler takes a state in which it can go on, or none.
 func FuzzRestore(f *testing.F) {
 	minimizeBriefly()
 	newSampler := func(t testing.TB) *Sampler {
-		s, err := New(&pointwise{dim: 2, f: anharmonic}, randn(1, 3, 2, 1), &Settings{Leapfrog: 2, Jitter: -1, Src: rand.NewPCG(4, 5)})
+		s, err := New(&pointwise{dim: 2, f: anharmonic}, randn(1, 3, 2, 1),
+			&Settings{Leapfrog: 2, Jitter: -1, Src: rand.NewPCG(4, 5)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,15 +183,20 @@ func TestRestoreAllocates(t *testing.T) {
 	}
 	const n = 3000000
 	for name, data := range map[string][]byte{
-		"more arrays": forge(map[string]string{samplerKey: string(text)}, safetensors.Array{Name: "a", Shape: []int{n}, Values: make([]float64, n)}),
-		"more chains": forge(map[string]string{samplerKey: string(text)}, safetensors.Array{Name: "x", Shape: []int{n / 2, 2}, Values: make([]float64, n)}),
+		"more arrays": forge(map[string]string{samplerKey: string(text)},
+			safetensors.Array{Name: "a", Shape: []int{n}, Values: make([]float64, n)}),
+		"more chains": forge(map[string]string{samplerKey: string(text)},
+			safetensors.Array{Name: "x", Shape: []int{n / 2, 2}, Values: make([]float64, n)}),
 		"a source": forge(map[string]string{samplerKey: string(text)},
-			safetensors.Array{Name: "x", Shape: []int{6, 2}, Values: make([]float64, 12)}, safetensors.Array{Name: "grad", Shape: []int{6, 2}, Values: make([]float64, 12)},
-			safetensors.Array{Name: "logp", Shape: []int{6}, Values: make([]float64, 6)}, safetensors.Array{Name: "source", Shape: []int{8 * n}, Values: make([]byte, 8*n)}),
+			safetensors.Array{Name: "x", Shape: []int{6, 2}, Values: make([]float64, 12)},
+			safetensors.Array{Name: "grad", Shape: []int{6, 2}, Values: make([]float64, 12)},
+			safetensors.Array{Name: "logp", Shape: []int{6}, Values: make([]float64, 6)},
+			safetensors.Array{Name: "source", Shape: []int{8 * n}, Values: make([]byte, 8*n)}),
 		"a text": forge(map[string]string{samplerKey: string(text) + strings.Repeat(" ", 1<<22)}),
 	} {
 		used, allowed, err := restoreCost(s, data)
-		t.Logf("%-12s %5.1f MB, allocates %5.1f MB of %5.1f: %.80v", name, float64(len(data))/1e6, float64(used)/1e6, float64(allowed)/1e6, err)
+		t.Logf("%-12s %5.1f MB, allocates %5.1f MB of %5.1f: %.80v", name,
+			float64(len(data))/1e6, float64(used)/1e6, float64(allowed)/1e6, err)
 		if used > allowed || !errors.Is(err, ErrCheckpoint) {
 			t.Errorf("%s: %d bytes allocated for a file of %d, %.200v", name, used, len(data), err)
 		}
@@ -209,7 +215,8 @@ func TestRestoreAllocates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Restore(bytes.NewReader(forge(map[string]string{samplerKey: string(text)}))); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "trajectories") {
+		err = s.Restore(bytes.NewReader(forge(map[string]string{samplerKey: string(text)})))
+		if !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "trajectories") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -219,7 +226,8 @@ func TestRestoreRefuses(t *testing.T) {
 	s := anharmonicSampler(t, 1, Settings{})
 	mustRun(t, s, 2, nil)
 	data := saveSampler(t, s)
-	fewer := mustNew(t, &pointwise{dim: 2, f: anharmonic}, randn(1, 5, 2, 1), &Settings{Leapfrog: 5, Jitter: 0.2, Src: rand.NewPCG(1, 1)})
+	fewer := mustNew(t, &pointwise{dim: 2, f: anharmonic}, randn(1, 5, 2, 1),
+		&Settings{Leapfrog: 5, Jitter: 0.2, Src: rand.NewPCG(1, 1)})
 	other := anharmonicSampler(t, 1, Settings{StepSize: 0.3})
 	chacha := anharmonicSampler(t, 1, Settings{Src: rand.NewChaCha8([32]byte{})})
 	for name, c := range map[string]struct {
@@ -258,7 +266,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// A density that fails now and then costs sweeps, not truth.
+// A density that fails now and then costs sweeps and gives no wrong result.
 func TestFaultsAreRejections(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(9, 9))
 	broken := errors.New("broken")
@@ -276,13 +284,14 @@ func TestFaultsAreRejections(t *testing.T) {
 		}
 		return broken
 	}}
-	s := mustNew(t, d, randn(3, 400, 2, 1), &Settings{StepSize: 0.4, Leapfrog: 5, MaxFaults: 20, Src: rand.NewPCG(1, 2)})
+	s := mustNew(t, d, randn(3, 400, 2, 1),
+		&Settings{StepSize: 0.4, Leapfrog: 5, MaxFaults: 20, Src: rand.NewPCG(1, 2)})
 	means := chainMeans(t, s, 300, func(x []float64) float64 { return x[0] * x[0] })
 	wantMean(t, "⟨x²⟩", means, 1, 0.02)
 	if s.Divergent() < 400*10 || s.Divergent()%400 != 0 {
 		t.Errorf("%d divergent trajectories", s.Divergent())
 	}
-	// But not for ever.
+	// A density that always fails ends the run.
 	calls := 0
 	always := mustNew(t, &pointwise{dim: 2, f: anharmonic, before: func(call int) error {
 		if calls = call; call > 1 {
@@ -293,16 +302,15 @@ func TestFaultsAreRejections(t *testing.T) {
 	if err := always.Run(t.Context(), 10, nil); !errors.Is(err, broken) || always.Sweeps() != 3 || calls != 5 {
 		t.Errorf("%v after %d sweeps and %d calls", err, always.Sweeps(), calls)
 	}
-	if _, err := New(d, randn(3, 4, 2, 1), &Settings{MaxFaults: -1, Src: rand.NewPCG(1, 2)}); !errors.Is(err, ErrSettings) {
-		t.Errorf("negative: %v", err)
-	}
+	_, err := New(d, randn(3, 4, 2, 1), &Settings{MaxFaults: -1, Src: rand.NewPCG(1, 2)})
+	wantError(t, "negative MaxFaults", err, ErrSettings, "-1 sweeps that may fail")
 	if math.IsNaN(always.AcceptRate()) {
 		t.Error("no acceptance rate")
 	}
 }
 
-// minimizeBriefly keeps a fuzzer from spending its time on making inputs smaller: the
-// default is a minute for each that reaches new code.
+// minimizeBriefly shortens the minimisation of fuzzed inputs, which by default
+// takes a minute for each input that reaches new code.
 func minimizeBriefly() {
 	const name = "test.fuzzminimizetime"
 	if f := flag.Lookup(name); f.Value.String() == f.DefValue {

@@ -13,13 +13,13 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Some chains start where no trajectory is accepted: the rate of all hides them,
-// the rates of each do not.
+// Two chains start where no trajectory is accepted. The rate of all chains hides
+// them, the rates of each chain do not.
 func TestStuck(t *testing.T) {
 	d := &pointwise{dim: 1, f: func(grad, x []float64) float64 {
 		if x[0] == 100 {
 			grad[0] = 0
-			return 1e6 // and nothing like it around
+			return 1e6 // at this position alone
 		}
 		return normal(grad, x)
 	}}
@@ -42,8 +42,9 @@ func TestStuck(t *testing.T) {
 			return nil
 		})
 	}
-	check := func(sweeps int) {
+	countAndCheck := func(sweeps int) {
 		t.Helper()
+		count(sweeps)
 		sum := 0
 		for i, rate := range s.ChainAcceptRates() {
 			if want := float64(moves[i]) / float64(sweeps); rate != want {
@@ -58,24 +59,30 @@ func TestStuck(t *testing.T) {
 			t.Errorf("stuck: %v, want 1 and 4", got)
 		}
 	}
-	count(40)
-	check(40)
+	countAndCheck(40)
 
 	s.ResetCounts()
-	if rates := s.ChainAcceptRates(); !math.IsNaN(s.AcceptRate()) || !math.IsNaN(rates[0]) || s.Divergent() != 0 || s.Stuck() != nil || s.Sweeps() != 40 {
-		t.Errorf("after the reset: %v, %v, %d divergent, stuck %v, %d sweeps", s.AcceptRate(), rates, s.Divergent(), s.Stuck(), s.Sweeps())
+	rates := s.ChainAcceptRates()
+	if !math.IsNaN(s.AcceptRate()) || !math.IsNaN(rates[0]) || s.Divergent() != 0 || s.Stuck() != nil {
+		t.Errorf("after the reset: %v, %v, %d divergent, stuck %v", s.AcceptRate(), rates, s.Divergent(), s.Stuck())
+	}
+	if s.Sweeps() != 40 {
+		t.Errorf("after the reset: %d sweeps, want 40", s.Sweeps())
 	}
 	clear(moves)
-	count(25)
-	check(25)
-	rates := s.ChainAcceptRates()
-	rates[0] = 7
+	countAndCheck(25)
+}
+
+func TestChainAcceptRatesIsACopy(t *testing.T) {
+	s := anharmonicSampler(t, 1, Settings{})
+	mustRun(t, s, 1, nil)
+	s.ChainAcceptRates()[0] = 7
 	if s.ChainAcceptRates()[0] == 7 {
 		t.Error("the rates are not a copy")
 	}
 }
 
-// Counts of burn-in are gone after a reset, those of a run are kept in a file.
+// A reset removes the counts of burn-in; a file keeps those of a run.
 func TestCountsResume(t *testing.T) {
 	wild := Settings{StepSize: 1.5}
 	s := anharmonicSampler(t, 1, wild)
@@ -96,8 +103,10 @@ func TestCountsResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if r.AcceptRate() != s.AcceptRate() || !slices.Equal(r.ChainAcceptRates(), s.ChainAcceptRates()) || r.Divergent() != s.Divergent() || r.Sweeps() != s.Sweeps() {
-			t.Errorf("accepted %v and %v, divergent %d, want %v and %v, %d", r.AcceptRate(), r.ChainAcceptRates(), r.Divergent(),
+		if r.AcceptRate() != s.AcceptRate() || !slices.Equal(r.ChainAcceptRates(), s.ChainAcceptRates()) ||
+			r.Divergent() != s.Divergent() || r.Sweeps() != s.Sweeps() {
+			t.Errorf("accepted %v and %v, divergent %d, want %v and %v, %d",
+				r.AcceptRate(), r.ChainAcceptRates(), r.Divergent(),
 				s.AcceptRate(), s.ChainAcceptRates(), s.Divergent())
 		}
 		mustRun(t, r, 5, nil)
@@ -108,7 +117,7 @@ func TestCountsResume(t *testing.T) {
 	}
 }
 
-// Files of the first version have no counts per chain, and do not claim any.
+// Files of the first version have no counts per chain: the rates are then NaN.
 func TestCountsOfOldFile(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join("testdata", "v1.safetensors"))
 	if err != nil {
@@ -134,14 +143,15 @@ func TestCountsOfOldFile(t *testing.T) {
 	}
 }
 
-// A trajectory of one period of a harmonic oscillator ends where it began: without
-// jitter a chain keeps its energy for ever, by default it does not.
+// A trajectory of one period of a harmonic oscillator ends where it began. Without
+// jitter a chain keeps its energy, by default it does not.
 func TestJitterBreaksResonance(t *testing.T) {
 	const sweeps, chains, leapfrog = 1000, 8, 40
-	// The leapfrog turns by 2 asin(ε/2) a step.
+	// A leapfrog step turns the oscillator by 2 asin(ε/2).
 	period := 2 * math.Sin(math.Pi/leapfrog)
 	run := func(jitter float64) (float64, error) {
-		s := mustNew(t, &pointwise{dim: 1, f: normal}, randn(3, chains, 1, 1), &Settings{StepSize: period, Leapfrog: leapfrog, Jitter: jitter, Src: rand.NewPCG(1, 1)})
+		s := mustNew(t, &pointwise{dim: 1, f: normal}, randn(3, chains, 1, 1),
+			&Settings{StepSize: period, Leapfrog: leapfrog, Jitter: jitter, Src: rand.NewPCG(1, 1)})
 		series := mat.NewDense(sweeps, chains, nil)
 		mustRun(t, s, sweeps, func(k int) error {
 			for c := range chains {
@@ -158,12 +168,13 @@ func TestJitterBreaksResonance(t *testing.T) {
 	}
 	tau, err := run(0)
 	t.Logf("τ of x² by default: %.2f sweeps", tau)
-	// A turn by 2π(1+0.2u) leaves ⟨cos²⟩ of a deviation from ⟨x²⟩.
+	// A turn by 2π(1+0.2u) multiplies the deviation from ⟨x²⟩ by ⟨cos²⟩.
 	cos2 := 0.5 + math.Sin(0.8*math.Pi)/(1.6*math.Pi)
 	if want := 0.5 * (1 + cos2) / (1 - cos2); err != nil || math.Abs(tau-want) > 0.2*want {
 		t.Errorf("by default: τ = %v, %v, want %v", tau, err, want)
 	}
-	_, err = New(&pointwise{dim: 1, f: normal}, mat.NewDense(1, 1, nil), &Settings{Jitter: math.Inf(1), Src: rand.NewPCG(1, 1)})
+	_, err = New(&pointwise{dim: 1, f: normal}, mat.NewDense(1, 1, nil),
+		&Settings{Jitter: math.Inf(1), Src: rand.NewPCG(1, 1)})
 	if !errors.Is(err, ErrSettings) {
 		t.Errorf("infinite jitter: %v", err)
 	}

@@ -12,27 +12,26 @@ type LogDensity interface {
 	// Dim is the number of coordinates, at least 1.
 	Dim() int
 
-	// LogProbGrad evaluates every chain: row i of x, (chains, Dim), is the
-	// position of chain i, logp[i] receives its log-density in nats up to a
-	// constant, and row i of grad, (chains, Dim), the gradient of logp[i] with
-	// respect to row i of x.
+	// LogProbGrad evaluates every chain. Row i of x, (chains, Dim), is the
+	// position of chain i. logp[i] receives its log-density in nats, up to a
+	// constant. Row i of grad, (chains, Dim), receives the gradient of logp[i]
+	// with respect to row i of x. With Settings.Force the gradients are those of
+	// another density: grad is then nil.
 	//
-	// It must write every element of logp and grad in place, and must neither
-	// change x nor keep any of the three. The sampler passes only finite
-	// positions. Outside the support logp is −Inf; any value that is not
-	// finite, NaN included, makes the sampler reject the trajectory of the chain
-	// that met it, and no other. An error is for what no rejection can mend: it
-	// ends the sweep. Where the gradients come from Settings.Force the density is
-	// asked without them: grad is nil.
+	// LogProbGrad must write every element of logp and grad in place. It must not
+	// change x, and must not keep logp, grad or x. The sampler passes only finite
+	// positions. Outside the support logp is −Inf. A value that is NaN or infinite
+	// makes the sampler reject the trajectory of that chain alone. An error ends
+	// the sweep of all chains.
 	LogProbGrad(logp []float64, grad, x *mat.Dense) error
 }
 
-// state is a position of every chain with the log-density and gradient there.
+// state is the position of every chain, with log-density and gradient there.
 type state struct {
 	x, grad *mat.Dense
 	logp    []float64
 
-	xArg, gradArg mat.Dense // the headers that the density is handed
+	xArg, gradArg mat.Dense // the matrices that the density is given
 }
 
 func newState(x *mat.Dense) state {
@@ -56,10 +55,10 @@ func (s *state) copyChain(i int, t *state) {
 	s.logp[i] = t.logp[i]
 }
 
-// evaluate brings logp and grad up to date with x.
+// evaluate sets logp and grad to their values at x.
 func (s *state) evaluate(d LogDensity) error {
-	// What the density forgets to write must not pass for a value: a stale
-	// gradient would bias the chain and nobody would notice.
+	// NaN shows if the density forgets to write a component. A gradient of the
+	// step before would bias the chain unnoticed.
 	for i := range s.logp {
 		g := s.grad.RawRowView(i)
 		for j := range g {
@@ -70,25 +69,26 @@ func (s *state) evaluate(d LogDensity) error {
 	return s.ask(d, &s.gradArg)
 }
 
-// ask brings logp, and grad unless it is nil, up to date with x. A panic of the
+// ask sets logp, and grad unless it is nil, to their values at x. A panic of the
 // density becomes an error.
 func (s *state) ask(d LogDensity, grad *mat.Dense) (err error) {
 	for i := range s.logp {
 		s.logp[i] = math.NaN()
 	}
 	defer caught(&err)
-	// Not our own header: a density that resizes its arguments would resize us.
+	// The density gets a matrix of its own with the same data, so that it cannot
+	// resize the sampler's.
 	s.xArg = *s.x
 	return d.LogProbGrad(s.logp, grad, &s.xArg)
 }
 
-// dimension is d.Dim(), or its panic as an error.
+// dimension is d.Dim(). A panic becomes an error.
 func dimension(d LogDensity) (dim int, err error) {
 	defer caught(&err)
 	return d.Dim(), nil
 }
 
-// caught, deferred, turns a panic of a log-density into an error.
+// caught turns a panic of a log-density into an error. It must be deferred.
 func caught(err *error) {
 	switch r := recover().(type) {
 	case nil:

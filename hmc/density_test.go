@@ -6,10 +6,10 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// pointwise is a LogDensity of one plain function that fills grad and returns
-// the log-density. It counts its calls, those without a gradient and whether it
-// ever saw a position that is not finite; before, when set, runs first and may
-// fail the call.
+// pointwise is the LogDensity of a plain function that fills grad and returns the
+// log-density. It counts its calls and those without a gradient, and notes
+// whether a position was not finite. before, if set, runs first and may fail the
+// call.
 type pointwise struct {
 	dim      int
 	f        func(grad, x []float64) float64
@@ -67,7 +67,7 @@ func skewed(grad, x []float64) float64 {
 	return -a*a*a*a/4 + a*a/2 + a/2
 }
 
-// crude is a force for skewed: the right shape, wrong numbers.
+// crude is a force for skewed that has its form with other coefficients.
 func crude(grad, x []float64) float64 {
 	a := x[0]
 	grad[0] = -1.3*a*a*a + 0.8*a + 0.2

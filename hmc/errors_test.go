@@ -54,8 +54,10 @@ func TestBadStart(t *testing.T) {
 		{"nil source", good, x, &Settings{}, ErrSettings, "nil source"},
 		{"nil pointer to a source", good, x, &Settings{Src: (*rand.PCG)(nil)}, ErrSettings, "nil source"},
 		{"rand.Rand", good, x, &Settings{Src: rand.New(src)}, ErrSettings, "pass the *rand.PCG or *rand.ChaCha8"},
-		{"nil pointer to a density", (*pointwise)(nil), x, &Settings{Src: src}, nilPointer, "dimension of the density: log-density panicked"},
-		{"nil pointer to a force", good, x, &Settings{Force: (*pointwise)(nil), Src: src}, nilPointer, "dimension of the force: log-density panicked"},
+		{"nil pointer to a density", (*pointwise)(nil), x, &Settings{Src: src}, nilPointer,
+			"dimension of the density: log-density panicked"},
+		{"nil pointer to a force", good, x, &Settings{Force: (*pointwise)(nil), Src: src}, nilPointer,
+			"dimension of the force: log-density panicked"},
 		{"negative step", good, x, &Settings{StepSize: -1, Src: src}, ErrSettings, "step size -1"},
 		{"NaN step", good, x, &Settings{StepSize: nan, Src: src}, ErrSettings, "step size NaN"},
 		{"infinite step", good, x, &Settings{StepSize: inf, Src: src}, ErrSettings, "step size +Inf"},
@@ -67,18 +69,25 @@ func TestBadStart(t *testing.T) {
 		{"infinite energy error", good, x, &Settings{MaxEnergyError: inf, Src: src}, ErrSettings, "energy error +Inf"},
 		{"nil start", good, nil, &Settings{Src: src}, ErrShape, "no rows"},
 		{"empty start", good, &mat.Dense{}, &Settings{Src: src}, ErrShape, "no rows"},
-		{"wrong columns", good, mat.NewDense(2, 3, nil), &Settings{Src: src}, ErrShape, "3 columns, the density dimension 2"},
+		{"wrong columns", good, mat.NewDense(2, 3, nil), &Settings{Src: src}, ErrShape,
+			"3 columns, the density dimension 2"},
 		{"no dimension", &pointwise{f: normal}, x, &Settings{Src: src}, ErrShape, "2 columns, the density dimension 0"},
-		{"NaN position", good, mat.NewDense(2, 2, []float64{0, 0, 0, nan}), &Settings{Src: src}, ErrNotFinite, "chain 1: coordinate 1 is NaN at the start"},
-		{"infinite position", good, mat.NewDense(2, 2, []float64{-inf, 0, 0, 0}), &Settings{Src: src}, ErrNotFinite, "chain 0: coordinate 0 is -Inf at the start"},
-		{"NaN density", at(nan, 0), x, &Settings{Src: src}, ErrNotFinite, "chain 1: log-density is NaN at the start"},
-		{"no density", at(-inf, 0), x, &Settings{Src: src}, ErrNotFinite, "chain 1: log-density is -Inf at the start"},
-		{"infinite density", at(inf, 0), x, &Settings{Src: src}, ErrNotFinite, "chain 1: log-density is +Inf at the start"},
-		{"NaN gradient", at(0, nan), x, &Settings{Src: src}, ErrNotFinite, "chain 1: gradient in coordinate 1 is NaN at the start"},
-		{"infinite gradient", at(0, -inf), x, &Settings{Src: src}, ErrNotFinite, "chain 1: gradient in coordinate 1 is -Inf at the start"},
-		{"gradient not written", &pointwise{dim: 2, f: func(_, _ []float64) float64 { return 0 }}, x, &Settings{Src: src}, ErrNotFinite, "chain 0: gradient in coordinate 0 is NaN"},
-		{"failing density", &pointwise{dim: 2, before: func(int) error { return broken }}, x, &Settings{Src: src}, broken, "at the start"},
-		{"panicking density", &pointwise{dim: 2, before: func(int) error { panic(broken) }}, x, &Settings{Src: src}, broken, "at the start: log-density panicked"},
+		{"NaN position", good, mat.NewDense(2, 2, []float64{0, 0, 0, nan}), &Settings{Src: src}, ErrNotFinite,
+			"chain 1: coordinate 1 is NaN"},
+		{"infinite position", good, mat.NewDense(2, 2, []float64{-inf, 0, 0, 0}), &Settings{Src: src}, ErrNotFinite,
+			"chain 0: coordinate 0 is -Inf"},
+		{"NaN density", at(nan, 0), x, &Settings{Src: src}, ErrNotFinite, "chain 1: log-density is NaN"},
+		{"no density", at(-inf, 0), x, &Settings{Src: src}, ErrNotFinite, "chain 1: log-density is -Inf"},
+		{"infinite density", at(inf, 0), x, &Settings{Src: src}, ErrNotFinite, "chain 1: log-density is +Inf"},
+		{"NaN gradient", at(0, nan), x, &Settings{Src: src}, ErrNotFinite, "chain 1: gradient in coordinate 1 is NaN"},
+		{"infinite gradient", at(0, -inf), x, &Settings{Src: src}, ErrNotFinite,
+			"chain 1: gradient in coordinate 1 is -Inf"},
+		{"gradient not written", &pointwise{dim: 2, f: func(_, _ []float64) float64 { return 0 }}, x,
+			&Settings{Src: src}, ErrNotFinite, "chain 0: gradient in coordinate 0 is NaN"},
+		{"failing density", &pointwise{dim: 2, before: func(int) error { return broken }}, x, &Settings{Src: src},
+			broken, "at the start"},
+		{"panicking density", &pointwise{dim: 2, before: func(int) error { panic(broken) }}, x, &Settings{Src: src},
+			broken, "at the start: log-density panicked"},
 	} {
 		s, err := New(c.density, c.x, c.set)
 		wantError(t, c.name, err, c.is, c.text)
@@ -89,7 +98,7 @@ func TestBadStart(t *testing.T) {
 }
 
 // A failure in the middle of sweep 3, at leapfrog step 2, leaves the chains where
-// sweep 2 put them, and the sampler fit to go on.
+// sweep 2 put them. The sampler can go on.
 func TestFailureMidRun(t *testing.T) {
 	const leapfrog = 5
 	const failing = 1 + 3*leapfrog + 2 + 1 // one call in New, calls counted from one
@@ -102,8 +111,10 @@ func TestFailureMidRun(t *testing.T) {
 		text string
 	}{
 		{"error", func() error { return broken }, broken, "sweep 3, leapfrog step 2: broken"},
-		{"panic with an error", func() error { panic(broken) }, broken, "sweep 3, leapfrog step 2: log-density panicked: broken"},
-		{"cancel", func() error { cancel(); return nil }, context.Canceled, "sweep 3, leapfrog step 3: context canceled"},
+		{"panic with an error", func() error { panic(broken) }, broken,
+			"sweep 3, leapfrog step 2: log-density panicked: broken"},
+		{"cancel", func() error { cancel(); return nil }, context.Canceled,
+			"sweep 3, leapfrog step 3: context canceled"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			start := randn(3, 4, 2, 1)
@@ -123,10 +134,12 @@ func TestFailureMidRun(t *testing.T) {
 			})
 			wantError(t, "Run", err, c.is, c.text)
 
-			twin := mustNew(t, &pointwise{dim: 2, f: anharmonic}, start, &Settings{Leapfrog: leapfrog, Src: rand.NewPCG(4, 5)})
+			twin := mustNew(t, &pointwise{dim: 2, f: anharmonic}, start,
+				&Settings{Leapfrog: leapfrog, Src: rand.NewPCG(4, 5)})
 			mustRun(t, twin, 3, nil)
 			if visits != 3 || s.Sweeps() != 3 || s.AcceptRate() != twin.AcceptRate() {
-				t.Errorf("%d visits, %d sweeps, acceptance %v, want 3, 3, %v", visits, s.Sweeps(), s.AcceptRate(), twin.AcceptRate())
+				t.Errorf("%d visits, %d sweeps, acceptance %v, want 3, 3, %v",
+					visits, s.Sweeps(), s.AcceptRate(), twin.AcceptRate())
 			}
 			if !mat.Equal(s.X(), twin.X()) || s.LogProb()[0] != twin.LogProb()[0] {
 				t.Error("the chains are not where the last complete sweep left them")
@@ -146,8 +159,9 @@ func TestPanicWithValue(t *testing.T) {
 	d := &pointwise{dim: 1, f: normal}
 	s := mustNew(t, d, mat.NewDense(1, 1, nil), &Settings{Src: rand.NewPCG(1, 2)})
 	d.before = func(int) error { panic("no such site") }
-	if err := s.Sweep(); err == nil || err.Error() != "hmc: sweep 0, leapfrog step 0: log-density panicked: no such site" {
-		t.Errorf("got %v", err)
+	want := "hmc: sweep 0, leapfrog step 0: log-density panicked: no such site"
+	if err := s.Sweep(); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package hmc_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 
@@ -9,35 +10,42 @@ import (
 	"github.com/neuralrg/neuralrg/hmc"
 )
 
-// ExampleFunc samples a quartic oscillator without any graph.
+// A quartic oscillator as a plain Go function: ln π(x) = −x⁴/4. The exact
+// second moment is 2Γ(3/4)/Γ(1/4) = 0.676.
 func ExampleFunc() {
-	quartic := func(grad, x []float64) float64 { // ln π(x) = −x⁴/4
+	quartic := func(grad, x []float64) float64 {
 		v := x[0]
 		if grad != nil {
 			grad[0] = -v * v * v
 		}
 		return -v * v * v * v / 4
 	}
-	const chains = 1000
-	sampler, err := hmc.New(hmc.Func(1, quartic), mat.NewDense(chains, 1, nil),
-		&hmc.Settings{StepSize: 0.4, Leapfrog: 5, Src: rand.NewPCG(1, 2)})
+	const chains, warmup, sweeps = 100, 50, 1000
+	s, err := hmc.New(hmc.Func(1, quartic), mat.NewDense(chains, 1, nil), &hmc.Settings{
+		StepSize: 0.3,
+		Leapfrog: 5,
+		Src:      rand.NewPCG(1, 2),
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	mean, n := 0.0, 0
-	for sweep := range 60 {
-		if err := sampler.Sweep(); err != nil {
-			fmt.Println(err)
-			return
+	means := make([]float64, chains)
+	err = s.Run(context.Background(), warmup+sweeps, func(sweep int) error {
+		if sweep < warmup {
+			return nil
 		}
-		if sweep >= 20 {
-			for _, x := range sampler.X().RawMatrix().Data {
-				mean += x * x
-				n++
-			}
+		x := s.X()
+		for i := range means {
+			means[i] += x.At(i, 0) * x.At(i, 0) / sweeps
 		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	fmt.Printf("⟨x²⟩ = %.2f, exactly 0.676\n", mean/float64(n))
-	// Output: ⟨x²⟩ = 0.68, exactly 0.676
+	mean, stdErr := hmc.MeanStdErr(means)
+	fmt.Printf("⟨x²⟩ = %.3f ± %.3f\n", mean, stdErr)
+	// Output: ⟨x²⟩ = 0.676 ± 0.002
 }

@@ -9,14 +9,16 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// With a force of its own a sweep asks the density for one value, and what is
-// cached are the density's values and the force's gradients.
+// With Settings.Force a sweep calls the density once, without a gradient. The
+// sampler keeps the values of the density and the gradients of the force.
 func TestForce(t *testing.T) {
 	d, force := &pointwise{dim: 1, f: skewed}, &pointwise{dim: 1, f: crude}
-	s := mustNew(t, d, randn(20, 10, 1, 1), &Settings{StepSize: 0.5, Leapfrog: 7, Force: force, Src: rand.NewPCG(21, 22)})
+	s := mustNew(t, d, randn(20, 10, 1, 1),
+		&Settings{StepSize: 0.5, Leapfrog: 7, Force: force, Src: rand.NewPCG(21, 22)})
 	mustRun(t, s, 30, nil)
 	if d.calls != 31 || d.values != 31 || force.calls != 1+30*7 || force.values != 0 {
-		t.Errorf("%d calls of the density, %d without gradient, and %d of the force, want 31, 31 and %d", d.calls, d.values, force.calls, 1+30*7)
+		t.Errorf("%d calls of the density, %d without gradient, and %d of the force, want 31, 31 and %d",
+			d.calls, d.values, force.calls, 1+30*7)
 	}
 	if rate := s.AcceptRate(); rate == 0 || rate == 1 {
 		t.Fatalf("acceptance %v", rate)
@@ -26,11 +28,12 @@ func TestForce(t *testing.T) {
 		x := s.X().RawRowView(i)
 		want := d.f(g, x)
 		if force.f(g, x); logp != want || s.now.grad.At(i, 0) != g[0] {
-			t.Errorf("chain %d: cached log-density %v and gradient %v, want %v and %v", i, logp, s.now.grad.At(i, 0), want, g[0])
+			t.Errorf("chain %d: cached log-density %v and gradient %v, want %v and %v",
+				i, logp, s.now.grad.At(i, 0), want, g[0])
 		}
 	}
 
-	// The density as its own force is the density alone.
+	// The density as its own force changes nothing.
 	settings := Settings{StepSize: 0.5, Src: rand.NewPCG(1, 1)}
 	alone := mustNew(t, d, randn(20, 10, 1, 1), &settings)
 	mustRun(t, alone, 20, nil)
@@ -42,8 +45,8 @@ func TestForce(t *testing.T) {
 	}
 }
 
-// Where the force fails, or is not finite, or the density at the end, a
-// trajectory is rejected and the sweep fails as they do without a force.
+// If the force, or the density at the end, is not finite, the trajectory is
+// rejected; if one of them fails, the sweep fails. Both are as without a force.
 func TestForceFaults(t *testing.T) {
 	fails := errors.New("no luck")
 	wall := func(grad, x []float64) float64 {
@@ -87,10 +90,13 @@ func TestForceFaults(t *testing.T) {
 		mustRun(t, s, 3, nil)
 	}
 	beyond := mat.NewDense(1, 1, []float64{2})
-	_, err := New(&pointwise{dim: 1, f: skewed}, beyond, &Settings{Force: &pointwise{dim: 1, f: wall}, Src: rand.NewPCG(1, 1)})
+	_, err := New(&pointwise{dim: 1, f: skewed}, beyond,
+		&Settings{Force: &pointwise{dim: 1, f: wall}, Src: rand.NewPCG(1, 1)})
 	wantError(t, "force at the start", err, ErrNotFinite, "log-density of the force is NaN")
-	_, err = New(&pointwise{dim: 1, f: wall}, beyond, &Settings{Force: &pointwise{dim: 1, f: skewed}, Src: rand.NewPCG(1, 1)})
+	_, err = New(&pointwise{dim: 1, f: wall}, beyond,
+		&Settings{Force: &pointwise{dim: 1, f: skewed}, Src: rand.NewPCG(1, 1)})
 	wantError(t, "density at the start", err, ErrNotFinite, "log-density is NaN")
-	_, err = New(&pointwise{dim: 1, f: skewed}, start, &Settings{Force: &pointwise{dim: 2, f: anharmonic}, Src: rand.NewPCG(1, 1)})
+	_, err = New(&pointwise{dim: 1, f: skewed}, start,
+		&Settings{Force: &pointwise{dim: 2, f: anharmonic}, Src: rand.NewPCG(1, 1)})
 	wantError(t, "dimensions", err, ErrShape, "the force has dimension 2, the density 1")
 }

@@ -17,14 +17,14 @@ type function struct {
 
 // Func returns the density of a plain Go function on dim coordinates. logp
 // returns ln π(x) of one position x in nats, up to a constant, and −Inf outside
-// the support. Unless grad is nil, it sets every component of grad to
+// the support. Unless grad is nil, logp sets every component of grad to
 // ∂ ln π/∂x_i. It must set them, not add to them: grad holds NaN when logp is
 // called.
 //
-// The chains are divided among all processors, so that logp must be safe for
-// concurrent use. The result does not depend on how many there are. A panic of
-// logp becomes an error that names the chain. LogProbGrad fails with ErrSettings
-// if logp is nil, and with ErrShape if x does not have dim columns.
+// The chains are divided among all processors, so logp must be safe for
+// concurrent use. The result does not depend on the number of processors. A
+// panic of logp becomes an error that names the chain. LogProbGrad fails with
+// ErrSettings if logp is nil, and with ErrShape if x does not have dim columns.
 func Func(dim int, logp func(grad, x []float64) float64) LogDensity {
 	return &function{dim, logp}
 }
@@ -33,11 +33,12 @@ func (f *function) Dim() int { return f.dim }
 
 func (f *function) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
 	if f.logp == nil {
-		return fmt.Errorf("hmc: Func: nil function: %w", ErrSettings)
+		return fmt.Errorf("hmc: Func: %w: nil function", ErrSettings)
 	}
 	rows, cols := x.Dims()
 	if cols != f.dim || len(logp) != rows {
-		return fmt.Errorf("hmc: Func: %d positions of %d coordinates, want %d of %d: %w", rows, cols, len(logp), f.dim, ErrShape)
+		return fmt.Errorf("hmc: Func: %w: %d positions of %d coordinates, want %d of %d",
+			ErrShape, rows, cols, len(logp), f.dim)
 	}
 	workers := min(runtime.GOMAXPROCS(0), rows)
 	if workers == 1 {
@@ -52,7 +53,7 @@ func (f *function) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
 	return errors.Join(faults...)
 }
 
-// part evaluates the chains from … to−1.
+// part evaluates the chains from, from+1, …, to−1.
 func (f *function) part(logp []float64, grad, x *mat.Dense, from, to int) (err error) {
 	chain := from
 	defer func() {

@@ -20,8 +20,44 @@ func isOurs(err error) bool {
 	return false
 }
 
-// Whatever the settings and the start, New returns an error or a sampler that
-// sweeps, whose counts make sense.
+// fuzzSettings changes s in one of a few ways.
+func fuzzSettings(kind uint8, s *Settings) *Settings {
+	switch kind & 15 {
+	case 1:
+		s.Src = nil
+	case 2:
+		s.Src = (*rand.ChaCha8)(nil)
+	case 3:
+		s.Src = rand.New(s.Src)
+	case 4:
+		s.Src = struct{ rand.Source }{s.Src}
+	case 5:
+		return nil
+	case 6:
+		s.Force = (*pointwise)(nil)
+	case 7:
+		s.Force = &pointwise{dim: 2, f: anharmonic}
+	}
+	return s
+}
+
+// fuzzDensity returns one of a few densities, nil among them.
+func fuzzDensity(kind uint8, dim, cols int, value float64) LogDensity {
+	switch kind & 7 {
+	case 0:
+		return &pointwise{dim: dim, f: normal}
+	case 1:
+		return (*pointwise)(nil)
+	case 2:
+		return nil
+	case 3:
+		return &pointwise{dim: cols, f: func(grad, _ []float64) float64 { grad[0] = value; return value }}
+	}
+	return &pointwise{dim: cols, f: normal}
+}
+
+// For any settings and any start, New returns an error or a sampler whose sweeps
+// leave finite positions and counts in range.
 func FuzzNew(f *testing.F) {
 	minimizeBriefly()
 	nan, inf := math.NaN(), math.Inf(1)
@@ -30,7 +66,10 @@ func FuzzNew(f *testing.F) {
 	f.Add(nan, -1, nan, inf, -1, -1, 0, 0, nan, uint8(2))
 	f.Add(5e-324, 3, -inf, 5e-324, 1, 1, 4, 1, 1e308, uint8(3))
 	f.Add(math.MaxFloat64, 2, -1.0, math.MaxFloat64, 0, 2, 2, 2, -1e154, uint8(4))
-	f.Fuzz(func(t *testing.T, step float64, leapfrog int, jitter, bound float64, faults, dim, rows, cols int, fill float64, kind uint8) {
+	f.Fuzz(func(
+		t *testing.T, step float64, leapfrog int, jitter, bound float64, faults, dim, rows, cols int,
+		fill float64, kind uint8,
+	) {
 		var x *mat.Dense
 		if rows, cols = rows&7, cols&7; rows > 0 && cols > 0 {
 			x = mat.NewDense(rows, cols, nil)
@@ -38,37 +77,12 @@ func FuzzNew(f *testing.F) {
 		} else if kind&1 == 0 {
 			x = &mat.Dense{}
 		}
-		s := &Settings{StepSize: step, Leapfrog: leapfrog, Jitter: jitter, MaxEnergyError: bound, MaxFaults: faults, Src: rand.NewPCG(1, 2)}
-		switch kind & 15 {
-		case 1:
-			s.Src = nil
-		case 2:
-			s.Src = (*rand.ChaCha8)(nil)
-		case 3:
-			s.Src = rand.New(s.Src)
-		case 4:
-			s.Src = struct{ rand.Source }{s.Src}
-		case 5:
-			s = nil
-		case 6:
-			s.Force = (*pointwise)(nil)
-		case 7:
-			s.Force = &pointwise{dim: 2, f: anharmonic}
+		s := &Settings{
+			StepSize: step, Leapfrog: leapfrog, Jitter: jitter, MaxEnergyError: bound, MaxFaults: faults,
+			Src: rand.NewPCG(1, 2),
 		}
-		var d LogDensity
-		switch kind >> 4 & 7 {
-		case 0:
-			d = &pointwise{dim: dim, f: normal}
-		case 1:
-			d = (*pointwise)(nil)
-		case 2:
-			d = nil
-		case 3:
-			d = &pointwise{dim: cols, f: func(grad, x []float64) float64 { grad[0] = fill; return bound }}
-		default:
-			d = &pointwise{dim: cols, f: normal}
-		}
-		sampler, err := New(d, x, s)
+		d := fuzzDensity(kind>>4, dim, cols, fill)
+		sampler, err := New(d, x, fuzzSettings(kind, s))
 		if err != nil {
 			if sampler != nil {
 				t.Error("a sampler beside the error")
@@ -86,14 +100,15 @@ func FuzzNew(f *testing.F) {
 				t.Errorf("coordinate %d is %v", i, v)
 			}
 		}
-		if rate := sampler.AcceptRate(); !(rate >= 0 && rate <= 1) || sampler.Divergent() > 3*rows || len(sampler.Stuck()) > rows {
-			t.Errorf("acceptance %v, %d divergent, stuck %v", rate, sampler.Divergent(), sampler.Stuck())
+		rate, divergent, stuck := sampler.AcceptRate(), sampler.Divergent(), sampler.Stuck()
+		if !(rate >= 0 && rate <= 1) || divergent > 3*rows || len(stuck) > rows {
+			t.Errorf("acceptance %v, %d divergent, stuck %v", rate, divergent, stuck)
 		}
 	})
 }
 
-// Whatever the measurements, estimates are errors or finite and positive, and do
-// not depend on the unit.
+// For any measurements, estimates are errors or finite and positive, and do not
+// depend on the unit.
 func FuzzEstimates(f *testing.F) {
 	minimizeBriefly()
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8}, uint8(1), false, 0.9)

@@ -2,11 +2,11 @@ package hmc
 
 import "gonum.org/v1/gonum/mat"
 
-// trajectory carries every chain through phase space.
+// trajectory is one trajectory of every chain.
 type trajectory struct {
 	state
 	v     *mat.Dense
-	alive []bool // false once a chain has met a number that is not finite
+	alive []bool // false after a chain has met NaN or infinity
 }
 
 func newTrajectory(from state) *trajectory {
@@ -18,8 +18,8 @@ func newTrajectory(from state) *trajectory {
 	}
 }
 
-// begin puts every chain at rest at its state in from; the velocities are for
-// the caller to set.
+// begin puts every chain at its position in from. The caller sets the
+// velocities.
 func (t *trajectory) begin(from *state) {
 	t.copyFrom(from)
 	for i := range t.alive {
@@ -27,10 +27,10 @@ func (t *trajectory) begin(from *state) {
 	}
 }
 
-// leapfrog advances every living chain by one step of size eps at the cost of
-// one evaluation. A chain that meets a number that is not finite dies and waits
-// at its position in home, so that the density is never asked about anything
-// but finite positions.
+// leapfrog advances every chain that is alive by one step of size eps. It calls
+// the density once. A chain that meets NaN or infinity is not alive any more and
+// returns to its position in home, so that the density sees finite positions
+// only.
 func (t *trajectory) leapfrog(d LogDensity, eps float64, home *state) error {
 	for i := range t.alive {
 		if !t.alive[i] {
@@ -56,15 +56,15 @@ func (t *trajectory) leapfrog(d LogDensity, eps float64, home *state) error {
 			t.kill(i, home)
 			continue
 		}
-		// A gradient that is not finite makes a velocity that is not finite, and
-		// no later kick mends it: it shows in the next position or, after the
-		// last step, in the kinetic energy.
+		// A gradient that is not finite needs no test here: the velocity is then
+		// not finite, which shows in the next position or, after the last step, in
+		// the kinetic energy.
 		t.kick(i, eps/2)
 	}
 	return nil
 }
 
-// kick lets the force act on the velocity of chain i for a time dt.
+// kick adds force times dt to the velocity of chain i.
 func (t *trajectory) kick(i int, dt float64) {
 	v := t.v.RawRowView(i)
 	for j, g := range t.grad.RawRowView(i) {
@@ -72,6 +72,7 @@ func (t *trajectory) kick(i int, dt float64) {
 	}
 }
 
+// kill ends the trajectory of chain i, which will be rejected.
 func (t *trajectory) kill(i int, home *state) {
 	t.alive[i] = false
 	copy(t.x.RawRowView(i), home.x.RawRowView(i))

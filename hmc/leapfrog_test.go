@@ -8,29 +8,37 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// launch returns trajectories of the density from the rows of x and v.
-func launch(t *testing.T, d LogDensity, x, v *mat.Dense) (*trajectory, *state) {
-	t.Helper()
-	home := newState(x)
-	if err := home.evaluate(d); err != nil {
-		t.Fatal(err)
-	}
-	tr := newTrajectory(home)
-	tr.begin(&home)
-	tr.v.Copy(v)
-	return tr, &home
+// flight is one trajectory of every chain over a density.
+type flight struct {
+	*trajectory
+	d    LogDensity
+	home state // where they began
 }
 
-func fly(t *testing.T, tr *trajectory, d LogDensity, home *state, eps float64, steps int) {
+// launch returns trajectories of the density from the rows of x and v.
+func launch(t *testing.T, d LogDensity, x, v *mat.Dense) *flight {
+	t.Helper()
+	f := &flight{d: d, home: newState(x)}
+	if err := f.home.evaluate(d); err != nil {
+		t.Fatal(err)
+	}
+	f.trajectory = newTrajectory(f.home)
+	f.begin(&f.home)
+	f.v.Copy(v)
+	return f
+}
+
+// fly makes steps of size eps. No trajectory may diverge.
+func (f *flight) fly(t *testing.T, eps float64, steps int) {
 	t.Helper()
 	for range steps {
-		if err := tr.leapfrog(d, eps, home); err != nil {
+		if err := f.leapfrog(f.d, eps, &f.home); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for i, alive := range tr.alive {
+	for i, alive := range f.alive {
 		if !alive {
-			t.Fatalf("chain %d died", i)
+			t.Fatalf("chain %d diverged", i)
 		}
 	}
 }
@@ -46,12 +54,12 @@ func TestEnergyErrorFallsAsStepSquared(t *testing.T) {
 	d := &pointwise{dim: 2, f: anharmonic}
 	x, v := randn(1, 20, 2, 1), randn(2, 20, 2, 1)
 	energyError := func(steps int) []float64 {
-		tr, home := launch(t, d, x, v)
+		tr := launch(t, d, x, v)
 		rise := make([]float64, len(tr.logp))
 		for i := range rise {
 			rise[i] = -tr.kinetic(i) + tr.logp[i]
 		}
-		fly(t, tr, d, home, 1.3/float64(steps), steps)
+		tr.fly(t, 1.3/float64(steps), steps)
 		for i := range rise {
 			rise[i] += tr.kinetic(i) - tr.logp[i]
 		}
@@ -71,14 +79,14 @@ func TestEnergyErrorFallsAsStepSquared(t *testing.T) {
 func TestLeapfrogIsReversible(t *testing.T) {
 	d := &pointwise{dim: 2, f: anharmonic}
 	x, v := randn(3, 50, 2, 1), randn(4, 50, 2, 1)
-	tr, home := launch(t, d, x, v)
+	tr := launch(t, d, x, v)
 	const eps, steps = 0.05, 40
-	fly(t, tr, d, home, eps, steps)
+	tr.fly(t, eps, steps)
 	if mat.EqualApprox(tr.x, x, 0.1) {
 		t.Fatal("nothing moved")
 	}
 	tr.v.Scale(-1, tr.v)
-	fly(t, tr, d, home, eps, steps)
+	tr.fly(t, eps, steps)
 	tr.v.Scale(-1, tr.v)
 	if !mat.EqualApprox(tr.x, x, 1e-10) || !mat.EqualApprox(tr.v, v, 1e-10) {
 		t.Error("flying back does not return to the start")
@@ -98,8 +106,8 @@ func TestLeapfrogPreservesVolume(t *testing.T) {
 			x.SetRow(i, p[:dim])
 			v.SetRow(i, p[dim:])
 		}
-		tr, home := launch(t, d, x, v)
-		fly(t, tr, d, home, 0.2, 10)
+		tr := launch(t, d, x, v)
+		tr.fly(t, 0.2, 10)
 		jacobian := mat.NewDense(2*dim, 2*dim, nil)
 		for j := range 2 * dim {
 			for k := range dim {

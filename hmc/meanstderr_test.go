@@ -27,8 +27,8 @@ func TestMeanStdErr(t *testing.T) {
 	}
 }
 
-// The interval covers at its level for any number of chains; the standard error
-// as often as its doc says.
+// For any number of chains the interval covers at its level, and the standard
+// error as often as its doc says.
 func TestMeanInterval(t *testing.T) {
 	const runs = 1500
 	for chains, within := range map[int]float64{2: 0.500, 4: 0.609, 10: 0.657, 200: 0.682} {

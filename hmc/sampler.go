@@ -11,17 +11,17 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Sampler moves a set of independent chains over one density. After New a sweep
-// allocates nothing. A Sampler is not safe for concurrent use, and its source is
-// not to be used elsewhere at the same time.
+// Sampler moves independent chains over one density. In a sweep it allocates no
+// memory of its own. A Sampler is not safe for concurrent use, and nothing else may draw
+// from its source in the meantime.
 type Sampler struct {
 	density  LogDensity
 	force    LogDensity // density, or Settings.Force
 	settings Settings
 	rnd      *rand.Rand
 
-	now     state       // where the chains are, energies and gradients cached
-	trial   *trajectory // where they are trying to go
+	now     state       // of the chains
+	trial   *trajectory // which moves the chains if it is accepted
 	kinetic []float64   // kinetic energies at the start of the trajectory
 	x       *mat.Dense  // what X returns
 	logp    []float64   // what LogProb returns
@@ -29,18 +29,21 @@ type Sampler struct {
 	sweeps int
 	counts counts
 
-	failed int    // sweeps in a row at which the density failed
+	failed int    // sweeps in a row in which the density failed
 	mark   []byte // state of the source before the sweep
 }
 
-// New makes a sampler of d whose chains start at the rows of x0, (chains, Dim),
-// which it copies. It evaluates d, and Settings.Force if there is one, once.
+// New makes a sampler of d. Its chains start at the rows of x0, (chains, Dim),
+// which is copied. New evaluates d once, and Settings.Force once if it is set.
 //
-// The error wraps ErrSettings for a nil density, nil or impossible settings, or
-// a source that is nil or a *rand.Rand; ErrShape when x0 is nil, has no rows or not d.Dim() columns, or
-// Settings.Force has another dimension;
-// ErrNotFinite when a position, a log-density or a gradient at the start is not
-// finite; and the density's own error, should it return one.
+// The error wraps
+//   - ErrSettings for a nil density, settings that are nil or out of range, or a
+//     source that is nil or a *rand.Rand;
+//   - ErrShape if x0 is nil, has no rows or not d.Dim() columns, or if
+//     Settings.Force has another dimension;
+//   - ErrNotFinite if a position, a log-density or a gradient at the start is not
+//     finite;
+//   - the error of the density, if it returns one.
 func New(d LogDensity, x0 *mat.Dense, s *Settings) (*Sampler, error) {
 	settings, err := s.withDefaults()
 	if err != nil {
@@ -54,29 +57,8 @@ func New(d LogDensity, x0 *mat.Dense, s *Settings) (*Sampler, error) {
 		force = settings.Force
 	}
 	now := newState(x0)
-	for i := range now.logp {
-		if j := firstNotFinite(now.x.RawRowView(i)); j >= 0 {
-			return nil, fmt.Errorf("hmc: chain %d: coordinate %d is %v at the start: %w", i, j, now.x.At(i, j), ErrNotFinite)
-		}
-	}
-	if err := now.evaluate(force); err != nil {
+	if err := now.start(d, settings.Force); err != nil {
 		return nil, fmt.Errorf("hmc: at the start: %w", err)
-	}
-	if settings.Force != nil {
-		if i := firstNotFinite(now.logp); i >= 0 {
-			return nil, fmt.Errorf("hmc: chain %d: log-density of the force is %v at the start: %w", i, now.logp[i], ErrNotFinite)
-		}
-		if err := now.ask(d, nil); err != nil {
-			return nil, fmt.Errorf("hmc: at the start: %w", err)
-		}
-	}
-	for i, logp := range now.logp {
-		if !finite(logp) {
-			return nil, fmt.Errorf("hmc: chain %d: log-density is %v at the start: %w", i, logp, ErrNotFinite)
-		}
-		if j := firstNotFinite(now.grad.RawRowView(i)); j >= 0 {
-			return nil, fmt.Errorf("hmc: chain %d: gradient in coordinate %d is %v at the start: %w", i, j, now.grad.At(i, j), ErrNotFinite)
-		}
 	}
 	return &Sampler{
 		density:  d,
@@ -92,30 +74,32 @@ func New(d LogDensity, x0 *mat.Dense, s *Settings) (*Sampler, error) {
 	}, nil
 }
 
-// Sweep runs one trajectory of every chain and accepts or rejects each on its
-// own. It calls LogProbGrad once per leapfrog step, of Settings.Force if there
-// is one and then once of the density at the end.
+// Sweep runs one trajectory of every chain and accepts or rejects each chain's
+// on its own. It calls LogProbGrad of the density once per leapfrog step. If
+// Settings.Force is set it calls that of the force instead, and that of the
+// density once at the end, without a gradient.
 //
-// An error or a panic of the density is returned as an error that names the
-// sweep and leapfrog step, unless Settings.MaxFaults makes it a rejection of all
-// trajectories. After an error the chains are where the last complete sweep
-// left them, and so is the source, if it is an encoding.BinaryAppender and
-// BinaryUnmarshaler like those of math/rand/v2; any other has moved on.
+// An error or a panic of the density becomes an error that names the sweep and
+// the leapfrog step, or a rejection of all trajectories if Settings.MaxFaults
+// allows it. After an error the chains are where the last complete sweep left
+// them. So is the source, if it is an encoding.BinaryAppender and
+// BinaryUnmarshaler as those of math/rand/v2 are.
 func (s *Sampler) Sweep() error { return s.sweep(context.Background()) }
 
-// Run makes n sweeps and calls visit, unless it is nil, after each with the
+// Run makes n sweeps. After each it calls visit, unless that is nil, with the
 // number of the sweep in this run, from 0 to n−1.
 //
-// It stops at the first error: of a sweep, of visit, or of ctx, which is looked
-// at before every leapfrog step. The error wraps its cause, and the sampler is
-// as after the last complete sweep, as Sweep says: a run stopped by ctx and taken
-// up again is the same run. A negative n or a nil ctx is ErrSettings.
+// Run stops at the first error of a sweep, of visit, or of ctx, which is checked
+// before every leapfrog step. The error wraps its cause. The sampler is then as
+// after the last complete sweep (see Sweep): a run that ctx stopped and a later
+// call of Run finishes has the same result as one that was not stopped. A
+// negative n or a nil ctx is ErrSettings.
 func (s *Sampler) Run(ctx context.Context, n int, visit func(sweep int) error) error {
 	if ctx == nil {
-		return fmt.Errorf("hmc: nil context: %w", ErrSettings)
+		return fmt.Errorf("hmc: %w: nil context", ErrSettings)
 	}
 	if n < 0 {
-		return fmt.Errorf("hmc: run of %d sweeps: %w", n, ErrSettings)
+		return fmt.Errorf("hmc: %w: run of %d sweeps", ErrSettings, n)
 	}
 	for k := range n {
 		if err := s.sweep(ctx); err != nil {
@@ -131,16 +115,15 @@ func (s *Sampler) Run(ctx context.Context, n int, visit func(sweep int) error) e
 	return nil
 }
 
-// X returns the positions, (chains, Dim). It is a copy in a buffer of the
-// sampler's: changing it does not move the chains, the next call of X
-// overwrites it, and no call allocates.
+// X returns a copy of the positions, (chains, Dim). The next call of X
+// overwrites it. Changing it does not move the chains.
 func (s *Sampler) X() *mat.Dense {
 	s.x.Copy(s.now.x)
 	return s.x
 }
 
-// LogProb returns the log-density of each chain at its position, in nats, as the
-// density gave it. Like X it returns a copy that the next call overwrites.
+// LogProb returns the log-density of every chain at its position, (chains), in
+// nats, as the density gave it. It is a copy, which the next call overwrites.
 func (s *Sampler) LogProb() []float64 {
 	copy(s.logp, s.now.logp)
 	return s.logp
@@ -149,9 +132,10 @@ func (s *Sampler) LogProb() []float64 {
 // Chains returns the number of chains.
 func (s *Sampler) Chains() int { return len(s.now.logp) }
 
-// Sweeps returns the number of complete sweeps so far.
+// Sweeps returns the number of complete sweeps since New.
 func (s *Sampler) Sweeps() int { return s.sweeps }
 
+// sweep is Sweep, unless ctx is done.
 func (s *Sampler) sweep(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("hmc: sweep %d: %w", s.sweeps, err)
@@ -170,20 +154,19 @@ func (s *Sampler) sweep(ctx context.Context) error {
 	}
 	failed := false
 	for step := 0; step < s.settings.Leapfrog && !failed; step++ {
-		err := ctx.Err()
-		if err == nil {
-			if err = s.advance(eps, step); err == nil {
-				continue
-			}
-			if s.failed < s.settings.MaxFaults {
-				failed = true
-				continue
-			}
+		if err := ctx.Err(); err != nil {
+			return s.stop(step, err)
 		}
-		return fmt.Errorf("hmc: sweep %d, leapfrog step %d: %w", s.sweeps, step, errors.Join(err, s.rewind()))
+		if err := s.advance(eps, step); err != nil {
+			if s.failed >= s.settings.MaxFaults {
+				return s.stop(step, err)
+			}
+			failed = true
+		}
 	}
-	s.failed++
-	if !failed {
+	if failed {
+		s.failed++
+	} else {
 		s.failed = 0
 	}
 	for i := range s.kinetic {
@@ -198,8 +181,13 @@ func (s *Sampler) sweep(ctx context.Context) error {
 	return nil
 }
 
-// advance makes one leapfrog step of all chains. Where the last one ends the
-// density itself is evaluated, if it was not for its gradient.
+// stop ends a sweep by an error and returns the source to its state before.
+func (s *Sampler) stop(step int, err error) error {
+	return fmt.Errorf("hmc: sweep %d, leapfrog step %d: %w", s.sweeps, step, errors.Join(err, s.rewind()))
+}
+
+// advance makes one leapfrog step of all chains. With Settings.Force it also
+// evaluates the density after the last step.
 func (s *Sampler) advance(eps float64, step int) error {
 	if err := s.trial.leapfrog(s.force, eps, &s.now); err != nil {
 		return err
@@ -210,7 +198,7 @@ func (s *Sampler) advance(eps float64, step int) error {
 	return s.trial.ask(s.density, nil)
 }
 
-// markSource remembers the state of the source, if that can be.
+// markSource keeps the state of the source, if the source can give it.
 func (s *Sampler) markSource() (err error) {
 	if src, ok := s.settings.Src.(encoding.BinaryAppender); ok {
 		s.mark, err = src.AppendBinary(s.mark[:0])
@@ -218,7 +206,7 @@ func (s *Sampler) markSource() (err error) {
 	return err
 }
 
-// rewind returns the source to where markSource found it.
+// rewind returns the source to the state that markSource kept.
 func (s *Sampler) rewind() error {
 	if src, ok := s.settings.Src.(encoding.BinaryUnmarshaler); ok && s.mark != nil {
 		return src.UnmarshalBinary(s.mark)
@@ -232,11 +220,12 @@ func (s *Sampler) settle(i int, u float64) {
 		s.counts.divergent++
 		return
 	}
-	// Differences first: the log-density may have a constant that is large.
+	// Differences are taken first, so that a large constant in the log-density
+	// does not matter. rise is ΔH.
 	rise := (s.trial.kinetic(i) - s.kinetic[i]) + (s.now.logp[i] - s.trial.logp[i])
-	// Negated so that a NaN, from velocities that overflowed, is divergent too.
-	// The test is on the end point alone: one on the points between would look
-	// different from the other end and so break detailed balance.
+	// The negation makes a NaN, from velocities that overflowed, divergent, too.
+	// Only the end point is tested. A test of the points between would give another
+	// answer for the reversed trajectory and so break detailed balance.
 	if !(math.Abs(rise) <= s.settings.MaxEnergyError) {
 		s.counts.divergent++
 		return
@@ -247,19 +236,54 @@ func (s *Sampler) settle(i int, u float64) {
 	}
 }
 
+// start evaluates the density at x, with the gradient of the force unless that is
+// nil, and checks that all is finite.
+func (s *state) start(d, force LogDensity) error {
+	for i := range s.logp {
+		if j := firstNotFinite(s.x.RawRowView(i)); j >= 0 {
+			return fmt.Errorf("%w: chain %d: coordinate %d is %v", ErrNotFinite, i, j, s.x.At(i, j))
+		}
+	}
+	if force == nil {
+		if err := s.evaluate(d); err != nil {
+			return err
+		}
+	} else {
+		if err := s.evaluate(force); err != nil {
+			return err
+		}
+		if i := firstNotFinite(s.logp); i >= 0 {
+			return fmt.Errorf("%w: chain %d: log-density of the force is %v", ErrNotFinite, i, s.logp[i])
+		}
+		if err := s.ask(d, nil); err != nil {
+			return err
+		}
+	}
+	for i, logp := range s.logp {
+		if !finite(logp) {
+			return fmt.Errorf("%w: chain %d: log-density is %v", ErrNotFinite, i, logp)
+		}
+		if j := firstNotFinite(s.grad.RawRowView(i)); j >= 0 {
+			return fmt.Errorf("%w: chain %d: gradient in coordinate %d is %v", ErrNotFinite, i, j, s.grad.At(i, j))
+		}
+	}
+	return nil
+}
+
+// checkShape checks the dimensions of density, force and start.
 func checkShape(d, force LogDensity, x0 *mat.Dense) error {
 	if d == nil {
-		return fmt.Errorf("hmc: nil density: %w", ErrSettings)
+		return fmt.Errorf("hmc: %w: nil density", ErrSettings)
 	}
 	if x0 == nil || x0.IsEmpty() {
-		return fmt.Errorf("hmc: the start has no rows, need one per chain: %w", ErrShape)
+		return fmt.Errorf("hmc: %w: the start has no rows, need one per chain", ErrShape)
 	}
 	dim, err := dimension(d)
 	if err != nil {
 		return fmt.Errorf("hmc: dimension of the density: %w", err)
 	}
 	if _, cols := x0.Dims(); cols != dim {
-		return fmt.Errorf("hmc: the start has %d columns, the density dimension %d: %w", cols, dim, ErrShape)
+		return fmt.Errorf("hmc: %w: the start has %d columns, the density dimension %d", ErrShape, cols, dim)
 	}
 	if force == nil {
 		return nil
@@ -269,7 +293,7 @@ func checkShape(d, force LogDensity, x0 *mat.Dense) error {
 		return fmt.Errorf("hmc: dimension of the force: %w", err)
 	}
 	if other != dim {
-		return fmt.Errorf("hmc: the force has dimension %d, the density %d: %w", other, dim, ErrShape)
+		return fmt.Errorf("hmc: %w: the force has dimension %d, the density %d", ErrShape, other, dim)
 	}
 	return nil
 }

@@ -9,8 +9,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// sigmas is the number of standard errors an estimate may be off: a correct
-// estimate is further off once in 16 000 draws.
+// sigmas is the number of standard errors by which an estimate may be wrong. A
+// correct estimate exceeds it once in 16 000 draws.
 const sigmas = 4
 
 func mustNew(t testing.TB, d LogDensity, x0 *mat.Dense, s *Settings) *Sampler {
@@ -43,8 +43,8 @@ func chainMeans(t testing.TB, s *Sampler, n int, f func(x []float64) float64) []
 	return means
 }
 
-// wantMean fails when the mean of independent values is off by more than sigmas
-// standard errors, or when that error exceeds precision and so proves little.
+// wantMean fails if the mean of independent values is wrong by more than sigmas
+// standard errors, or if the standard error exceeds precision.
 func wantMean(t *testing.T, what string, values []float64, want, precision float64) {
 	t.Helper()
 	got, stdErr := MeanStdErr(values)
@@ -79,7 +79,8 @@ func TestCorrelatedGaussian(t *testing.T) {
 		return logp
 	}}
 	for _, jitter := range []float64{-1, 0.5} {
-		s := mustNew(t, d, mat.NewDense(200, 3, nil), &Settings{StepSize: 0.4, Leapfrog: 6, Jitter: jitter, Src: rand.NewPCG(1, 2)})
+		s := mustNew(t, d, mat.NewDense(200, 3, nil),
+			&Settings{StepSize: 0.4, Leapfrog: 6, Jitter: jitter, Src: rand.NewPCG(1, 2)})
 		mustRun(t, s, 100, nil)
 		for j := range 3 {
 			for k := range j + 1 {
@@ -97,16 +98,18 @@ func TestCorrelatedGaussian(t *testing.T) {
 
 func TestDoubleWell(t *testing.T) {
 	exact := tabulate(doubleWell)
-	s := mustNew(t, &pointwise{dim: 1, f: doubleWell}, randn(5, 400, 1, 0.5), &Settings{StepSize: 0.25, Leapfrog: 5, Src: rand.NewPCG(3, 4)})
+	s := mustNew(t, &pointwise{dim: 1, f: doubleWell}, randn(5, 400, 1, 0.5),
+		&Settings{StepSize: 0.25, Leapfrog: 5, Src: rand.NewPCG(3, 4)})
 	mustRun(t, s, 200, nil)
 	square := func(x float64) float64 { return x * x }
-	wantMean(t, "second moment", chainMeans(t, s, 500, func(x []float64) float64 { return square(x[0]) }), exact.mean(square), 0.002)
+	wantMean(t, "second moment", chainMeans(t, s, 500, func(x []float64) float64 { return square(x[0]) }),
+		exact.mean(square), 0.002)
 	wantMean(t, "mean", chainMeans(t, s, 500, func(x []float64) float64 { return x[0] }), 0, 0.05)
 }
 
-// One sweep at a step so large that half the trajectories fail, from a start in
-// equilibrium: the chains are independent, so the errors are plain, and with a
-// wrong accept step they are many.
+// One sweep leaves the density invariant. It starts in equilibrium and rejects
+// half of the trajectories. The chains are independent, so the errors are simple,
+// and they are many, so that a wrong accept step shows.
 func TestLargeStepKeepsEquilibrium(t *testing.T) {
 	const chains = 200_000
 	exact := tabulate(skewed)
@@ -159,7 +162,8 @@ func TestAcceptRateIsExact(t *testing.T) {
 			want += 20 * exact.weight[i] * 0.02 * math.Exp(-v*v/2) / math.Sqrt(2*math.Pi) * p
 		}
 	}
-	s := mustNew(t, &pointwise{dim: 1, f: skewed}, exact.quantiles(chains), &Settings{StepSize: eps, Leapfrog: 1, Jitter: -1, Src: rand.NewPCG(7, 8)})
+	s := mustNew(t, &pointwise{dim: 1, f: skewed}, exact.quantiles(chains),
+		&Settings{StepSize: eps, Leapfrog: 1, Jitter: -1, Src: rand.NewPCG(7, 8)})
 	means := make([]float64, chains)
 	x := mat.DenseCopyOf(s.X())
 	mustRun(t, s, sweeps, func(int) error {
@@ -178,8 +182,8 @@ func TestAcceptRateIsExact(t *testing.T) {
 	}
 }
 
-// Mass stays on the right side of a wall, however the density says that it is
-// one, and is distributed as the truncated normal.
+// Chains stay on the right side of a wall, in whatever way the density marks it,
+// and are distributed as the truncated normal.
 func TestWall(t *testing.T) {
 	const wall = -0.5
 	nan, inf := math.NaN(), math.Inf(1)
@@ -267,8 +271,8 @@ func TestAlwaysDivergent(t *testing.T) {
 	}
 }
 
-// A trajectory that lands in a gap of the support is rejected even if it would
-// have come out at the far end.
+// A trajectory that lands in a gap of the support is rejected, even if it would
+// leave the gap on the other side.
 func TestGapIsNotCrossed(t *testing.T) {
 	for _, inside := range []float64{math.Inf(-1), math.Inf(1), math.NaN()} {
 		d := &pointwise{dim: 1, f: func(grad, x []float64) float64 {
@@ -299,12 +303,13 @@ func (r *rowwise) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
 	return nil
 }
 
-// What befalls one chain leaves no trace in the others: not in their energies,
-// nor in their random numbers.
+// A chain that diverges does not change the others: neither their energies nor
+// their random numbers.
 func TestDivergenceStaysInItsChain(t *testing.T) {
 	start := randn(14, 8, 2, 1)
 	run := func(first func(grad, x []float64) float64) *Sampler {
-		s := mustNew(t, &rowwise{&pointwise{f: first}, &pointwise{dim: 2, f: anharmonic}}, start, &Settings{StepSize: 0.3, Jitter: 0.2, Src: rand.NewPCG(15, 16)})
+		s := mustNew(t, &rowwise{&pointwise{f: first}, &pointwise{dim: 2, f: anharmonic}}, start,
+			&Settings{StepSize: 0.3, Jitter: 0.2, Src: rand.NewPCG(15, 16)})
 		mustRun(t, s, 50, nil)
 		return s
 	}
@@ -346,7 +351,7 @@ func TestSameSeedSameBits(t *testing.T) {
 	}
 }
 
-// On a flat density a trajectory is a straight line, always accepted, that shows
+// On a flat density a trajectory is a straight line and always accepted. It shows
 // the documented order of the random numbers.
 func TestDrawOrder(t *testing.T) {
 	const chains, dim, eps, leapfrog, jitter = 3, 2, 0.5, 4, 0.3
@@ -354,7 +359,8 @@ func TestDrawOrder(t *testing.T) {
 		clear(grad)
 		return 0
 	}}
-	s := mustNew(t, d, mat.NewDense(chains, dim, nil), &Settings{StepSize: eps, Leapfrog: leapfrog, Jitter: jitter, Src: rand.NewPCG(18, 19)})
+	s := mustNew(t, d, mat.NewDense(chains, dim, nil),
+		&Settings{StepSize: eps, Leapfrog: leapfrog, Jitter: jitter, Src: rand.NewPCG(18, 19)})
 	rnd := rand.New(rand.NewPCG(18, 19))
 	want := mat.NewDense(chains, dim, nil)
 	mustRun(t, s, 5, func(sweep int) error {
@@ -383,14 +389,15 @@ func TestSweepCostsOneCallPerStep(t *testing.T) {
 	if s.Sweeps() != 30 || s.Chains() != 10 {
 		t.Errorf("%d sweeps of %d chains, want 30 of 10", s.Sweeps(), s.Chains())
 	}
-	// What is cached belongs to where the chains are, moved or not.
+	// The kept log-densities and gradients belong to the positions of the chains.
 	if rate := s.AcceptRate(); rate == 0 || rate == 1 {
 		t.Fatalf("acceptance %v", rate)
 	}
 	g := make([]float64, 1)
 	for i, logp := range s.LogProb() {
 		if want := d.f(g, s.X().RawRowView(i)); logp != want || s.now.grad.At(i, 0) != g[0] {
-			t.Errorf("chain %d: cached log-density %v and gradient %v, want %v and %v", i, logp, s.now.grad.At(i, 0), want, g[0])
+			t.Errorf("chain %d: cached log-density %v and gradient %v, want %v and %v",
+				i, logp, s.now.grad.At(i, 0), want, g[0])
 		}
 	}
 }
@@ -427,7 +434,8 @@ func TestAcceptRateBeforeFirstSweep(t *testing.T) {
 }
 
 func TestSweepAllocatesNothing(t *testing.T) {
-	s := mustNew(t, &pointwise{dim: 2, f: anharmonic}, randn(26, 16, 2, 1), &Settings{StepSize: 0.5, Jitter: 0.1, Src: rand.NewPCG(27, 28)})
+	s := mustNew(t, &pointwise{dim: 2, f: anharmonic}, randn(26, 16, 2, 1),
+		&Settings{StepSize: 0.5, Jitter: 0.1, Src: rand.NewPCG(27, 28)})
 	if n := testing.AllocsPerRun(100, func() {
 		if err := s.Sweep(); err != nil {
 			t.Fatal(err)
@@ -441,7 +449,8 @@ func TestSweepAllocatesNothing(t *testing.T) {
 
 func BenchmarkSweep(b *testing.B) {
 	const chains, dim, leapfrog = 64, 256, 10
-	s := mustNew(b, &pointwise{dim: dim, f: normal}, randn(29, chains, dim, 1), &Settings{Leapfrog: leapfrog, Src: rand.NewPCG(30, 31)})
+	s := mustNew(b, &pointwise{dim: dim, f: normal}, randn(29, chains, dim, 1),
+		&Settings{Leapfrog: leapfrog, Src: rand.NewPCG(30, 31)})
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := s.Sweep(); err != nil {

@@ -7,23 +7,25 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// flatLevel is that of the test for a slope of the spectrum. It is made at
-// many numbers of coefficients and should seldom be wrong at any.
+// flatLevel is the significance level of the test for a slope of the spectrum. It
+// is small because the test is made at many numbers of coefficients.
 const flatLevel = 0.003
 
-// spectrum is the spectral density at low frequencies of chains of the same
-// process, normalised so that independent numbers have their variance at every
-// frequency. Coefficient j ≥ 1 of a chain of n steps is
+// spectrum is the spectral density of chains of the same process at low
+// frequencies. Independent numbers have a spectrum that equals their variance at
+// every frequency. Coefficient j ≥ 1 of a chain of n steps is
 //
 //	(Λ_j − Λ_{j+2})/√2,    Λ_j = √(2/n) Σ_t x_t cos(πj(t+½)/n).
 //
-// The Λ are nearly independent and do not see a constant. Their difference
-// weighs the chain by sin(π(t+½)/n), whose square is a Hann window and falls to
-// zero at both ends. Without it frequencies far away leak in, which spoils a τ
-// far below ½.
+// The Λ are nearly independent, and a constant does not change them. Their
+// difference weights the chain with sin(π(t+½)/n), whose square is a Hann window
+// and falls to zero at both ends. Without it power at high frequencies leaks into
+// low ones, which makes a τ far below ½ wrong.
 type spectrum struct {
 	chains int
-	power  []float64 // squares of coefficient j over chains; after sum, of 1 … j
+	// power[j] is the sum over chains of the square of coefficient j; after sum, of
+	// the squares of coefficients 1 … j.
+	power []float64
 
 	fft    *fourier.FFT
 	padded []float64
@@ -57,26 +59,27 @@ func (s *spectrum) add(series []float64) {
 	s.chains++
 }
 
-// sum ends the adding of chains.
+// sum is called once after the last chain is added.
 func (s *spectrum) sum() {
 	for j := 1; j < len(s.power); j++ {
 		s.power[j] += s.power[j-1]
 	}
 }
 
-// mean is the mean square of the lowest k coefficients.
+// mean returns the mean square of the lowest k coefficients.
 func (s *spectrum) mean(k int) float64 { return s.power[k] / float64(k*s.chains) }
 
-// freedom is the number of degrees of freedom of mean(k): coefficients j and
-// j + 2 share Λ_{j+2}, their correlation is −½.
+// freedom returns the degrees of freedom of mean(k). Coefficients j and j + 2
+// share Λ_{j+2}: their correlation is −½.
 func (s *spectrum) freedom(k int) float64 {
 	pairs := max(k-2, 0)
 	return float64(k) / (1 + 0.5*float64(pairs)/float64(k)) * float64(s.chains)
 }
 
-// flat is the largest k so that the lowest 1, 2, … k coefficients have the mean
-// square of as many that follow, within what chance explains, and hold no more
-// than the given power.
+// flat returns the number k of low coefficients over which the spectrum shows no
+// slope: the mean square of the lowest k and that of the next k differ no more
+// than by chance, which holds for smaller k, too, and the sum of the lowest k
+// squares is at most share.
 func (s *spectrum) flat(share float64) int {
 	best := 0
 	for k := 1; 2*k < len(s.power) && s.power[k] <= share; k = max(k+1, k*5/4) {
@@ -92,8 +95,8 @@ func (s *spectrum) flat(share float64) int {
 	return best
 }
 
-// fTail is the probability that a ratio of mean squares with a and b degrees of
-// freedom is above f.
+// fTail returns the probability that a ratio of mean squares with a and b degrees
+// of freedom is above f.
 func fTail(f, a, b float64) float64 {
 	if math.IsInf(f, 1) {
 		return 0

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// distinct fails if a column of a is in the same or the opposite order as one of
-// b throughout, unless both are discrete.
+// distinct fails if a column of a and one of b are in the same or in the opposite
+// order throughout, unless both are discrete.
 func (e *estimator) distinct(a, b []*column) error {
 	for _, x := range a {
 		for _, y := range b {
@@ -15,8 +15,10 @@ func (e *estimator) distinct(a, b []*column) error {
 			}
 			for _, sign := range []float64{1, -1} {
 				if follows(x, y, sign) && follows(y, x, sign) {
-					return fmt.Errorf("mi: %w: %s is in the order of %s throughout, as if one were a monotone function of the other: "+
-						"their mutual information is infinite, or %d samples are too few for it", ErrDegenerate, x.name, y.name, e.n)
+					return fmt.Errorf("mi: %w: %s is in the order of %s throughout, "+
+						"as if one were a monotone function of the other: "+
+						"their mutual information is infinite, or %d samples are too few for it",
+						ErrDegenerate, x.name, y.name, e.n)
 				}
 			}
 		}
@@ -24,8 +26,8 @@ func (e *estimator) distinct(a, b []*column) error {
 	return nil
 }
 
-// follows tells whether sign · x never falls where y rises, and does not
-// change where y does not, beyond what rounding may have done.
+// follows reports whether sign · x never falls where y rises, and is constant
+// where y is constant, apart from rounding.
 func follows(x, y *column, sign float64) bool {
 	highest, lowest, at := math.Inf(-1), 0.0, math.NaN()
 	for _, i := range y.rawOrder {

@@ -9,28 +9,27 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// StdErr returns the standard error of Estimate, in nats, from so many blocks of
-// successive rows: the spread of the estimates of the blocks over the root of
-// their number, as the variance goes with about one over the number of samples
-// (Holmes and Nemenman, Phys. Rev. E 100, 022404 (2019)). The variance of short blocks
-// is below that law, which the error allows for. Rows drawn anew with replacement,
-// as in a bootstrap, would repeat, and repeated rows are neighbours at no
-// distance. Rows that fill no block are left out.
+// StdErr returns the standard error of Estimate, in nats. It divides the rows
+// into blocks of successive rows. The error is the spread of the estimates of the
+// blocks over √blocks, as the variance of an estimate is nearly proportional to
+// 1/n (Holmes and Nemenman, Phys. Rev. E 100, 022404 (2019)). Short blocks have
+// less variance than that; the error is corrected for it. Rows left over are not
+// used. A bootstrap would not work: it repeats rows, and repeated rows are
+// neighbours at distance zero.
 //
-// A block needs 100 rows or more, and 33 K or more. The error is that of the
-// statistical fluctuations; the bias of the estimator is not part of it. With b
-// blocks the error is itself uncertain by 1/√(2b−2), and intervals are those of
-// Student's distribution with b−1 degrees of freedom: 95 % of them are within 2.3
-// errors for ten blocks, a good number for independent rows, 4.3 for three and
-// 12.7 for two.
+// A block needs at least 100 rows, and at least 33 K. The error is statistical;
+// the bias of the estimator is not part of it. With b blocks the relative error
+// of the error is 1/√(2b−2), and Student's distribution with b−1 degrees of
+// freedom gives intervals: for 95 %, ±2.3 errors with ten blocks, a good number
+// for independent rows, ±4.3 with three and ±12.7 with two.
 //
-// If rows are correlated a block should be ten or
-// more autocorrelation times long, for what two blocks share is missing from their
-// spread. Rows of several Markov chains belong chain after chain, so that a
-// block is made of some of the chains.
+// If rows are correlated, a block should be at least ten autocorrelation times
+// long: the spread of blocks that are correlated is too small. Put the rows of
+// several Markov chains one chain after the other, so that each block consists of
+// some of the chains.
 //
-// The errors are those of Estimate of all rows and of every block, and ErrSettings for less
-// than two blocks or blocks that are too short.
+// The errors are those of Estimate, of all rows and of every block, and
+// ErrSettings for fewer than two blocks or blocks that are too short.
 func StdErr(ctx context.Context, x, y *mat.Dense, blocks int, s *Settings) (float64, error) {
 	e, a, b, err := prepare(ctx, x, y, s)
 	if err != nil {
@@ -44,7 +43,8 @@ func StdErr(ctx context.Context, x, y *mat.Dense, blocks int, s *Settings) (floa
 	})
 }
 
-// spread is the standard error of an estimate by that of blocks of rows.
+// spread returns the standard error of an estimate from its spread over blocks.
+// estimate is the estimate from the rows from, …, to−1.
 func (e *estimator) spread(blocks int, estimate func(block, from, to int) (float64, error)) (float64, error) {
 	least := max(100, 33*e.k)
 	if blocks < 2 || e.n/blocks < least {
@@ -64,15 +64,15 @@ func (e *estimator) spread(blocks int, estimate func(block, from, to int) (float
 	return math.Sqrt(variance * e.growth(e.n) / e.growth(size)), nil
 }
 
-// growth is the variance of an estimate of n samples times n, relative to that of
-// very many. Few samples leave few neighbours to tell regions apart, and the variance
-// is lower. The law was measured on normal variables, n = 50…2000, and is close to
-// that of independent ones; that of dependent ones falls short less.
+// growth returns n times the variance of an estimate from n samples, relative to
+// its limit for large n. With few samples the neighbours are far away and the
+// variance is lower. The law is a fit to normal variables with n = 50…2000. It is
+// close for independent variables; dependent ones need a smaller correction.
 func (e *estimator) growth(n int) float64 {
 	return 1 - math.Sqrt(3*float64(e.k)/float64(n))
 }
 
-// rows are those from one up to another.
+// rows returns the rows from, …, to−1.
 func rows(x *mat.Dense, from, to int) *mat.Dense {
 	_, cols := x.Dims()
 	return x.Slice(from, to, 0, cols).(*mat.Dense)

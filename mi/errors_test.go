@@ -10,8 +10,8 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// The baseline of independent columns is zero within its error, the error is that of the mean,
-// not the spread, and it covers.
+// The baseline is zero within its error, and the error is that of the mean, not of
+// one estimate.
 func TestBaseline(t *testing.T) {
 	const runs, times = 60, 8
 	var means, claims, single []float64
@@ -39,7 +39,8 @@ func TestBaseline(t *testing.T) {
 	}
 }
 
-// Two permutations: the mean, and half of the difference.
+// The baseline of two permutations is their mean, and its error half of their
+// difference.
 func TestBaselineOfTwo(t *testing.T) {
 	x, y := normals(300, 1, 2, 0.6, 3)
 	mean, stdErr, err := Baseline(ctx, x, y, 2, &Settings{Src: rand.NewPCG(7, 1)})
@@ -62,8 +63,8 @@ func TestBaselineOfTwo(t *testing.T) {
 	}
 }
 
-// The claimed error covers fluctuations, in the shortest blocks that are
-// allowed too, and the interval of Student's distribution holds what it says.
+// The error is that of the fluctuations, also for the shortest blocks, and the
+// interval of Student's distribution covers at its level.
 func TestStdErrCovers(t *testing.T) {
 	const size = 100
 	for _, c := range []struct {
@@ -113,8 +114,8 @@ func TestStdErrCovers(t *testing.T) {
 	}
 }
 
-// The error of two blocks is half of their difference, but for what short
-// blocks lack.
+// The error of two blocks is half of their difference, apart from the correction
+// for short blocks.
 func TestStdErrOfTwo(t *testing.T) {
 	x, y := normals(2000, 1, 1, 0.6, 3)
 	var v [2]float64
@@ -129,7 +130,7 @@ func TestStdErrOfTwo(t *testing.T) {
 	if got, err := StdErr(ctx, x, y, 2, nil); err != nil || math.Abs(got-want) > 1e-12 {
 		t.Errorf("%v, %v, want %v", got, err, want)
 	}
-	// Blocks of a mean of pairs are those of the pairs.
+	// The mean of one pair has the error of that pair.
 	both := mat.NewDense(2000, 2, nil)
 	both.Augment(x, y)
 	if got, err := MeanOfPairsStdErr(ctx, both, 2, nil); err != nil || math.Abs(got-want) > 1e-12 {
@@ -137,9 +138,9 @@ func TestStdErrOfTwo(t *testing.T) {
 	}
 }
 
-// The claimed error holds for correlated rows, of two autoregressive series with
-// correlated innovations and an autocorrelation time of nine rows, if blocks are
-// long.
+// The error holds for correlated rows if blocks are long. The rows are those of
+// two autoregressive series with correlated noise and an autocorrelation time of
+// nine rows.
 func TestStdErrOfSeries(t *testing.T) {
 	const n, rho, memory = 3000, 0.6, 0.8
 	if testing.Short() {
@@ -170,8 +171,8 @@ func TestStdErrOfSeries(t *testing.T) {
 	}
 }
 
-// Pairs of a matrix depend on each other, and the claimed error of their mean
-// allows for it, in the shortest blocks that are allowed too.
+// The error of the mean of pairs includes that pairs depend on each other, also for
+// the shortest blocks.
 func TestMeanOfPairs(t *testing.T) {
 	inf := math.Inf(1)
 	if v := MeanOfPairs(mat.NewSymDense(3, []float64{inf, 1, 2, 0, inf, 6, 0, 0, inf})); v != 3 {

@@ -10,8 +10,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// hostile is a matrix of numbers of a kind: normal, few values, extreme, or with
-// one that is none; nil or empty for a number of rows or columns below one.
+// hostile returns a matrix of normal, repeated or extreme numbers, or with a NaN,
+// according to kind. It is nil or empty for fewer than one row or column.
 func hostile(n, p int, kind uint8, value float64, rnd *rand.Rand) *mat.Dense {
 	if n < 0 || p < 0 {
 		return nil
@@ -46,15 +46,34 @@ func hostile(n, p int, kind uint8, value float64, rnd *rand.Rand) *mat.Dense {
 	return x
 }
 
-// FuzzAll calls every exported function with whatever there is: no panic, and
-// a number that is one or an error.
+// hostileCovariance returns a covariance of p variables with value at one place,
+// a nil pointer for fewer than one variable.
+func hostileCovariance(p int, value float64, rnd *rand.Rand) *mat.SymDense {
+	if p < 1 {
+		return nil
+	}
+	sigma := mat.NewSymDense(p, nil)
+	for i := range p {
+		for j := range i {
+			sigma.SetSym(i, j, rnd.NormFloat64()*0.3)
+		}
+		sigma.SetSym(i, i, 1)
+	}
+	sigma.SetSym(rnd.IntN(p), rnd.IntN(p), value)
+	return sigma
+}
+
+// FuzzAll calls every exported function with any arguments: they return finite
+// numbers or errors, and do not panic.
 func FuzzAll(f *testing.F) {
 	f.Add(40, 1, 1, 3, 0, 0, 2, 1<<60, uint8(0), uint8(0), 1.0, uint64(1))
 	f.Add(230, 2, 1, 1, 1, 1, 2, 2, uint8(1), uint8(1), 1e4, uint64(2))
 	f.Add(9, 3, 2, -1<<63, 7, -1, -1<<63, -1<<63, uint8(4), uint8(9), math.NaN(), uint64(3))
 	f.Add(210, 1, 2, 1<<62, 0, 2, 1<<62, 3, uint8(6), uint8(2), 1e308, uint64(4))
 	f.Add(0, -1, 1, 0, 0, 2, 0, 0, uint8(2), uint8(11), 5e-324, uint64(5))
-	f.Fuzz(func(t *testing.T, n, p, q, k, method, scale, blocks, times int, kind, other uint8, value float64, seed uint64) {
+	f.Fuzz(func(
+		t *testing.T, n, p, q, k, method, scale, blocks, times int, kind, other uint8, value float64, seed uint64,
+	) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		n, p, q = n%400, p%5, q%5
 		x, y := hostile(n, p, kind, value, rnd), hostile(n, q, other, value, rnd)
@@ -87,18 +106,7 @@ func FuzzAll(f *testing.F) {
 		}
 		MeanOfPairs(nil)
 
-		var none *mat.SymDense
-		sigma := none
-		if p > 0 {
-			sigma = mat.NewSymDense(p, nil)
-			for i := range p {
-				for j := range i + 1 {
-					sigma.SetSym(i, j, rnd.NormFloat64()*0.3)
-				}
-				sigma.SetSym(i, i, 1)
-			}
-			sigma.SetSym(rnd.IntN(p), rnd.IntN(p), value)
-		}
+		sigma := hostileCovariance(p, value, rnd)
 		v, err = Gaussian(sigma)
 		number("Gaussian", v, err)
 		v, err = GaussianGroups(sigma, []int{0, q}, []int{blocks, k})

@@ -10,11 +10,12 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Gaussian returns the total correlation of normal variables with the given
-// covariance or correlation matrix, −½ ln det R, in nats: for two variables their mutual
-// information, −½ ln(1−ρ²). It is as precise for weak correlations as for strong
-// ones. The error wraps ErrShape for an empty matrix, ErrNotFinite, and
-// ErrDegenerate for one that is not positive definite.
+// Gaussian returns the total correlation −½ ln det R, in nats, of normal
+// variables with correlation matrix R; sigma is R or the covariance matrix. For
+// two variables this is their mutual information, −½ ln(1−ρ²). Weak correlations
+// are computed as precisely as strong ones. The error wraps ErrShape for an empty
+// matrix, ErrNotFinite for NaN or infinity, and ErrDegenerate for a matrix that is
+// not positive definite.
 func Gaussian(sigma mat.Symmetric) (float64, error) {
 	all := make([]int, dim(sigma))
 	for i := range all {
@@ -24,10 +25,13 @@ func Gaussian(sigma mat.Symmetric) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	// What a variable shares with all before it, one by one: nothing cancels.
+	// The sum of the mutual information of each variable with all before it. All
+	// terms are positive, so that nothing cancels.
 	sum := 0.0
 	for i := range all {
-		shared, most := 0.0, 0.0 // of its variance 1, and the root of the largest part
+		// shared is the part of variance 1 that the variables before explain, and
+		// most² its largest contribution.
+		shared, most := 0.0, 0.0
 		for j := range i {
 			v := math.Abs(l.At(i, j))
 			shared, most = shared+v*v, max(most, v)
@@ -45,11 +49,12 @@ func Gaussian(sigma mat.Symmetric) (float64, error) {
 	return sum / 2, nil
 }
 
-// GaussianGroups returns the mutual information of two groups of normal variables
-// with the given covariance matrix, ½ ln(det Σ_a det Σ_b / det Σ_ab), in nats, by their
-// canonical correlations ρ, −½ Σ ln(1−ρ²). The error wraps ErrShape for an empty matrix or
-// group or an index that is out of range or there twice, ErrNotFinite, and ErrDegenerate if
-// the covariance is not positive definite.
+// GaussianGroups returns the mutual information ½ ln(det Σ_a det Σ_b / det Σ_ab),
+// in nats, of two groups of normal variables with covariance matrix sigma. It is
+// computed as −½ Σ ln(1−ρ²) over the canonical correlations ρ. a and b are the
+// indices of the variables. The error wraps ErrShape for an empty matrix or group,
+// or for an index that is out of range or occurs twice; ErrNotFinite for NaN or
+// infinity; and ErrDegenerate if sigma is not positive definite.
 func GaussianGroups(sigma mat.Symmetric, a, b []int) (float64, error) {
 	n := dim(sigma)
 	if n == 0 || len(a) == 0 || len(b) == 0 {
@@ -59,7 +64,7 @@ func GaussianGroups(sigma mat.Symmetric, a, b []int) (float64, error) {
 	for _, group := range [][]int{a, b} {
 		for _, i := range group {
 			if i < 0 || i >= n || seen[i] {
-				return 0, fmt.Errorf("mi: %w: variable %d of %d is out of range or there twice", ErrShape, i, n)
+				return 0, fmt.Errorf("mi: %w: variable %d of %d is out of range or occurs twice", ErrShape, i, n)
 			}
 			seen[i] = true
 		}
@@ -102,11 +107,12 @@ func GaussianGroups(sigma mat.Symmetric, a, b []int) (float64, error) {
 	return sum / 2, nil
 }
 
+// indefinite is the error for a covariance that is none.
 func indefinite() error {
 	return fmt.Errorf("mi: %w: covariance is not positive definite", ErrDegenerate)
 }
 
-// factor is the lower triangle whose square is the correlation matrix of a group.
+// factor returns the lower triangle L with LLᵀ the correlation matrix of a group.
 func factor(sigma mat.Symmetric, group []int) (*mat.TriDense, error) {
 	if len(group) == 0 {
 		return nil, fmt.Errorf("mi: %w: no covariance", ErrShape)
@@ -130,7 +136,7 @@ func factor(sigma mat.Symmetric, group []int) (*mat.TriDense, error) {
 	return &l, nil
 }
 
-// correlation is that of two variables.
+// correlation returns the correlation of two variables.
 func correlation(sigma mat.Symmetric, i, j int) (float64, error) {
 	v, a, b := sigma.At(i, j), sigma.At(i, i), sigma.At(j, j)
 	if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -146,7 +152,7 @@ func correlation(sigma mat.Symmetric, i, j int) (float64, error) {
 	return r, nil
 }
 
-// dim is the number of variables, of nil none.
+// dim returns the number of variables, 0 for nil.
 func dim(m mat.Symmetric) int {
 	if m == nil {
 		return 0

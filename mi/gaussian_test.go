@@ -15,7 +15,8 @@ func TestGaussian(t *testing.T) {
 	if v, err := Gaussian(sigma); err != nil || math.Abs(v-want) > 1e-14 {
 		t.Errorf("%v, %v, want %v", v, err, want)
 	}
-	// The chain rule: I(x; y, z) and the total correlations.
+	// The chain rule: the total correlation of three variables is that of the first
+	// two plus their mutual information with the third.
 	s := mat.NewSymDense(3, []float64{2, 0.5, 0.3, 0, 1, -0.4, 0, 0, 3})
 	whole, _ := Gaussian(s)
 	part, err := GaussianGroups(s, []int{2}, []int{0, 1})
@@ -47,12 +48,12 @@ func TestGaussian(t *testing.T) {
 	}
 }
 
-// Weak and strong correlations alike come out to rounding.
+// The result is exact to rounding for weak and for strong correlations.
 func TestGaussianPrecise(t *testing.T) {
 	for _, rho := range []float64{1e-300, 1e-30, 1e-9, 1e-4, 0.3, -0.7, 0.999, 1 - 1e-12, -(1 - 1e-15)} {
 		sigma := mat.NewSymDense(2, []float64{1, rho, 0, 1})
 		want := -0.5 * (math.Log1p(-rho) + math.Log1p(rho))
-		if math.Abs(rho) < 1e-2 { // the sum cancels
+		if math.Abs(rho) < 1e-2 { // the terms of the sum cancel
 			want = rho * rho / 2 * (1 + rho*rho/2)
 		}
 		whole, err := Gaussian(sigma)
@@ -64,8 +65,8 @@ func TestGaussianPrecise(t *testing.T) {
 			t.Errorf("ρ = %g, groups: %g, %v, want %g", rho, groups, err, want)
 		}
 	}
-	// Weakly correlated groups of strongly correlated variables of any scale: with
-	// one correlation r across, r² (Σ_a⁻¹)₀₀ (Σ_b⁻¹)₀₀ / 2.
+	// Two groups of strongly correlated variables, with scales that differ a lot. One
+	// weak correlation r couples them: the result is r² (Σ_a⁻¹)₀₀ (Σ_b⁻¹)₀₀ / 2.
 	const r, within, scale = 1e-9, 0.99, 1e120
 	sigma := mat.NewSymDense(4, nil)
 	sizes := []float64{1, scale, 1 / scale, 3}

@@ -54,24 +54,34 @@ func TestBadInput(t *testing.T) {
 		{"scale", x, y, &Settings{Scale: -1}, ErrSettings, "scale -1"},
 		{"constant", constant, y, &Settings{Src: src}, ErrDegenerate, "column 1 of x is 3"},
 		{"NaN", y, nan, &Settings{Src: src}, ErrNotFinite, "row 7, column 1 of y"},
-		{"ties without a source", coins, others, nil, ErrSettings, "column 0 of x is 0 in rows 10 and 11: equal values"},
+		{"ties without a source", coins, others, nil, ErrSettings,
+			"column 0 of x is 0 in rows 10 and 11: equal values"},
 		{"ties without a source", x, others, nil, ErrSettings, "column 0 of y"},
 		{"y = x", y, y, nil, ErrDegenerate, "column 0 of x is in the order of column 0 of y"},
 		{"y = x of two", x, x.Slice(0, 20, 1, 2).(*mat.Dense), &Settings{Scale: Raw}, ErrDegenerate,
 			"column 1 of x is in the order of column 0 of y"},
-		{"y = −x", y, &negative, &Settings{Scale: Robust}, ErrDegenerate, "column 0 of x is in the order of column 0 of y"},
+		{"y = −x", y, &negative, &Settings{Scale: Robust}, ErrDegenerate,
+			"column 0 of x is in the order of column 0 of y"},
 		{"y = 3x + 7", &shifted, y, nil, ErrDegenerate, "20 samples are too few"},
-		{"half equal", robust, y, &Settings{Scale: Robust, Src: src}, ErrDegenerate, "column 0 of x has both quartiles at 0"},
+		{"half equal", robust, y, &Settings{Scale: Robust, Src: src}, ErrDegenerate,
+			"column 0 of x has both quartiles at 0"},
 		{"far", far, y, &Settings{Scale: Robust}, ErrNotFinite, "on the scale of its quartiles"},
 	} {
 		if _, err := Estimate(ctx, c.x, c.y, c.s); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.text)
 		}
 	}
-	// With a source repeated values can be told apart.
+	// With a source repeated values get an order.
 	if v, err := Estimate(ctx, coins, others, &Settings{Src: src}); err != nil || !(v > 0) {
 		t.Errorf("coins: %v, %v", v, err)
 	}
+}
+
+func TestBadArguments(t *testing.T) {
+	x, y := normals(20, 2, 1, 0.5, 1)
+	src := rand.NewPCG(1, 1)
+	var negative mat.Dense
+	negative.Scale(-1, y)
 	if _, _, err := Baseline(ctx, x, y, 1, &Settings{Src: src}); !errors.Is(err, ErrSettings) {
 		t.Errorf("one permutation: %v", err)
 	}
@@ -88,7 +98,7 @@ func TestBadInput(t *testing.T) {
 	if _, err := Matrix(none, x, &Settings{Src: src}); !errors.Is(err, ErrSettings) {
 		t.Errorf("nil context: %v", err)
 	}
-	// Columns that are the same share nothing if rows are permuted.
+	// Permuted rows of one column share nothing with it.
 	if v, _, err := Baseline(ctx, y, y, 5, &Settings{Src: src}); err != nil || v > 0.5 {
 		t.Errorf("baseline of y and y: %v, %v", v, err)
 	}
@@ -104,6 +114,15 @@ func TestBadInput(t *testing.T) {
 	if _, _, err := Baseline(none, x, y, 5, &Settings{Src: src}); !errors.Is(err, ErrSettings) {
 		t.Errorf("nil context: %v", err)
 	}
+}
+
+// A matrix of columns fails if two of them are copies, or if values repeat and
+// there is no source.
+func TestBadMatrix(t *testing.T) {
+	x, y := normals(20, 2, 1, 0.5, 1)
+	src := rand.NewPCG(1, 1)
+	var negative mat.Dense
+	negative.Scale(-1, y)
 	all := mat.NewDense(20, 4, nil)
 	all.Slice(0, 20, 0, 2).(*mat.Dense).Copy(x)
 	all.Slice(0, 20, 2, 3).(*mat.Dense).Copy(y)
@@ -111,12 +130,14 @@ func TestBadInput(t *testing.T) {
 		all.Slice(0, 20, 3, 4).(*mat.Dense).Copy(twin)
 		for _, s := range []*Settings{{Src: src}, nil} {
 			_, err := Matrix(ctx, all, s)
-			if !errors.Is(err, ErrDegenerate) || !strings.Contains(err.Error(), "column 2 of x is in the order of column 3 of x") {
+			if !errors.Is(err, ErrDegenerate) ||
+				!strings.Contains(err.Error(), "column 2 of x is in the order of column 3 of x") {
 				t.Errorf("twins: %v", err)
 			}
 		}
 	}
-	if _, err := Matrix(ctx, others, nil); !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), "source") {
+	coins := apply(x, func(v float64) float64 { return math.Copysign(1, v) })
+	if _, err := Matrix(ctx, coins, nil); !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), "source") {
 		t.Errorf("ties in a matrix: %v", err)
 	}
 }

@@ -7,11 +7,13 @@ import (
 	"slices"
 )
 
-// estimator is an estimator for n samples. It is safe for concurrent use.
+// estimator estimates mutual information from n samples. It is safe for
+// concurrent use.
 type estimator struct {
 	n, k   int
 	method Method
-	// harmonic[m] is 1 + 1/2 + … + 1/m = ψ(m+1) + γ. Euler's constant cancels.
+	// harmonic[m] is 1 + 1/2 + … + 1/m = ψ(m+1) + γ. Euler's constant γ cancels in
+	// the estimate.
 	harmonic []float64
 }
 
@@ -23,8 +25,8 @@ func newEstimator(n, k int, method Method) *estimator {
 	return e
 }
 
-// count is the number of other samples nearer than radius to one at v, or,
-// unless strict, at the radius too.
+// count returns the number of other samples at a distance less than radius from
+// the sample at v; unless strict, also those at the radius.
 func (c *column) count(v, radius float64, strict bool) int {
 	low, high := -radius, radius
 	if strict {
@@ -35,9 +37,8 @@ func (c *column) count(v, radius float64, strict bool) int {
 	return below(c.sorted, v, high) - below(c.sorted, v, low) - 1
 }
 
-// below is the number of values u with u − v < d in ascending order. Which half
-// of what is left the search goes on with is arithmetic on a sign: a branch
-// could not be predicted.
+// below returns the number of values u with u − v < d, of values in ascending
+// order. The binary search has no branch, which the processor could not predict.
 func below(sorted []float64, v, d float64) int {
 	base := 0
 	for left := len(sorted); left > 0; {
@@ -49,18 +50,18 @@ func below(sorted []float64, v, d float64) int {
 	return base
 }
 
-// neighbour is a near sample, its distance from the one in question in each
-// of the two groups, in maximum norm.
+// neighbour is a near sample: its distance in each of the two groups, in maximum
+// norm.
 type neighbour struct{ dx, dy float64 }
 
 func (n neighbour) distance() float64 {
-	if n.dx > n.dy { // max would ask for NaN as well
+	if n.dx > n.dy { // faster than max, which looks for NaN
 		return n.dx
 	}
 	return n.dy
 }
 
-// summary turns sums over samples into the estimate.
+// summary returns the estimate, given the sum of term over all samples.
 func (e *estimator) summary(sum float64) float64 {
 	v := e.harmonic[e.k-1] + e.harmonic[e.n-1] - sum/float64(e.n)
 	if e.method == KSG2 {
@@ -69,8 +70,8 @@ func (e *estimator) summary(sum float64) float64 {
 	return v
 }
 
-// radii are those within which the neighbours of a sample are counted in x and
-// in y, of the given nearest ones. It is false if they are at no distance.
+// radii returns the radii within which samples are counted in x and in y, given
+// the nearest neighbours. ok is false if a radius is zero.
 func (e *estimator) radii(near []neighbour) (x, y float64, ok bool) {
 	for _, n := range near {
 		x, y = max(x, n.dx), max(y, n.dy)
@@ -82,8 +83,8 @@ func (e *estimator) radii(near []neighbour) (x, y float64, ok bool) {
 	return x, y, x > 0 && y > 0
 }
 
-// term is ψ(n_x+1) + ψ(n_y+1), or ψ(n_x) + ψ(n_y) for KSG2, plus 2γ, of a
-// sample with so many others nearer than the radii or, for KSG2, within them.
+// term returns ψ(n_x+1) + ψ(n_y+1) + 2γ, or ψ(n_x) + ψ(n_y) + 2γ for KSG2, where
+// n_x and n_y are the numbers of samples counted within the radii.
 func (e *estimator) term(nx, ny int) float64 {
 	if e.method == KSG2 {
 		nx, ny = nx-1, ny-1
@@ -91,11 +92,12 @@ func (e *estimator) term(nx, ny int) float64 {
 	return e.harmonic[nx] + e.harmonic[ny]
 }
 
+// repeated is the error for neighbours at distance zero.
 func repeated(sample int) error {
-	return fmt.Errorf("%w: the nearest neighbours of sample %d are at no distance", ErrDegenerate, sample)
+	return fmt.Errorf("%w: the nearest neighbours of sample %d are at distance zero", ErrDegenerate, sample)
 }
 
-// groups is the estimate for two groups of columns.
+// groups returns the estimate for two groups of columns.
 func (e *estimator) groups(ctx context.Context, x, y []*column) (float64, error) {
 	if len(x) == 1 && len(y) == 1 {
 		return e.pair(ctx, x[0], y[0])
@@ -103,7 +105,7 @@ func (e *estimator) groups(ctx context.Context, x, y []*column) (float64, error)
 	return e.trees(ctx, x, y)
 }
 
-// trees is the estimate for two groups of columns by k-d trees.
+// trees returns the estimate for two groups of columns by k-d trees.
 func (e *estimator) trees(ctx context.Context, x, y []*column) (float64, error) {
 	joint := newTree(append(slices.Clone(x), y...))
 	countX, countY := e.counter(x), e.counter(y)
@@ -135,7 +137,7 @@ func (e *estimator) counter(group []*column) func(i int, radius float64) int {
 	return func(i int, radius float64) int { return t.count(i, radius, strict) }
 }
 
-// look tells whether to go on with the i-th of many steps.
+// look returns the error of ctx in one of 256 steps; i is the number of the step.
 func look(ctx context.Context, i int) error {
 	if i%256 != 0 {
 		return nil
@@ -143,14 +145,14 @@ func look(ctx context.Context, i int) error {
 	return ctx.Err()
 }
 
-// strip is the largest number of samples that pair looks at for one sample,
-// on average. A tree is faster beyond.
+// strip is the largest number of candidates that pair compares with one sample,
+// on average. A tree is faster if there are more.
 const strip = 1000
 
-// pair is the estimate for two variables. Neighbours are sought outwards
-// from every sample in the order of x, a few at a time on either side, as far as
-// they can be among the nearest: some √n of them, unless many values of x are
-// close to each other.
+// pair returns the estimate for two variables. The search for the neighbours of a
+// sample goes outwards in the order of x, a few candidates at a time on either
+// side, up to the distance of the K-th neighbour so far. About √n candidates are
+// compared, unless many values of x are close to each other.
 func (e *estimator) pair(ctx context.Context, x, y *column) (float64, error) {
 	n, strict := e.n, e.method == KSG1
 	xs, ys := x.sorted, make([]float64, n)
@@ -200,7 +202,7 @@ func (e *estimator) pair(ctx context.Context, x, y *column) (float64, error) {
 	return e.summary(sum), nil
 }
 
-// nearest are the nearest neighbours so far, the nearest first.
+// nearest holds the nearest neighbours found so far, the nearest first.
 type nearest struct {
 	all      []neighbour
 	farthest float64 // distance of the last
@@ -213,7 +215,7 @@ func (s *nearest) reset() {
 	}
 }
 
-// add puts a neighbour nearer than the farthest in its place.
+// add inserts a neighbour that is nearer than the farthest.
 func (s *nearest) add(c neighbour) {
 	all := s.all
 	d, j := c.distance(), len(all)-1

@@ -14,8 +14,8 @@ import (
 
 var ctx = context.Background()
 
-// normals is n samples of two groups of p and q normal variables, column 0 of
-// the first and the last column of the second with correlation rho.
+// normals returns n samples of two groups of p and q normal variables. Column 0 of
+// x and the last column of y have correlation rho, all others are independent.
 func normals(n, p, q int, rho float64, seed uint64) (x, y *mat.Dense) {
 	rnd := rand.New(rand.NewPCG(seed, 5))
 	x, y = mat.NewDense(n, p, nil), mat.NewDense(n, q, nil)
@@ -31,8 +31,8 @@ func normals(n, p, q int, rho float64, seed uint64) (x, y *mat.Dense) {
 	return x, y
 }
 
-// brute is the estimate by comparing all samples with all, and ψ by its
-// recurrence.
+// brute returns the estimate by comparing each sample with all others, and ψ by
+// its recurrence.
 func brute(x, y *mat.Dense, k int, method Method) float64 {
 	n, _ := x.Dims()
 	psi := func(m int) float64 {
@@ -47,7 +47,10 @@ func brute(x, y *mat.Dense, k int, method Method) float64 {
 		var near []neighbour
 		for j := range n {
 			if j != i {
-				near = append(near, neighbour{distance(x.RawRowView(i), x.RawRowView(j)), distance(y.RawRowView(i), y.RawRowView(j))})
+				near = append(near, neighbour{
+					distance(x.RawRowView(i), x.RawRowView(j)),
+					distance(y.RawRowView(i), y.RawRowView(j)),
+				})
 			}
 		}
 		all := slices.Clone(near)
@@ -91,8 +94,8 @@ func brute(x, y *mat.Dense, k int, method Method) float64 {
 	return v
 }
 
-// Both estimators agree with brute force, by the search for two variables and
-// by trees, in several dimensions.
+// Both estimators agree with brute force in several dimensions, whether they search
+// in the order of x or by trees.
 func TestAgainstBruteForce(t *testing.T) {
 	for _, method := range []Method{KSG1, KSG2} {
 		for _, dims := range [][2]int{{1, 1}, {1, 2}, {2, 1}, {3, 2}} {
@@ -103,7 +106,8 @@ func TestAgainstBruteForce(t *testing.T) {
 					s := &Settings{K: k, Method: method, Scale: Raw}
 					got, err := Estimate(ctx, x, y, s)
 					if err != nil || math.Abs(got-want) > 1e-12 {
-						t.Errorf("method %d, %v variables, n = %d, k = %d: %v, %v, want %v", method, dims, n, k, got, err, want)
+						t.Errorf("method %d, %v variables, n = %d, k = %d: %v, %v, want %v",
+							method, dims, n, k, got, err, want)
 					}
 				}
 			}
@@ -111,8 +115,8 @@ func TestAgainstBruteForce(t *testing.T) {
 	}
 }
 
-// Values on a grid are often at a distance that is exactly the radius, in the
-// plane of a tree's node too: there strict and other counts differ.
+// On a grid many distances equal the radius exactly, also at the border of a box of
+// the tree: there the strict count differs from the other.
 func TestOnAGrid(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 3))
 	values := make([]*column, 3)
@@ -164,8 +168,8 @@ func TestOnAGrid(t *testing.T) {
 	}
 }
 
-// Correlated normal variables: means over seeds against those measured by
-// another implementation, whose spread is given.
+// For correlated normal variables the mean over seeds is that of another
+// implementation, within its spread.
 func TestCorrelatedNormals(t *testing.T) {
 	seeds := uint64(48)
 	if testing.Short() {
@@ -194,7 +198,8 @@ func TestCorrelatedNormals(t *testing.T) {
 			exact := -0.5 * math.Log1p(-c.rho*c.rho)
 			t.Logf("n = %d, ρ = %g, method %d: %.4f, spread %.4f; exact %.4f", c.n, c.rho, method+1, mean, std, exact)
 			if method == KSG1 && (math.Abs(mean-c.mean) > 2*c.spread || std > 2*c.spread || std < c.spread/3) {
-				t.Errorf("n = %d, ρ = %g: %.4f, spread %.4f, want %.3f and %.3f", c.n, c.rho, mean, std, c.mean, c.spread)
+				t.Errorf("n = %d, ρ = %g: %.4f, spread %.4f, want %.3f and %.3f",
+					c.n, c.rho, mean, std, c.mean, c.spread)
 			}
 			if c.rho == 0 && slices.Min(values) >= 0 {
 				t.Error("no estimate is negative where there is no dependence")
@@ -203,9 +208,9 @@ func TestCorrelatedNormals(t *testing.T) {
 	}
 }
 
-// The estimate by ranks does not change, to the bit, under monotone maps of any
-// column, if x and y change places or rows are reordered; that of Robust not
-// if columns are scaled and shifted, and Raw not if all are scaled alike.
+// The estimate by Rank does not change under monotone maps of any column, that by
+// Robust if columns are scaled and shifted, that by Raw if all columns are scaled
+// alike. None changes if x and y are exchanged or rows are reordered.
 func TestInvariance(t *testing.T) {
 	x, y := normals(400, 2, 1, 0.8, 1)
 	estimate := func(x, y *mat.Dense, scale Scale) float64 {

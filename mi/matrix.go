@@ -11,12 +11,11 @@ import (
 )
 
 // Matrix returns the mutual information of all pairs of columns of x, (n, p),
-// as a symmetric (p, p) matrix, on all processors. Its diagonal is +Inf: a
-// continuous variable tells everything about itself. The result does not depend
-// on the number of processors.
+// as a symmetric (p, p) matrix, in nats, on all processors. Its diagonal is +Inf,
+// the mutual information of a continuous variable with itself. The result does
+// not depend on the number of processors.
 //
-// The error wraps those of Estimate, naming the pair, and that of ctx, which is
-// looked at before every pair.
+// The error wraps those of Estimate, naming the pair, and that of ctx.
 func Matrix(ctx context.Context, x *mat.Dense, s *Settings) (*mat.SymDense, error) {
 	e, cols, err := prepareMatrix(ctx, x, s)
 	if err != nil {
@@ -29,8 +28,8 @@ func Matrix(ctx context.Context, x *mat.Dense, s *Settings) (*mat.SymDense, erro
 	return e.matrix(ctx, cols, progress)
 }
 
-// MeanOfPairs returns the mean of the entries of a matrix off its diagonal, NaN
-// for nil or less than two variables.
+// MeanOfPairs returns the mean of the entries of a matrix off its diagonal. It is
+// NaN for nil or fewer than two variables.
 func MeanOfPairs(m mat.Symmetric) float64 {
 	sum, p := 0.0, dim(m)
 	for i := range p {
@@ -41,12 +40,11 @@ func MeanOfPairs(m mat.Symmetric) float64 {
 	return sum / float64(p*(p-1)/2)
 }
 
-// MeanOfPairsStdErr returns the standard error of MeanOfPairs of Matrix of x, in nats,
-// from the spread over so many blocks of successive rows as in StdErr, and in
-// about as much time as Matrix takes over the root of their number. Pairs share
-// variables and samples: their spread over the root of their number would be far
-// too small. The errors are those of Matrix and StdErr, and ErrShape for a single
-// column.
+// MeanOfPairsStdErr returns the standard error of MeanOfPairs of Matrix of x, in
+// nats, from the spread over blocks of successive rows (see StdErr). It takes
+// about 1/√blocks of the time of Matrix. The spread of the pairs would give an
+// error that is far too small, as pairs share variables and samples. The errors
+// are those of Matrix and StdErr, and ErrShape for a single column.
 func MeanOfPairsStdErr(ctx context.Context, x *mat.Dense, blocks int, s *Settings) (float64, error) {
 	e, cols, err := prepareMatrix(ctx, x, s)
 	if err != nil {
@@ -73,10 +71,10 @@ func MeanOfPairsStdErr(ctx context.Context, x *mat.Dense, blocks int, s *Setting
 	})
 }
 
-// largest is the largest number of columns of Matrix, whose result then takes 8 GiB.
+// largest is the largest number of columns of Matrix: the result takes 8 GiB.
 const largest = 1 << 15
 
-// prepareMatrix checks the arguments of a matrix.
+// prepareMatrix checks the arguments of Matrix and scales the columns.
 func prepareMatrix(ctx context.Context, x *mat.Dense, s *Settings) (*estimator, []*column, error) {
 	if x == nil || x.IsEmpty() {
 		return nil, nil, fmt.Errorf("mi: %w: no samples", ErrShape)
@@ -101,7 +99,7 @@ func prepareMatrix(ctx context.Context, x *mat.Dense, s *Settings) (*estimator, 
 	return e, cols, nil
 }
 
-// matrix is the estimate for all pairs.
+// matrix returns the estimates for all pairs.
 func (e *estimator) matrix(ctx context.Context, cols []*column, progress func(done, total int)) (*mat.SymDense, error) {
 	p := len(cols)
 	result := mat.NewSymDense(p, nil)
@@ -110,7 +108,7 @@ func (e *estimator) matrix(ctx context.Context, cols []*column, progress func(do
 	}
 	total := p * (p - 1) / 2
 
-	var mu sync.Mutex // of what follows
+	var mu sync.Mutex // guards the variables below and result
 	var fault error
 	i, j, done := 1, 0, 0
 	next := func() (a, b int, ok bool) {

@@ -12,8 +12,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// The matrix is that of the pairs, whatever the number of processors, and
-// progress counts them all.
+// The matrix holds the estimates of the pairs, on any number of processors, and
+// Progress counts all pairs.
 func TestMatrix(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	x, y := normals(300, 3, 3, 0.8, 2)
@@ -67,8 +67,8 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// BenchmarkMatrix is that of Figs. 4(b) and (c) of the paper on a lattice of
-// 16 × 16 sites, 32 640 pairs, and of a few of its variables.
+// BenchmarkMatrix is the cost of Figs. 4(b) and (c) of the paper for a lattice of
+// 16 × 16 sites, 32 640 pairs, and for a few of its variables.
 func BenchmarkMatrix(b *testing.B) {
 	for _, p := range []int{24, 256} {
 		b.Run(fmt.Sprintf("%dx2000", p), func(b *testing.B) {

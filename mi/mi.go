@@ -1,24 +1,25 @@
 // Package mi estimates the mutual information of samples, in nats.
 //
 // The estimators are those of Kraskov, Stögbauer and Grassberger (Phys. Rev. E
-// 69, 066138 (2004)), which need nothing but distances to near neighbours.
-// They are nearly unbiased where two quantities are independent, and so come
-// out negative about as often as positive there: no estimate is clipped at
-// zero, which would bias every average upwards. Strong dependence is
-// underestimated unless there are very many samples: no estimate is above
-// ψ(n) − ψ(K), which is about ln(n/K).
+// 69, 066138 (2004)), KSG for short. They count near neighbours. For independent
+// quantities they are nearly unbiased, so that estimates are negative about as
+// often as positive. No estimate is set to zero, which would bias averages
+// upwards. Strong dependence is underestimated unless there are very many
+// samples: no estimate is above ψ(n) − ψ(K) ≈ ln(n/K), for n samples and the K-th
+// neighbour (Settings.K), with ψ the digamma function.
 //
 // Mutual information does not change under a monotone map of any column. By
-// default the estimates do not either: they see only the ranks of the values, so
-// that neither a heavy tail nor a wrong value in one row can spoil them. Settings.Scale
-// offers other scales. Columns may be discrete: equal values are put in random
-// order, which changes no mutual information.
+// default the estimates do not change either: they use only the ranks of the
+// values, so that a heavy tail or one wrong value does little harm.
+// Settings.Scale offers other scales. Columns may be discrete: equal values are
+// put in random order, which does not change mutual information.
 //
-// Samples are the rows of a matrix. They are taken to be independent draws:
-// thin out a Markov chain before, or take one sample from each of many. Where
-// successive rows are alike, neighbours in time are neighbours in value too, which
-// biases estimates; the errors of StdErr and MeanOfPairsStdErr, which are made of
-// blocks of successive rows, hold as long as a block is much longer than that.
+// Samples are the rows of a matrix and are taken to be independent. Of a Markov
+// chain, take rows that are several autocorrelation times apart, or one row of
+// each of many chains. If successive rows are alike, neighbours in time are
+// neighbours in value, too, which biases estimates. The errors of StdErr and
+// MeanOfPairsStdErr come from blocks of successive rows. They hold if a block is
+// much longer than the correlation between rows.
 package mi
 
 import (
@@ -29,13 +30,21 @@ import (
 	"math/rand/v2"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
-// Errors that the package's errors wrap, for use with errors.Is.
+// Errors are wrapped with what was wrong and where. All but ErrDegenerate are
+// the same values as in the other packages of the module.
 var (
-	ErrShape      = errors.New("wrong shape")
-	ErrSettings   = errors.New("bad argument or setting")
-	ErrNotFinite  = errors.New("not finite")
+	// ErrShape reports a matrix whose rows or columns do not fit.
+	ErrShape = errs.ErrShape
+	// ErrSettings reports an argument or a setting outside its range.
+	ErrSettings = errs.ErrSettings
+	// ErrNotFinite reports a number that is NaN or infinite.
+	ErrNotFinite = errs.ErrNotFinite
+	// ErrDegenerate reports values that leave an estimator nothing to compare, or
+	// variables that determine each other.
 	ErrDegenerate = errors.New("constant or repeated values")
 )
 
@@ -43,47 +52,49 @@ var (
 type Method int
 
 const (
-	// KSG1 counts the neighbours in x and in y that are nearer than the k-th
-	// in both (eq. 8). It has the smaller statistical error.
+	// KSG1 counts the samples that are nearer in x, and those that are nearer in
+	// y, than the K-th neighbour in (x, y) (eq. 8). It has the smaller statistical
+	// error.
 	KSG1 Method = iota
-	// KSG2 counts within the rectangle of the k nearest ones (eq. 9). It has the
-	// smaller bias at high dimension.
+	// KSG2 counts the samples within the sides of the rectangle that holds the K
+	// nearest neighbours (eq. 9). It has the smaller bias in high dimensions.
 	KSG2
 )
 
 // Settings configures the estimators. A zero field means its default, and a nil
 // pointer means all defaults.
 type Settings struct {
-	// K is the number of neighbours, 3 by default. More lower the
-	// statistical error and raise the bias.
+	// K is the number of neighbours, 3 by default. A larger K lowers the
+	// statistical error and raises the bias.
 	K int
 	// Method is KSG1 by default.
 	Method Method
 	// Scale is Rank by default.
 	Scale Scale
-	// Src puts equal values of a column in random order, column by column, x
-	// before y, and draws the permutations of Baseline. It is required where
-	// values repeat and by Baseline; otherwise nothing is drawn.
+	// Src is the source of the random order of equal values, drawn column by
+	// column, x before y, and of the permutations of Baseline. Baseline requires
+	// it, and so does a column in which a value repeats. Otherwise nothing is
+	// drawn.
 	Src rand.Source
-	// Progress, if not nil, is told by Matrix and MeanOfPairsStdErr how many of
-	// their pairs are done. It is called by one goroutine at a time.
+	// Progress, if not nil, is called by Matrix and MeanOfPairsStdErr with the
+	// number of pairs that are done. It is called by one goroutine at a time.
 	Progress func(done, total int)
 }
 
 // Estimate returns the mutual information of x, (n, p), and y, (n, q), whose
-// rows belong together, in nats. It takes a time of about n log n.
+// rows belong together, in nats. The time grows about as n log n.
 //
 // The error wraps
 //   - ErrShape for nil matrices or numbers of rows that differ;
 //   - ErrSettings for K outside 1…n−1, an unknown method or scale, a nil context, or
-//     a missing source where values repeat;
-//   - ErrNotFinite, naming row and column;
-//   - ErrDegenerate for a constant column, and for a column of x that is in the
-//     same or in the opposite order as one of y throughout: to these samples
-//     one is a monotone function of the other, and such columns share infinitely
-//     much. Discrete columns of which every value is there more than K times share
-//     what one of them tells, and are no error;
-//   - the error of ctx, which is looked at now and then.
+//     a nil source if values repeat;
+//   - ErrNotFinite for NaN or infinity, naming row and column;
+//   - ErrDegenerate for a constant column, and for a column of x that rises, or
+//     falls, wherever a column of y rises: one looks like a monotone function of
+//     the other, and their mutual information is infinite. Two discrete columns
+//     are no error, if each of their values occurs more than K times: their mutual
+//     information is finite;
+//   - the error of ctx, which is checked every few hundred samples.
 func Estimate(ctx context.Context, x, y *mat.Dense, s *Settings) (float64, error) {
 	e, a, b, err := prepare(ctx, x, y, s)
 	if err != nil {
@@ -99,12 +110,12 @@ func Estimate(ctx context.Context, x, y *mat.Dense, s *Settings) (float64, error
 	return v, nil
 }
 
-// Baseline returns what the estimator makes of x and y if rows of y are
-// permuted at random, which leaves no dependence: the mean of so many permutations,
-// which is its bias at independence, and the standard error of that mean. A
-// single estimate differs from it by about √times as much. The errors are those
-// of Estimate but for columns in the same order, ErrSettings for less than two
-// permutations or a missing source, and that of ctx.
+// Baseline returns the mean of Estimate over random permutations of the rows of
+// y, and the standard error of that mean, in nats. A permutation removes all
+// dependence, so the mean is the bias of the estimator at independence. times is
+// the number of permutations. The standard deviation of a single estimate is
+// about √times·stdErr. The errors are those of Estimate, except that columns may be in the
+// same order, and ErrSettings for fewer than two permutations or a nil source.
 func Baseline(ctx context.Context, x, y *mat.Dense, times int, s *Settings) (mean, stdErr float64, err error) {
 	e, a, b, err := prepare(ctx, x, y, s)
 	if err != nil {
@@ -139,7 +150,7 @@ func Baseline(ctx context.Context, x, y *mat.Dense, times int, s *Settings) (mea
 	return mean, math.Sqrt(squares / float64(times-1) / float64(times)), nil
 }
 
-// prepare checks the arguments of an estimate.
+// prepare checks the arguments of an estimate and scales the columns.
 func prepare(ctx context.Context, x, y *mat.Dense, s *Settings) (e *estimator, a, b []*column, err error) {
 	if x == nil || y == nil || x.IsEmpty() || y.IsEmpty() {
 		return nil, nil, nil, fmt.Errorf("mi: %w: no samples", ErrShape)
@@ -158,7 +169,7 @@ func prepare(ctx context.Context, x, y *mat.Dense, s *Settings) (e *estimator, a
 	return e, a, b, err
 }
 
-// estimator checks the settings for n samples.
+// estimator returns the estimator for n samples, or an error for bad settings.
 func (s *Settings) estimator(ctx context.Context, n int) (*estimator, error) {
 	if ctx == nil {
 		return nil, fmt.Errorf("mi: %w: nil context", ErrSettings)

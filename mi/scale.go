@@ -9,30 +9,30 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Scale is what an estimate makes of the values of a column before it compares
-// distances. Mutual information does not depend on it, but estimates do.
+// Scale is the scale on which an estimate compares the values of a column. Mutual
+// information does not depend on it, but estimates do.
 type Scale int
 
 const (
-	// Rank puts normal scores in place of the values: the value that is r-th of n
-	// becomes Φ⁻¹((r − ½)/n), as in Holmes and Nemenman, Phys. Rev. E 100, 022404
-	// (2019). The estimate does not change under any monotone map of any
-	// column, to the bit, and one wrong value does no more harm than one wrong row.
+	// Rank replaces values by normal scores: the r-th smallest of n values becomes
+	// Φ⁻¹((r − ½)/n), with Φ the normal distribution, as in Holmes and Nemenman,
+	// Phys. Rev. E 100, 022404 (2019). A monotone map of a column does not change
+	// the estimate, to the bit, and a wrong value does no more harm than one row.
 	Rank Scale = iota
-	// Robust subtracts the median and divides by the interquartile range, which
-	// keeps the shape of a distribution. It is the better one for columns of well
-	// separated modes, between which ranks leave no gap. The estimate is poor for
-	// heavy tails. A column whose quartiles are equal has no such scale, which is
-	// ErrDegenerate.
+	// Robust subtracts the median and divides by the interquartile range. The shape
+	// of the distribution stays. It is better than Rank for columns with well
+	// separated modes, between which ranks leave no gap, and poor for heavy tails.
+	// A column whose quartiles are equal is ErrDegenerate.
 	Robust
-	// Raw leaves the values as they are: distances in all columns are of one
-	// unit. The estimate is poor where the scales of columns, or of parts of a column,
-	// differ a lot.
+	// Raw leaves the values as they are: distances in all columns have one unit. The
+	// estimate is poor if the scales of columns, or of parts of a column, differ a
+	// lot.
 	Raw
 )
 
-// tieWidth is how much of its room a value that repeats is spread over: small
-// enough that it stays apart from its neighbours. Results hardly depend on it.
+// tieWidth is the width over which a repeated value is spread, as a fraction of
+// the distance to the next values. It is small, so that the values stay apart.
+// Results hardly depend on it.
 const tieWidth = 0.01
 
 // column is one variable in all samples.
@@ -44,16 +44,18 @@ type column struct {
 	name     string    // for errors
 	raw      []float64 // as given, by sample
 	rawOrder []int     // samples, the smallest value as given first
-	rounding float64   // differences that may be due to rounding
-	discrete bool      // every value is there more than K times
+	rounding float64   // differences below are taken for rounding
+	discrete bool      // every value occurs more than K times
 }
 
+// newColumn returns a column of values that are scaled already.
 func newColumn(v []float64) *column {
 	c := &column{v: v, order: orderOf(v)}
 	c.sort()
 	return c
 }
 
+// sort fills sorted.
 func (c *column) sort() {
 	c.sorted = make([]float64, len(c.v))
 	for r, i := range c.order {
@@ -61,8 +63,8 @@ func (c *column) sort() {
 	}
 }
 
-// orderOf is the samples in ascending order of their values, equal ones in that
-// of their numbers.
+// orderOf returns the samples in ascending order of their values. Samples of
+// equal value are in ascending order themselves.
 func orderOf(v []float64) []int {
 	order := make([]int, len(v))
 	for i := range order {
@@ -80,7 +82,7 @@ func orderOf(v []float64) []int {
 	return order
 }
 
-// columns takes a matrix apart, checked and scaled.
+// columns returns the columns of a matrix, checked and scaled.
 func (e *estimator) columns(name string, x *mat.Dense, s *Settings) ([]*column, error) {
 	if s == nil {
 		s = &Settings{}
@@ -103,14 +105,14 @@ func (e *estimator) columns(name string, x *mat.Dense, s *Settings) ([]*column, 
 	return out, nil
 }
 
-// scale makes a column of its values.
+// scale returns the column of the given values.
 func (e *estimator) scale(raw []float64, what string, s *Settings) (*column, error) {
 	order := orderOf(raw)
 	low, high := raw[order[0]], raw[order[e.n-1]]
 	if low == high {
 		return nil, fmt.Errorf("mi: %w: %s is %g in all %d rows", ErrDegenerate, what, low, e.n)
 	}
-	// Quarters: the difference of the largest numbers is not one.
+	// Values are divided by four, so that differences do not overflow.
 	first, third := raw[order[e.n/4]]/4, raw[order[e.n-1-e.n/4]]/4
 	v := make([]float64, e.n)
 	switch s.Scale {
@@ -132,7 +134,7 @@ func (e *estimator) scale(raw []float64, what string, s *Settings) (*column, err
 				ErrNotFinite, what, low, high, 4*first, 4*third)
 		}
 	case Raw:
-		mid := raw[order[e.n/2]] / 4 // values far from zero and near each other need all their bits
+		mid := raw[order[e.n/2]] / 4 // keeps the bits of values far from zero
 		for i, u := range raw {
 			v[i] = u/4 - mid
 		}
@@ -146,8 +148,8 @@ func (e *estimator) scale(raw []float64, what string, s *Settings) (*column, err
 	return c, nil
 }
 
-// untie puts equal values in random order and spreads them evenly over a part of
-// the room that they have, or of their ranks.
+// untie puts equal values in random order and spreads them evenly over a small
+// part of the distance to the next values, or of their ranks.
 func (e *estimator) untie(c *column, s *Settings) error {
 	var rnd *rand.Rand
 	if s.Src != nil {
@@ -159,7 +161,7 @@ func (e *estimator) untie(c *column, s *Settings) error {
 		first := c.order[from]
 		value := c.v[first]
 		for to = from + 1; to < e.n; to++ {
-			// Scaling may have made equal what differed by rounding.
+			// Values that differed by rounding may be equal after scaling.
 			if i := c.order[to]; c.raw[i] != c.raw[first] && c.v[i] != value {
 				break
 			}
@@ -168,7 +170,8 @@ func (e *estimator) untie(c *column, s *Settings) error {
 		c.discrete = c.discrete && count > e.k
 		if count > 1 {
 			if rnd == nil {
-				return fmt.Errorf("mi: %w: %s is %g in rows %d and %d: equal values are put in random order, which needs a source",
+				return fmt.Errorf("mi: %w: %s is %g in rows %d and %d: "+
+					"equal values are put in random order, which needs a source",
 					ErrSettings, c.name, c.raw[first], first, c.order[from+1])
 			}
 			above := math.Inf(1)
@@ -192,8 +195,8 @@ func (e *estimator) untie(c *column, s *Settings) error {
 	return nil
 }
 
-// score is the normal score of a rank between 0 and n. Its sign changes exactly
-// if the order is reversed.
+// score returns the normal score of a rank between 0 and n. Reversing the order
+// changes its sign exactly.
 func (e *estimator) score(rank float64) float64 {
 	n := float64(e.n)
 	return math.Sqrt2 * math.Erfinv((rank-(n-rank))/n)

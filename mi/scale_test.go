@@ -11,14 +11,14 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// apply is f of all values.
+// apply returns the matrix of f of all values.
 func apply(x *mat.Dense, f func(v float64) float64) *mat.Dense {
 	var y mat.Dense
 	y.Apply(func(_, _ int, v float64) float64 { return f(v) }, x)
 	return &y
 }
 
-// coin is ±1 at random, and ±1 times x with the given chance of a minus sign.
+// coin returns x with random signs; flip is the probability of a minus sign.
 func coin(x *mat.Dense, flip float64, rnd *rand.Rand) *mat.Dense {
 	return apply(x, func(v float64) float64 {
 		if rnd.Float64() < flip {
@@ -28,8 +28,8 @@ func coin(x *mat.Dense, flip float64, rnd *rand.Rand) *mat.Dense {
 	})
 }
 
-// One wrong value leaves the estimate as it is within its error, by ranks and by
-// the robust scale: an outlier, or a fill value that is there in both columns.
+// With Rank and Robust one wrong value changes the estimate by less than its error:
+// an outlier, or a fill value in both columns.
 func TestWrongValue(t *testing.T) {
 	const n, stdErr = 4000, 0.02
 	for _, rho := range []float64{0, 0.9} {
@@ -59,7 +59,8 @@ func TestWrongValue(t *testing.T) {
 	}
 }
 
-// Groups of normal variables, exactly known, and heavy tails of them.
+// For groups of normal variables the estimates are near the exact value, for Rank
+// also after a map that makes heavy tails.
 func TestVectors(t *testing.T) {
 	const n, seeds = 1000, 8
 	c := mat.NewSymDense(4, nil)
@@ -106,8 +107,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// The estimate of discrete columns is their mutual information, in every scale
-// and wherever their values lie.
+// The estimate for discrete columns is their mutual information, on every scale and
+// for values of any size.
 func TestDiscrete(t *testing.T) {
 	const n, flip, spread = 800, 0.1, 0.035
 	rnd := rand.New(rand.NewPCG(3, 4))
@@ -136,7 +137,8 @@ func TestDiscrete(t *testing.T) {
 		for _, scale := range []Scale{Rank, Robust, Raw} {
 			for _, at := range [][2]float64{{0, 1}, {1e4, 1}, {1e15, 1}, {0, 1e-200}, {0, 1e300}, {3, 1e-12}} {
 				place := func(v float64) float64 { return at[0] + at[1]*v }
-				v, err := Estimate(ctx, apply(c.x, place), apply(c.y, place), &Settings{Scale: scale, Src: rand.NewPCG(1, 2)})
+				v, err := Estimate(ctx, apply(c.x, place), apply(c.y, place),
+					&Settings{Scale: scale, Src: rand.NewPCG(1, 2)})
 				if err != nil || math.Abs(v-c.want) > 3*spread {
 					t.Errorf("%s, scale %d, ±%g at %g: %v, %v, want %v", c.name, scale, at[1], at[0], v, err, c.want)
 				}
@@ -145,8 +147,8 @@ func TestDiscrete(t *testing.T) {
 	}
 }
 
-// Values that repeat stay apart from their neighbours: the mean of estimates of the
-// product of two spins has no bias.
+// Repeated values stay apart from their neighbours: the estimate for the product of
+// two spins has no bias.
 func TestTiesStayApart(t *testing.T) {
 	const n, seeds, flip = 500, 20, 0.1
 	exact := math.Ln2 + flip*math.Log(flip) + (1-flip)*math.Log(1-flip)
@@ -172,8 +174,8 @@ func TestTiesStayApart(t *testing.T) {
 	}
 }
 
-// A discrete column and a continuous one: the sign of a normal variable tells of
-// another of correlation ρ what Gauss and Hermite integrate.
+// A discrete column and a continuous one: the mutual information of the sign of a
+// normal variable and another one of correlation ρ is a one-dimensional integral.
 func TestSign(t *testing.T) {
 	const n, rho = 4000, 0.6
 	want := 0.0
@@ -195,8 +197,8 @@ func TestSign(t *testing.T) {
 	}
 }
 
-// Columns in the same order throughout are copies, by whatever monotone map,
-// rounding and repeated values apart; strongly dependent ones are none.
+// Columns in the same order throughout are an error, under any monotone map, up to
+// rounding and repeated values. Strongly dependent columns are no error.
 func TestCopies(t *testing.T) {
 	const n = 400
 	x, noise := normals(n, 1, 1, 0, 9)
@@ -222,7 +224,7 @@ func TestCopies(t *testing.T) {
 	if _, err := Estimate(ctx, positive, positive, &Settings{Src: rand.NewPCG(1, 1)}); !errors.Is(err, ErrDegenerate) {
 		t.Errorf("a copy that repeats one value: %v", err)
 	}
-	// A column that rises with time and one that rises once are no copies.
+	// A column that rises with every row and one that rises once are no copies.
 	ramp, step := mat.NewDense(n, 1, nil), mat.NewDense(n, 1, nil)
 	for i := range n {
 		ramp.Set(i, 0, float64(i))
@@ -248,7 +250,7 @@ func TestCopies(t *testing.T) {
 	}
 }
 
-// The draws come from the source alone, and only where values repeat.
+// Numbers are drawn from the source, and only if values repeat.
 func TestSource(t *testing.T) {
 	x, y := normals(200, 1, 1, 0.5, 5)
 	src := rand.NewPCG(1, 1)

@@ -7,18 +7,19 @@ import (
 // leaf is the largest number of samples that a tree does not divide any further.
 const leaf = 8
 
-// tree finds and counts neighbours in maximum norm among the samples of several
-// columns. It is a k-d tree that divides samples into halves of the same size,
-// so that repeated values cannot make it deep, and keeps the box that every
-// half fills, so that a half that is near as a whole is counted as a whole.
-// It is safe for concurrent use.
+// tree finds and counts neighbours, in maximum norm, among the samples of several
+// columns. It is a k-d tree. Every node divides its samples into halves of equal
+// size, so that repeated values do not make the tree deep. Every node knows the
+// box that holds its samples, so that a count takes or leaves a box as a whole. A
+// tree is safe for concurrent use.
 type tree struct {
 	n, dims int
 	at      []float64 // (n, dims), in the order of the tree
 	sample  []int     // by place in the tree
 	place   []int     // by sample
-	low     []float64 // (nodes, dims): the box of every node; node i has the
-	high    []float64 // children 2i+1 and 2i+2
+	// low and high are the corners of the box of every node, (nodes, dims). Node i
+	// has the children 2i+1 and 2i+2.
+	low, high []float64
 }
 
 func newTree(group []*column) *tree {
@@ -48,7 +49,7 @@ func newTree(group []*column) *tree {
 	return t
 }
 
-// build orders the samples of places from…to-1, those of a node.
+// build makes the node that holds the places from, …, to−1, and all nodes below.
 func (t *tree) build(group []*column, node, from, to int) {
 	part := t.sample[from:to]
 	widest, width := 0, -1.0
@@ -72,12 +73,13 @@ func (t *tree) build(group []*column, node, from, to int) {
 	t.build(group, 2*node+2, from+half, to)
 }
 
-// divide brings the samples with the smallest values to the first places, so
-// many of them. Samples of equal values go by their numbers.
+// divide reorders the samples so that those with the smallest values come first,
+// as many as first says. Equal values are compared by the numbers of the samples.
+// Pivots are deterministic, so that trees are reproducible.
 func divide(samples []int, first int, v []float64) {
 	less := func(a, b int) bool { return v[a] < v[b] || v[a] == v[b] && a < b }
 	for low, high := 0, len(samples)-1; low < high; {
-		// The median of three is the pivot, which stops both searches.
+		// The pivot is the median of three samples. Both searches stop at it.
 		mid := low + (high-low)/2
 		a, b, c := samples[low], samples[mid], samples[high]
 		pivot := b
@@ -111,7 +113,7 @@ func divide(samples []int, first int, v []float64) {
 	}
 }
 
-// distance is that of two samples in maximum norm.
+// distance returns the distance of two samples in maximum norm.
 func distance(a, b []float64) float64 {
 	d := 0.0
 	for i, v := range a {
@@ -120,23 +122,33 @@ func distance(a, b []float64) float64 {
 	return d
 }
 
-// nearest finds the nearest neighbours of a sample; the first dims columns are
+// nearest finds the nearest neighbours of a sample. The first dims columns are
 // those of x.
 func (t *tree) nearest(near *nearest, sample, dims int) {
 	near.reset()
-	r := t.place[sample]
-	t.search(near, r, dims, 0, 0, t.n)
+	place := t.place[sample]
+	q := query{t.at[place*t.dims : (place+1)*t.dims], place, dims, near}
+	t.search(&q, 0, 0, t.n)
 }
 
-func (t *tree) search(near *nearest, place, dims, node, from, to int) {
-	p := t.at[place*t.dims : (place+1)*t.dims]
+// query is a search for the nearest neighbours of one sample.
+type query struct {
+	p     []float64 // values of the sample
+	place int       // of the sample
+	dims  int       // number of columns of x
+	near  *nearest  // neighbours found so far
+}
+
+// search looks for neighbours in a node, whose places are from, …, to−1.
+func (t *tree) search(q *query, node, from, to int) {
+	p, place, dims, near := q.p, q.place, q.dims, q.near
 	if to-from <= leaf {
 		for r := from; r < to; r++ {
-			q := t.at[r*t.dims : (r+1)*t.dims]
 			if r == place {
 				continue
 			}
-			c := neighbour{distance(p[:dims], q[:dims]), distance(p[dims:], q[dims:])}
+			other := t.at[r*t.dims : (r+1)*t.dims]
+			c := neighbour{distance(p[:dims], other[:dims]), distance(p[dims:], other[dims:])}
 			if c.distance() < near.farthest {
 				near.add(c)
 			}
@@ -148,22 +160,22 @@ func (t *tree) search(near *nearest, place, dims, node, from, to int) {
 	b, _ := t.reach(2*node+2, p)
 	if a <= b {
 		if a < near.farthest {
-			t.search(near, place, dims, 2*node+1, from, half)
+			t.search(q, 2*node+1, from, half)
 		}
 		if b < near.farthest {
-			t.search(near, place, dims, 2*node+2, half, to)
+			t.search(q, 2*node+2, half, to)
 		}
 		return
 	}
 	if b < near.farthest {
-		t.search(near, place, dims, 2*node+2, half, to)
+		t.search(q, 2*node+2, half, to)
 	}
 	if a < near.farthest {
-		t.search(near, place, dims, 2*node+1, from, half)
+		t.search(q, 2*node+1, from, half)
 	}
 }
 
-// reach is the distance of a point from the nearest and from the farthest place
+// reach returns the smallest and the largest distance of the point p from points
 // in the box of a node.
 func (t *tree) reach(node int, p []float64) (nearest, farthest float64) {
 	low, high := t.low[node*t.dims:][:len(p)], t.high[node*t.dims:][:len(p)]
@@ -175,8 +187,8 @@ func (t *tree) reach(node int, p []float64) (nearest, farthest float64) {
 	return nearest, farthest
 }
 
-// count is the number of other samples nearer than radius, or, unless strict,
-// at the radius too.
+// count returns the number of other samples at a distance less than radius;
+// unless strict, also those at the radius.
 func (t *tree) count(sample int, radius float64, strict bool) int {
 	if !strict {
 		radius = math.Nextafter(radius, math.Inf(1))
@@ -185,7 +197,7 @@ func (t *tree) count(sample int, radius float64, strict bool) int {
 	return t.within(p, radius, 0, 0, t.n) - 1
 }
 
-// within is the number of samples of a node nearer than radius.
+// within returns the number of samples of a node at a distance less than radius.
 func (t *tree) within(p []float64, radius float64, node, from, to int) int {
 	nearest, farthest := t.reach(node, p)
 	switch {

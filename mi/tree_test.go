@@ -10,9 +10,9 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// A count opens no half that is near or far as a whole, so that repeated values do
-// not make it slow: nearly all samples are counted though none can be read, but
-// for the few in leaves that hold two values.
+// A count takes or leaves a box as a whole if it can, so that repeated values do
+// not make it slow. The test makes all samples but one unreadable: nearly all are
+// counted nevertheless, except a few in leaves that hold two values.
 func TestCountOfTies(t *testing.T) {
 	const n = 4000
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -30,7 +30,7 @@ func TestCountOfTies(t *testing.T) {
 					alike++
 				}
 			}
-			const radius = 0.1 // between the width of a value and the distance of two
+			const radius = 0.1 // above the width of a repeated value, below the distance of two
 			if got := tree.count(i, radius, true); got != alike {
 				t.Errorf("scale %d: %d within %g of sample %d of %d, want %d", scale, got, radius, i, e.n, alike)
 			}
@@ -49,7 +49,7 @@ func TestCountOfTies(t *testing.T) {
 	}
 }
 
-// The search for a pair gives up where a tree is faster, with the same result.
+// The search of pair stops if a tree is faster, with the same result.
 func TestPairByTrees(t *testing.T) {
 	const n = 4000
 	x, y := normals(n, 1, 1, 0.5, 3)
@@ -68,7 +68,7 @@ func TestPairByTrees(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The context is asked once in 256 samples, and anew by trees.
+		// pair and trees check the context once in 256 samples.
 		if gaveUp := often-left > n/256+1; gaveUp != c.trees {
 			t.Errorf("gave up: %v, want %v", gaveUp, c.trees)
 		}
@@ -78,7 +78,7 @@ func TestPairByTrees(t *testing.T) {
 	}
 }
 
-// patience is a context that is cancelled once it was asked so often.
+// patience is a context that is cancelled after so many checks.
 type patience struct {
 	context.Context
 	left *int
@@ -91,7 +91,7 @@ func (p patience) Err() error {
 	return nil
 }
 
-// A cancelled context ends every estimate while it is under way.
+// A cancelled context ends every estimate in the middle.
 func TestContext(t *testing.T) {
 	x, y := normals(1200, 2, 1, 0.5, 5)
 	column := x.Slice(0, 1200, 0, 1).(*mat.Dense)

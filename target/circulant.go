@@ -11,15 +11,16 @@ import (
 	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
-// circulant is a positive definite matrix with the same number, bond, for every
-// bond of a periodic lattice and the same number on every place of the diagonal.
-// There is one bond from every site to the next along each axis, so that an extent
-// of 2 has double bonds. Plane waves diagonalise the matrix, with eigenvalues
+// circulant is a positive definite matrix on the N sites of a periodic lattice, the same
+// at every site. All diagonal elements are equal. Every bond adds the number bond to the
+// element of its two sites. Each site has one bond to the next site along each axis, so
+// that along an extent of 2 neighbours share two bonds. Plane waves diagonalise the
+// matrix, with the eigenvalues
 //
-//	λ(k) = 2·bond Σ_μ cos k_μ + diagonal, k_μ = 2πj_μ/L_μ,
+//	λ(k) = 2·bond Σ_μ cos k_μ + diagonal, k_μ = 2πj_μ/L_μ.
 //
-// and nothing of size N×N is ever stored. Sites are row-major. A circulant is
-// read-only after construction and safe for concurrent use; a workspace is not.
+// No N×N array is stored. Sites are row-major. A circulant does not change after
+// construction and is safe for concurrent use; a workspace is not.
 type circulant struct {
 	size    int       // number of sites N
 	lambda  []float64 // λ(k), row-major in k
@@ -43,44 +44,37 @@ func checkLattice(shape []int) error {
 	return nil
 }
 
-// newCirculant returns the matrix whose least eigenvalue is the given one, on a
-// lattice that checkLattice accepts. 1/least is finite.
+// newCirculant returns the matrix with the given bond and least eigenvalue. checkLattice
+// accepts shape, and 1/least is finite.
 //
-// The diagonal is not an argument: least is the difference of it and 2·|bond| Σ cos
-// k_μ at the wave of the least eigenvalue, which are nearly equal where least is
-// small. All λ(k) are sums of least and of numbers that are not negative.
+// The least eigenvalue stands for the diagonal: it is a difference of the diagonal and
+// the bonds, which are nearly equal where least is small. Here every λ(k) is a sum of
+// least and of terms that are not negative, and no digits are lost.
 func newCirculant(shape []int, bond, least float64) *circulant {
-	size := 1
-	above := make([][]float64, len(shape)) // the part of λ(k) − least that comes from an axis
+	above := make([][]float64, len(shape)) // contribution of each axis to λ(k) − least
 	for axis, n := range shape {
-		size *= n
 		above[axis] = make([]float64, n)
 		for j := range n {
 			above[axis][j] = 2 * math.Abs(bond) * cosineGap(j, n, bond < 0)
 		}
 	}
+	size, _ := lattice.Size(shape) // checkLattice has accepted it
 	c := &circulant{size: size, lambda: make([]float64, size)}
 	inverse, logs := make([]float64, size), make([]float64, size)
-	last := len(shape) - 1
-	for line := range size / shape[last] {
-		outer, rest := least, line
-		for axis := last - 1; axis >= 0; axis-- {
-			outer += above[axis][rest%shape[axis]]
-			rest /= shape[axis]
+	for k, wave := range lattice.Points(shape) {
+		v := least
+		for axis, j := range wave {
+			v += above[axis][j]
 		}
-		for j, v := range above[last] {
-			k := line*shape[last] + j
-			c.lambda[k] = outer + v
-			inverse[k], logs[k] = 1/c.lambda[k], logOf(c.lambda[k])
-		}
+		c.lambda[k], inverse[k], logs[k] = v, 1/v, logOf(v)
 	}
 	c.lnDet = floats.SumCompensated(logs)
 	c.inverse = fourier.NewDiagonal(shape, inverse)
 	return c
 }
 
-// logOf is math.Log, which is wrong for numbers below the least normal one on some
-// processors.
+// logOf returns ln v. On some processors math.Log is wrong for v below the least normal
+// number.
 func logOf(v float64) float64 {
 	if v < 0x1p-1022 {
 		return math.Log(v*0x1p64) - 64*math.Ln2
@@ -88,8 +82,8 @@ func logOf(v float64) float64 {
 	return math.Log(v)
 }
 
-// cosineGap returns |cos(2πj/n) − c| without cancellation, where c is 1 from the
-// top and otherwise the least of all cosines. It is the same to the bit for j and n−j.
+// cosineGap returns |cos(2πj/n) − c| without cancellation. c is 1 if top is true and the
+// least of all cosines otherwise. The results for j and n−j have the same bits.
 func cosineGap(j, n int, top bool) float64 {
 	j = min(j, n-j)
 	if top {
@@ -100,22 +94,22 @@ func cosineGap(j, n int, top bool) float64 {
 	return 2 * sinPi(h+j, n) * sinPi(h-j, n)
 }
 
-// sinPi returns sin(πj/n) for 0 ≤ j ≤ n, with all digits at both ends.
+// sinPi returns sin(πj/n) for 0 ≤ j ≤ n. It keeps all digits near 0 and near n.
 func sinPi(j, n int) float64 {
 	return math.Sin(math.Pi * float64(min(j, n-j)) / float64(n))
 }
 
-// couplingMin returns the least eigenvalue −(2/T) Σ_μ c_μ of the matrix with 1/T for
-// every bond. c_μ is 1 where the extent is even and cos(π/L_μ) where it is odd.
+// couplingMin returns the least eigenvalue λ_min(K) = −(2/T) Σ_μ c_μ of the matrix K with
+// 1/T for every bond. c_μ is 1 for an even extent and cos(π/L_μ) for an odd one.
 func couplingMin(shape []int, T float64) float64 {
 	v, _ := exactCouplingMin(shape, T).Float64()
 	return v
 }
 
-// leastEigenvalue returns couplingMin(shape, T) + alpha with all digits, also where
-// the two nearly cancel, and NaN for an alpha that is not finite.
+// leastEigenvalue returns λ_min(K) + alpha with all digits, also where the two nearly
+// cancel. It returns NaN if alpha is not finite.
 func leastEigenvalue(shape []int, T, alpha float64) float64 {
-	if math.IsNaN(alpha) || math.IsInf(alpha, 0) {
+	if !finite(alpha) {
 		return math.NaN()
 	}
 	sum := exactCouplingMin(shape, T)
@@ -123,6 +117,7 @@ func leastEigenvalue(shape []int, T, alpha float64) float64 {
 	return v
 }
 
+// exactCouplingMin returns λ_min(K) to bigBits.
 func exactCouplingMin(shape []int, T float64) *big.Float {
 	sum := newBig(0)
 	for _, n := range shape {
@@ -131,13 +126,15 @@ func exactCouplingMin(shape []int, T float64) *big.Float {
 	return sum.Quo(sum.Mul(sum, newBig(2)), newBig(T))
 }
 
-// bigBits is a precision at which sums of a few float64 of very different size
-// are exact: a difference of nearly equal ones keeps 53 bits and many to spare.
+// bigBits is a precision at which sums of a few float64 numbers lose nothing that
+// matters: the difference of two nearly equal numbers keeps more than 53 bits.
 const bigBits = 256
 
+// newBig returns v to bigBits.
 func newBig(v float64) *big.Float { return new(big.Float).SetPrec(bigBits).SetFloat64(v) }
 
-// leastCosine returns 1 for even n and cos(π/n) for odd n, by its power series.
+// leastCosine returns the magnitude of the least of all cos(2πj/n): 1 for even n and
+// cos(π/n), by its power series, for odd n.
 func leastCosine(n int) *big.Float {
 	sum := newBig(1)
 	if n%2 == 0 {
@@ -161,8 +158,8 @@ const piDigits = "3.141592653589793238462643383279502884197169399375105820974944
 // logDet returns the logarithm of the determinant.
 func (c *circulant) logDet() float64 { return c.lnDet }
 
-// solveRows sets each of the rows of dst (rows×N, row-major) to the inverse times that
-// of x. dst and x may be the same slice. It does not allocate.
+// solveRows stores the inverse of the matrix times each row of x in the same row of dst.
+// Both are rows×N, row-major, and may be the same slice. It does not allocate.
 func (c *circulant) solveRows(dst, x []float64, rows int, ws *fourier.Workspace) {
 	if len(x) != rows*c.size || len(dst) != rows*c.size {
 		panic("target: length of rows does not match the lattice")

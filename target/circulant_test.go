@@ -4,15 +4,19 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
 var circulantShapes = [][]int{
 	{2}, {3}, {4}, {5}, {16}, {17}, {2, 2}, {3, 3}, {2, 3}, {3, 2}, {4, 4}, {5, 7}, {16, 16}, {2, 3, 4}, {3, 5, 2, 2},
 }
 
+// normalRows returns n standard normal values.
 func normalRows(seed uint64, n int) []float64 {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	x := make([]float64, n)
@@ -22,26 +26,33 @@ func normalRows(seed uint64, n int) []float64 {
 	return x
 }
 
-// circulantOf is the matrix K+αI at temperature T.
+// circulantOf returns K+αI at temperature T.
 func circulantOf(shape []int, T, alpha float64) *circulant {
 	return newCirculant(shape, 1/T, leastEigenvalue(shape, T, alpha))
 }
 
-// denseCirculant lists the bonds one by one.
+// latticeBonds returns the two sites of every bond: one from each site to the next along
+// each axis.
+func latticeBonds(shape []int) (pairs [][2]int) {
+	for axis, extent := range shape {
+		for i, at := range lattice.Points(shape) {
+			next := slices.Clone(at)
+			next[axis] = (at[axis] + 1) % extent
+			pairs = append(pairs, [2]int{i, lattice.Site(shape, next)})
+		}
+	}
+	return pairs
+}
+
+// denseCirculant returns K+αI as a dense matrix, bond by bond.
 func denseCirculant(shape []int, T, alpha float64) *mat.SymDense {
-	size := 1
-	for _, n := range shape {
-		size *= n
+	size, err := lattice.Size(shape)
+	if err != nil {
+		panic(err)
 	}
 	k := mat.NewSymDense(size, nil)
-	stride := size
-	for _, n := range shape {
-		stride /= n
-		for i := range size {
-			at := i / stride % n
-			j := i + ((at+1)%n-at)*stride
-			k.SetSym(i, j, k.At(i, j)+1/T)
-		}
+	for _, p := range latticeBonds(shape) {
+		k.SetSym(p[0], p[1], k.At(p[0], p[1])+1/T)
 	}
 	for i := range size {
 		k.SetSym(i, i, k.At(i, i)+alpha)
@@ -109,10 +120,12 @@ func TestCirculantAgainstDense(t *testing.T) {
 			product.MulVec(dense, row)
 			for i := range c.size {
 				if math.Abs(solved[r*c.size+i]-inverse.AtVec(i)) > 1e-12 {
-					t.Errorf("%v: solved row %d, site %d: %v, want %v", shape, r, i, solved[r*c.size+i], inverse.AtVec(i))
+					t.Errorf("%v: solved row %d, site %d: %v, want %v",
+						shape, r, i, solved[r*c.size+i], inverse.AtVec(i))
 				}
 				if math.Abs(multiplied[r*c.size+i]-product.AtVec(i)) > 1e-13 {
-					t.Errorf("%v: multiplied row %d, site %d: %v, want %v", shape, r, i, multiplied[r*c.size+i], product.AtVec(i))
+					t.Errorf("%v: multiplied row %d, site %d: %v, want %v",
+						shape, r, i, multiplied[r*c.size+i], product.AtVec(i))
 				}
 			}
 		}
@@ -130,8 +143,8 @@ func TestCouplingMinEven(t *testing.T) {
 	}
 }
 
-// What a configuration gives must not depend, to the bit, on its place in the batch,
-// on the others there, or on what the workspace was used for before.
+// The result of a row has the same bits at every place in a batch, beside any other rows
+// and after any earlier use of the workspace.
 func TestCirculantRowsIndependent(t *testing.T) {
 	const rows = 6
 	for _, shape := range circulantShapes {
@@ -146,7 +159,7 @@ func TestCirculantRowsIndependent(t *testing.T) {
 			checkSameBits(t, fmt.Sprint(shape, " alone"), batch[r*c.size:(r+1)*c.size], alone)
 		}
 
-		// The rows in reverse, one of them spoilt, in place.
+		// in place, the rows in reverse order and one of them NaN
 		turned := make([]float64, len(x))
 		for r := range rows {
 			copy(turned[(rows-1-r)*c.size:], x[r*c.size:(r+1)*c.size])
@@ -154,12 +167,13 @@ func TestCirculantRowsIndependent(t *testing.T) {
 		turned[0] = math.NaN()
 		c.solveRows(turned, turned, rows, ws)
 		for r := range rows - 1 {
-			checkSameBits(t, fmt.Sprint(shape, " reversed"), batch[r*c.size:(r+1)*c.size], turned[(rows-1-r)*c.size:(rows-r)*c.size])
+			checkSameBits(t, fmt.Sprint(shape, " reversed"), batch[r*c.size:(r+1)*c.size],
+				turned[(rows-1-r)*c.size:(rows-r)*c.size])
 		}
 	}
 }
 
-// The Z₂ symmetry of the model holds to the bit.
+// The solution for −x is minus that for x, to the bit: the Z₂ symmetry of the model.
 func TestCirculantSolveIsOdd(t *testing.T) {
 	for _, shape := range circulantShapes {
 		c := circulantOf(shape, 2, 0.1-couplingMin(shape, 2))
@@ -215,8 +229,8 @@ func BenchmarkCirculantSolve(b *testing.B) {
 	}
 }
 
-// multiplyRows sets each of the rows of dst (rows×N, row-major) to (K+αI) times that
-// of x, by summing over neighbours. dst and x must not overlap.
+// multiplyRows stores (K+αI) times each row of x in the same row of dst, by a sum over
+// neighbours. Both are rows×N, row-major, and must not overlap.
 func multiplyRows(dst, x []float64, shape []int, T, alpha float64) {
 	for i, v := range x {
 		dst[i] = alpha * v
@@ -225,8 +239,7 @@ func multiplyRows(dst, x []float64, shape []int, T, alpha float64) {
 	for _, n := range shape {
 		stride *= n
 	}
-	// Row-major rows one after another look like one lattice with a further axis
-	// that has no bonds, so blocks need not be told apart by row.
+	// Consecutive rows are like one lattice with a further axis that has no bonds.
 	for _, n := range shape {
 		block := stride
 		stride /= n

@@ -10,14 +10,16 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// Evaluator evaluates a density and its gradient on plain slices, in float64
-// unless converted. It compiles the density once per number of rows and sees later changes of
-// its parameters. It is safe for concurrent use; evaluations of one kind and
-// number of rows take turns. It meets hmc.LogDensity.
+// Evaluator computes ln π and its gradient on plain slices. Its arithmetic is float64
+// unless Float32 is called. It implements hmc.LogDensity.
 //
-// A density may use evaluators, its own too, while it is evaluated, on the goroutine
-// on which it is called: such an evaluation does not wait for its turn. More than
-// 16 inside one another are an error, ErrSettings.
+// An Evaluator compiles the density once per number of rows. It sees later changes of
+// the parameters of the density. It is safe for concurrent use. Evaluations of the same
+// kind and the same number of rows take turns.
+//
+// A density may call an Evaluator, also its own, while it is evaluated. It must do so
+// on the goroutine that called it. The inner evaluation does not wait for the outer
+// one. More than 16 nested evaluations fail with ErrSettings.
 type Evaluator struct {
 	d           Density
 	dim         int
@@ -25,8 +27,8 @@ type Evaluator struct {
 	value, grad *graph.Program
 }
 
-// NewEvaluator returns an evaluator of d. One of nil, or of a density whose Dim
-// panics, has Dim 0 and fails with ErrShape.
+// NewEvaluator returns an evaluator of d in float64. If d is nil or d.Dim panics, the
+// evaluator has Dim 0 and every evaluation fails with ErrShape.
 func NewEvaluator(d Density) *Evaluator {
 	return newEvaluator(d, tensor.Float64)
 }
@@ -39,12 +41,13 @@ func newEvaluator(d Density, dt tensor.Dtype) *Evaluator {
 	if e.err = graph.Guard(func() error { e.dim = d.Dim(); return nil }); e.err != nil {
 		return e
 	}
-	cols := []int{e.dim}
-	e.value = graph.NewProgram(dt, cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	in := []graph.Input{{Name: "x", Cols: e.dim}}
+	e.value = graph.NewProgram(dt, in, []string{"ln π"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		p, err := graph.LogProb(d, in[0])
 		return []*gorgonia.Node{p}, err
 	})
-	e.grad = graph.NewProgram(dt, cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	outputs := []string{"ln π", "gradient"}
+	e.grad = graph.NewProgram(dt, in, outputs, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		p, err := graph.LogProb(d, in[0])
 		if err != nil {
 			return nil, err
@@ -63,20 +66,20 @@ func newEvaluator(d Density, dt tensor.Dtype) *Evaluator {
 	return e
 }
 
-// Float32 returns an evaluator of the same density whose arithmetic is in float32. It
-// is nearly twice as fast, and its gradients make good forces for hybrid Monte Carlo
-// (hmc.Settings.Force), whose energies should be in float64.
+// Float32 returns an evaluator of the same density with float32 arithmetic. It is nearly
+// twice as fast. Its gradients can serve as forces in hybrid Monte Carlo
+// (hmc.Settings.Force). The energies of hybrid Monte Carlo should stay in float64.
 func (e *Evaluator) Float32() *Evaluator { return newEvaluator(e.d, tensor.Float32) }
 
-// Float64 returns an evaluator of the same density whose arithmetic is in float64.
+// Float64 returns an evaluator of the same density with float64 arithmetic.
 func (e *Evaluator) Float64() *Evaluator { return newEvaluator(e.d, tensor.Float64) }
 
-// Dim returns the number of values per row.
+// Dim returns the number of values of one configuration.
 func (e *Evaluator) Dim() int { return e.dim }
 
-// LogProbs stores ln π of every row of x, (rows, Dim), in logp, (rows). It
-// fails with ErrShape if the extents do not fit, and with the density's own
-// errors. What is not finite is no error: see Density.
+// LogProbs stores ln π of every row of x, (rows, Dim), in logp, (rows), in nats. It
+// fails with ErrShape for other extents and with the errors of the density. Values that
+// are not finite are no errors: see Density.
 func (e *Evaluator) LogProbs(logp []float64, x *mat.Dense) error {
 	rows, err := e.rows(logp, x)
 	if err != nil {
@@ -85,9 +88,9 @@ func (e *Evaluator) LogProbs(logp []float64, x *mat.Dense) error {
 	return e.value.Run(rows, [][]float64{graph.Contiguous(x)}, [][]float64{logp})
 }
 
-// LogProbGrad stores ln π of every row of x, (rows, Dim), in logp, (rows), and
-// its gradients with respect to the rows in grad, (rows, Dim), unless that is
-// nil. It fails as LogProbs does.
+// LogProbGrad stores ln π of every row of x, (rows, Dim), in logp, (rows), in nats. It
+// stores the gradients ∂ ln π/∂x in grad, (rows, Dim), unless grad is nil. grad may be
+// x. It fails as LogProbs does.
 func (e *Evaluator) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
 	if grad == nil {
 		return e.LogProbs(logp, x)
@@ -107,6 +110,7 @@ func (e *Evaluator) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
 	return nil
 }
 
+// rows returns the number of rows of x, or an error if x or logp do not fit.
 func (e *Evaluator) rows(logp []float64, x *mat.Dense) (int, error) {
 	if e.d == nil || x == nil {
 		return 0, fmt.Errorf("target: Evaluator: %w: nil density or matrix", ErrShape)

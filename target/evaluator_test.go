@@ -15,7 +15,7 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// everyDensity is one of each kind, on 9 values.
+// everyDensity returns a density of each kind on 9 values.
 func everyDensity(t *testing.T) map[string]Density {
 	return map[string]Density{
 		"Ising":  isingOf(t, []int{3, 3}, criticalT, byRule),
@@ -25,8 +25,8 @@ func everyDensity(t *testing.T) map[string]Density {
 	}
 }
 
-// evaluate returns ln π and its gradient, and checks that LogProb alone agrees to the
-// bit and that x is left alone.
+// evaluate returns ln π and its gradient at x. It checks that LogProbs returns the same
+// bits and that x does not change.
 func evaluate(t *testing.T, e *Evaluator, x *mat.Dense) ([]float64, *mat.Dense) {
 	t.Helper()
 	rows, cols := x.Dims()
@@ -40,6 +40,20 @@ func evaluate(t *testing.T, e *Evaluator, x *mat.Dense) ([]float64, *mat.Dense) 
 	return logp, grad
 }
 
+// checkError fails unless err wraps want and says all texts. A nil want stands for any
+// error.
+func checkError(t *testing.T, what string, err, want error, texts ...string) {
+	t.Helper()
+	ok := err != nil && (want == nil || errors.Is(err, want))
+	for _, text := range texts {
+		ok = ok && strings.Contains(err.Error(), text)
+	}
+	if !ok {
+		t.Errorf("%s: error %v, want %v with %q", what, err, want, texts)
+	}
+}
+
+// Extents that do not fit are ErrShape, with the extents in the message.
 func TestEvaluatorShapes(t *testing.T) {
 	dense := func(r, c int) *mat.Dense { return mat.NewDense(r, c, nil) }
 	for name, d := range everyDensity(t) {
@@ -60,24 +74,19 @@ func TestEvaluatorShapes(t *testing.T) {
 			{0, dense(4, 9), &mat.Dense{}, "x is (0, 0)"},
 		} {
 			logp := make([]float64, c.logp)
-			for method, err := range map[string]error{"LogProb": e.LogProbs(logp, c.x), "LogProbGrad": e.LogProbGrad(logp, c.grad, c.x)} {
-				if !errors.Is(err, ErrShape) || !strings.Contains(err.Error(), c.text) {
-					t.Errorf("%s, %s: error %v, want ErrShape with %q", name, method, err, c.text)
-				}
-			}
+			checkError(t, name+", LogProbs", e.LogProbs(logp, c.x), ErrShape, c.text)
+			checkError(t, name+", LogProbGrad", e.LogProbGrad(logp, c.grad, c.x), ErrShape, c.text)
 		}
 		for _, grad := range []*mat.Dense{dense(4, 8), dense(4, 10), dense(3, 9), dense(5, 9), dense(9, 4), {}} {
 			r, c := grad.Dims()
 			text := fmt.Sprintf("gradient is (%d, %d), want (4, 9)", r, c)
-			if err := e.LogProbGrad(make([]float64, 4), grad, dense(4, 9)); !errors.Is(err, ErrShape) || !strings.Contains(err.Error(), text) {
-				t.Errorf("%s: error %v, want ErrShape with %q", name, err, text)
-			}
+			checkError(t, name, e.LogProbGrad(make([]float64, 4), grad, dense(4, 9)), ErrShape, text)
 		}
 	}
 }
 
-// Parts of wider matrices serve as x and as gradient; what lies around the gradient
-// stays as it is.
+// x and the gradient may be parts of wider matrices. The elements around the gradient do
+// not change.
 func TestEvaluatorStrided(t *testing.T) {
 	const n, wide = 9, 14
 	for name, d := range everyDensity(t) {
@@ -118,9 +127,9 @@ func TestEvaluatorStrided(t *testing.T) {
 	}
 }
 
-// Converted, an evaluator computes in the other precision: its results are float32
-// numbers, near those of float64, and not the same.
-func TestEvaluatorConverts(t *testing.T) {
+// Float32 computes in float32: its results are float32 numbers near those of float64.
+// Float64 returns to the bits of the first evaluator.
+func TestEvaluatorPrecisions(t *testing.T) {
 	const rows, n = 6, 9
 	field, err := NewFreeField([]int{3, 3}, 0.7)
 	if err != nil {
@@ -156,8 +165,8 @@ func TestEvaluatorConverts(t *testing.T) {
 	}
 }
 
-// A configuration of finite numbers has a density, which may be 0: it is neither NaN
-// nor +Inf, whatever overflows on the way.
+// ln π of a finite configuration is neither NaN nor +Inf, even if terms overflow. It may
+// be −Inf.
 func TestFiniteConfigurationsHaveADensity(t *testing.T) {
 	field, err := NewFreeField([]int{3, 3}, 1e-300)
 	if err != nil {
@@ -169,7 +178,9 @@ func TestFiniteConfigurationsHaveADensity(t *testing.T) {
 		"large Ising": isingOf(t, []int{300}, criticalT, byRule), // by fast Fourier transforms
 	} {
 		e := NewEvaluator(d)
-		for _, magnitude := range []float64{5e-324, 1e-160, 1, 1e100, 1e153, 1e154, 1e155, 1e200, 1e300, 1e307, 1.7e308} {
+		for _, magnitude := range []float64{
+			5e-324, 1e-160, 1, 1e100, 1e153, 1e154, 1e155, 1e200, 1e300, 1e307, 1.7e308,
+		} {
 			x := mat.NewDense(8, d.Dim(), normalRows(13, 8*d.Dim()))
 			x.Apply(func(_, _ int, v float64) float64 {
 				return magnitude * math.Max(-1, math.Min(1, v))
@@ -187,8 +198,8 @@ func TestFiniteConfigurationsHaveADensity(t *testing.T) {
 	}
 }
 
-// What a row gives does not depend, to the bit, on its place in the batch or on the
-// others there.
+// The result of a row has the same bits at every place in a batch and beside any other
+// rows.
 func TestEvaluatorRowsIndependent(t *testing.T) {
 	const rows, n = 37, 9
 	for name, d := range everyDensity(t) {
@@ -234,13 +245,14 @@ func TestEvaluatorSameBitsOnAnyNumberOfProcessors(t *testing.T) {
 				runtime.GOMAXPROCS(n)
 				got, gotGrad := evaluate(t, NewEvaluator(d), x)
 				checkSameBits(t, fmt.Sprint(name, " ln π, processors ", n), got, want)
-				checkSameBits(t, fmt.Sprint(name, " gradient, processors ", n), gotGrad.RawMatrix().Data, wantGrad.RawMatrix().Data)
+				checkSameBits(t, fmt.Sprint(name, " gradient, processors ", n), gotGrad.RawMatrix().Data,
+					wantGrad.RawMatrix().Data)
 			}
 		}
 	}
 }
 
-// One evaluator serves many goroutines and more row counts than it keeps compiled.
+// Many goroutines may use one evaluator, with more row counts than it keeps compiled.
 func TestEvaluatorConcurrent(t *testing.T) {
 	const most, n = 11, 9
 	for name, d := range everyDensity(t) {
@@ -260,7 +272,8 @@ func TestEvaluatorConcurrent(t *testing.T) {
 						err = e.LogProbs(logp, part)
 					} else {
 						err = e.LogProbGrad(logp, grad, part)
-						checkSameBits(t, name+": gradient", grad.RawMatrix().Data, wantGrad.RawMatrix().Data[first*n:(first+rows)*n])
+						checkSameBits(t, name+": gradient", grad.RawMatrix().Data,
+							wantGrad.RawMatrix().Data[first*n:(first+rows)*n])
 					}
 					if err != nil {
 						t.Error(err)
@@ -274,7 +287,7 @@ func TestEvaluatorConcurrent(t *testing.T) {
 	}
 }
 
-// Two consecutive runs differ only by their input.
+// The same input gives the same bits again after a run with another input.
 func TestEvaluatorRepeats(t *testing.T) {
 	const rows, n = 3, 9
 	for name, d := range everyDensity(t) {
@@ -304,7 +317,8 @@ func TestEvaluatorOfBuiltInOperations(t *testing.T) {
 				want := 0.0
 				for i, v := range x.RawRowView(r) {
 					want -= v * v * v * v
-					checkRelative(t, fmt.Sprintf("%d rows of %d: gradient (%d, %d)", rows, dim, r, i), grad.At(r, i), -4*v*v*v, 1e-14)
+					checkRelative(t, fmt.Sprintf("%d rows of %d: gradient (%d, %d)", rows, dim, r, i),
+						grad.At(r, i), -4*v*v*v, 1e-14)
 				}
 				checkRelative(t, fmt.Sprintf("%d rows of %d: ln π of row %d", rows, dim, r), logp[r], want, 1e-14)
 			}
@@ -317,8 +331,7 @@ func TestEvaluatorOfBuiltInOperations(t *testing.T) {
 
 var errBuild = errors.New("not today")
 
-// What is wrong with a density comes back as an error of every call, and does not
-// disturb other evaluators.
+// A broken density makes every call of its evaluator fail. Other evaluators still work.
 func TestEvaluatorOfBrokenDensities(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -328,7 +341,8 @@ func TestEvaluatorOfBrokenDensities(t *testing.T) {
 	}{
 		{"matrix", func(x *gorgonia.Node) (*gorgonia.Node, error) { return x, nil }, ErrShape, "vector"},
 		{"scalar", func(x *gorgonia.Node) (*gorgonia.Node, error) { return gorgonia.Sum(x) }, ErrShape, "vector"},
-		{"sum over rows", func(x *gorgonia.Node) (*gorgonia.Node, error) { return gorgonia.Sum(x, 0) }, ErrShape, "(2) vector"},
+		{"sum over rows", func(x *gorgonia.Node) (*gorgonia.Node, error) { return gorgonia.Sum(x, 0) }, ErrShape,
+			"(2) vector"},
 		{"column", func(x *gorgonia.Node) (*gorgonia.Node, error) {
 			return gorgonia.Mul(x, gorgonia.NewConstant(tensor.Ones(tensor.Float64, 3, 1)))
 		}, ErrShape, "vector"},
@@ -343,20 +357,19 @@ func TestEvaluatorOfBrokenDensities(t *testing.T) {
 		{"misuse", func(x *gorgonia.Node) (*gorgonia.Node, error) {
 			return gorgonia.Must(gorgonia.Mul(x, x)), nil // (2, 3) by (2, 3)
 		}, nil, ""},
-		{"other width", func(x *gorgonia.Node) (*gorgonia.Node, error) { return NewNormal(4).LogProb(x) }, ErrShape, "(rows, 4)"},
+		{"other width", func(x *gorgonia.Node) (*gorgonia.Node, error) { return NewNormal(4).LogProb(x) }, ErrShape,
+			"(rows, 4)"},
 	} {
 		d := &nodes{3, c.build}
 		e := NewEvaluator(d)
 		logp, x := make([]float64, 2), mat.NewDense(2, 3, normalRows(8, 6))
 		for range 2 {
 			for method, err := range map[string]error{
-				"LogProb":     e.LogProbs(logp, x),
+				"LogProbs":    e.LogProbs(logp, x),
 				"LogProbGrad": e.LogProbGrad(logp, mat.NewDense(2, 3, nil), x),
 				"CheckGrad":   CheckGrad(d, x, 1e-6),
 			} {
-				if err == nil || c.want != nil && !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
-					t.Errorf("%s, %s: error %v, want %v with %q", c.name, method, err, c.want, c.text)
-				}
+				checkError(t, c.name+", "+method, err, c.want, c.text)
 			}
 		}
 	}

@@ -134,12 +134,12 @@ func ExampleNewIsingOffset() {
 		}
 		fmt.Printf("α = %g: ln Z = %.6f, of the spins %.6f\n", alpha, ising.LogZ(), ising.SpinLogZ())
 	}
-	_, err := target.NewIsingOffset([]int{4, 4}, 2.5, 1)
+	_, err := target.NewIsingOffset([]int{4, 4}, 2, 1)
 	fmt.Println(err)
 	// Output:
 	// α = 2: ln Z = 38.859400, of the spins 14.561093
 	// α = 5: ln Z = 70.943376, of the spins 14.561093
-	// target: Ising: invalid setting: alpha is 1, want more than 1.6 for K+αI to be positive definite, and at most 1e+300
+	// target: Ising: invalid setting: alpha is 1, want more than 2 for K+αI to be positive definite, and at most 1e+300
 }
 
 // Any density on plain slices, with its gradient.

@@ -10,22 +10,26 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// FreeField is the free scalar field on a periodic lattice, a Gaussian,
+// FreeField is the free scalar field φ on a periodic lattice, a Gaussian:
 //
-//	ln π(φ) = −½ φᵀ(−Δ+m²)φ = −½ Σ_bonds (φ_i−φ_j)² − ½ m² Σ φ_i²,
+//	ln π(φ) = −½ φᵀ(−Δ+m²)φ = −½ Σ_bonds (φ_i−φ_j)² − ½ m² Σ φ_i².
 //
-// in units of the lattice spacing; logarithms are in nats. It is safe for concurrent use.
+// Lengths are in units of the lattice spacing, so that m² is a number. Logarithms are
+// in nats. Configurations have one value per site, row-major. It is safe for concurrent
+// use.
 type FreeField struct {
 	shape    []int
 	mass2    float64
 	operator *circulant // −Δ+m²
 }
 
-// NewFreeField returns the field with the given m². shape has one extent (a
-// chain) or two (the square lattice), each at least 2; an extent of 2 has
-// double bonds. It fails with ErrShape for other shapes and for more than 2²⁶ sites,
-// and with ErrSettings unless m² and 1/m² are positive and finite: without a mass
-// the density has no integral.
+// NewFreeField returns the field with the given m², in units of the lattice spacing.
+// shape has one extent (a chain) or two (a square lattice). Each extent is at least 2;
+// along an extent of 2, neighbours share two bonds.
+//
+// NewFreeField fails with ErrShape for other shapes and for more than 2²⁶ sites. It
+// fails with ErrSettings unless m² and 1/m² are positive and finite: for m² = 0 the
+// integral of the density diverges.
 func NewFreeField(shape []int, mass2 float64) (*FreeField, error) {
 	if err := checkLattice(shape); err != nil {
 		return nil, fmt.Errorf("target: free field: %w", err)
@@ -34,14 +38,15 @@ func NewFreeField(shape []int, mass2 float64) (*FreeField, error) {
 		return nil, fmt.Errorf("target: free field: %w: m² is %g, want a positive number with a finite inverse",
 			ErrSettings, mass2)
 	}
-	// Every bond of −Δ is −1, and a constant field costs nothing but its mass.
+	// Every bond of −Δ is −1. The least eigenvalue of −Δ+m² is m², of the constant field.
 	return &FreeField{slices.Clone(shape), mass2, newCirculant(shape, -1, mass2)}, nil
 }
 
 // Dim returns the number of sites N.
 func (f *FreeField) Dim() int { return f.operator.size }
 
-// LogProb is minus the action.
+// LogProb returns the node ln π(φ) in nats, minus the action, of shape (rows), for phi
+// of shape (rows, N). It fails with ErrShape for other shapes.
 func (f *FreeField) LogProb(phi *gorgonia.Node) (*gorgonia.Node, error) {
 	return graph.PerRow("target: free field", phi, f.Dim(), func() graph.RowsFunc {
 		return graph.InParallel(f.Dim(), f.logProb)
@@ -59,7 +64,8 @@ func (f *FreeField) logProb(val, grad, phi []float64) {
 	}
 }
 
-// row is ln π of one configuration and, unless grad is nil, its gradient.
+// row returns ln π of one configuration. It stores the gradient in grad unless grad is
+// nil.
 func (f *FreeField) row(grad, phi []float64) float64 {
 	sum := 0.0
 	for i, v := range phi {
@@ -88,9 +94,11 @@ func (f *FreeField) row(grad, phi []float64) float64 {
 	return 0.5 * sum
 }
 
-// Spectrum returns the eigenvalues of the covariance (−Δ+m²)⁻¹, one for each
-// of the N wave vectors k_μ = 2πj_μ/L_μ, row-major: bijector.NewSpectral takes
-// them.
+// Spectrum returns the N eigenvalues of the covariance (−Δ+m²)⁻¹,
+//
+//	1/(m² + Σ_μ 4 sin²(k_μ/2)), k_μ = 2πj_μ/L_μ,
+//
+// row-major in the wave numbers j. bijector.NewSpectral takes them in this order.
 func (f *FreeField) Spectrum() []float64 {
 	s := make([]float64, f.Dim())
 	for k, v := range f.operator.lambda {
@@ -99,14 +107,15 @@ func (f *FreeField) Spectrum() []float64 {
 	return s
 }
 
-// LogZ returns the exact ln ∫ π(φ) dφ = (N/2) ln 2π − ½ Σ_k ln(m² + Σ_μ 4
-// sin²(k_μ/2)).
+// LogZ returns the exact ln Z in nats,
+//
+//	ln Z = ln ∫ π(φ) dφ = (N/2) ln 2π − ½ Σ_k ln(m² + Σ_μ 4 sin²(k_μ/2)).
 func (f *FreeField) LogZ() float64 {
 	return 0.5*float64(f.Dim())*math.Log(2*math.Pi) - 0.5*f.operator.logDet()
 }
 
-// Correlator returns the exact ⟨φ_0 φ_i⟩ for every site i, up to rounding of some
-// 1e-16 of ⟨φ_0²⟩; any other pair of sites follows by translation.
+// Correlator returns the exact ⟨φ_0 φ_i⟩ for all N sites i, row-major. Other pairs of
+// sites follow by translation. The rounding error is about 1e-16·⟨φ_0²⟩.
 func (f *FreeField) Correlator() []float64 {
 	c := make([]float64, f.Dim())
 	c[0] = 1

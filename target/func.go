@@ -1,36 +1,36 @@
 package target
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
-	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
+// function is the density that Func returns.
 type function struct {
 	dim  int
 	logp func(grad, x []float64) float64
 }
 
-// Func returns the density of a plain Go function: logp returns ln π(x) for
-// one configuration x and, unless grad is nil, stores the gradient
-// ∂ ln π/∂x_i in it. The arithmetic is float64 whatever the graph's.
+// Func returns the density of a plain Go function on configurations of dim values.
 //
-// grad comes filled with NaN: logp must set every component, not add to it. If
-// logp returns a finite value and leaves a component unset, the evaluation fails
-// with ErrGradient and names row and component. Where logp returns −Inf, which
-// means weight zero, as beyond a hard wall, the gradient may be anything. See
-// Density for NaN and +Inf.
+// logp returns ln π(x) in nats, up to a constant, for one configuration x of length
+// dim. Unless grad is nil, logp stores the gradient ∂ ln π/∂x_i in grad[i]. Its
+// arithmetic is float64, whatever the precision of the graph.
 //
-// logp is called row after row, by one goroutine at a time for each graph that
-// is running; densities evaluated concurrently must allow for it. A panic in
-// logp comes back as an error. CheckGrad compares the gradient with finite
-// differences. A nil logp fails with ErrSettings when it is evaluated, a dim below 1
-// with ErrShape.
+// logp must set every component of grad; it must not add to it. grad is filled with NaN
+// before the call. If logp returns a finite value and leaves a component unset, the
+// evaluation fails with ErrGradient and names row and component. Where logp returns
+// −Inf, which means weight zero, the gradient may be anything. Density describes NaN
+// and +Inf.
+//
+// Every running graph calls logp row after row. If several graphs run at the same time,
+// logp is called concurrently and must allow for it. A panic in logp is returned as an
+// error. An evaluation fails with ErrSettings if logp is nil and with ErrShape if dim
+// is below 1.
 func Func(dim int, logp func(grad, x []float64) float64) Density {
 	return &function{dim, logp}
 }
@@ -60,119 +60,24 @@ func (f *function) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 	})
 }
 
+// row evaluates one configuration and checks that all of grad is set.
 func (f *function) row(val *float64, grad, x []float64) error {
 	err := graph.Guard(func() error {
 		*val = f.logp(grad, x)
 		return nil
 	})
-	if err != nil || math.IsNaN(*val) || math.IsInf(*val, 0) {
+	if err != nil || !finite(*val) {
 		return err
 	}
 	for i, g := range grad {
 		if math.Float64bits(math.Abs(g)) == unset {
-			return fmt.Errorf("%w: component %d is not set: logp must set every component, not add to it", ErrGradient, i)
+			const text = "%w: component %d is not set: logp must set every component, not add to it"
+			return fmt.Errorf(text, ErrGradient, i)
 		}
 	}
 	return nil
 }
 
-// unset are the bits of a NaN unlike those that arithmetic makes. On most processors
-// a sum with it has the same bits.
+// unset holds the bits of a NaN that arithmetic does not produce. A sum with this NaN
+// has the same bits on most processors, so that adding to grad is noticed, too.
 const unset = 0x7ff8_0000_7365_7421
-
-// CheckGrad compares the gradient of d with central differences of its value
-// at every row of x, (rows, Dim), and returns ErrGradient, naming row and
-// coordinate, where they differ by more than tol relative to the larger of
-// one and the gradient's largest component in the row. 1e-6 suits a smooth density
-// of order one.
-//
-// A row where ln π is −Inf has no gradient and is left out, and so is a coordinate
-// with a hard wall within the step of 1e-5 max(1, |x|). CheckGrad fails with
-// ErrNotFinite, naming the row, where ln π is NaN or +Inf, and also if nothing is left
-// to compare; with ErrShape if x is nil or does not fit; and with ErrSettings for
-// a tol that is not positive and finite.
-func CheckGrad(d Density, x *mat.Dense, tol float64) error {
-	if x == nil {
-		return fmt.Errorf("target: CheckGrad: %w: nil matrix", ErrShape)
-	}
-	if !(tol > 0) || math.IsInf(tol, 1) {
-		return fmt.Errorf("target: CheckGrad: %w: tolerance %g, want a positive one", ErrSettings, tol)
-	}
-	rows, dim := x.Dims()
-	e := NewEvaluator(d)
-	logp := make([]float64, rows)
-	if _, err := e.rows(logp, x); err != nil {
-		return err
-	}
-	grad := mat.NewDense(rows, dim, nil)
-	if err := e.LogProbGrad(logp, grad, x); err != nil {
-		return err
-	}
-	for r, v := range logp {
-		if math.IsNaN(v) || math.IsInf(v, 1) {
-			return fmt.Errorf("target: CheckGrad: row %d: %w: ln π is %g", r, ErrNotFinite, v)
-		}
-	}
-	c := &gradCheck{e: e, x: x, grad: grad, logp: logp, tol: tol, shifted: mat.DenseCopyOf(x)}
-	for i := range dim {
-		if err := c.coordinate(i); err != nil {
-			return err
-		}
-	}
-	if c.worst == nil && c.compared == 0 {
-		return fmt.Errorf("target: CheckGrad: %w: ln π is −Inf at or beside every row of x", ErrNotFinite)
-	}
-	return c.worst
-}
-
-// gradCheck is what CheckGrad knows.
-type gradCheck struct {
-	e       *Evaluator
-	x, grad *mat.Dense
-	logp    []float64
-	tol     float64
-
-	shifted  *mat.Dense // x but for one column
-	compared int        // components
-	worst    error      // the first difference found
-}
-
-// coordinate compares one column of the gradient.
-func (c *gradCheck) coordinate(i int) error {
-	const h = 1e-5
-	up, down := make([]float64, len(c.logp)), make([]float64, len(c.logp))
-	if err := errors.Join(c.shift(up, i, h), c.shift(down, i, -h)); err != nil {
-		return err
-	}
-	for r := range c.logp {
-		c.shifted.Set(r, i, c.x.At(r, i))
-		if math.IsInf(c.logp[r], -1) || math.IsInf(up[r], -1) || math.IsInf(down[r], -1) {
-			continue
-		}
-		c.compared++
-		want := (up[r] - down[r]) / (2 * h * scale(c.x.At(r, i)))
-		largest := 1.0
-		for _, g := range c.grad.RawRowView(r) {
-			// Neither infinity nor NaN may decide what passes elsewhere.
-			if a := math.Abs(g); a > largest && !math.IsInf(a, 1) {
-				largest = a
-			}
-		}
-		if got := c.grad.At(r, i); !(math.Abs(got-want) <= c.tol*largest) && c.worst == nil {
-			c.worst = fmt.Errorf("target: %w: row %d, coordinate %d: %g, by finite differences %g",
-				ErrGradient, r, i, got, want)
-		}
-	}
-	return nil
-}
-
-// shift stores ln π at all rows with one coordinate moved.
-func (c *gradCheck) shift(logp []float64, i int, by float64) error {
-	for r := range logp {
-		c.shifted.Set(r, i, c.x.At(r, i)+by*scale(c.x.At(r, i)))
-	}
-	return c.e.LogProbs(logp, c.shifted)
-}
-
-// scale is the magnitude at which to take steps around v.
-func scale(v float64) float64 { return math.Max(1, math.Abs(v)) }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -23,7 +22,7 @@ type nodes struct {
 func (d *nodes) Dim() int                                         { return d.dim }
 func (d *nodes) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) { return d.build(x) }
 
-// quarticNodes is Σ tanh x_i − x_i⁴ out of Gorgonia's own operations.
+// quarticNodes returns the density Σ tanh x_i − x_i⁴ made of Gorgonia's operations.
 func quarticNodes(dim int) Density {
 	return &nodes{dim, func(x *gorgonia.Node) (*gorgonia.Node, error) {
 		square := gorgonia.Must(gorgonia.Square(x))
@@ -33,7 +32,7 @@ func quarticNodes(dim int) Density {
 	}}
 }
 
-// quarticFunc is the same as a plain function.
+// quarticFunc returns the density of quarticNodes as a plain function.
 func quarticFunc(dim int) Density {
 	return Func(dim, func(grad, x []float64) float64 {
 		sum := 0.0
@@ -48,6 +47,7 @@ func quarticFunc(dim int) Density {
 	})
 }
 
+// A plain function and the same density of nodes have the same values and gradients.
 func TestFuncEqualsNodes(t *testing.T) {
 	for _, dim := range []int{1, 2, 5} {
 		for _, rows := range []int{1, 2, 40} {
@@ -64,7 +64,8 @@ func TestFuncEqualsNodes(t *testing.T) {
 						}
 						for i := range dim {
 							if !(math.Abs(gotGrad.At(r, i)-wantGrad.At(r, i)) <= tol*(1+math.Abs(weight[r]))) {
-								t.Errorf("%s, %s: gradient (%d, %d): %v, want %v", what, name, r, i, gotGrad.At(r, i), wantGrad.At(r, i))
+								t.Errorf("%s, %s: gradient (%d, %d): %v, want %v",
+									what, name, r, i, gotGrad.At(r, i), wantGrad.At(r, i))
 							}
 						}
 					}
@@ -74,12 +75,13 @@ func TestFuncEqualsNodes(t *testing.T) {
 	}
 }
 
-// A graph that asks for the gradient but not for the value runs the function first.
+// A graph that needs only the gradient runs the function, too.
 func TestFuncGradientAlone(t *testing.T) {
 	const rows, dim = 4, 3
 	x := mat.NewDense(rows, dim, normalRows(9, rows*dim))
 	_, want := evaluate(t, NewEvaluator(quarticNodes(dim)), x)
-	p := graph.NewProgram(tensor.Float64, []int{dim}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inputs := []graph.Input{{Name: "x", Cols: dim}}
+	p := graph.NewProgram(tensor.Float64, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		logp, err := quarticFunc(dim).LogProb(in[0])
 		if err != nil {
 			return nil, err
@@ -102,7 +104,8 @@ func TestFuncGradientAlone(t *testing.T) {
 	}
 }
 
-func TestFuncCalls(t *testing.T) {
+// A run calls the function once per row, with slices of length and capacity dim.
+func TestFuncIsCalledOncePerRow(t *testing.T) {
 	const rows, dim = 5, 3
 	var plain, withGrad int
 	e := NewEvaluator(Func(dim, func(grad, x []float64) float64 {
@@ -138,11 +141,11 @@ func TestFuncCalls(t *testing.T) {
 	}
 }
 
-// What the function does to its x harms neither the caller nor other parts of the
-// graph, whatever the precision.
-func TestFuncMayScribble(t *testing.T) {
+// A function may write to its x: neither the caller nor the rest of the graph sees it,
+// in both precisions.
+func TestFuncMayWriteToItsInput(t *testing.T) {
 	const rows, dim = 4, 3
-	scribbler := Func(dim, func(grad, x []float64) float64 {
+	writer := Func(dim, func(grad, x []float64) float64 {
 		sum := 0.0
 		for i, v := range x {
 			sum += v
@@ -155,7 +158,7 @@ func TestFuncMayScribble(t *testing.T) {
 	})
 	both := &nodes{dim, func(x *gorgonia.Node) (*gorgonia.Node, error) {
 		before := gorgonia.Must(quarticNodes(dim).LogProb(x))
-		sum := gorgonia.Must(scribbler.LogProb(x))
+		sum := gorgonia.Must(writer.LogProb(x))
 		after := gorgonia.Must(NewNormal(dim).LogProb(x))
 		return graph.Combine(0, []float64{1, 1, 1}, before, sum, after)
 	}}
@@ -176,7 +179,7 @@ func TestFuncMayScribble(t *testing.T) {
 	}
 }
 
-// float32 graphs hand over x in float64, as rounded.
+// In a float32 graph the function gets x rounded to float32, and computes in float64.
 func TestFuncArithmeticIsFloat64(t *testing.T) {
 	var seen []float64
 	d := Func(2, func(grad, x []float64) float64 {
@@ -191,12 +194,13 @@ func TestFuncArithmeticIsFloat64(t *testing.T) {
 	}
 }
 
-func TestFuncForgottenGradient(t *testing.T) {
+// A component that the function does not set is ErrGradient, also if an earlier run set it.
+func TestFuncMustSetEveryComponent(t *testing.T) {
 	const rows = 3
 	forgetful := Func(3, func(grad, x []float64) float64 {
 		if grad != nil {
 			grad[0], grad[1] = 1, 2
-			if x[0] < 10 { // else the value of an earlier run must not stand in
+			if x[0] < 10 { // else the value of the earlier run must not be used
 				grad[2] = 3
 			}
 		}
@@ -209,19 +213,17 @@ func TestFuncForgottenGradient(t *testing.T) {
 		t.Fatal(err)
 	}
 	x.Set(1, 0, 20)
-	for method, err := range map[string]error{"LogProbGrad": e.LogProbGrad(logp, grad, x), "CheckGrad": CheckGrad(forgetful, x, 1e-6)} {
-		if !errors.Is(err, ErrGradient) || !strings.Contains(err.Error(), "row 1: ") || !strings.Contains(err.Error(), "component 2 is not set") {
-			t.Errorf("%s: error %v", method, err)
-		}
-	}
+	const text = "component 2 is not set"
+	checkError(t, "LogProbGrad", e.LogProbGrad(logp, grad, x), ErrGradient, "row 1: ", text)
+	checkError(t, "CheckGrad", CheckGrad(forgetful, x, 1e-6), ErrGradient, "row 1: ", text)
 	if err := e.LogProbs(logp, x); err != nil {
 		t.Errorf("without the gradient: %v", err)
 	}
 }
 
-// A function that adds to its gradient is told so; one that computes NaN, or has no
-// gradient to give because the value is not finite, is not.
-func TestFuncAddsToGradient(t *testing.T) {
+// A function that adds to its gradient fails with ErrGradient. A function that computes
+// NaN does not fail, nor does one that sets no gradient where its value is not finite.
+func TestFuncMustNotAddToGradient(t *testing.T) {
 	zero := 0.0
 	for name, c := range map[string]struct {
 		value float64
@@ -259,17 +261,17 @@ func TestFuncAddsToGradient(t *testing.T) {
 		switch {
 		case !c.bad && err != nil:
 			t.Errorf("%s: error %v", name, err)
-		case c.bad && (!errors.Is(err, ErrGradient) || !strings.Contains(err.Error(), "target: Func: row 2: ") ||
-			!strings.Contains(err.Error(), "logp must set every component, not add to it")):
-			t.Errorf("%s: error %v", name, err)
-		case !c.bad && math.Float64bits(logp[2]) != math.Float64bits(c.value):
+		case c.bad:
+			checkError(t, name, err, ErrGradient,
+				"target: Func: row 2: ", "logp must set every component, not add to it")
+		case math.Float64bits(logp[2]) != math.Float64bits(c.value):
 			t.Errorf("%s: ln π is %g, want %g", name, logp[2], c.value)
 		}
 	}
 }
 
-// walled is a normal density of the first value cut at |x_0| < 1; beyond the walls it
-// returns at once.
+// walled returns a normal density within the walls |x_0| < 1. Beyond them ln π is the
+// given value, and no gradient is set.
 func walled(beyond float64) Density {
 	return Func(2, func(grad, x []float64) float64 {
 		if !(math.Abs(x[0]) < 1) {
@@ -282,9 +284,9 @@ func walled(beyond float64) Density {
 	})
 }
 
-// What is not finite reaches the caller as it is, with and without gradient, in both
-// precisions, and leaves the other rows alone.
-func TestWallsPassThrough(t *testing.T) {
+// Values that are not finite reach the caller unchanged, with and without gradient, in
+// both precisions. They do not change the other rows.
+func TestFuncReturnsNonFiniteValues(t *testing.T) {
 	x := mat.NewDense(3, 2, []float64{0.5, 1, 2, 0, 0, 3})
 	for _, beyond := range []float64{math.Inf(-1), math.Inf(1), math.NaN()} {
 		for _, e := range []*Evaluator{NewEvaluator(walled(beyond)), NewEvaluator(walled(beyond)).Float32()} {
@@ -309,75 +311,8 @@ func TestWallsPassThrough(t *testing.T) {
 	}
 }
 
-// CheckGrad compares within the walls only, and tells when it has compared nothing.
-func TestCheckGradAtWalls(t *testing.T) {
-	wall := walled(math.Inf(-1))
-	within := []float64{0.5, 1, -1 + 1e-7, 2, 5, 0}
-	if err := CheckGrad(wall, mat.NewDense(3, 2, within), 1e-6); err != nil {
-		t.Error(err)
-	}
-	bad := Func(2, func(grad, x []float64) float64 {
-		if !(math.Abs(x[0]) < 1) {
-			return math.Inf(-1)
-		}
-		if grad != nil {
-			grad[0], grad[1] = -x[0], -1.1*x[1]
-		}
-		return -0.5 * (x[0]*x[0] + x[1]*x[1])
-	})
-	if err := CheckGrad(bad, mat.NewDense(3, 2, within), 1e-6); !errors.Is(err, ErrGradient) || !strings.Contains(err.Error(), "row 0, coordinate 1") {
-		t.Errorf("error %v", err)
-	}
-	if err := CheckGrad(bad, mat.NewDense(1, 2, within[2:4]), 1e-6); !errors.Is(err, ErrGradient) || !strings.Contains(err.Error(), "coordinate 1") {
-		t.Errorf("beside a wall: error %v", err)
-	}
-	if err := CheckGrad(wall, mat.NewDense(2, 2, []float64{3, 0, -4, 1}), 1e-6); !errors.Is(err, ErrNotFinite) {
-		t.Errorf("beyond the walls alone: error %v", err)
-	}
-	for _, beyond := range []float64{math.Inf(1), math.NaN()} {
-		err := CheckGrad(walled(beyond), mat.NewDense(3, 2, within), 1e-6)
-		if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), "row 2") {
-			t.Errorf("ln π of %g: error %v", beyond, err)
-		}
-	}
-}
-
-// The tolerance is relative to the larger of one and the largest component, and no
-// laxer or stricter than that.
-func TestCheckGradTolerance(t *testing.T) {
-	for _, slope := range []float64{0.01, 1, 300} { // of the largest component
-		for _, tol := range []float64{1e-6, 1e-3} {
-			for _, off := range []float64{-1.02, -0.98, 0.98, 1.02} { // in units of the tolerance
-				d := Func(2, func(grad, x []float64) float64 {
-					if grad != nil {
-						grad[0], grad[1] = slope, 0.3*slope+off*tol*math.Max(1, slope)
-					}
-					return slope*x[0] + 0.3*slope*x[1]
-				})
-				err := CheckGrad(d, mat.NewDense(1, 2, nil), tol)
-				if errors.Is(err, ErrGradient) != (math.Abs(off) > 1) || err != nil && !errors.Is(err, ErrGradient) {
-					t.Errorf("slope %g, tolerance %g, off by %g of it: error %v", slope, tol, off, err)
-				}
-			}
-		}
-	}
-	x := mat.NewDense(1, 3, nil)
-	for _, tol := range []float64{0, -1, math.NaN(), math.Inf(1)} {
-		if err := CheckGrad(NewNormal(3), x, tol); !errors.Is(err, ErrSettings) {
-			t.Errorf("tolerance %g: error %v", tol, err)
-		}
-	}
-	for name, err := range map[string]error{
-		"nil matrix":  CheckGrad(NewNormal(3), nil, 1e-6),
-		"nil density": CheckGrad(nil, x, 1e-6),
-	} {
-		if !errors.Is(err, ErrShape) {
-			t.Errorf("%s: error %v", name, err)
-		}
-	}
-}
-
-func TestFuncFaults(t *testing.T) {
+// A panic of the function is an error of this call only. A nil function is ErrSettings.
+func TestFuncPanicIsError(t *testing.T) {
 	mode := ""
 	d := Func(2, func(grad, x []float64) float64 {
 		switch mode {
@@ -400,7 +335,14 @@ func TestFuncFaults(t *testing.T) {
 		"CheckGrad":   func() error { return CheckGrad(d, x, 1e-6) },
 	}
 	for name, call := range calls {
-		for _, c := range []struct{ mode, text string }{{"", ""}, {"text", "no such site"}, {"", ""}, {"error", "out of memory"}, {"index", "index out of range"}, {"", ""}} {
+		for _, c := range []struct{ mode, text string }{
+			{"", ""},
+			{"text", "no such site"},
+			{"", ""},
+			{"error", "out of memory"},
+			{"index", "index out of range"},
+			{"", ""},
+		} {
 			mode = c.mode
 			err := call()
 			if c.text == "" {
@@ -410,9 +352,7 @@ func TestFuncFaults(t *testing.T) {
 				clear(logp)
 				continue
 			}
-			if err == nil || !strings.Contains(err.Error(), "target: Func: row 0: panic: ") || !strings.Contains(err.Error(), c.text) {
-				t.Errorf("%s, %s: error %v, want one with %q", name, c.mode, err, c.text)
-			}
+			checkError(t, name+", "+c.mode, err, nil, "target: Func: row 0: panic: ", c.text)
 		}
 	}
 
@@ -422,69 +362,6 @@ func TestFuncFaults(t *testing.T) {
 		"LogProbGrad": NewEvaluator(none).LogProbGrad(logp, grad, x),
 		"CheckGrad":   CheckGrad(none, x, 1e-6),
 	} {
-		if !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), "Func") || !strings.Contains(err.Error(), "nil function") {
-			t.Errorf("%s of a nil function: error %v", name, err)
-		}
-	}
-}
-
-// faulty is Σ x_i² + x_0 x_1 with its gradient, times factor at one coordinate where
-// x_0 exceeds 5.
-func faulty(coordinate int, factor float64) Density {
-	return Func(3, func(grad, x []float64) float64 {
-		if grad != nil {
-			grad[0], grad[1], grad[2] = 2*x[0]+x[1], 2*x[1]+x[0], 2*x[2]
-			if x[0] > 5 {
-				grad[coordinate] *= factor
-			}
-		}
-		return x[0]*x[0] + x[1]*x[1] + x[2]*x[2] + x[0]*x[1]
-	})
-}
-
-func TestCheckGrad(t *testing.T) {
-	wide := mat.NewDense(4, 5, normalRows(7, 20))
-	x := wide.Slice(0, 4, 1, 4).(*mat.Dense) // strided
-	x.SetRow(2, []float64{6, -1, 3})
-	keep := mat.DenseCopyOf(wide)
-	for _, d := range []Density{faulty(1, 1), quarticFunc(3), quarticNodes(3), NewNormal(3)} {
-		if err := CheckGrad(d, x, 1e-6); err != nil {
-			t.Error(err)
-		}
-	}
-	for coordinate := range 3 {
-		for _, factor := range []float64{0, -1, 1 + 1e-4, 1e9, math.Inf(1), math.Inf(-1), math.NaN()} {
-			err := CheckGrad(faulty(coordinate, factor), x, 1e-6)
-			if !errors.Is(err, ErrGradient) || !strings.Contains(err.Error(), fmt.Sprintf("row 2, coordinate %d: ", coordinate)) {
-				t.Errorf("coordinate %d times %g: error %v", coordinate, factor, err)
-			}
-		}
-		if err := CheckGrad(faulty(coordinate, 1+1e-4), x, 1e-2); err != nil {
-			t.Errorf("within the tolerance: %v", err)
-		}
-	}
-	if !mat.Equal(wide, keep) {
-		t.Error("x changed")
-	}
-	if err := CheckGrad(NewNormal(3), mat.NewDense(2, 4, nil), 1e-6); !errors.Is(err, ErrShape) {
-		t.Errorf("x of 4 columns for 3 values: error %v", err)
-	}
-	if err := CheckGrad(NewNormal(3), &mat.Dense{}, 1e-6); !errors.Is(err, ErrShape) {
-		t.Errorf("empty x: error %v", err)
-	}
-}
-
-// Steps follow the magnitude of x, and the tolerance that of the gradient.
-func TestCheckGradScales(t *testing.T) {
-	steep := Func(2, func(grad, x []float64) float64 {
-		if grad != nil {
-			grad[0], grad[1] = 2e8*x[0], 1e-3
-		}
-		return 1e8*x[0]*x[0] + 1e-3*x[1]
-	})
-	for _, v := range []float64{0, 1e-9, 1, -1e6} {
-		if err := CheckGrad(steep, mat.NewDense(1, 2, []float64{v, v}), 1e-6); err != nil {
-			t.Errorf("at %g: %v", v, err)
-		}
+		checkError(t, name+" of a nil function", err, ErrSettings, "Func", "nil function")
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Targets of any parameters are refused with an error of the package or have
-// a finite ln Z and a finite density at the origin.
+// A constructor fails with an error of the package, or the target has a ln Z and a density
+// at the origin that are not NaN.
 func FuzzTargets(f *testing.F) {
 	minimizeBriefly()
 	f.Add([]byte{4, 4}, 2.27, 1.0, 2.0)
@@ -57,8 +57,8 @@ func FuzzTargets(f *testing.F) {
 	})
 }
 
-// minimizeBriefly keeps a fuzzer from spending its time on making inputs smaller: the
-// default is a minute for each that reaches new code.
+// minimizeBriefly limits the time a fuzzer takes to make an input smaller. The default is
+// a minute for every input that reaches new code.
 func minimizeBriefly() {
 	const name = "test.fuzzminimizetime"
 	if f := flag.Lookup(name); f.Value.String() == f.DefValue {

@@ -13,7 +13,7 @@ import (
 	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
-// hostile are arguments of every exported function of the package.
+// hostile holds arguments for every exported function of the package.
 type hostile struct {
 	shape                  []int
 	dim, rows              int
@@ -21,11 +21,11 @@ type hostile struct {
 	flags                  uint8
 }
 
-// has tells whether a choice is on.
+// has reports whether bit flag of the flags is set.
 func (h *hostile) has(flag int) bool { return h.flags>>flag&1 == 1 }
 
-// Targets of any parameters are refused with an error of the package, or do what
-// they say: nothing panics, ln Z is finite and so is a density at finite numbers.
+// For any arguments nothing panics. A call fails with an error of the package, or ln Z is
+// finite and ln π of a finite configuration is neither NaN nor +Inf.
 func FuzzHostile(f *testing.F) {
 	minimizeBriefly()
 	f.Add(4, 4, 2, uint8(2), 2.27, 1.0, 2.0, 0.5, uint8(0))
@@ -69,7 +69,7 @@ func FuzzHostile(f *testing.F) {
 	})
 }
 
-// known fails for an error that wraps none of the package's.
+// known fails the test for an error that wraps none of the errors of the package.
 func known(t *testing.T, what string, err error) {
 	t.Helper()
 	for _, is := range []error{ErrShape, ErrSettings, ErrNotFinite, ErrGradient} {
@@ -80,13 +80,11 @@ func known(t *testing.T, what string, err error) {
 	t.Errorf("%s: %v", what, err)
 }
 
+// allFinite fails the test for NaN and infinite values.
 func allFinite(t *testing.T, what string, values ...float64) {
 	t.Helper()
-	for _, v := range values {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			t.Errorf("%s: %g", what, v)
-			return
-		}
+	if !finite(values...) {
+		t.Errorf("%s: %g", what, values)
 	}
 }
 
@@ -106,7 +104,7 @@ func (h *hostile) ising(t *testing.T, m *Ising, err error) {
 	if v := slices.Min(m.Spectrum()); !(v > 0) {
 		t.Errorf("%s: λ_min = %g", what, v)
 	}
-	// By Jensen's inequality, and by the ground state alone.
+	// lower bounds: Jensen's inequality, and one ground state
 	sites := float64(n)
 	if v := m.SpinLogZ(); !(v >= (1-1e-12)*max(sites*math.Ln2, sites*float64(len(h.shape))/h.T)) {
 		t.Errorf("%s: ln Z of the spins is %g", what, v)
@@ -121,7 +119,7 @@ func (h *hostile) ising(t *testing.T, m *Ising, err error) {
 	for i := range row {
 		row[i] *= h.value
 	}
-	if v := m.StructureFactor(row); !math.IsNaN(h.value) && !(v >= 0 && v <= 1+1e-9) && finite(row) {
+	if v := m.StructureFactor(row); !math.IsNaN(h.value) && !(v >= 0 && v <= 1+1e-9) && finite(row...) {
 		t.Errorf("%s: m² of %v is %g", what, row, v)
 	}
 	known(t, what, m.Spins(spins, x, rand.NewPCG(1, 1)))
@@ -143,7 +141,8 @@ func (h *hostile) field(t *testing.T, f *FreeField, err error) {
 	h.density(t, f)
 }
 
-// matrix is a batch of the number at hand, or what a careless caller has.
+// matrix returns a batch of rows of the given dimension. Flags make it nil, of another
+// dimension or NaN.
 func (h *hostile) matrix(dim int) *mat.Dense {
 	if h.rows == 0 {
 		return nil
@@ -178,7 +177,7 @@ func (h *hostile) density(t *testing.T, d Density) {
 	known(t, what, err)
 	if _, plain := d.(*function); err == nil && !plain && !h.has(2) {
 		for r, v := range logp {
-			if finite(x.RawRowView(r)) && !(v < math.Inf(1)) {
+			if finite(x.RawRowView(r)...) && !(v < math.Inf(1)) {
 				t.Errorf("%s: ln π of %v is %g", what, x.RawRowView(r), v)
 			}
 		}

@@ -7,8 +7,8 @@ import "math"
 //
 //	Z = Σ_s exp(½ sᵀKs) = Σ_s exp(β Σ_bonds s_i s_j), β = 1/T,
 //
-// on either side of T_c and at T_c. Both extents are at least 2; an extent of 2
-// has double bonds. The cost is of order cols.
+// below, at and above T_c. Both extents are at least 2; along an extent of 2, neighbours
+// share two bonds. The cost is proportional to cols.
 //
 // This is the closed form of B. Kaufman, Phys. Rev. 76, 1232 (1949), with
 // m = rows and n = cols:
@@ -17,23 +17,23 @@ import "math"
 //	                         + ∏ 2cosh(mγ_k/2) + ∏ 2sinh(mγ_k/2) ] (k = 0, 2, … 2n−2)
 //	cosh γ_k = cosh 2β coth 2β − cos(πk/n),
 //
-// where every γ_k is positive except γ_0 = 2β + ln tanh β, which is negative
-// above T_c, and with it the last product.
+// Every γ_k is positive except γ_0 = 2β + ln tanh β. Above T_c, γ_0 is negative, and so
+// is the last product.
 func torusLogZ(rows, cols int, T float64) float64 {
 	return 2*float64(rows)*float64(cols)/T + torusLogZAboveGround(rows, cols, T)
 }
 
-// torusLogZAboveGround returns ln Z with the weight exp(2β·rows·cols) of the two
-// ground states divided out. It lies between ln 2 (T → 0) and rows·cols·ln 2
-// (T → ∞), so it stays accurate where ln Z itself is all ground-state energy.
+// torusLogZAboveGround returns ln Z − 2β·rows·cols. The second term is the logarithm of
+// the weight of a ground state. The result lies between ln 2 (T → 0) and rows·cols·ln 2 (T → ∞). It
+// keeps its digits at low T, where ln Z is nearly equal to the ground-state term.
 func torusLogZAboveGround(rows, cols int, T float64) float64 {
 	beta := 1 / T
 	sites := float64(rows) * float64(cols)
 
-	// Onsager's duality sinh 2β ↔ 1/sinh 2β leaves every |γ_k| as it is: they
-	// depend only on w, the smaller of the two. The large part ln(2/w) of each γ_k
-	// cancels against the prefactor of Z by hand, so that nothing cancels in
-	// floating point at high T and nothing overflows at low T.
+	// Onsager's duality sinh 2β ↔ 1/sinh 2β does not change |γ_k|: every |γ_k| is a
+	// function of w, the smaller of the two. The large part ln(2/w) of each |γ_k| is
+	// combined with the prefactor of Z analytically, in common. So no digits are lost at
+	// high T and nothing overflows at low T.
 	w := math.Sinh(2 * beta)
 	common := sites * (math.Ln2 - 2*beta)
 	sign := -1.0 // of γ_0
@@ -61,11 +61,11 @@ func torusLogZAboveGround(rows, cols int, T float64) float64 {
 	return common + top + math.Log(sum) - math.Ln2
 }
 
-// kaufmanGamma returns |γ_k| of a torus of n columns and delta = |γ_k| − ln(2/w),
-// where w ≤ 1 is the smaller of sinh 2β and its inverse: cosh 2β coth 2β = w + 1/w.
+// kaufmanGamma returns |γ_k| of a torus of n columns, and delta = |γ_k| − ln(2/w).
+// w ≤ 1 is the smaller of sinh 2β and its inverse: cosh 2β coth 2β = w + 1/w.
 //
-// Near T_c, |γ_k| is small and the arccosh of a number near 1 would lose half the
-// digits; d below is a sum of positive parts and loses none.
+// Near T_c, |γ_k| is small, and the arccosh of a number near 1 would lose half of the
+// digits. The sum d below has positive terms only and keeps all digits.
 func kaufmanGamma(w float64, k, n int) (gamma, delta float64) {
 	h := math.Sin(math.Pi * float64(k) / float64(2*n))
 	d := (1-w)*(1-w) + 2*w*h*h // w(cosh γ_k − 1)
@@ -76,7 +76,7 @@ func kaufmanGamma(w float64, k, n int) (gamma, delta float64) {
 
 // ringLogZ returns the exact ln Z, in nats, of the Ising spins on a ring of n ≥ 2
 // sites at temperature T > 0: Z = (2cosh β)^n + (2sinh β)^n, from the 2×2 transfer
-// matrix. A ring of 2 has a double bond.
+// matrix. On a ring of 2 the neighbours share two bonds.
 func ringLogZ(n int, T float64) float64 {
 	beta := 1 / T
 	size := float64(n)

@@ -4,33 +4,28 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
 // criticalT is 2/ln(1+√2).
 const criticalT = 2.269185314213022
 
-// isingLevels is the exact spectrum of a small lattice by enumeration of all its
-// 2^N states: by energy E = −Σ_bonds s_i s_j, counted from −bonds, the number of
-// states and their sum of (Σ s_i)².
+// isingLevels holds the energy levels E = −Σ_bonds s_i s_j of a small lattice. Element i
+// of count and m2 belongs to E = i − bonds: the number of states with this energy, and
+// their sum of (Σ s_i)².
 type isingLevels struct {
 	sites, bonds int
 	count, m2    []float64
 }
 
+// enumerateIsing counts the levels by enumeration of all 2^N states.
 func enumerateIsing(shape []int) isingLevels {
-	sites := 1
-	for _, n := range shape {
-		sites *= n
+	sites, err := lattice.Size(shape)
+	if err != nil {
+		panic(err)
 	}
-	var pairs [][2]int
-	stride := sites
-	for _, n := range shape {
-		stride /= n
-		for i := range sites {
-			at := i / stride % n
-			pairs = append(pairs, [2]int{i, i + ((at+1)%n-at)*stride})
-		}
-	}
+	pairs := latticeBonds(shape)
 	l := isingLevels{
 		sites: sites, bonds: len(pairs),
 		count: make([]float64, 2*len(pairs)+1),
@@ -68,6 +63,7 @@ var (
 	someTs     = []float64{1e-6, 0.05, 0.5, 1, 1.7, 2.2, criticalT, 2.3, 3, 5, 10, 100, 1e4, 1e6}
 )
 
+// checkRelative fails if the relative error of got is more than tol.
 func checkRelative(t *testing.T, what string, got, want, tol float64) {
 	t.Helper()
 	if !(math.Abs(got-want) <= tol*math.Abs(want)) {
@@ -75,6 +71,7 @@ func checkRelative(t *testing.T, what string, got, want, tol float64) {
 	}
 }
 
+// The numbers of states of the 4×4 lattice are the known ones.
 func TestEnumeratedLevels4x4(t *testing.T) {
 	want := map[int]float64{32: 2, 24: 32, 20: 64, 16: 424, 12: 1728, 8: 6688, 4: 13568, 0: 20524}
 	l := enumerateIsing([]int{4, 4})
@@ -89,6 +86,7 @@ func TestEnumeratedLevels4x4(t *testing.T) {
 	checkRelative(t, "ln Z of the table", torusLogZ(4, 4, criticalT), math.Log(z), 1e-14)
 }
 
+// ln Z of small lattices is that of the enumeration.
 func TestLogZAgainstEnumeration(t *testing.T) {
 	for _, shape := range smallTori {
 		l := enumerateIsing(shape)
@@ -106,7 +104,7 @@ func TestLogZAgainstEnumeration(t *testing.T) {
 	}
 }
 
-// The wanted values are Kaufman's formula as it stands, in 200-digit arithmetic.
+// The reference values are Kaufman's formula in arithmetic of 200 digits.
 func TestTorusLogZKeepsAllDigits(t *testing.T) {
 	for _, c := range []struct {
 		rows, cols int
@@ -168,6 +166,7 @@ func TestKnownLogZ(t *testing.T) {
 	checkRelative(t, "ring of 16", ringLogZ(16, 2), 13.012191325754, 1e-13)
 }
 
+// ln Z tends to that of two ground states as T → 0, and to N ln 2 as T → ∞.
 func TestLogZLimits(t *testing.T) {
 	for _, n := range [][2]int{{2, 2}, {3, 4}, {16, 16}, {5, 64}, {2, 3000}} {
 		sites := float64(n[0] * n[1])
@@ -182,8 +181,8 @@ func TestLogZLimits(t *testing.T) {
 	checkRelative(t, "hot ring", ringLogZ(7, 1e20), 7*math.Ln2, 1e-15)
 }
 
-// A wrong sign of γ_0 above T_c leaves ln Z continuous there but gives it a kink,
-// whose second difference falls as h rather than h².
+// ln Z is smooth at T_c: its second difference falls as h². With a wrong sign of γ_0 above
+// T_c it would have a kink there, and fall as h.
 func TestTorusLogZSmoothAtCriticality(t *testing.T) {
 	second := func(size int, h float64) float64 {
 		at := func(beta float64) float64 { return torusLogZ(size, size, 1/beta) }
@@ -196,6 +195,7 @@ func TestTorusLogZSmoothAtCriticality(t *testing.T) {
 	}
 }
 
+// −∂ ln Z/∂β is the mean energy.
 func TestTorusLogZDerivativeIsEnergy(t *testing.T) {
 	for _, shape := range [][]int{{2, 3}, {3, 4}, {4, 4}} {
 		l := enumerateIsing(shape)

@@ -5,22 +5,22 @@ import (
 	"math/bits"
 )
 
-// maxTransferWidth is the widest strip torusM2 takes on. The cost grows as 4^width
-// for a given length; 12×12 takes about half a second.
+// maxTransferWidth is the largest width that torusM2 accepts. The cost grows as 4^width
+// at a given length; 12×12 takes about half a second.
 const maxTransferWidth = 12
 
-// maxTransferCost bounds 4^width·length: a minute or so.
+// maxTransferCost is the largest 4^width·length that torusM2 accepts: about a minute.
 const maxTransferCost int64 = 1 << 34
 
 // torusM2 returns the exact ⟨m²⟩ = ⟨(Σ s_i)²⟩/N² of the Ising spins on the periodic
-// rows×cols square lattice at temperature T > 0, and false if the shorter extent
-// exceeds maxTransferWidth or the cost maxTransferCost. Both extents are at least 2; an extent of 2 has double
-// bonds.
+// rows×cols square lattice at temperature T > 0. It returns false if the shorter extent
+// is more than maxTransferWidth or the cost more than maxTransferCost. Both extents are
+// at least 2; along an extent of 2, neighbours share two bonds.
 //
-// The lattice is built site by site with a transfer matrix, with the first row held
-// at one of its 2^width states b, which gives Z_b and the sum over configurations
-// M_b of weight × Σ s_i. As all rows are alike, ⟨(Σ s_i)²⟩ is their number times
-// ⟨(Σ of the first row) (Σ s_i)⟩, so first moments are enough.
+// A transfer matrix adds one site after the other, for each of the 2^width states b of
+// the first row. This gives Z_b and M_b, the sums over configurations of the weight and
+// of weight × Σ s_i. All rows have the same statistics. Hence ⟨(Σ s_i)²⟩ is the number of
+// rows times ⟨(Σ of the first row)·(Σ s_i)⟩, and first moments are enough.
 func torusM2(rows, cols int, T float64) (float64, bool) {
 	width, length := min(rows, cols), max(rows, cols)
 	if width > maxTransferWidth || int64(length) > maxTransferCost>>(2*width) {
@@ -31,7 +31,7 @@ func torusM2(rows, cols int, T float64) (float64, bool) {
 	for b := range uint(1) << width {
 		first, size := rowClass(b, width)
 		if first != b {
-			continue // Z_b and b·M_b are those of the first of its class
+			continue // the first state of its class stands for all of them
 		}
 		zb, mb := strip.sum(b)
 		z += float64(size) * zb
@@ -40,20 +40,21 @@ func torusM2(rows, cols int, T float64) (float64, bool) {
 	return m / (z * float64(width) * float64(width*length)), true
 }
 
-// isingStrip holds, for every state of the last width sites laid down (bit j set:
-// the spin in column j is up), the sum z of the weights of the configurations that
-// end in this state and the sum m of weight × magnetisation.
+// isingStrip holds two sums over configurations for every state of the last width sites
+// that were added: the weights z and weight × magnetisation m. Bit j of a state is set if
+// the spin in column j is up.
 type isingStrip struct {
 	width, length int
-	broken        float64    // exp(−2β), weight of a broken bond; whole ones weigh 1
-	site          [3]float64 // weight of a site with 0, 1, 2 broken bonds in its row
+	broken        float64    // exp(−2β), weight of a bond between opposite spins; of equal spins: 1
+	site          [3]float64 // weight of a site with 0, 1, 2 such bonds in its row
 	z, m          []float64
 }
 
+// newIsingStrip returns the strip of the given width and length at temperature T.
 func newIsingStrip(width, length int, T float64) *isingStrip {
 	broken := math.Exp(-2 / T)
-	// With this factor per site all weights add up to 1, so that no length of the
-	// strip makes the sums overflow or vanish. It drops out of the mean.
+	// With this factor per site all weights add up to 1, so that the sums of a long
+	// strip neither overflow nor underflow. The factor cancels in the mean.
 	scale := math.Exp(-torusLogZAboveGround(length, width, T) / float64(width*length))
 	return &isingStrip{
 		width: width, length: length,
@@ -85,8 +86,8 @@ func (s *isingStrip) sum(b uint) (z, m float64) {
 	return z, m
 }
 
-// addSite lays a new spin on column j: it is bound to the old spin there, to the
-// new one on its left, and as the last of its row also to the first.
+// addSite adds a new spin in column j. It has bonds to the old spin of the column, to
+// the new spin on its left and, if it is the last of its row, to the first spin of it.
 func (s *isingStrip) addSite(j int) {
 	bit := 1 << j
 	for down := range s.z {
@@ -94,7 +95,7 @@ func (s *isingStrip) addSite(j int) {
 			continue
 		}
 		up := down | bit
-		bonds, ups := 0, 0 // in the row: laid with this site, and ending on an up spin
+		bonds, ups := 0, 0 // new bonds within the row, and how many of them end at an up spin
 		if j > 0 {
 			bonds, ups = 1, down>>(j-1)&1
 		}
@@ -112,12 +113,12 @@ func (s *isingStrip) addSite(j int) {
 	}
 }
 
-// rowClass returns the least of the row states that rotations and a flip of all
-// spins make of b, and how many different states they make.
+// rowClass returns the least state in the class of b and the number of states of the
+// class. Rotations and the flip of all spins map the states of a class to one another.
 func rowClass(b uint, width int) (first uint, size int) {
 	mask := uint(1)<<width - 1
 	first = b
-	fixed := 0 // operations that leave b as it is
+	fixed := 0 // number of operations that map b to itself
 	for r := range width {
 		turned := rotateRow(b, r, width)
 		for _, c := range [...]uint{turned, ^turned & mask} {
@@ -130,7 +131,7 @@ func rowClass(b uint, width int) (first uint, size int) {
 	return first, 2 * width / fixed
 }
 
-// rotateRow returns the row state b moved on by r columns.
+// rotateRow returns the row state b rotated by r columns.
 func rotateRow(b uint, r, width int) uint {
 	return (b<<r | b>>(width-r)) & (1<<width - 1)
 }
@@ -141,9 +142,9 @@ func rowSum(b uint, width int) int {
 }
 
 // ringM2 returns the exact ⟨m²⟩ of the Ising spins on a ring of n ≥ 2 sites at
-// temperature T > 0. With t = tanh β the transfer matrix gives the correlation
-// (t^r + t^(n−r))/(1 + t^n) at distance r; its sum over r is
-// e^(2β) (1−t^n)/(1+t^n), and −ln t = 2 artanh e^(−2β).
+// temperature T > 0. With t = tanh β, the transfer matrix gives the correlation
+// (t^r + t^(n−r))/(1 + t^n) at distance r. The sum over r is e^(2β)(1−t^n)/(1+t^n), and
+// −ln t = 2 artanh e^(−2β).
 func ringM2(n int, T float64) float64 {
 	x := math.Exp(-2 / T)
 	if x == 0 {

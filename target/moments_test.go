@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+// ⟨m²⟩ of small lattices is that of the enumeration.
 func TestM2AgainstEnumeration(t *testing.T) {
 	for _, shape := range smallTori {
 		l := enumerateIsing(shape)
@@ -41,8 +42,8 @@ func TestKnownM2(t *testing.T) {
 	}
 }
 
-// A long strip has 2^N states with N in the thousands: the sums must neither
-// overflow nor vanish, and the limits hold.
+// ⟨m²⟩ tends to 1 as T → 0 and to 1/N as T → ∞, also on long strips, whose sums over 2^N
+// states must neither overflow nor underflow.
 func TestM2Limits(t *testing.T) {
 	for _, shape := range [][2]int{{2, 2}, {3, 8}, {8, 8}, {700, 2}, {4, 500}, {7, 200}} {
 		sites := float64(shape[0] * shape[1])
@@ -57,8 +58,8 @@ func TestM2Limits(t *testing.T) {
 	checkRelative(t, "hot ring", ringM2(100, 1e20), 0.01, 1e-15)
 }
 
-// The partition sum that comes with the moments must be Kaufman's, which fixes it
-// for strips too long to enumerate.
+// The transfer matrix gives Kaufman's partition sum, also where the strip is too long to
+// enumerate.
 func TestTransferMatrixGivesLogZ(t *testing.T) {
 	for _, shape := range [][2]int{{2, 9}, {3, 30}, {5, 5}, {6, 7}} {
 		for _, T := range []float64{0.5, 2, criticalT, 2.5, 10} {
@@ -91,8 +92,8 @@ func TestRowClassesCoverAllStates(t *testing.T) {
 	}
 }
 
-// A strip may be built along either axis of the lattice: short ones laid down along
-// the wrong one check the widths that nothing else reaches.
+// A strip may be built along either axis of the lattice. Strips that are wider than long
+// test the large widths.
 func TestWideStripsAgainstNarrowOnes(t *testing.T) {
 	for _, c := range []struct{ width, length int }{{9, 4}, {10, 5}, {11, 3}, {12, 2}} {
 		for _, T := range []float64{1.5, 4} {
@@ -128,9 +129,10 @@ func TestTorusM2RefusesWideLattices(t *testing.T) {
 	}
 }
 
-// Lattices too wide to enumerate, up to the widest accepted. The susceptibility
-// N⟨m²⟩ of a hot lattice much wider than its correlation length ξ depends on the
-// width L only by terms of order exp(−L/ξ); at criticality ⟨m²⟩ falls as L^(−1/4), up to corrections of order L^(−2).
+// On lattices too wide to enumerate, up to the widest accepted, known laws hold. At high T
+// the susceptibility N⟨m²⟩ depends on the width L only by terms of order exp(−L/ξ), where ξ
+// is the correlation length. At T_c, ⟨m²⟩ falls as L^(−1/4) with corrections of order
+// L^(−2).
 func TestTorusM2OfWideLattices(t *testing.T) {
 	at := func(size int, T float64) float64 {
 		m2, ok := torusM2(size, size, T)

@@ -1,10 +1,8 @@
 package target
 
 import (
-	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,8 +11,8 @@ import (
 	"gorgonia.org/gorgonia"
 )
 
-// within fails if f takes so long that it must be waiting for itself.
-func within(t *testing.T, f func()) {
+// checkEnds fails if f does not return within 20 s: it is then waiting for itself.
+func checkEnds(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() { defer close(done); f() }()
@@ -25,9 +23,9 @@ func within(t *testing.T, f func()) {
 	}
 }
 
-// halving is −x² plus ln π of x/2 where |x| > 1, evaluated by its own evaluator: the
-// gradient follows by the chain rule.
-func halving() *Evaluator {
+// selfEvaluating returns an evaluator of a density that calls it:
+// ln π(x) = −x² + ln π(x/2) where |x| > 1, and −x² elsewhere.
+func selfEvaluating() *Evaluator {
 	var e *Evaluator
 	e = NewEvaluator(Func(1, func(grad, x []float64) float64 {
 		logp, slope := []float64{0}, mat.NewDense(1, 1, nil)
@@ -51,9 +49,10 @@ func halving() *Evaluator {
 	return e
 }
 
-func TestEvaluatorInsideItself(t *testing.T) {
-	within(t, func() {
-		e := halving()
+// A density may evaluate itself: the values are those of the recursion.
+func TestEvaluatorOfItself(t *testing.T) {
+	checkEnds(t, func() {
+		e := selfEvaluating()
 		for range 2 {
 			for _, v := range []float64{0.5, 1.5, 7, -30} {
 				want, slope := 0.0, 0.0
@@ -72,9 +71,9 @@ func TestEvaluatorInsideItself(t *testing.T) {
 	})
 }
 
-// Without an end it is an error, and the evaluator survives it.
-func TestEvaluatorInsideItselfWithoutEnd(t *testing.T) {
-	within(t, func() {
+// An endless recursion is an error. The evaluator works again afterwards.
+func TestEvaluatorRefusesEndlessRecursion(t *testing.T) {
+	checkEnds(t, func() {
 		endless := true
 		var e *Evaluator
 		e = NewEvaluator(Func(1, func(grad, x []float64) float64 {
@@ -88,9 +87,7 @@ func TestEvaluatorInsideItselfWithoutEnd(t *testing.T) {
 		}))
 		logp, grad, x := []float64{0}, mat.NewDense(1, 1, nil), mat.NewDense(1, 1, []float64{3})
 		for range 2 {
-			if err := e.LogProbGrad(logp, grad, x); !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), "evaluates itself") {
-				t.Errorf("error %v", err)
-			}
+			checkError(t, "endless", e.LogProbGrad(logp, grad, x), ErrSettings, "evaluates itself")
 		}
 		endless = false
 		if err := e.LogProbGrad(logp, grad, x); err != nil || logp[0] != 3 {
@@ -99,9 +96,9 @@ func TestEvaluatorInsideItselfWithoutEnd(t *testing.T) {
 	})
 }
 
-// The same while the graph is built.
-func TestEvaluatorInsideItsBuilder(t *testing.T) {
-	within(t, func() {
+// A density that evaluates itself while its graph is built is an endless recursion, too.
+func TestEvaluatorRefusesRecursionOfItsBuilder(t *testing.T) {
+	checkEnds(t, func() {
 		var e *Evaluator
 		e = NewEvaluator(&nodes{1, func(x *gorgonia.Node) (*gorgonia.Node, error) {
 			if err := e.LogProbs([]float64{0}, mat.NewDense(1, 1, nil)); err != nil {
@@ -109,15 +106,13 @@ func TestEvaluatorInsideItsBuilder(t *testing.T) {
 			}
 			return gorgonia.Sum(x, 1)
 		}})
-		if err := e.LogProbs([]float64{0}, mat.NewDense(1, 1, nil)); !errors.Is(err, ErrSettings) {
-			t.Errorf("error %v", err)
-		}
+		checkError(t, "in the builder", e.LogProbs([]float64{0}, mat.NewDense(1, 1, nil)), ErrSettings)
 	})
 }
 
-// Two densities that evaluate one another, on many goroutines.
-func TestEvaluatorsInsideOneAnother(t *testing.T) {
-	within(t, func() {
+// Two densities that evaluate each other on many goroutines do not block one another.
+func TestEvaluatorsOfEachOther(t *testing.T) {
+	checkEnds(t, func() {
 		var es [2]*Evaluator
 		for i := range es {
 			es[i] = NewEvaluator(Func(1, func(grad, x []float64) float64 {
@@ -125,8 +120,8 @@ func TestEvaluatorsInsideOneAnother(t *testing.T) {
 				if x[0] < 1 {
 					return x[0]
 				}
-				logp := []float64{0}
-				if err := es[1-i].LogProbGrad(logp, mat.NewDense(1, 1, nil), mat.NewDense(1, 1, []float64{x[0] - 1})); err != nil {
+				logp, before := []float64{0}, mat.NewDense(1, 1, []float64{x[0] - 1})
+				if err := es[1-i].LogProbGrad(logp, mat.NewDense(1, 1, nil), before); err != nil {
 					panic(err)
 				}
 				return 10 + logp[0]
@@ -136,8 +131,9 @@ func TestEvaluatorsInsideOneAnother(t *testing.T) {
 		for g := range 6 {
 			wg.Go(func() {
 				for k := range 40 {
-					logp := []float64{0}
-					if err := es[(g+k)%2].LogProbGrad(logp, mat.NewDense(1, 1, nil), mat.NewDense(1, 1, []float64{3.5})); err != nil || logp[0] != 30.5 {
+					logp, x := []float64{0}, mat.NewDense(1, 1, []float64{3.5})
+					err := es[(g+k)%2].LogProbGrad(logp, mat.NewDense(1, 1, nil), x)
+					if err != nil || logp[0] != 30.5 {
 						t.Errorf("ln π is %v, %v", logp, err)
 						return
 					}

@@ -10,8 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// bigCosines are cos 2πj/n to bigBits for the extents at which they are roots of
-// rational numbers.
+// bigCosines returns cos 2πj/n to bigBits for extents where they are known roots.
 func bigCosines(n int) []*big.Float {
 	frac := func(a, b float64) *big.Float { return new(big.Float).Quo(newBig(a), newBig(b)) }
 	half, one := frac(1, 2), newBig(1)
@@ -28,7 +27,7 @@ func bigCosines(n int) []*big.Float {
 	}[n]
 }
 
-// bigSpectrum is diagonal + 2·bond·(cos k_1 + cos k_2) for all wave vectors.
+// bigSpectrum returns diagonal + 2·bond·(cos k_1 + cos k_2) for all wave vectors.
 func bigSpectrum(rows, cols int, bond, diagonal *big.Float) []*big.Float {
 	var all []*big.Float
 	for _, a := range bigCosines(rows) {
@@ -68,7 +67,8 @@ func TestIsingSpectrumKeepsAllDigits(t *testing.T) {
 			}
 			rule := isingOf(t, shape, T, byRule)
 			diagonal := new(big.Float).Add(bound, newBig(0.1))
-			checkSpectrum(t, fmt.Sprint(shape, " T=", T, " by the rule"), rule.Spectrum(), bigSpectrum(shape[0], shape[1], bond, diagonal))
+			checkSpectrum(t, fmt.Sprint(shape, " T=", T, " by the rule"), rule.Spectrum(),
+				bigSpectrum(shape[0], shape[1], bond, diagonal))
 			for _, above := range []float64{3e-16, 1e-15, 1e-12, 1e-9, 1e-6, 1e-3, 1, 1e3} {
 				alpha, _ := new(big.Float).Mul(bound, newBig(1+above)).Float64()
 				want := bigSpectrum(shape[0], shape[1], bond, newBig(alpha))
@@ -87,7 +87,7 @@ func TestIsingSpectrumKeepsAllDigits(t *testing.T) {
 	}
 }
 
-// Whether K+αI is positive definite is decided without rounding.
+// NewIsingOffset decides without rounding whether K+αI is positive definite.
 func TestIsingBoundIsExact(t *testing.T) {
 	for _, shape := range bigShapes {
 		for _, T := range []float64{1e-6, 0.7, criticalT, 3, 9, 1e6} {
@@ -142,8 +142,8 @@ func TestFreeFieldSpectrumKeepsAllDigits(t *testing.T) {
 	}
 }
 
-// Next to the wave of the least eigenvalue the others rise as 2 − 2 cos θ = θ² − θ⁴/12,
-// where 1 − cos θ has lost most digits.
+// Near the least eigenvalue, the eigenvalues of a long chain rise as
+// 2 − 2 cos θ = θ² − θ⁴/12. In float64, 1 − cos θ would lose most digits.
 func TestLongChainSpectrum(t *testing.T) {
 	for _, n := range []int{1 << 16, 1<<16 + 1} {
 		theta := 2 * math.Pi / float64(n)
@@ -195,7 +195,8 @@ func TestFreeFieldLogZAnalytic(t *testing.T) {
 				t.Errorf("%v m²=%g: ln Z is %.16g, want %.16g", shape, mass2, got, want)
 			}
 			if c := f.Correlator(); len(shape) == 2 && mass2 < 1e-9 { // the zero mode rules
-				checkRelative(t, fmt.Sprintf("%v m²=%g: correlator", shape, mass2), c[len(c)/2], 1/(float64(f.Dim())*mass2), 1e-6)
+				checkRelative(t, fmt.Sprintf("%v m²=%g: correlator", shape, mass2), c[len(c)/2],
+					1/(float64(f.Dim())*mass2), 1e-6)
 			}
 		}
 	}
@@ -208,9 +209,8 @@ func TestFreeFieldLogZAnalytic(t *testing.T) {
 	}
 }
 
-// Where the coupling is weak or strong beyond measure the model is known in closed
-// form: independent sites, or two ground states. The next term of the series in
-// 1/T is that of the bonds, ½/T² each.
+// At very high T the sites are independent; each bond adds ½/T² to ln Z. At very low T
+// only the two ground states remain.
 func TestIsingLogZLimits(t *testing.T) {
 	for _, shape := range [][]int{{5}, {16}, {3, 5}, {8, 8}} {
 		const alpha = 3
@@ -237,8 +237,8 @@ func TestIsingLogZLimits(t *testing.T) {
 	}
 }
 
-// At the temperatures where K+αI is nearly singular in float64, ln π is still right
-// to the digits of x: on 4×4 all cosines are 0 or ±1 and every wave is an exact sum.
+// ln π is accurate also at temperatures where K+αI is nearly singular in float64. On 4×4
+// all cosines are 0 or ±1, so that the reference is exact.
 func TestIsingColdDensity(t *testing.T) {
 	cosines := []float64{1, 0, -1, 0}
 	sines := []float64{0, 1, 0, -1}

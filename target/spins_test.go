@@ -1,19 +1,17 @@
 package target
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
-// isingStates is a small lattice in full: every spin configuration with its exact
+// isingStates holds every spin configuration of a small lattice with its exact
 // probability.
 type isingStates struct {
 	spins []*mat.VecDense
@@ -22,6 +20,7 @@ type isingStates struct {
 	corr  *mat.SymDense // ⟨ssᵀ⟩
 }
 
+// allIsingStates enumerates the spins on a lattice at temperature T.
 func allIsingStates(shape []int, T float64) *isingStates {
 	k := denseCirculant(shape, T, 0)
 	n := k.SymmetricDim()
@@ -44,8 +43,9 @@ func allIsingStates(shape []int, T float64) *isingStates {
 	return all
 }
 
-// draw returns independent exact configurations of the dual model.
-func (all *isingStates) draw(a *mat.SymDense, rows int, rnd *rand.Rand) *mat.Dense {
+// sampleDual returns rows independent configurations of the dual model with the matrix
+// a = K+αI. Their distribution is exact.
+func (all *isingStates) sampleDual(a *mat.SymDense, rows int, rnd *rand.Rand) *mat.Dense {
 	n := a.SymmetricDim()
 	cumulated := floats.CumSum(make([]float64, len(all.prob)), all.prob)
 	var chol mat.Cholesky
@@ -70,8 +70,8 @@ func (all *isingStates) draw(a *mat.SymDense, rows int, rnd *rand.Rand) *mat.Den
 	return x
 }
 
-// checkMean compares the mean of independent draws with its expectation, within four
-// standard errors and, where all draws agree, the rounding of the sum.
+// checkMean compares the mean of independent draws with its expectation. It allows four
+// standard errors and a rounding error of 1e-12.
 func checkMean(t *testing.T, what string, draws []float64, want float64) {
 	t.Helper()
 	var sum, squares float64
@@ -87,8 +87,8 @@ func checkMean(t *testing.T, what string, draws []float64, want float64) {
 	}
 }
 
-// Whatever α, the estimator of ⟨m²⟩ has the mean of the spins, the spins drawn given
-// x are Ising spins, and ⟨xxᵀ⟩ = K' + K'⟨ssᵀ⟩K' with K' = K+αI.
+// For every α, the mean of StructureFactor is ⟨m²⟩ of the spins, Spins draws Ising spins,
+// and ⟨xxᵀ⟩ = K' + K'⟨ssᵀ⟩K' with K' = K+αI.
 func TestIsingExactDraws(t *testing.T) {
 	const rows = 40000
 	for i, c := range []struct {
@@ -106,7 +106,7 @@ func TestIsingExactDraws(t *testing.T) {
 		states := allIsingStates(c.shape, c.T)
 		a := denseCirculant(c.shape, c.T, m.Alpha())
 		rnd := rand.New(rand.NewPCG(6, uint64(i)))
-		x := states.draw(a, rows, rnd)
+		x := states.sampleDual(a, rows, rnd)
 		n := m.Dim()
 
 		draws := make([]float64, rows)
@@ -146,7 +146,7 @@ func TestIsingExactDraws(t *testing.T) {
 	}
 }
 
-// The estimator is the mean of m² over independent spins with P(s = +1) as stated.
+// StructureFactor is the mean of m² over independent spins with P(s = +1 | x).
 func TestStructureFactorIsConditionalMean(t *testing.T) {
 	m := isingOf(t, []int{5}, 2, byRule)
 	for row := range 6 {
@@ -165,8 +165,8 @@ func TestStructureFactorIsConditionalMean(t *testing.T) {
 	}
 }
 
-// Where the mean spins add up to zero what is left is the variance of the spins, 1 −
-// tanh² x = 4 exp(−2|x|) of each where |x| is large.
+// If the mean spins add up to zero, the variances of the spins remain. Each is
+// 1 − tanh² x = 4 exp(−2|x|) at large |x|.
 func TestStructureFactorOfFrozenSpins(t *testing.T) {
 	m := isingOf(t, []int{4}, 2, byRule)
 	for _, v := range []float64{10, 15, 20, 40, 300} {
@@ -249,9 +249,7 @@ func TestSpinsErrors(t *testing.T) {
 		{&mat.Dense{}, dense(4, 6), src, ErrShape, "(0, 0)"},
 		{dense(4, 6), dense(4, 6), nil, ErrSettings, "nil source"},
 	} {
-		if err := m.Spins(c.dst, c.x, c.src); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
-			t.Errorf("error %v, want %v with %q", err, c.want, c.text)
-		}
+		checkError(t, c.text, m.Spins(c.dst, c.x, c.src), c.want, c.text)
 	}
 }
 
@@ -263,9 +261,7 @@ func TestSpinsOfNaN(t *testing.T) {
 	x.Set(3, 0, math.NaN())
 	src, other := rand.NewPCG(1, 1), rand.NewPCG(1, 1)
 	err := m.Spins(spins, x, src)
-	if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), "row 2") || !strings.Contains(err.Error(), "site 4") {
-		t.Errorf("error %v", err)
-	}
+	checkError(t, "NaN", err, ErrNotFinite, "row 2", "site 4")
 	if floats.Sum(spins.RawMatrix().Data) != 0 || src.Uint64() != other.Uint64() {
 		t.Error("something was drawn")
 	}

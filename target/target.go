@@ -1,12 +1,23 @@
-// Package target holds densities to be sampled, as builders of Gorgonia
-// graphs.
+// Package target holds densities to be sampled:
 //
-// A Density is ln π(x) up to a constant, row by row: a node of configurations
-// (rows, Dim) gives a node (rows), in nats. Func makes one of a plain Go
-// function with its gradient, which is how an existing physics code plugs in;
-// Ising is the continuous dual of the Ising model of Li and Wang (PRL 121,
-// 260601 (2018), eq. 7) with its exact partition function, and FreeField a
-// Gaussian to compare with. Evaluator runs any density on plain slices.
+//	ln π(x) = −E(x)/T + constant,
+//
+// for one configuration x of Dim real values. A batch of configurations has shape
+// (rows, Dim), one configuration per row; its log-densities have shape (rows).
+// Logarithms are natural: ln π, ln Z and entropies are in nats. Temperatures are in
+// units of the coupling, J = k_B = 1. Sites of a lattice are row-major.
+//
+// A Density builds ln π as a node of a Gorgonia graph. The densities are:
+//
+//   - Func: a plain Go function that returns ln π and its gradient. This is how an
+//     existing physics program is connected.
+//   - Ising: the continuous dual of the Ising model, eq. 7 of S.-H. Li and L. Wang,
+//     Phys. Rev. Lett. 121, 260601 (2018), with its exact partition function.
+//   - FreeField: the free scalar field on a lattice, a Gaussian with exact results.
+//   - Normal: independent standard normal values, the prior of a flow.
+//
+// An Evaluator computes ln π and its gradient on plain slices. CheckGrad compares a
+// gradient with finite differences.
 package target
 
 import (
@@ -15,43 +26,44 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
-// Errors are wrapped with what was wrong and where.
+// Errors of this package wrap one of these and say what was wrong and where.
 var (
-	// ErrShape reports a node, slice, matrix or lattice whose extents do not
-	// fit.
-	ErrShape = graph.ErrShape
+	// ErrShape reports a node, slice, matrix or lattice with wrong extents.
+	ErrShape = errs.ErrShape
 	// ErrSettings reports a physical parameter outside its range.
-	ErrSettings = graph.ErrSettings
+	ErrSettings = errs.ErrSettings
 	// ErrNotFinite reports a number that is NaN, or infinite where it must not be.
-	ErrNotFinite = graph.ErrNotFinite
-	// ErrGradient reports a gradient that differs from finite differences, or
-	// one that a function of Func did not set.
+	ErrNotFinite = errs.ErrNotFinite
+	// ErrGradient reports a gradient that differs from finite differences, or a
+	// component of the gradient that the function of a Func did not set.
 	ErrGradient = errors.New("wrong gradient")
 )
 
-// Density is a log-density on rows of Dim values, possibly not normalised.
+// Density is a log-density ln π on configurations of Dim values. It need not be
+// normalised.
 //
-// A row may have ln π = −Inf: it has weight zero, as beyond a hard wall, and its
-// gradient may be anything. NaN and +Inf are no densities. Evaluator hands both
-// over as they are: hmc rejects a trajectory that meets them, CheckGrad and
+// ln π = −Inf means weight zero, for instance beyond a hard wall. The gradient of such
+// a row may be anything. NaN and +Inf are not valid values of ln π. An Evaluator
+// returns them unchanged; package hmc then rejects the trajectory, and CheckGrad and
 // package flow fail with ErrNotFinite and name the row.
 //
-// Some of Gorgonia's operations are silently wrong: see docs/nodes.md before
-// writing one, and CheckGrad after.
-// Implementations must treat every row alike and be safe for concurrent use.
+// An implementation must treat every row alike and must be safe for concurrent use.
+// Some operations of Gorgonia return wrong values without an error. Read docs/nodes.md
+// before you write a Density with them, and run CheckGrad afterwards.
 type Density interface {
-	// Dim returns the number of values per row.
+	// Dim returns the number of values of one configuration.
 	Dim() int
-	// LogProb maps x, (rows, Dim), to ln π(x) up to a constant, (rows).
+	// LogProb returns the node ln π(x), of shape (rows), in nats and up to a constant,
+	// for the node x of shape (rows, Dim). It fails with ErrShape for other shapes.
 	LogProb(x *gorgonia.Node) (*gorgonia.Node, error)
 }
 
-// Prior is a normalised density that can be drawn from.
+// Prior is a normalised density with a method that draws from it.
 type Prior interface {
 	Density
-	// Rand fills dst, of length Dim, with a draw.
+	// Rand stores one draw in dst, of length Dim. It panics if rnd is nil.
 	Rand(dst []float64, rnd *rand.Rand)
 }

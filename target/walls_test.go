@@ -11,8 +11,8 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// Chains reject what lies beyond a hard wall, where the function returns −Inf, or NaN,
-// and no gradient: they stay within, and ⟨x²⟩ is that of the uniform density, 1/3.
+// Chains stay within hard walls, beyond which a Func returns −Inf or NaN and no gradient.
+// ⟨x²⟩ is that of the uniform density, 1/3.
 func TestChainsStayWithinWalls(t *testing.T) {
 	for _, beyond := range []float64{math.Inf(-1), math.NaN()} {
 		box := target.Func(1, func(grad, x []float64) float64 {
@@ -29,7 +29,7 @@ func TestChainsStayWithinWalls(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		means := make([]float64, chains) // independent of one another
+		means := make([]float64, chains) // of x² along each chain; chains are independent
 		err = s.Run(t.Context(), sweeps, func(int) error {
 			for i := range chains {
 				v := s.X().At(i, 0)
@@ -50,7 +50,7 @@ func TestChainsStayWithinWalls(t *testing.T) {
 		for _, v := range means {
 			variance += (v - mean) * (v - mean) / (chains - 1)
 		}
-		// The start at 0 takes a few sweeps to forget: 4 errors and 1 % allow for it.
+		// 4 standard errors, and 1 % for the first sweeps, which depend on the start at 0
 		if d := math.Abs(mean - 1.0/3); d > 4*math.Sqrt(variance/chains)+1.0/300 {
 			t.Errorf("%g beyond the walls: ⟨x²⟩ is %g ± %g, want 1/3", beyond, mean, math.Sqrt(variance/chains))
 		}

@@ -1,4 +1,11 @@
-// Package bijectortest checks that a bijector keeps its promises.
+// Package bijectortest checks the laws of a bijector x = f(z) with the log-determinant
+// d = ln |det ∂x/∂z|:
+//
+//	f⁻¹(f(z)) = z, d(f⁻¹(x)) = −d(z), d = ln |det J| of the numerical Jacobian J,
+//
+// and the gradients of x and d. A batch of inputs or images has shape (rows, Dim), and the
+// log-determinants have shape (rows), in nats. Check tests both directions on random inputs
+// and with random parameters.
 package bijectortest
 
 import (
@@ -15,47 +22,50 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// TB is the part of testing.TB that Check uses.
+// TB is the part of testing.TB that Check uses. A *testing.T is one.
 type TB interface {
-	Helper() // as in testing.TB
+	// Helper marks the calling function as a test helper, as in testing.TB.
+	Helper()
+	// Errorf reports an error and lets the test go on, as in testing.TB.
 	Errorf(format string, args ...any)
 }
 
+// Tolerances are relative to values beyond 1, see near.
 const (
-	roundTrip = 1e-12 // of a value, relative beyond 1
-	slope     = 1e-6  // of a derivative or log-determinant, relative beyond 1, against differences
-	single    = 2e-3  // of float32 against float64, relative beyond 1
-	step      = 1e-5  // of the differences, and a tenth of it
-	noise     = 0.1   // standard deviation of what is added to parameters
-	rows      = 3
-	sampled   = 24 // coordinates whose derivatives are checked, of each kind
+	roundTrip = 1e-12 // of a value that comes back
+	slope     = 1e-6  // of a derivative or log-determinant against differences
+	single    = 2e-3  // of float32 against float64
 
-	amplified  = 16    // roundings of a value that an ill-conditioned map makes larger
-	difference = 1e-10 // errors of differences that it makes larger
-	worst      = 1e6   // condition number beyond which nothing more is forgiven
+	step    = 1e-5 // of the differences; a tenth of it near kinks
+	noise   = 0.1  // standard deviation of the numbers added to the parameters
+	rows    = 3    // of the batches
+	sampled = 24   // derivatives compared per input or parameter
+
+	amplified  = 16    // rounding errors that are multiplied by the condition number
+	difference = 1e-10 // errors of differences that are multiplied by the condition number
+	worst      = 1e6   // largest condition number that raises a tolerance
 )
 
-// Check reports through t every law that b breaks, in both directions, on
-// random configurations and with random weights:
+// Check reports through t every law that b breaks, in both directions:
 //
-//   - images are (rows, Dim), log-determinants (rows), and Params lists each
-//     parameter once;
-//   - Inverse undoes Forward and Forward undoes Inverse, to 1e-12 of a value;
-//   - the log-determinant is that of the numerical Jacobian matrix, to 1e-6;
-//   - the gradients of inputs and parameters agree with finite differences,
-//     to 1e-6, on two consecutive runs of one graph;
-//   - a row's image does not depend on the other rows or their number;
-//   - inputs and parameters are left alone;
+//   - Images have shape (rows, Dim), log-determinants (rows). Params lists each parameter
+//     once.
+//   - Inverse undoes Forward and Forward undoes Inverse, to 1e-12 of a value.
+//   - The log-determinant is that of the numerical Jacobian matrix, to 1e-6.
+//   - The gradients of inputs and parameters agree with finite differences, to 1e-6, in two
+//     consecutive runs of one graph.
+//   - The image of a row does not depend on the other rows or their number.
+//   - Inputs and parameters do not change.
 //   - float32 agrees with float64 to single precision.
 //
-// A map may have kinks, as splines have at their knots: differences are taken on the
-// side where there is none. A map that is ill-conditioned may lose as many digits as
-// the condition number of its Jacobian matrix says, up to 1e6.
+// Tolerances are relative to values beyond 1. They grow with the condition number of the
+// Jacobian matrix, up to 1e6, because an ill-conditioned map loses digits. The map may have
+// kinks, as a spline has at its knots: Check then uses differences on one side.
 //
-// Normal deviates of size 0.1 are added to the parameters while Check runs;
-// their values are restored afterwards, so b must not be in use elsewhere. Its
-// Dim should be small: the work grows as its third power. The configurations
-// are standard normal.
+// The inputs are standard normal. While Check runs, normal deviates of size 0.1 are added to
+// the parameters; afterwards their values are restored. b must not be in use elsewhere at the
+// same time. Dim should be small, because the work grows as its third power. An error or a
+// panic of b is reported, too.
 func Check(t TB, b bijector.Bijector) {
 	t.Helper()
 	c := &checker{t: t, b: b, rnd: rand.New(rand.NewPCG(2018, 1802))}
@@ -77,13 +87,15 @@ func Check(t TB, b bijector.Bijector) {
 	}
 }
 
+// checker is the state of one call of Check.
 type checker struct {
 	t       TB
 	b       bijector.Bijector
 	rnd     *rand.Rand
-	inverse bool
+	inverse bool // direction under test
 }
 
+// errorf reports with the type of the bijector and the direction under test.
 func (c *checker) errorf(format string, args ...any) {
 	c.t.Helper()
 	name := "Forward"
@@ -93,10 +105,11 @@ func (c *checker) errorf(format string, args ...any) {
 	c.t.Errorf("%T.%s: %s", c.b, name, fmt.Sprintf(format, args...))
 }
 
-// image is the program of one direction: the image, the log-determinants, and
-// the input as it is once these are known.
+// image returns the program of one direction. Its outputs are the image, the
+// log-determinants, and the input after both have been computed.
 func (c *checker) image(dt tensor.Dtype, inverse bool) *graph.Program {
-	return graph.NewProgram(dt, []int{c.b.Dim()}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	inputs := []graph.Input{{Name: "x", Cols: c.b.Dim()}}
+	return graph.NewProgram(dt, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, d, err := c.apply(in[0], inverse)
 		if err != nil {
 			return nil, err
@@ -111,7 +124,7 @@ func (c *checker) image(dt tensor.Dtype, inverse bool) *graph.Program {
 	})
 }
 
-// apply is b.Forward or b.Inverse, with the shapes of the result checked.
+// apply calls b.Forward or b.Inverse and checks the shapes of the results.
 func (c *checker) apply(x *gorgonia.Node, inverse bool) (y, d *gorgonia.Node, err error) {
 	if inverse {
 		y, d, err = c.b.Inverse(x)
@@ -131,6 +144,7 @@ func (c *checker) apply(x *gorgonia.Node, inverse bool) (y, d *gorgonia.Node, er
 	return y, d, nil
 }
 
+// direction checks one direction.
 func (c *checker) direction(inverse bool) {
 	c.t.Helper()
 	c.inverse = inverse
@@ -168,7 +182,7 @@ func (c *checker) direction(inverse bool) {
 	}
 }
 
-// eval runs a program on x and checks that the input node is left alone.
+// eval runs a program of image on x and checks that the input does not change.
 func (c *checker) eval(p *graph.Program, rows int, x []float64) (y, d []float64, ok bool) {
 	c.t.Helper()
 	y, d = make([]float64, len(x)), make([]float64, rows)
@@ -178,13 +192,14 @@ func (c *checker) eval(p *graph.Program, rows int, x []float64) (y, d []float64,
 		return nil, nil, false
 	}
 	for i, v := range after {
-		if v != x[i] && v != float64(float32(x[i])) && !math.IsNaN(x[i]) { // a float32 graph rounds it
+		if v != x[i] && v != float64(float32(x[i])) && !math.IsNaN(x[i]) { // a float32 graph rounds x
 			c.errorf("input %d changed from %g to %g", i, x[i], v)
 		}
 	}
 	return y, d, true
 }
 
+// undone checks that the other direction maps y back to x, with log-determinants −d.
 func (c *checker) undone(back *graph.Program, x, y, d, cond []float64) {
 	c.t.Helper()
 	for range 2 {
@@ -206,12 +221,12 @@ func (c *checker) undone(back *graph.Program, x, y, d, cond []float64) {
 	}
 }
 
-// jacobian compares log-determinants with those of numerical Jacobian matrices: of
-// central differences, and where these disagree, of those that kinks do not spoil.
+// jacobian compares log-determinants with those of numerical Jacobian matrices. It takes
+// central differences first. If they disagree, it takes derivative, which allows for kinks.
 // It returns the condition numbers of the matrices.
 func (c *checker) jacobian(there *graph.Program, x, d []float64) (cond []float64, ok bool) {
 	c.t.Helper()
-	m, ok := c.matrices(there, x, func(f func(float64) []float64) []float64 { return differences(f, central, step) })
+	m, ok := c.matrices(there, x, func(f valueFunc) []float64 { return differences(f, central, step) })
 	if !ok {
 		return nil, false
 	}
@@ -222,7 +237,8 @@ func (c *checker) jacobian(there *graph.Program, x, d []float64) (cond []float64
 			cond = append(cond, condition(m[r]))
 			want, _ := mat.LogDet(m[r])
 			if !near(d[r], want, slope+difference*float64(c.b.Dim())*cond[r]) {
-				reports = append(reports, fmt.Sprintf("row %d: log-determinant %g, of the numerical Jacobian %g", r, d[r], want))
+				const text = "row %d: log-determinant %g, of the numerical Jacobian %g"
+				reports = append(reports, fmt.Sprintf(text, r, d[r], want))
 			}
 		}
 		if k == 0 && len(reports) > 0 {
@@ -239,8 +255,8 @@ func (c *checker) jacobian(there *graph.Program, x, d []float64) (cond []float64
 	return cond, true
 }
 
-// condition is the condition number of m, 1 if that is not finite in all its elements,
-// of which there are other reports.
+// condition returns the condition number of m, at most worst. It returns 1 if an element of m
+// is not finite; other checks report that.
 func condition(m *mat.Dense) float64 {
 	if sum := mat.Sum(m); math.IsNaN(sum) || math.IsInf(sum, 0) {
 		return 1
@@ -248,8 +264,10 @@ func condition(m *mat.Dense) float64 {
 	return min(mat.Cond(m, 1), worst)
 }
 
-// matrices are the Jacobian matrices of the rows by the given kind of difference.
-func (c *checker) matrices(there *graph.Program, x []float64, derivative func(func(float64) []float64) []float64) (m []*mat.Dense, ok bool) {
+// matrices returns the Jacobian matrix of every row, with the given kind of derivative.
+func (c *checker) matrices(
+	there *graph.Program, x []float64, derivative func(valueFunc) []float64,
+) (m []*mat.Dense, ok bool) {
 	c.t.Helper()
 	dim := c.b.Dim()
 	for range rows {
@@ -277,6 +295,7 @@ func (c *checker) matrices(there *graph.Program, x []float64, derivative func(fu
 	return m, true
 }
 
+// independence checks that every row has the same image when it is alone.
 func (c *checker) independence(there *graph.Program, x, y, d []float64) {
 	c.t.Helper()
 	dim := c.b.Dim()
@@ -288,6 +307,7 @@ func (c *checker) independence(there *graph.Program, x, y, d []float64) {
 	}
 }
 
+// precision compares float32 with float64.
 func (c *checker) precision(x, y, d, cond []float64) {
 	c.t.Helper()
 	y32, d32, ok := c.eval(c.image(tensor.Float32, c.inverse), rows, x)
@@ -306,115 +326,7 @@ func (c *checker) precision(x, y, d, cond []float64) {
 	}
 }
 
-// gradients checks the gradient of the cost Σ w_i y_i + v_r d_r with random
-// weights w and v.
-func (c *checker) gradients(x []float64) {
-	c.t.Helper()
-	dim := c.b.Dim()
-	w := make([]float64, rows*dim+rows)
-	for i := range w {
-		w[i] = c.rnd.NormFloat64()
-	}
-	build := func(grad bool) *graph.Program {
-		return graph.NewProgram(tensor.Float64, []int{dim}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-			y, d, err := c.apply(in[0], c.inverse)
-			if err != nil {
-				return nil, err
-			}
-			cost, err := weigh(y, d, w)
-			if err != nil || !grad {
-				return []*gorgonia.Node{cost}, err
-			}
-			// One Grad per graph: inputs and parameters together.
-			noders := []graph.Noder{input{in[0]}}
-			for _, p := range c.b.Params() {
-				noders = append(noders, p)
-			}
-			g, err := graph.ParamGrad(cost, in[0], noders)
-			if err != nil {
-				return nil, err
-			}
-			out := []*gorgonia.Node{cost}
-			for i, n := range g {
-				if n == nil {
-					return nil, fmt.Errorf("parameter %d takes no part", i-1)
-				}
-				out = append(out, n)
-			}
-			return out, nil
-		})
-	}
-	values := [][]float64{slices.Clone(x)}
-	for _, p := range c.b.Params() {
-		values = append(values, p.Value().Float64s())
-	}
-	value, program := build(false), build(true)
-	cost := func(at *float64) func(by float64) []float64 {
-		return func(by float64) []float64 {
-			keep, out := *at, []float64{math.NaN()}
-			*at += by
-			if err := value.Run(rows, values[:1], [][]float64{out}); err != nil {
-				out[0] = math.NaN()
-			}
-			*at = keep
-			return out
-		}
-	}
-	grads := [][]float64{nil}
-	for _, v := range values {
-		grads = append(grads, make([]float64, len(v)))
-	}
-	for run := range 2 {
-		if err := program.Run(rows, values[:1], grads); err != nil {
-			c.errorf("gradient: %v", err)
-			return
-		}
-		for k, v := range values {
-			for _, i := range c.rnd.Perm(len(v))[:min(len(v), sampled)] {
-				f := cost(&v[i])
-				want := differences(f, central, step)[0]
-				if !near(grads[1+k][i], want, slope) {
-					want = derivative(f)[0]
-				}
-				if !near(grads[1+k][i], want, slope) {
-					name := "input"
-					if k > 0 {
-						name = "parameter " + c.b.Params()[k-1].Name()
-					}
-					c.errorf("run %d: gradient of %s [%d] is %g, by differences %g", run, name, i, grads[1+k][i], want)
-				}
-			}
-		}
-	}
-}
-
-// input makes an input node a graph.Noder.
-type input struct{ n *gorgonia.Node }
-
-func (i input) Node(*gorgonia.Node) *gorgonia.Node { return i.n }
-
-// weigh is the scalar Σ w_i y_i + v_r d_r.
-func weigh(y, d *gorgonia.Node, w []float64) (*gorgonia.Node, error) {
-	size := y.Shape().TotalSize()
-	var sums []*gorgonia.Node
-	for _, part := range []struct {
-		x *gorgonia.Node
-		w []float64
-	}{{y, w[:size]}, {d, w[size:]}} {
-		flat, err := graph.Flatten(part.x)
-		if err != nil {
-			return nil, err
-		}
-		s, err := graph.Dot(flat, part.w)
-		if err != nil {
-			return nil, err
-		}
-		sums = append(sums, s)
-	}
-	return graph.Combine(0, []float64{1, 1}, sums...)
-}
-
-// near compares relative to values beyond 1. It is false for NaN.
+// near reports whether |got − want| ≤ tol·(1 + |want|). It is false for NaN.
 func near(got, want, tol float64) bool {
 	return math.Abs(got-want) <= tol*(1+math.Abs(want))
 }

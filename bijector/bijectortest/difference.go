@@ -2,8 +2,11 @@ package bijectortest
 
 import "math"
 
-// A stencil approximates the derivative at 0 of what it is given times the step, to
-// second order in it: Σ weight·f(at·step).
+// valueFunc returns the values of a vector function when one variable is moved by by. It
+// returns nil if the function fails.
+type valueFunc = func(by float64) []float64
+
+// stencil approximates a derivative to second order in the step h: f′(0) ≈ Σ weight·f(at·h)/h.
 type stencil []struct{ at, weight float64 }
 
 var (
@@ -12,9 +15,9 @@ var (
 	left    = stencil{{0, 1.5}, {-1, -2}, {-2, 0.5}}
 )
 
-// differences is the derivative at 0 of every component of f by a stencil, nil if f
-// is.
-func differences(f func(by float64) []float64, s stencil, step float64) []float64 {
+// differences returns the derivative at 0 of every component of f by a stencil. It returns nil
+// if f does.
+func differences(f valueFunc, s stencil, step float64) []float64 {
 	var sum []float64
 	for _, p := range s {
 		v := f(p.at * step)
@@ -31,11 +34,13 @@ func differences(f func(by float64) []float64, s stencil, step float64) []float6
 	return sum
 }
 
-// derivative is the derivative at 0 of every component of f, which may have kinks
-// nearby: of differences on both sides and on either, at several steps, the one
-// that changes least with a quarter of the step. A kink within the reach of a
-// difference makes it depend on the step.
-func derivative(f func(by float64) []float64) []float64 {
+// derivative returns the derivative at 0 of every component of f, which may have kinks nearby.
+// It returns nil if f does.
+//
+// A kink within the reach of a difference makes the difference depend on the step. So
+// derivative takes differences on both sides and on one, at several steps, and returns for
+// each component the one that changes least if the step is divided by four.
+func derivative(f valueFunc) []float64 {
 	var best, change []float64
 	for _, h := range []float64{step, step / 10} {
 		for _, s := range []stencil{central, right, left} {

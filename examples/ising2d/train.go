@@ -53,12 +53,16 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 // settings are those of the trainer.
 func (r *training) settings(ctx context.Context, m *flow.Model) (*flow.Settings, error) {
 	o, k := r.o, r.keeper
-	s := &flow.Settings{Batch: o.batch, LearnRate: o.lr, Average: o.average, Images: o.images, PathGradient: o.path, Window: 20, Src: k.src}
+	s := &flow.Settings{
+		Batch: o.batch, Images: o.images, Window: 20, Src: k.src,
+		Objective: flow.ReverseKL{PathGradient: o.path},
+		Optimizer: flow.Adam{LearnRate: o.lr, Average: o.average},
+	}
 	if o.anneal != 1 {
 		s.Anneal = k.inverseTemperature
 	}
 	if o.cosine {
-		s.Schedule = k.rate
+		s.Optimizer.Schedule = k.rate
 	}
 	if o.adapt > 0 {
 		// The chains begin at samples of the flow. If all were at one
@@ -66,9 +70,9 @@ func (r *training) settings(ctx context.Context, m *flow.Model) (*flow.Settings,
 		if err := m.Sample(k.walkers[0].x, nil, k.src); err != nil {
 			return nil, err
 		}
-		s.Data, s.DataWeight = &chainData{k.walkers[0], m, k.src}, o.adapt
+		s.Data = &flow.DataSettings{Source: &chainData{k.walkers[0], m, k.src}, Weight: o.adapt}
 	}
-	s.Recorder = recorder(func(report *flow.Report) error { return r.record(ctx, report) })
+	s.Recorder = flow.RecorderFunc(func(report *flow.Report) error { return r.record(ctx, report) })
 	return s, nil
 }
 
@@ -146,7 +150,3 @@ func evaluate(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	k.evaluated = e
 	return k.save()
 }
-
-type recorder func(r *flow.Report) error
-
-func (f recorder) Record(r *flow.Report) error { return f(r) }

@@ -74,8 +74,11 @@ func (w *work) train(ctx context.Context, m *flow.Model, t target.Density, src r
 	o := w.Settings
 	var tr *flow.Trainer
 	tr, err := flow.NewTrainer(m, t, &flow.Settings{
-		Batch: o.Batch, LearnRate: o.Rate, Schedule: flow.Cosine(w.Steps, w.Steps/20), InversionKL: o.Alpha, Src: src,
-		Recorder: recorder(func(r *flow.Report) error {
+		Batch:     o.Batch,
+		Optimizer: flow.Adam{LearnRate: o.Rate, Schedule: flow.Cosine(w.Steps, w.Steps/20)},
+		Objective: flow.ReverseKL{InversionKL: o.Alpha},
+		Src:       src,
+		Recorder: flow.RecorderFunc(func(r *flow.Report) error {
 			if r.Step%100 != 0 && r.Step != w.Steps {
 				return nil
 			}
@@ -101,7 +104,3 @@ func (w *work) train(ctx context.Context, m *flow.Model, t target.Density, src r
 	}
 	return err
 }
-
-type recorder func(r *flow.Report) error
-
-func (f recorder) Record(r *flow.Report) error { return f(r) }

@@ -1,17 +1,23 @@
 package fourier
 
-import "gonum.org/v1/gonum/dsp/fourier"
+import (
+	"slices"
 
-// filter is the map by fast Fourier transforms.
+	"gonum.org/v1/gonum/dsp/fourier"
+
+	"github.com/neuralrg/neuralrg/internal/lattice"
+)
+
+// filter computes the map by fast Fourier transforms.
 //
-// Each row goes through transforms of its own. The usual trick of two real rows in
-// one complex transform is no faster than the real transforms used here, and its
-// rounding leaks from one row into the other (up to 3e-15 on 16×16): what a
-// configuration gives would depend on its neighbour in the batch.
+// Every row has transforms of its own. It is usual to put two real rows into one
+// complex transform. This is no faster than the real transforms used here, and
+// rounding errors of one row reach the other (up to 3e-15 on 16×16): the image of a
+// configuration would depend on its neighbour in the batch.
 type filter struct {
-	size int
-	// factors lie in the order of waves.spectrum, over N, which undoes the
-	// unnormalised transforms.
+	size int // number of sites
+	// factors are in the order of waves.spectrum. They are divided by N, because the
+	// transforms are not normalised.
 	factors []float64
 }
 
@@ -38,25 +44,25 @@ func (f *filter) apply(dst, x []float64, ws *waves) {
 	}
 }
 
-// waves is what one goroutine needs to transform configurations: gonum's
-// transforms keep work arrays and are not safe for concurrent use.
+// waves holds the transforms of one goroutine: gonum's transforms have work arrays
+// and are not safe for concurrent use.
 type waves struct {
 	last  int // extent of the last axis
 	lines int // number of lines along the last axis
 
-	// spectrum holds wave number k of the last axis, 0 ≤ k ≤ last/2 (the others
-	// are conjugates), and indices of the other axes, in this order: the axis to
-	// be transformed next is contiguous.
+	// spectrum has the indices k, the wave number of the last axis, and then those of
+	// the other axes. 0 ≤ k ≤ last/2: the other waves are complex conjugates. In this
+	// order the axis to be transformed next is contiguous.
 	spectrum []complex128
-	fast     *fourier.FFT
-	half     []complex128 // one line transformed by fast
+	fast     *fourier.FFT // of the last axis
+	half     []complex128 // the transform of one line by fast
 	slow     []slowAxis   // the other axes
 }
 
 // slowAxis is an axis other than the last.
 type slowAxis struct {
 	fft    *fourier.CmplxFFT
-	stride int          // between neighbours in spectrum
+	stride int          // distance of neighbours in spectrum
 	line   []complex128 // copy of one line; nil if stride is 1
 }
 
@@ -72,15 +78,13 @@ func newWaves(shape []int) *waves {
 		fast:     fourier.NewFFT(last),
 		half:     make([]complex128, last/2+1),
 	}
-	stride := 1
-	for axis := len(shape) - 2; axis >= 0; axis-- {
+	for axis, stride := range slices.Backward(lattice.Strides(shape[:len(shape)-1])) {
 		n := shape[axis]
 		a := slowAxis{fft: fourier.NewCmplxFFT(n), stride: stride}
 		if stride > 1 {
 			a.line = make([]complex128, n)
 		}
 		ws.slow = append(ws.slow, a)
-		stride *= n
 	}
 	return ws
 }

@@ -1,25 +1,25 @@
-// Package fourier holds linear maps of periodic lattices that plane waves
-// diagonalise.
+// Package fourier holds the linear maps of periodic lattices whose eigenvectors
+// are plane waves.
 package fourier
 
 import "slices"
 
-// Diagonal is a real symmetric translation-invariant map: it multiplies the
-// wave k by a number that is the same for −k, and nothing of size N×N is ever
-// stored. Sites, and wave vectors, are row-major. A Diagonal is read-only after
-// construction and safe for concurrent use; a Workspace is not.
+// Diagonal is a real, symmetric, translation-invariant map of the N sites of a
+// lattice. It multiplies the plane wave k by a factor, which is the same for −k.
+// No N×N matrix is ever stored. Sites and wave vectors are row-major. A Diagonal
+// is read-only after construction and safe for concurrent use; a Workspace is not.
 //
-// It is computed in one of two ways, which are good to the same accuracy: by
-// products with real matrices along every axis where the factors allow it and
-// the extents are small, and by fast Fourier transforms.
+// There are two implementations of equal accuracy. Products with real matrices
+// along every axis serve small extents, if the factors allow it. Fast Fourier
+// transforms serve all other maps.
 type Diagonal struct {
 	shape    []int
-	products *products // nil where filter is used
-	filter   *filter
+	products *products // or nil
+	filter   *filter   // if products is nil
 }
 
 // NewDiagonal returns the map with the given factors, one for each of the N wave
-// vectors k_μ = 2πj_μ/L_μ, of which those for k and −k are equal.
+// vectors k_μ = 2πj_μ/L_μ. The factors of k and −k must be equal.
 func NewDiagonal(shape []int, factors []float64) *Diagonal {
 	d := &Diagonal{shape: slices.Clone(shape)}
 	if productsPay(shape) && even(shape, factors) {
@@ -30,9 +30,9 @@ func NewDiagonal(shape []int, factors []float64) *Diagonal {
 	return d
 }
 
-// Apply sets each of the rows of dst (rows×N, row-major) to the image of that of
-// x, which does not depend on the other rows, to the bit. dst and x may be the
-// same slice. It does not allocate after a first time.
+// Apply sets every row of dst (rows×N, row-major) to the image of the row of x. The
+// image does not depend on the other rows, to the bit. dst and x may be the same
+// slice. Apply allocates only if the workspace has not been used before.
 func (d *Diagonal) Apply(dst, x []float64, ws *Workspace) {
 	ws.prepare(d)
 	if d.products != nil {
@@ -42,8 +42,8 @@ func (d *Diagonal) Apply(dst, x []float64, ws *Workspace) {
 	}
 }
 
-// Block returns the number of rows that Apply takes at once: a multiple of it
-// costs least.
+// Block returns the number of rows that Apply takes at once. Multiples of it cost
+// least per row.
 func (d *Diagonal) Block() int {
 	if d.products != nil {
 		return d.products.rows
@@ -51,7 +51,7 @@ func (d *Diagonal) Block() int {
 	return 1
 }
 
-// Workspace holds what one goroutine needs to apply maps of one lattice.
+// Workspace is the memory that one goroutine needs to apply maps of one lattice.
 type Workspace struct {
 	waves *waves
 	tiles [2][]float64
@@ -64,6 +64,7 @@ func (d *Diagonal) NewWorkspace() *Workspace {
 	return ws
 }
 
+// prepare allocates what the map needs and the workspace does not have yet.
 func (ws *Workspace) prepare(d *Diagonal) {
 	if d.products == nil {
 		if ws.waves == nil {
@@ -74,16 +75,4 @@ func (ws *Workspace) prepare(d *Diagonal) {
 			ws.tiles[i] = make([]float64, d.products.values)
 		}
 	}
-}
-
-// Opposite returns the index of −k for that of a wave vector k.
-func Opposite(shape []int, k int) int {
-	opposite, stride := 0, 1
-	for axis := len(shape) - 1; axis >= 0; axis-- {
-		n := shape[axis]
-		opposite += (n - k%n) % n * stride
-		k /= n
-		stride *= n
-	}
-	return opposite
 }

@@ -9,15 +9,17 @@ import (
 	"testing"
 
 	"github.com/neuralrg/neuralrg/internal/kernel"
+	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
 var shapes = [][]int{
-	{1}, {2}, {3}, {16}, {17}, {64}, {100}, {1, 1}, {1, 5}, {5, 1}, {2, 2}, {3, 2}, {5, 7}, {7, 5}, {16, 16}, {4, 24},
-	{24, 4}, {65, 3}, {3, 65}, {2, 3, 4}, {3, 5, 2, 2}, {8, 8, 8}, {2, 2, 2, 2, 2, 2, 2},
+	{1}, {2}, {3}, {16}, {17}, {64}, {100}, {1, 1}, {1, 5}, {5, 1}, {2, 2}, {3, 2}, {5, 7}, {7, 5}, {16, 16},
+	{4, 24}, {24, 4}, {65, 3}, {3, 65}, {2, 3, 4}, {3, 5, 2, 2}, {8, 8, 8}, {2, 2, 2, 2, 2, 2, 2},
 }
 
-// ways are the map by products in every variant, and by transforms.
-func ways(t *testing.T, shape []int, factors []float64, f func(what string, d *Diagonal)) {
+// forEachImplementation calls f with the map by transforms, and by products in
+// every variant of the kernels.
+func forEachImplementation(t *testing.T, shape []int, factors []float64, f func(what string, d *Diagonal)) {
 	t.Helper()
 	defer kernel.UseVariant("")
 	f(fmt.Sprint(shape, " transforms"), &Diagonal{shape: shape, filter: newFilter(shape, factors)})
@@ -32,42 +34,34 @@ func ways(t *testing.T, shape []int, factors []float64, f func(what string, d *D
 	}
 }
 
-// evenFactors draws factors between 0.1 and 1.1 that are the same for opposite
-// wave numbers on every axis.
+// evenFactors draws factors between 0.1 and 1.1 that do not change if the wave
+// number of any single axis changes its sign.
 func evenFactors(seed uint64, shape []int) []float64 {
 	rnd := rand.New(rand.NewPCG(seed, 1))
-	return drawFactors(rnd, shape, func(k int) int {
-		least, stride := 0, 1
-		for axis := len(shape) - 1; axis >= 0; axis-- {
-			n := shape[axis]
-			least += min(k%n, (n-k%n)%n) * stride
-			k /= n
-			stride *= n
+	return drawFactors(rnd, shape, func(_ int, wave []int) int {
+		least := make([]int, len(wave))
+		for axis, k := range wave {
+			least[axis] = min(k, (shape[axis]-k)%shape[axis])
 		}
-		return least
+		return lattice.Site(shape, least)
 	})
 }
 
-// drawFactors draws a factor for every wave that is its own representative.
-func drawFactors(rnd *rand.Rand, shape []int, representative func(k int) int) []float64 {
-	n := size(shape)
+// drawFactors draws factors. Waves with the same representative share one.
+func drawFactors(rnd *rand.Rand, shape []int, representative func(k int, wave []int) int) []float64 {
+	n, err := lattice.Size(shape)
+	if err != nil {
+		panic(err)
+	}
 	drawn := normal(rnd, n)
 	for k := range drawn {
 		drawn[k] = 0.1 + 1/(1+math.Exp(drawn[k]))
 	}
 	f := make([]float64, n)
-	for k := range f {
-		f[k] = drawn[representative(k)]
+	for k, wave := range lattice.Points(shape) {
+		f[k] = drawn[representative(k, wave)]
 	}
 	return f
-}
-
-func size(shape []int) int {
-	n := 1
-	for _, extent := range shape {
-		n *= extent
-	}
-	return n
 }
 
 func normal(rnd *rand.Rand, n int) []float64 {
@@ -78,8 +72,8 @@ func normal(rnd *rand.Rand, n int) []float64 {
 	return x
 }
 
-// circulant is the image of x by the definition: the sum over sites of the
-// Fourier series of the factors.
+// circulant is the image of x by the definition: a sum over all plane waves and
+// sites.
 func circulant(shape []int, factors, x []float64) []float64 {
 	n := len(factors)
 	phase := func(k, i int) float64 {
@@ -113,7 +107,7 @@ func TestAgainstDefinition(t *testing.T) {
 		factors := evenFactors(1, shape)
 		x := normal(rand.New(rand.NewPCG(2, 1)), len(factors))
 		want := circulant(shape, factors, x)
-		ways(t, shape, factors, func(what string, d *Diagonal) {
+		forEachImplementation(t, shape, factors, func(what string, d *Diagonal) {
 			got := make([]float64, len(x))
 			d.Apply(got, x, d.NewWorkspace())
 			for i := range got {
@@ -125,15 +119,15 @@ func TestAgainstDefinition(t *testing.T) {
 	}
 }
 
-// Factors that are the same for −k but not for a change of sign of one wave
-// number take the transforms, which do not need more.
+// Factors that are the same for k and −k, but change with the sign of a single wave
+// number, use the transforms.
 func TestChiral(t *testing.T) {
 	for _, shape := range [][]int{{4, 6}, {5, 5}, {3, 4, 3}} {
 		rnd := rand.New(rand.NewPCG(3, 1))
-		factors := drawFactors(rnd, shape, func(k int) int { return min(k, Opposite(shape, k)) })
+		factors := drawFactors(rnd, shape, func(k int, _ []int) int { return min(k, lattice.Opposite(shape, k)) })
 		d := NewDiagonal(shape, factors)
 		if d.products != nil {
-			t.Fatalf("%v: products for factors that they do not hold for", shape)
+			t.Fatalf("%v: products, which are wrong for these factors", shape)
 		}
 		x := normal(rnd, len(factors))
 		want := circulant(shape, factors, x)
@@ -146,25 +140,29 @@ func TestChiral(t *testing.T) {
 	}
 }
 
+// NewDiagonal takes products for small extents only.
 func TestChoice(t *testing.T) {
 	for _, c := range []struct {
 		shape []int
 		want  bool
-	}{{[]int{1}, false}, {[]int{4, 4}, true}, {[]int{1, 5}, true}, {[]int{8, 8}, true}, {[]int{100}, false}, {[]int{512, 2}, false}, {[]int{300, 300}, false}} {
+	}{
+		{[]int{1}, false}, {[]int{4, 4}, true}, {[]int{1, 5}, true}, {[]int{8, 8}, true},
+		{[]int{100}, false}, {[]int{512, 2}, false}, {[]int{300, 300}, false},
+	} {
 		if got := NewDiagonal(c.shape, evenFactors(1, c.shape)).products != nil; got != c.want {
 			t.Errorf("%v: products %v, want %v", c.shape, got, c.want)
 		}
 	}
 }
 
-// What a row gives does not depend, to the bit, on its place, on its neighbours,
-// which may be anything, on what the workspace was used for before, or on
-// whether the result replaces it.
+// The image of a row does not depend, to the bit, on its place in the batch, on the
+// other rows (which may be NaN), on earlier uses of the workspace, or on whether dst
+// and x are the same slice.
 func TestRowsIndependent(t *testing.T) {
 	for _, shape := range shapes {
 		factors := evenFactors(4, shape)
 		n := len(factors)
-		ways(t, shape, factors, func(what string, d *Diagonal) {
+		forEachImplementation(t, shape, factors, func(what string, d *Diagonal) {
 			rows := 2*d.Block() + 3
 			x := normal(rand.New(rand.NewPCG(5, 1)), rows*n)
 			y := make([]float64, len(x))
@@ -191,10 +189,11 @@ func TestRowsIndependent(t *testing.T) {
 	}
 }
 
+// The image of −x is minus the image of x, to the bit.
 func TestOdd(t *testing.T) {
 	for _, shape := range shapes {
 		factors := evenFactors(6, shape)
-		ways(t, shape, factors, func(what string, d *Diagonal) {
+		forEachImplementation(t, shape, factors, func(what string, d *Diagonal) {
 			x := normal(rand.New(rand.NewPCG(7, 1)), 3*len(factors))
 			plus, minus, ws := make([]float64, len(x)), make([]float64, len(x)), d.NewWorkspace()
 			d.Apply(plus, x, ws)
@@ -225,7 +224,7 @@ func TestNoAllocation(t *testing.T) {
 		factors := evenFactors(8, shape)
 		x := make([]float64, 5*len(factors))
 		ws := &Workspace{}
-		ways(t, shape, factors, func(what string, d *Diagonal) {
+		forEachImplementation(t, shape, factors, func(what string, d *Diagonal) {
 			if n := testing.AllocsPerRun(5, func() { d.Apply(x, x, ws) }); n != 0 {
 				t.Errorf("%s: %v allocations", what, n)
 			}
@@ -236,7 +235,7 @@ func TestNoAllocation(t *testing.T) {
 func TestConcurrent(t *testing.T) {
 	shape := []int{6, 10}
 	factors := evenFactors(9, shape)
-	ways(t, shape, factors, func(what string, d *Diagonal) {
+	forEachImplementation(t, shape, factors, func(what string, d *Diagonal) {
 		x := normal(rand.New(rand.NewPCG(10, 1)), 40*len(factors))
 		want := make([]float64, len(x))
 		d.Apply(want, x, d.NewWorkspace())
@@ -253,10 +252,11 @@ func TestConcurrent(t *testing.T) {
 	})
 }
 
-// BenchmarkApply compares the two ways, whose choice productsPay makes.
+// BenchmarkApply compares both implementations; see productsPay.
 func BenchmarkApply(b *testing.B) {
 	for _, shape := range [][]int{
-		{16}, {64}, {128}, {256}, {4, 4}, {8, 8}, {12, 12}, {16, 16}, {32, 32}, {48, 48}, {64, 64}, {97, 97}, {96, 96}, {128, 128}, {16, 16, 16},
+		{16}, {64}, {128}, {256}, {4, 4}, {8, 8}, {12, 12}, {16, 16}, {32, 32}, {48, 48}, {64, 64}, {97, 97},
+		{96, 96}, {128, 128}, {16, 16, 16},
 	} {
 		factors := evenFactors(11, shape)
 		rows := 1<<17/len(factors) + 1

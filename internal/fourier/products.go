@@ -4,38 +4,40 @@ import (
 	"math"
 
 	"github.com/neuralrg/neuralrg/internal/kernel"
+	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
-// products is the map as matrix products along one axis after another,
+// products computes the map by matrix products along one axis after another,
 //
-//	y = (H⊗…⊗H) diag (H⊗…⊗H) x, H_kj = (cos 2πkj/n + sin 2πkj/n)/√n,
+//	y = (H⊗…⊗H) diag (H⊗…⊗H) x, H_kj = (cos 2πkj/n + sin 2πkj/n)/√n.
 //
-// with the Hartley matrix, which is real, symmetric and its own inverse. It
-// mixes the waves k and −k of its axis, so the factors must be the same for
-// both, whatever the wave numbers of the other axes are.
+// The Hartley matrix H is real, symmetric and its own inverse. It mixes the waves k
+// and −k of its axis. The factors must therefore be the same for both, for any wave
+// numbers of the other axes.
 //
-// Tiles hold lines of the lattice along an axis, one in every lane, from as many
-// rows as fill them.
+// Every lane of a tile holds a line of the lattice along an axis. Rows of few sites
+// share tiles, so that fewer lanes are idle.
 type products struct {
-	size   int
-	rows   int // taken at once
+	size   int // number of sites
+	rows   int // number of rows taken at once
 	axes   []productAxis
-	run    int       // sites that lie side by side in rows and in the tiles of the first axis
-	values int       // in all tiles of an axis, at most
-	diag   []float64 // factors where the tiles of the last axis have their waves
+	run    int       // number of neighbouring sites that are also neighbours in the first axis' tiles
+	values int       // number of values in all tiles of an axis, at most
+	diag   []float64 // the factors, in the order of the last axis' tiles
 }
 
 // productAxis is an axis of more than one site.
 type productAxis struct {
 	extent int
-	lines  int       // along the axis in a row
+	lines  int       // number of lines along the axis in a row
 	matrix []float64 // H
-	place  []int32   // where the tiles have the sites of the rows taken at once
+	place  []int32   // place in the tiles for every site of the rows taken at once
 }
 
-// productsPay tells whether products are faster than fast Fourier transforms,
-// by the variant of the kernels and the extents, not by the number of rows: a
-// row by itself gives what it gives in a batch. BenchmarkApply has the figures.
+// productsPay reports whether products are faster than fast Fourier transforms. The
+// answer depends on the variant of the kernels and on the extents, but not on the
+// number of rows: a row has the same image alone and in a batch. BenchmarkApply
+// measures both.
 func productsPay(shape []int) bool {
 	most := 256 // sum of the extents: operations per site
 	if kernel.Variant() == "plain" {
@@ -46,16 +48,17 @@ func productsPay(shape []int) bool {
 		if n > 1 {
 			sum, size, axes = sum+n, size*n, axes+1
 		}
-		// Tables of places that no cache holds would cost more than they save.
+		// Tables of places that fit into no cache cost more than they save.
 		if sum > most || axes*size > 1<<18 {
 			return false
 		}
 	}
-	// A row by itself takes as long as those that share its lanes.
+	// A single row takes as long as all rows that could share its tiles.
 	return axes > 0 && sum*rowsAtOnce(shape) <= 8*most
 }
 
-// rowsAtOnce is the number of rows whose lines fill a tile along every axis.
+// rowsAtOnce is the number of rows whose lines fit into one tile along every axis,
+// and 1 if those of a single row do not.
 func rowsAtOnce(shape []int) int {
 	size, least := 1, math.MaxInt
 	for _, n := range shape {
@@ -67,11 +70,10 @@ func rowsAtOnce(shape []int) int {
 	return max(1, kernel.Lanes*least/size)
 }
 
-// even tells whether the factors are the same to the bit for a wave number and
-// its opposite on every axis by itself.
+// even reports whether factors do not change, to the bit, if the wave number of any
+// single axis changes its sign.
 func even(shape []int, factors []float64) bool {
-	stride := 1
-	for axis := len(shape) - 1; axis >= 0; axis-- {
+	for axis, stride := range lattice.Strides(shape) {
 		n := shape[axis]
 		for k, v := range factors {
 			j := k / stride % n
@@ -79,7 +81,6 @@ func even(shape []int, factors []float64) bool {
 				return false
 			}
 		}
-		stride *= n
 	}
 	return true
 }
@@ -132,12 +133,12 @@ func hartley(n int) []float64 {
 	return h
 }
 
-// tiles is the number of tiles that the lines of so many rows fill.
+// tiles is the number of tiles for the lines of the given number of rows.
 func (a *productAxis) tiles(rows int) int {
 	return (rows*a.lines + kernel.Lanes - 1) / kernel.Lanes
 }
 
-// multiply sets the tiles of so many rows in to from those in from.
+// multiply multiplies the lines of the given number of rows by H.
 func (a *productAxis) multiply(to, from []float64, rows int) {
 	n := a.extent * kernel.Lanes
 	for t := range a.tiles(rows) {
@@ -153,8 +154,8 @@ func (p *products) apply(dst, x []float64, work *[2][]float64) {
 	}
 }
 
-// block is apply for at most p.rows rows. Lanes that they leave free hold
-// anything.
+// block is apply for at most p.rows rows. Lanes that they do not use hold arbitrary
+// values.
 func (p *products) block(dst, x, v, w []float64) {
 	rows, last := len(x)/p.size, len(p.axes)-1
 	first := p.axes[0].place[:len(x)]

@@ -12,7 +12,6 @@
 package graph
 
 import (
-	"errors"
 	"fmt"
 
 	"gorgonia.org/gorgonia"
@@ -21,16 +20,8 @@ import (
 	// Gorgonia imports this package, whose older versions refuse to start on
 	// current Go. Naming it here keeps the version that starts in go.mod.
 	_ "go4.org/unsafe/assume-no-moving-gc"
-)
 
-// Sentinels that the public packages share.
-var (
-	// ErrShape reports a node or slice whose shape is not the expected one.
-	ErrShape = errors.New("wrong shape")
-	// ErrSettings reports a setting outside its range.
-	ErrSettings = errors.New("invalid setting")
-	// ErrNotFinite reports a number that is NaN or infinite.
-	ErrNotFinite = errors.New("not finite")
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 // Guard calls f and turns a panic into an error. Gorgonia panics on much
@@ -55,17 +46,17 @@ func recovered(err *error) {
 // its number of rows.
 func Rows(x *gorgonia.Node, dim int) (int, error) {
 	if x == nil {
-		return 0, fmt.Errorf("%w: nil node, want (rows, %d)", ErrShape, dim)
+		return 0, fmt.Errorf("%w: nil node, want (rows, %d)", errs.ErrShape, dim)
 	}
 	s := x.Shape()
 	if !x.IsMatrix() || s[1] != dim {
-		return 0, fmt.Errorf("%w: node of shape %v, want (rows, %d)", ErrShape, s, dim)
+		return 0, fmt.Errorf("%w: node of shape %v, want (rows, %d)", errs.ErrShape, s, dim)
 	}
 	if s[0] < 1 {
-		return 0, fmt.Errorf("%w: node without rows, want (rows, %d)", ErrShape, dim)
+		return 0, fmt.Errorf("%w: node without rows, want (rows, %d)", errs.ErrShape, dim)
 	}
 	if dt := x.Dtype(); dt != tensor.Float64 && dt != tensor.Float32 {
-		return 0, fmt.Errorf("%w: node of type %v, want float64 or float32", ErrShape, dt)
+		return 0, fmt.Errorf("%w: node of type %v, want float64 or float32", errs.ErrShape, dt)
 	}
 	return s[0], nil
 }
@@ -75,13 +66,13 @@ func Rows(x *gorgonia.Node, dim int) (int, error) {
 func Vector(what string, v, x *gorgonia.Node) error {
 	rows := x.Shape()[0]
 	if v == nil {
-		return fmt.Errorf("%s: %w: nil node, want a (%d) vector", what, ErrShape, rows)
+		return fmt.Errorf("%s: %w: nil node, want a (%d) vector", what, errs.ErrShape, rows)
 	}
 	if s := v.Shape(); len(s) != 1 || s[0] != rows || !v.IsVector() {
-		return fmt.Errorf("%s: %w: node of shape %v, want a (%d) vector", what, ErrShape, s, rows)
+		return fmt.Errorf("%s: %w: node of shape %v, want a (%d) vector", what, errs.ErrShape, s, rows)
 	}
 	if v.Dtype() != x.Dtype() {
-		return fmt.Errorf("%s: %w: node of type %v, want %v", what, ErrShape, v.Dtype(), x.Dtype())
+		return fmt.Errorf("%s: %w: node of type %v, want %v", what, errs.ErrShape, v.Dtype(), x.Dtype())
 	}
 	return nil
 }
@@ -101,4 +92,12 @@ func LogProb(d LogProber, x *gorgonia.Node) (p *gorgonia.Node, err error) {
 		return nil, err
 	}
 	return p, Vector(fmt.Sprintf("log-density of %T", d), p, x)
+}
+
+// NameOf is what messages call a value: what its method String says, or its Go type.
+func NameOf(v any) string {
+	if s, ok := v.(fmt.Stringer); ok {
+		return s.String()
+	}
+	return fmt.Sprintf("%T", v)
 }

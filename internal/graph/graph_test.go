@@ -12,6 +12,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 // opCase is one operation on inputs of the given numbers of columns.
@@ -32,7 +34,10 @@ var opCases = []opCase{
 	{"Combine", []int{2, 2}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
 		return Combine(0.3, []float64{-1.5, 2}, in[0], in[1])
 	}},
-	{"Gather", []int{7}, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return Gather(in[0], [][]int{{6, 0}, {3, 2}}) }},
+	{"Gather", []int{7}, func(in []*gorgonia.Node) (*gorgonia.Node,
+		error) {
+		return Gather(in[0], [][]int{{6, 0}, {3, 2}})
+	}},
 	{"Scatter", []int{5, 4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
 		y, err := Gather(in[1], [][]int{{0, 1}, {3, 2}})
 		if err != nil {
@@ -54,13 +59,24 @@ var opCases = []opCase{
 	{"Permute", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
 		return Permute(in[0], []int{2, 0, 3, 1}, []float64{1, -1, -1, 1})
 	}},
-	{"Images", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return reordered.Of(in[0]) }},
+	{"Images", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return reordered.Of(in[0], nil) }},
 	{"chosen Images", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
-		s := &Images{N: 2, Element: reordered.Element}
-		for k := range 2 * in[0].Shape()[0] {
-			s.Chosen = append(s.Chosen, k*k%3)
+		rows := in[0].Shape()[0]
+		chosen := make([]int, 2*rows)
+		for k := range chosen {
+			chosen[k] = k * k % 3
 		}
-		return s.Of(in[0])
+		s := &Images{N: 2, Element: reordered.Element}
+		return s.Of(in[0], gorgonia.NewMatrix(in[0].Graph(), tensor.Int, gorgonia.WithShape(rows, 2),
+			gorgonia.WithName("chosen"),
+			gorgonia.WithValue(tensor.New(tensor.WithShape(rows, 2), tensor.WithBacking(chosen)))))
+	}},
+	{"Scale", []int{3}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+		f, err := Total(1, gorgonia.Must(Combine(0.1, []float64{0}, in[0])))
+		if err != nil {
+			return nil, err
+		}
+		return Scale(f, in[0])
 	}},
 	{"LogSumExpTiles", []int{6}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
 		v, err := Part(in[0], 0, tensor.Shape{6 * in[0].Shape()[0]})
@@ -104,7 +120,8 @@ var opCases = []opCase{
 
 // reordered are three images of a row of 4 values.
 var reordered = &Images{N: 3, Element: func(k int) ([]int, []float64) {
-	return [][]int{{2, 0, 3, 1}, {0, 1, 2, 3}, {1, 0, 2, 3}}[k], [][]float64{{1, -1, -1, 1}, {-1, -1, -1, -1}, {1, 1, 1, -1}}[k]
+	return [][]int{{2, 0, 3, 1}, {0, 1, 2, 3}, {1, 0, 2, 3}}[k],
+		[][]float64{{1, -1, -1, 1}, {-1, -1, -1, -1}, {1, 1, 1, -1}}[k]
 }}
 
 // cubic is Σ i·x_i³ with its gradient; it scribbles on x, as a user might.
@@ -135,6 +152,15 @@ func TestOpGradients(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/rows=%d", c.name, rows), func(t *testing.T) { checkOp(t, c, rows) })
 		}
 	}
+}
+
+// inputs are inputs of so many columns.
+func inputs(cols []int) []Input {
+	var in []Input
+	for i, n := range cols {
+		in = append(in, Input{Name: fmt.Sprint("x", i), Cols: n})
+	}
+	return in
 }
 
 func checkOp(t *testing.T, c opCase, rows int) {
@@ -168,7 +194,7 @@ func checkOp(t *testing.T, c opCase, rows int) {
 		return Dot(flatY, weights[:size])
 	}
 	program := func(dt tensor.Dtype, grad bool) *Program {
-		return NewProgram(dt, c.cols, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		return NewProgram(dt, inputs(c.cols), nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 			v, err := cost(in)
 			if err != nil || !grad {
 				return []*gorgonia.Node{v}, err
@@ -227,10 +253,11 @@ func checkOp(t *testing.T, c opCase, rows int) {
 }
 
 func TestLogAddExpExtremes(t *testing.T) {
-	p := NewProgram(tensor.Float64, []int{1, 1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		y, err := LogAddExp(in[0], in[1])
-		return []*gorgonia.Node{y}, err
-	})
+	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}, {Name: "w", Cols: 1}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			y, err := LogAddExp(in[0], in[1])
+			return []*gorgonia.Node{y}, err
+		})
 	inf := math.Inf(1)
 	a := []float64{-1000, 1000, 0, -inf, 5}
 	b := []float64{-1001, -1000, 0, -inf, -inf}
@@ -250,14 +277,15 @@ func TestLogAddExpExtremes(t *testing.T) {
 }
 
 func TestLogSumExpTilesExtremes(t *testing.T) {
-	p := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		v, err := Flatten(in[0])
-		if err != nil {
-			return nil, err
-		}
-		y, err := LogSumExpTiles(v, 2)
-		return []*gorgonia.Node{y}, err
-	})
+	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			v, err := Flatten(in[0])
+			if err != nil {
+				return nil, err
+			}
+			y, err := LogSumExpTiles(v, 2)
+			return []*gorgonia.Node{y}, err
+		})
 	inf, nan := math.Inf(1), math.NaN()
 	in := []float64{-1000, -1001, 1000, -1000, -inf, -inf, -inf, 5, inf, 0, nan, 0, inf, nan}
 	want := []float64{-1000 + math.Log1p(math.Exp(-1)), 1000, -inf, 5, inf, nan, nan}
@@ -272,43 +300,16 @@ func TestLogSumExpTilesExtremes(t *testing.T) {
 	}
 }
 
-// The images of a row are those that are chosen at the time of a run, and as
-// many as there must be.
-func TestImagesChosen(t *testing.T) {
-	s := &Images{N: 2, Element: reordered.Element}
-	p := NewProgram(tensor.Float64, []int{4}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		y, err := s.Of(in[0])
-		return []*gorgonia.Node{y}, err
-	})
-	x, y := []float64{1, 2, 3, 4}, make([]float64, 8)
-	for _, c := range []struct {
-		chosen []int
-		want   []float64
-	}{
-		{nil, []float64{3, -1, -4, 2, -1, -2, -3, -4}},
-		{[]int{2, 0}, []float64{2, 1, 3, -4, 3, -1, -4, 2}},
-		{[]int{1, 1}, []float64{-1, -2, -3, -4, -1, -2, -3, -4}},
-	} {
-		s.Chosen = c.chosen
-		if err := p.Run(1, [][]float64{x}, [][]float64{y}); err != nil || !slices.Equal(y, c.want) {
-			t.Errorf("%v: %v, %v, want %v", c.chosen, y, err, c.want)
-		}
-	}
-	s.Chosen = []int{1}
-	if err := p.Run(1, [][]float64{x}, [][]float64{y}); !errors.Is(err, ErrShape) {
-		t.Errorf("one element for two images: %v", err)
-	}
-}
-
 func TestProgramConcurrent(t *testing.T) {
-	prog := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		sq, err := gorgonia.Square(in[0])
-		if err != nil {
-			return nil, err
-		}
-		y, err := Total(2, sq)
-		return []*gorgonia.Node{y}, err
-	})
+	prog := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			sq, err := gorgonia.Square(in[0])
+			if err != nil {
+				return nil, err
+			}
+			y, err := Total(2, sq)
+			return []*gorgonia.Node{y}, err
+		})
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -333,15 +334,17 @@ func TestProgramConcurrent(t *testing.T) {
 // others are built again when they are asked for.
 func TestProgramForgets(t *testing.T) {
 	built := map[int]int{}
-	p := NewProgram(tensor.Float64, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		built[in[0].Shape()[0]]++
-		y, err := Total(1, in[0])
-		return []*gorgonia.Node{y}, err
-	})
+	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			built[in[0].Shape()[0]]++
+			y, err := Total(1, in[0])
+			return []*gorgonia.Node{y}, err
+		})
 	run := func(rows, want int) {
 		t.Helper()
 		out := []float64{0}
-		if err := p.Run(rows, [][]float64{slices.Repeat([]float64{1}, rows)}, [][]float64{out}); err != nil || out[0] != float64(rows) {
+		if err := p.Run(rows, [][]float64{slices.Repeat([]float64{1}, rows)}, [][]float64{out}); err != nil ||
+			out[0] != float64(rows) {
 			t.Fatalf("%d rows: %g, %v", rows, out[0], err)
 		}
 		if built[rows] != want {
@@ -378,7 +381,7 @@ func TestSumsInDouble(t *testing.T) {
 		total, dot = total+0.125*x[i], dot+w[i]*x[i]
 	}
 	for dt, eps := range map[tensor.Dtype]float64{tensor.Float64: 1e-12, tensor.Float32: 1.5 * 0x1p-24} {
-		p := NewProgram(dt, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		p := NewProgram(dt, []Input{{Name: "x", Cols: 1}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 			a, err := Total(0.125, in[0])
 			if err != nil {
 				return nil, err
@@ -401,26 +404,28 @@ func TestSumsInDouble(t *testing.T) {
 func TestProgramErrors(t *testing.T) {
 	fail := errors.New("broken")
 	mode := "" // what the operation does next
-	prog := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		y, err := PerRow("moody", in[0], 2, func() RowsFunc {
-			return func(val, grad, x []float64) error {
-				switch mode {
-				case "error":
-					return fail
-				case "panic":
-					panic(fail)
-				case "index":
-					_ = x[len(x)+len(val)]
+	prog := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			y, err := PerRow("moody", in[0], 2, func() RowsFunc {
+				return func(val, grad, x []float64) error {
+					switch mode {
+					case "error":
+						return fail
+					case "panic":
+						panic(fail)
+					case "index":
+						_ = x[len(x)+len(val)]
+					}
+					for i := range val {
+						val[i] = x[2*i]
+					}
+					return nil
 				}
-				for i := range val {
-					val[i] = x[2*i]
-				}
-				return nil
-			}
+			})
+			return []*gorgonia.Node{y}, err
 		})
-		return []*gorgonia.Node{y}, err
-	})
-	for _, c := range []struct{ mode, text string }{{"", ""}, {"error", "moody: broken"}, {"", ""}, {"panic", "moody: panic: broken"}, {"index", "index out of range"}, {"", ""}} {
+	for _, c := range []struct{ mode, text string }{{"", ""}, {"error", "moody: broken"}, {"", ""},
+		{"panic", "moody: panic: broken"}, {"index", "index out of range"}, {"", ""}} {
 		mode = c.mode
 		y := make([]float64, 2)
 		err := prog.Run(2, [][]float64{{1, 2, 3, 4}}, [][]float64{y})
@@ -438,15 +443,16 @@ func TestProgramErrors(t *testing.T) {
 		rows    int
 		in, out [][]float64
 	}{{0, [][]float64{{}}, nil}, {1, nil, nil}, {1, [][]float64{{1}}, nil}, {1, [][]float64{{1, 2}}, nil}, {1, [][]float64{{1, 2}}, [][]float64{{1, 2}}}} {
-		if err := prog.Run(c.rows, c.in, c.out); !errors.Is(err, ErrShape) {
-			t.Errorf("Run(%v): error %v, want ErrShape", c, err)
+		if err := prog.Run(c.rows, c.in, c.out); !errors.Is(err, errs.ErrShape) {
+			t.Errorf("Run(%v): error %v, want errs.ErrShape", c, err)
 		}
 	}
-	panics := NewProgram(tensor.Float64, []int{2}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { panic("while building") })
+	panics := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 2}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { panic("while building") })
 	if err := panics.Run(1, [][]float64{{1, 2}}, nil); err == nil || !strings.Contains(err.Error(), "while building") {
 		t.Errorf("panic while building: %v", err)
 	}
-	if _, err := Rows(nil, 3); !errors.Is(err, ErrShape) {
+	if _, err := Rows(nil, 3); !errors.Is(err, errs.ErrShape) {
 		t.Errorf("Rows(nil): %v", err)
 	}
 }
@@ -455,17 +461,19 @@ func TestProgramErrors(t *testing.T) {
 // caller's concern: the graph is built again with other names.
 func TestProgramRetriesHashes(t *testing.T) {
 	names := map[string]bool{}
-	prog := NewProgram(tensor.Float64, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		if names[in[0].Name()] = true; len(names) < 3 {
-			return nil, errHash
-		}
-		return in, nil
-	})
+	prog := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			if names[in[0].Name()] = true; len(names) < 3 {
+				return nil, errHash
+			}
+			return in, nil
+		})
 	y := make([]float64, 1)
 	if err := prog.Run(1, [][]float64{{7}}, [][]float64{y}); err != nil || y[0] != 7 || len(names) != 3 {
 		t.Errorf("%v after %d attempts: %v", y, len(names), err)
 	}
-	hopeless := NewProgram(tensor.Float64, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { return nil, errHash })
+	hopeless := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) { return nil, errHash })
 	if err := hopeless.Run(1, [][]float64{{7}}, nil); !errors.Is(err, errHash) {
 		t.Errorf("hopeless: %v", err)
 	}
@@ -474,26 +482,29 @@ func TestProgramRetriesHashes(t *testing.T) {
 // Programs may be built at the same time, also in a process that has built
 // none, and one within another.
 func TestBuildsConcurrently(t *testing.T) {
-	inner := NewProgram(tensor.Float64, []int{1}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		y, err := gorgonia.Square(in[0])
-		return []*gorgonia.Node{y}, err
-	})
+	inner := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 1}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			y, err := gorgonia.Square(in[0])
+			return []*gorgonia.Node{y}, err
+		})
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			p := NewProgram(tensor.Float64, []int{3}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-				if err := inner.Run(2, [][]float64{{1, 2}}, [][]float64{nil}); err != nil {
-					return nil, err
-				}
-				e := gorgonia.Must(gorgonia.Exp(in[0]))
-				y := gorgonia.Must(gorgonia.Mul(in[0], gorgonia.Must(gorgonia.Transpose(e))))
-				for _, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){gorgonia.Square, gorgonia.Cube, gorgonia.Log2, gorgonia.Tanh, gorgonia.Sigmoid} {
-					y = gorgonia.Must(gorgonia.Add(y, gorgonia.Must(f(y))))
-				}
-				cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
-				d, err := Grad(cost, in[0])
-				return append(d, cost), err
-			})
+			p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 3}}, nil,
+				func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+					if err := inner.Run(2, [][]float64{{1, 2}}, [][]float64{nil}); err != nil {
+						return nil, err
+					}
+					e := gorgonia.Must(gorgonia.Exp(in[0]))
+					y := gorgonia.Must(gorgonia.Mul(in[0], gorgonia.Must(gorgonia.Transpose(e))))
+					for _, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){gorgonia.Square, gorgonia.Cube,
+						gorgonia.Log2, gorgonia.Tanh, gorgonia.Sigmoid} {
+						y = gorgonia.Must(gorgonia.Add(y, gorgonia.Must(f(y))))
+					}
+					cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
+					d, err := Grad(cost, in[0])
+					return append(d, cost), err
+				})
 			for rows := 1; rows < 4; rows++ {
 				if err := p.Run(rows, [][]float64{make([]float64, 3*rows)}, [][]float64{nil, nil}); err != nil {
 					t.Error(err)
@@ -507,11 +518,12 @@ func TestBuildsConcurrently(t *testing.T) {
 // One tensor of a user's may sit in graphs that run at the same time.
 func TestSharedTensor(t *testing.T) {
 	w := tensor.New(tensor.WithShape(3, 2), tensor.WithBacking([]float64{1, 2, 3, 4, 5, 6}))
-	p := NewProgram(tensor.Float64, []int{3}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		y := gorgonia.Must(gorgonia.Mul(in[0], gorgonia.NewConstant(w)))
-		cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
-		return Grad(cost, in[0])
-	})
+	p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 3}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			y := gorgonia.Must(gorgonia.Mul(in[0], gorgonia.NewConstant(w)))
+			cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(y))))
+			return Grad(cost, in[0])
+		})
 	x := []float64{1, -1, 2}
 	want := make([]float64, 3)
 	for i := range 3 {
@@ -526,7 +538,8 @@ func TestSharedTensor(t *testing.T) {
 			for range 50 {
 				rows := g + 1
 				d := make([]float64, 3*rows)
-				if err := p.Run(rows, [][]float64{slices.Repeat(x, rows)}, [][]float64{d}); err != nil || !slices.Equal(d, slices.Repeat(want, rows)) {
+				if err := p.Run(rows, [][]float64{slices.Repeat(x, rows)}, [][]float64{d}); err != nil ||
+					!slices.Equal(d, slices.Repeat(want, rows)) {
 					t.Errorf("%v (%v), want rows of %v", d, err, want)
 					return
 				}

@@ -86,7 +86,7 @@ func (o *layerOp[T]) left() []T {
 		return nil
 	}
 	if o.jacobian == nil {
-		o.jacobian = make([]T, o.l.Jacobians(o.rows))
+		o.jacobian = make([]T, o.l.JacobianLen(o.rows))
 	}
 	if len(o.jacobian) == 0 {
 		return nil

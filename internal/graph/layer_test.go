@@ -58,38 +58,39 @@ func newLayerCosts() *layerCosts {
 // program returns the cost and the gradients of the input and of the
 // parameters, if they are wanted.
 func (c *layerCosts) program(dt tensor.Dtype, inverse, dx, dw bool) *Program {
-	return NewProgram(dt, []int{6, c.params}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		w, err := Part(in[1], 0, tensor.Shape{c.params})
-		if err != nil {
-			return nil, err
-		}
-		s, err := State(in[0])
-		if err != nil {
-			return nil, err
-		}
-		for range 2 {
-			if s, err = c.layer.Apply(s, w, inverse); err != nil {
+	return NewProgram(dt, []Input{{Name: "x", Cols: 6}, {Name: "w", Cols: c.params}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			w, err := Part(in[1], 0, tensor.Shape{c.params})
+			if err != nil {
 				return nil, err
 			}
-		}
-		squares, err := gorgonia.Square(s)
-		if err != nil {
-			return nil, err
-		}
-		cost, err := Total(0.5, squares)
-		if err != nil || !dx && !dw {
-			return []*gorgonia.Node{cost}, err
-		}
-		d, err := Grad(cost, in...)
-		out := []*gorgonia.Node{cost}
-		if dx {
-			out = append(out, d[0])
-		}
-		if dw {
-			out = append(out, d[1])
-		}
-		return out, err
-	})
+			s, err := State(in[0])
+			if err != nil {
+				return nil, err
+			}
+			for range 2 {
+				if s, err = c.layer.Apply(s, w, inverse); err != nil {
+					return nil, err
+				}
+			}
+			squares, err := gorgonia.Square(s)
+			if err != nil {
+				return nil, err
+			}
+			cost, err := Total(0.5, squares)
+			if err != nil || !dx && !dw {
+				return []*gorgonia.Node{cost}, err
+			}
+			d, err := Grad(cost, in...)
+			out := []*gorgonia.Node{cost}
+			if dx {
+				out = append(out, d[0])
+			}
+			if dw {
+				out = append(out, d[1])
+			}
+			return out, err
+		})
 }
 
 // A program that wants the gradient of its input alone takes Jacobians along and
@@ -145,7 +146,8 @@ func TestLayerJacobian(t *testing.T) {
 			}
 			for i, want := range long {
 				if !(math.Abs(short[i]-want) <= tol*(1+math.Abs(want))) {
-					t.Fatalf("%v, inverse %v: gradient of input %d is %g with Jacobians, %g without", dt, inverse, i, short[i], want)
+					t.Fatalf("%v, inverse %v: gradient of input %d is %g with Jacobians, %g without", dt, inverse, i,
+						short[i], want)
 				}
 			}
 			for i, want := range dW {
@@ -163,25 +165,26 @@ func TestBuffersAreShared(t *testing.T) {
 	c := newLayerCosts()
 	const rows, layers = 5, 20
 	for _, grad := range []bool{false, true} {
-		p := NewProgram(tensor.Float64, []int{6, c.params}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-			w, err := Part(in[1], 0, tensor.Shape{c.params})
-			if err != nil {
-				return nil, err
-			}
-			s, err := State(in[0])
-			for k := 0; k < layers && err == nil; k++ {
-				s, err = c.layer.Apply(s, w, k%2 == 1)
-			}
-			if err != nil {
-				return nil, err
-			}
-			cost, err := Total(1, s)
-			if err != nil || !grad {
-				return []*gorgonia.Node{cost}, err
-			}
-			d, err := Grad(cost, in...)
-			return append([]*gorgonia.Node{cost}, d...), err
-		})
+		p := NewProgram(tensor.Float64, []Input{{Name: "x", Cols: 6}, {Name: "w", Cols: c.params}}, nil,
+			func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+				w, err := Part(in[1], 0, tensor.Shape{c.params})
+				if err != nil {
+					return nil, err
+				}
+				s, err := State(in[0])
+				for k := 0; k < layers && err == nil; k++ {
+					s, err = c.layer.Apply(s, w, k%2 == 1)
+				}
+				if err != nil {
+					return nil, err
+				}
+				cost, err := Total(1, s)
+				if err != nil || !grad {
+					return []*gorgonia.Node{cost}, err
+				}
+				d, err := Grad(cost, in...)
+				return append([]*gorgonia.Node{cost}, d...), err
+			})
 		out := [][]float64{make([]float64, 1)}
 		if grad {
 			out = append(out, make([]float64, rows*6), make([]float64, rows*c.params))

@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/neuralrg/neuralrg/internal/errs"
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
@@ -22,17 +23,52 @@ type machine struct {
 	rows int
 
 	mu    sync.Mutex
-	in    []values // data of the bound inputs
+	in    []*argument
 	out   []*result
 	steps []step
 
 	convert *converter
 }
 
+// argument is the data of an input: real values or indices.
+type argument struct {
+	Input
+	values  values
+	indices []int
+}
+
+// set copies x to the input. Indices are checked.
+func (a *argument) set(x []float64, convert *converter) error {
+	if a.indices == nil {
+		convert.run(a.values, values{f64: x})
+		return nil
+	}
+	for i, v := range x {
+		k := int(v)
+		if float64(k) != v || k < 0 || k >= a.Below {
+			return fmt.Errorf("input %q: %w: value %d is %g, want an index below %d", a.Name, errs.ErrShape, i, v, a.Below)
+		}
+		a.indices[i] = k
+	}
+	return nil
+}
+
 // result is where an output of the graph is caught.
 type result struct {
+	name string
 	size int
 	dst  []float64 // for the run under way, or nil
+}
+
+// catch adds the operation to the graph that copies n to where it is wanted.
+func (r *result) catch(n *gorgonia.Node) (*gorgonia.Node, error) {
+	conv := newConverter()
+	return Apply(Spec{Name: "output " + r.name, Run: func(_ any, in []any) error {
+		if r.dst != nil {
+			conv.run(values{f64: r.dst}, valuesOf(in[0]))
+		}
+		return nil
+	}}, n)
 }
 
 // step is one node: a value that is given, or an operation on those of
@@ -45,8 +81,8 @@ type step struct {
 	value gorgonia.Value
 }
 
-// newMachine orders the nodes that the roots depend on, and tells our
-// operations that are not among them.
+// newMachine orders the nodes that the roots depend on, and tells those of our
+// operations that no root depends on.
 func newMachine(rows int, g *gorgonia.ExprGraph, roots gorgonia.Nodes) (*machine, error) {
 	sub := g.ExactSubgraphRoots(roots...)
 	sorted, err := gorgonia.Sort(sub) // results first
@@ -102,16 +138,18 @@ func reheaded(v gorgonia.Value) gorgonia.Value {
 // run needs m.mu.
 func (m *machine) run(in, out [][]float64) (err error) {
 	if len(out) != len(m.out) {
-		return fmt.Errorf("%w: %d results, want %d", ErrShape, len(out), len(m.out))
+		return fmt.Errorf("%w: %d outputs, want %d", errs.ErrShape, len(out), len(m.out))
 	}
 	for i, r := range m.out {
 		if out[i] != nil && len(out[i]) != r.size {
-			return fmt.Errorf("%w: result %d takes %d values, want %d", ErrShape, i, len(out[i]), r.size)
+			return fmt.Errorf("output %q: %w: room for %d values, want %d", r.name, errs.ErrShape, len(out[i]), r.size)
 		}
 	}
 	defer recovered(&err)
 	for i, x := range in {
-		m.convert.run(m.in[i], values{f64: x})
+		if err := m.in[i].set(x, m.convert); err != nil {
+			return err
+		}
 	}
 	for i, r := range m.out {
 		r.dst = out[i]
@@ -137,9 +175,9 @@ func (m *machine) run(in, out [][]float64) (err error) {
 	return nil
 }
 
-// operation is that of the node or, if that is the built-in sum of two tensors of
-// one shape, as Gorgonia adds up gradients, one that writes to the same place
-// at every run.
+// operation returns the operation of the node. In place of the built-in sum of
+// two tensors of one shape, by which Gorgonia adds up gradients, it returns one
+// that writes to the same place at every run.
 func (m *machine) operation(n *gorgonia.Node, args []int) gorgonia.Op {
 	if n.Op().String() != "+ false" || len(args) != 2 || n.IsScalar() {
 		return n.Op()

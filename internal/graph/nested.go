@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 // A density may evaluate another one, or itself, while it is evaluated. The inner
@@ -62,7 +64,7 @@ func (p *Program) spareMachine(rows, depth int) (*machine, error) {
 func (p *Program) alone(rows, depth int) (*machine, error) {
 	if depth > maxNesting {
 		return nil, fmt.Errorf("%w: more than %d evaluations inside one another: a density evaluates itself without end",
-			ErrSettings, maxNesting)
+			errs.ErrSettings, maxNesting)
 	}
 	m, err := p.compileAnew(rows)
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/neuralrg/neuralrg/internal/errs"
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
@@ -44,7 +45,7 @@ func Apply(s Spec, in ...*gorgonia.Node) (n *gorgonia.Node, err error) {
 	}()
 	defer recovered(&err)
 	if len(in) == 0 || in[0] == nil {
-		return nil, fmt.Errorf("%w: no input node", ErrShape)
+		return nil, fmt.Errorf("%w: no input node", errs.ErrShape)
 	}
 	if s.Dtype == (tensor.Dtype{}) {
 		s.Dtype = in[0].Dtype()
@@ -238,7 +239,8 @@ func setScalar(v gorgonia.Value, data any) {
 
 // Generic makes the Run function of an operation whose inputs and output
 // share one precision, from its two instances.
-func Generic(f64 func(out []float64, in [][]float64) error, f32 func(out []float32, in [][]float32) error) func(any, []any) error {
+func Generic(f64 func(out []float64, in [][]float64) error, f32 func(out []float32, in [][]float32) error) func(any,
+	[]any) error {
 	var in64 [][]float64
 	var in32 [][]float32
 	return func(out any, in []any) error {

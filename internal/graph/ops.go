@@ -7,12 +7,14 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/neuralrg/neuralrg/internal/errs"
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
 // elementwise is a function of one element with its derivative as a function
 // of the element and the value.
-func elementwise(name string, x *gorgonia.Node, f func(x float64) float64, slope func(x, y float64) float64) (*gorgonia.Node, error) {
+func elementwise(name string, x *gorgonia.Node, f func(x float64) float64,
+	slope func(x, y float64) float64) (*gorgonia.Node, error) {
 	return Apply(Spec{
 		Name: name, Shape: x.Shape(),
 		Run: Generic(mapTo[float64](f), mapTo[float32](f)),
@@ -68,63 +70,12 @@ func LnCoshOf(x float64) float64 {
 	return x + math.Log1p(math.Exp(-2*x)) - math.Ln2
 }
 
-// LogAddExp is ln(exp a + exp b), element by element, for nodes of equal
-// shape.
-func LogAddExp(a, b *gorgonia.Node) (*gorgonia.Node, error) {
-	if !a.Shape().Eq(b.Shape()) {
-		return nil, fmt.Errorf("log-sum-exp: %w: %v and %v", ErrShape, a.Shape(), b.Shape())
-	}
-	return Apply(Spec{
-		Name: "log-sum-exp", Shape: a.Shape(),
-		Run: Generic(logAddExp[float64], logAddExp[float32]),
-		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-			var d gorgonia.Nodes
-			for _, x := range in {
-				n, err := Apply(Spec{
-					Name: "gradient of log-sum-exp", Shape: x.Shape(),
-					Run: Generic(softmax[float64], softmax[float32]),
-				}, grad, x, out)
-				if err != nil {
-					return nil, err
-				}
-				d = append(d, n)
-			}
-			return d, nil
-		},
-	}, a, b)
-}
-
-func logAddExp[T kernel.Float](out []T, in [][]T) error {
-	for i, a := range in[0] {
-		out[i] = T(LogAddExpOf(float64(a), float64(in[1][i])))
-	}
-	return nil
-}
-
-// LogAddExpOf returns ln(exp a + exp b).
-func LogAddExpOf(a, b float64) float64 {
-	if a < b {
-		a, b = b, a
-	}
-	if a == b { // equal infinities included
-		return a + math.Ln2
-	}
-	return a + math.Log1p(math.Exp(b-a))
-}
-
-func softmax[T kernel.Float](out []T, in [][]T) error {
-	for i, d := range in[0] {
-		out[i] = d * T(math.Exp(float64(in[1][i]-in[2][i])))
-	}
-	return nil
-}
-
-// Combine is the sum of nodes of equal shape with coefficients, plus a
-// constant: c + Σ a_i x_i. Every run sees the coefficients that a holds then.
+// Combine is the sum of nodes of equal shape with constant coefficients, plus a
+// constant: c + Σ a_i x_i.
 func Combine(c float64, a []float64, x ...*gorgonia.Node) (*gorgonia.Node, error) {
 	for _, y := range x[1:] {
 		if !y.Shape().Eq(x[0].Shape()) {
-			return nil, fmt.Errorf("sum: %w: %v and %v", ErrShape, x[0].Shape(), y.Shape())
+			return nil, fmt.Errorf("sum: %w: %v and %v", errs.ErrShape, x[0].Shape(), y.Shape())
 		}
 	}
 	return Apply(Spec{
@@ -157,6 +108,30 @@ func combine[T kernel.Float](c float64, a []float64) func(out []T, in [][]T) err
 		}
 		return nil
 	}
+}
+
+// Scale is f·x with a factor that is a node of one element, such as an input of
+// the program. It is not differentiated with respect to the factor.
+func Scale(f, x *gorgonia.Node) (*gorgonia.Node, error) {
+	if f.Shape().TotalSize() != 1 {
+		return nil, fmt.Errorf("scale: %w: factor of shape %v", errs.ErrShape, f.Shape())
+	}
+	return Apply(Spec{
+		Name: "scale", Shape: x.Shape(), Dtype: x.Dtype(), Fixed: []int{0},
+		Run: Generic(scale[float64], scale[float32]),
+		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			d, err := Scale(in[0], grad)
+			return gorgonia.Nodes{nil, d}, err
+		},
+	}, f, x)
+}
+
+func scale[T kernel.Float](out []T, in [][]T) error {
+	f := in[0][0]
+	for i, v := range in[1] {
+		out[i] = f * v
+	}
+	return nil
 }
 
 // Total is the sum of all elements times a constant, a scalar.

@@ -4,14 +4,35 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
-// Builder builds the graph of a program for one number of rows: given its
-// inputs, (rows, cols) matrices, it returns the nodes of its results.
+// Input declares an input of a program: a matrix with a row per row of the
+// batch, or with one row for all of them.
+type Input struct {
+	Name  string // unique in the program
+	Cols  int
+	Once  bool // one row, whatever the number of rows of the batch
+	Below int  // if positive, the values are indices 0 … Below−1 and the node is of int
+}
+
+// rows is the number of rows of the input for a batch.
+func (in *Input) rows(batch int) int {
+	if in.Once {
+		return 1
+	}
+	return batch
+}
+
+// Builder builds the graph of a program for one number of rows: given the nodes
+// of its inputs, in the order in which they are declared, it returns the nodes of
+// its outputs.
 type Builder func(in []*gorgonia.Node) (out []*gorgonia.Node, err error)
 
 // Program is a function of batches of rows, compiled once per number of rows.
@@ -19,7 +40,8 @@ type Builder func(in []*gorgonia.Node) (out []*gorgonia.Node, err error)
 // turns. A call inside another one never waits: see nested.go.
 type Program struct {
 	dtype tensor.Dtype
-	cols  []int
+	in    []Input
+	out   []string
 	build Builder
 
 	mu       sync.Mutex
@@ -41,7 +63,8 @@ var prime = sync.OnceValue(func() error {
 			g := gorgonia.NewGraph()
 			x := gorgonia.NewMatrix(g, dt, gorgonia.WithShape(2, 2), gorgonia.WithName("x"))
 			y := gorgonia.Must(gorgonia.Mul(x, gorgonia.Must(gorgonia.Exp(x))))
-			for _, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){gorgonia.Square, gorgonia.Cube, gorgonia.Log2, gorgonia.Tanh, gorgonia.Rectify} {
+			for _, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){gorgonia.Square, gorgonia.Cube,
+				gorgonia.Log2, gorgonia.Tanh, gorgonia.Rectify} {
 				y = gorgonia.Must(gorgonia.Add(y, gorgonia.Must(f(x))))
 			}
 			z := gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Sum(y, 1)), gorgonia.Must(gorgonia.Sum(x, 1))))
@@ -57,24 +80,25 @@ var prime = sync.OnceValue(func() error {
 	})
 })
 
-// NewProgram returns a program in the given precision, whose inputs have the
-// given numbers of columns. Nothing is built before the first run.
-func NewProgram(dt tensor.Dtype, cols []int, build Builder) *Program {
-	return &Program{dtype: dt, cols: cols, build: build}
+// NewProgram returns a program in the given precision with the given inputs and
+// the names of its outputs; nil calls them by their numbers. Nothing is built
+// before the first run.
+func NewProgram(dt tensor.Dtype, in []Input, out []string, build Builder) *Program {
+	return &Program{dtype: dt, in: in, out: out, build: build}
 }
 
-// Run evaluates the program on in, one row-major slice of rows·cols per input,
-// and copies the results to out, one slice per result; nil ones are skipped.
+// Run evaluates the program on in, one row-major slice per input, and copies the
+// outputs to out, one slice per output; nil ones are skipped.
 func (p *Program) Run(rows int, in, out [][]float64) error {
 	if rows <= 0 {
-		return fmt.Errorf("%w: %d rows", ErrShape, rows)
+		return fmt.Errorf("%w: %d rows", errs.ErrShape, rows)
 	}
-	if len(in) != len(p.cols) {
-		return fmt.Errorf("%w: %d inputs, want %d", ErrShape, len(in), len(p.cols))
+	if len(in) != len(p.in) {
+		return fmt.Errorf("%w: %d inputs, want %d", errs.ErrShape, len(in), len(p.in))
 	}
 	for i, x := range in {
-		if len(x) != rows*p.cols[i] {
-			return fmt.Errorf("%w: input %d has %d values, want %d rows of %d", ErrShape, i, len(x), rows, p.cols[i])
+		if d := &p.in[i]; len(x) != d.rows(rows)*d.Cols {
+			return fmt.Errorf("input %q: %w: %d values, want %d rows of %d", d.Name, errs.ErrShape, len(x), d.rows(rows), d.Cols)
 		}
 	}
 	m, err := p.acquire(rows)
@@ -117,41 +141,39 @@ func (p *Program) compileAnew(rows int) (*machine, error) {
 	return m, err
 }
 
-// compile builds the program for a number of rows. Every attempt hashes
-// otherwise.
+// compile builds the program for a number of rows. A retry changes the names of
+// the inputs, hence all hashes.
 func (p *Program) compile(rows, attempt int) (m *machine, err error) {
 	defer recovered(&err)
 	if err := prime(); err != nil {
 		return nil, err
 	}
-
 	g := gorgonia.NewGraph()
-	var in, roots gorgonia.Nodes
-	var data []values
-	for i, cols := range p.cols {
-		v := tensor.New(tensor.Of(p.dtype), tensor.WithShape(rows, cols))
-		data = append(data, valuesOf(flat(v)))
-		in = append(in, gorgonia.NewMatrix(g, p.dtype, gorgonia.WithShape(rows, cols),
-			gorgonia.WithName(fmt.Sprintf("input %d/%d", i, attempt)), gorgonia.WithValue(v)))
+	var in []*gorgonia.Node
+	var data []*argument
+	for _, d := range p.in {
+		n, a := d.node(g, p.dtype, rows, attempt)
+		in, data = append(in, n), append(data, a)
 	}
 	out, err := p.build(in)
 	if err != nil {
 		return nil, err
 	}
+	if p.out != nil && len(out) != len(p.out) {
+		return nil, fmt.Errorf("%w: %d outputs, want %q", errs.ErrShape, len(out), p.out)
+	}
+	var roots gorgonia.Nodes
 	var results []*result
-	for _, n := range out {
-		r, conv := &result{size: max(1, n.Shape().TotalSize())}, newConverter()
-		results = append(results, r)
-		c, err := Apply(Spec{Name: "result", Run: func(_ any, in []any) error {
-			if r.dst != nil {
-				conv.run(values{f64: r.dst}, valuesOf(in[0]))
-			}
-			return nil
-		}}, n)
+	for i, n := range out {
+		r := &result{name: strconv.Itoa(i), size: max(1, n.Shape().TotalSize())}
+		if p.out != nil {
+			r.name = p.out[i]
+		}
+		root, err := r.catch(n)
 		if err != nil {
 			return nil, err
 		}
-		roots = append(roots, c)
+		roots, results = append(roots, root), append(results, r)
 	}
 	if err := distinct(g); err != nil {
 		return nil, err
@@ -161,6 +183,27 @@ func (p *Program) compile(rows, attempt int) (m *machine, err error) {
 	}
 	m.in, m.out = data, results
 	return m, nil
+}
+
+// node is the input in a graph, and where its data go.
+func (in Input) node(g *gorgonia.ExprGraph, dt tensor.Dtype, batch, attempt int) (*gorgonia.Node, *argument) {
+	rows := in.rows(batch)
+	a := &argument{Input: in}
+	var backing any
+	switch n := rows * in.Cols; {
+	case in.Below > 0:
+		dt, a.indices = tensor.Int, make([]int, n)
+		backing = a.indices
+	case dt == tensor.Float32:
+		a.values.f32 = make([]float32, n)
+		backing = a.values.f32
+	default:
+		a.values.f64 = make([]float64, n)
+		backing = a.values.f64
+	}
+	v := tensor.New(tensor.WithShape(rows, in.Cols), tensor.WithBacking(backing))
+	return gorgonia.NewMatrix(g, dt, gorgonia.WithShape(rows, in.Cols),
+		gorgonia.WithName(fmt.Sprintf("%s/%d", in.Name, attempt)), gorgonia.WithValue(v)), a
 }
 
 // errHash reports two nodes of one hash, which is bound to happen now and then

@@ -2,8 +2,8 @@ package kernel
 
 import "math"
 
-// ActNorm stretches and shifts every position by itself, x_i = exp(s_i)·z_i + t_i.
-// Its parameters are all of s, then all of t.
+// ActNorm scales and shifts every position: x_i = exp(s_i)·z_i + t_i. Its
+// parameters are all s_i, then all t_i.
 type ActNorm[T Float] struct{ dim int }
 
 // NewActNorm returns the map on rows of dim values.
@@ -52,23 +52,10 @@ func (a *ActNorm[T]) Grad(dw, dx, x, dLogDet, w []T, inverse bool, _ []T) {
 	}
 }
 
-// factor is exp(s) or, with back, its inverse.
+// factor is exp(s), or exp(−s) if back is set.
 func factor[T Float](s T, back bool) T {
 	if back {
 		s = -s
 	}
 	return T(math.Exp(float64(s)))
-}
-
-func shift[T Float](x []T, a T) {
-	for l := range x[:Lanes] {
-		x[l] += a
-	}
-}
-
-func total[T Float](x []T) (sum T) {
-	for _, v := range x[:Lanes] {
-		sum += v
-	}
-	return sum
 }

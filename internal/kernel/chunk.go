@@ -6,21 +6,21 @@ import (
 	"sync/atomic"
 )
 
-// maxChunks bounds the number of chunks into which work is cut, and with it
-// the partial sums of a parameter gradient that are held at once.
+// maxChunks bounds the number of chunks into which work is cut. It also bounds
+// the memory of a parameter gradient, which has one partial sum for every chunk.
 const maxChunks = 16
 
 // chunks is the number of chunks for the given number of units of work. It
 // must not depend on the number of processors: sums are taken chunk by chunk.
 func chunks(units int) int { return min(units, maxChunks) }
 
-// job is work on units that can be done in any order.
+// job is work on units, which may be done in any order.
 type job interface {
 	do(chunk, from, to int) // units from ≤ u < to
 }
 
-// inChunks does every chunk of a job with the range of units it covers, on as
-// many goroutines as there are processors. It does not allocate.
+// inChunks cuts the units of a job into chunks and does them, on as many
+// goroutines as there are processors. It does not allocate.
 func inChunks(units int, j job) {
 	n := chunks(units)
 	workers := min(n, runtime.GOMAXPROCS(0))
@@ -34,7 +34,7 @@ func inChunks(units int, j job) {
 	g.job, g.units, g.chunks = j, units, n
 	g.next.Store(0)
 	g.wg.Add(workers - 1)
-	help := g.help // go g.help() would allocate
+	help := g.help // the statement "go g.help()" would allocate
 	for range workers - 1 {
 		go help()
 	}
@@ -48,14 +48,14 @@ func inChunks(units int, j job) {
 	}
 }
 
-// gang is the goroutines at work on one job.
+// gang is a group of goroutines that do one job together.
 type gang struct {
 	job           job
 	units, chunks int
-	next          atomic.Int64 // chunk to be done
+	next          atomic.Int64 // next chunk to be done
 	wg            sync.WaitGroup
 	fault         atomic.Pointer[any] // first panic
-	help          func()              // work, as another goroutine runs it
+	help          func()              // calls work; run by every goroutine but the caller's
 }
 
 var gangs = sync.Pool{New: func() any {
@@ -70,7 +70,7 @@ var gangs = sync.Pool{New: func() any {
 func (g *gang) work() {
 	defer func() {
 		if p := recover(); p != nil {
-			fault := p // the only thing here that is allocated, and only after a panic
+			fault := p // allocates, but only after a panic
 			g.fault.CompareAndSwap(nil, &fault)
 		}
 	}()
@@ -80,8 +80,8 @@ func (g *gang) work() {
 }
 
 // inPass is inChunks for a job that only moves and adds the given number of
-// values: one goroutine is done with few of them before another one wakes.
-// Its chunks have no numbers.
+// values. A small job runs as one chunk on the caller's goroutine: it is done
+// before another goroutine would wake. The job must not use the chunk's number.
 func inPass(units, values int, j job) {
 	const few = 1 << 14
 	if values < few {
@@ -91,8 +91,8 @@ func inPass(units, values int, j job) {
 	inChunks(units, j)
 }
 
-// Rows calls f for every chunk of a batch of rows with the range it covers,
-// on as many goroutines as there are processors.
+// Rows cuts a batch of rows into chunks and calls f with the range of every
+// chunk, on as many goroutines as there are processors.
 func Rows(rows int, f func(from, to int)) { inChunks(rows, rowsJob(f)) }
 
 // Pass is Rows for an f that only moves and adds the given number of values.

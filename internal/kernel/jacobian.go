@@ -1,21 +1,11 @@
 package kernel
 
-// Jacobian is a Transform that can take the Jacobian matrix of every row along.
-// The gradient with respect to x then costs one small product, without the nets
-// and their exponentials, which Grad computes once more.
-type Jacobian[T Float] interface {
-	Transform[T]
-	// HasJacobian tells whether taking it along costs less than Grad does.
-	HasJacobian() bool
-	// RunJacobian is Run, and writes the Jacobian to j: Dim rows of Dim
-	// derivatives of the image, and those of the log-determinant, (Dim+1)·Dim
-	// values of every row of the tile.
-	RunJacobian(x, logDet, j, w []T, inverse bool, scratch []T)
-}
-
-// A tangent takes about as much as a pass through the nets backwards, one of
-// which Grad needs: with two kept columns and thus two tangents, what is saved
-// is the second evaluation. The matrix itself should be small beside the nets.
+// Limits of what HasJacobian accepts.
+//
+// Every kept column needs a tangent: a derivative that passes through the nets.
+// A tangent costs about as much as one backward pass through the nets. Grad
+// costs one evaluation of the nets and one backward pass. With two tangents the
+// matrix still pays. It must also be small compared with the nets.
 const (
 	maxTangents    = 2
 	maxJacobianDim = 8
@@ -25,7 +15,7 @@ func (b *Couplings[T]) HasJacobian() bool {
 	if b.dim > maxJacobianDim {
 		return false
 	}
-	for _, p := range b.pieces {
+	for _, p := range b.chain {
 		if c, ok := p.(affine[T]); !ok || len(c.Keep) > maxTangents {
 			return false
 		}
@@ -43,21 +33,21 @@ func (b *Couplings[T]) RunJacobian(x, logDet, j, w []T, inverse bool, scratch []
 	saved, scratch := scratch[:b.saved], scratch[b.saved:]
 	ones, scratch := scratch[:Lanes], scratch[Lanes:]
 	fill(ones, 1)
-	for i := range b.pieces {
-		k := b.order(i, inverse)
+	for i := range b.chain {
+		k := inOrder(i, len(b.chain), inverse)
 		wk := w[b.at[k]:b.at[k+1]]
-		b.pieces[k].run(x, logDet, wk, inverse, saved)
-		couplingJacobian(b.pieces[k].(affine[T]).Coupling, b.dim, j, wk, inverse, saved, ones, scratch)
+		b.chain[k].run(x, logDet, wk, inverse, saved)
+		couplingJacobian(b.chain[k].(affine[T]).Coupling, b.dim, j, wk, inverse, saved, ones, scratch)
 	}
 }
 
-// tangents is the length of the scratch space that RunJacobian needs beside what
-// the couplings save, if it pays.
+// tangents is the length of the scratch space that RunJacobian needs in addition
+// to what the couplings save, 0 without HasJacobian.
 func (b *Couplings[T]) tangents() (length int) {
 	if !b.HasJacobian() {
 		return 0
 	}
-	for _, p := range b.pieces {
+	for _, p := range b.chain {
 		length = max(length, p.(affine[T]).tangents())
 	}
 	return length + Lanes
@@ -68,8 +58,8 @@ func (c *Coupling) tangents() int {
 	return (2*len(c.Move)+1)*len(c.Keep)*Lanes + 2*max(c.S.wide, c.T.wide)*Lanes
 }
 
-// couplingJacobian takes the Jacobian j of all before a coupling to that of all
-// up to it, from what couplingRun saved.
+// couplingJacobian updates j, the Jacobian of all couplings before this one, by
+// this coupling. saved is from couplingRun.
 func couplingJacobian[T Float](c *Coupling, dim int, j, w []T, inverse bool, saved, ones, scratch []T) {
 	_, f, u, actS, actT := split(c, saved)
 	nk, nm, ws := len(c.Keep), len(c.Move), c.S.Params()
@@ -100,18 +90,13 @@ func couplingJacobian[T Float](c *Coupling, dim int, j, w []T, inverse bool, sav
 	}
 }
 
-// pullBack sets dx, the gradient with respect to the inputs, given the Jacobian,
-// the gradient dy with respect to the image and that of the log-determinants.
+// pullBack sets dx, the gradient with respect to the inputs. It is given the
+// Jacobian j, the gradient dy with respect to the image and that of the
+// log-determinants.
 func pullBack[T Float](dx, j, dy, dLogDet, ones []T, dim int) {
 	clear(dx[:dim*Lanes])
 	for i := range dim {
 		mix(dx, j[i*dim*Lanes:], ones, dy[i*Lanes:], dim)
 	}
 	mix(dx, j[dim*dim*Lanes:], ones, dLogDet, dim)
-}
-
-func fill[T Float](x []T, v T) {
-	for i := range x {
-		x[i] = v
-	}
 }

@@ -6,30 +6,31 @@ import (
 )
 
 // Layer applies one Transform to every tile of sites of every row of a batch.
-// Sites that belong to no tile pass through, and so do the sites at the context
-// positions of the tiles, which the transform does not change and which tiles
-// may share.
+// Sites that belong to no tile pass through. So do the sites at the context
+// positions of the tiles: the transform does not change them, and tiles may share
+// them.
 //
 // A batch travels as one flat slice, the state: rows·n values row by row, then
 // the running log-determinant of each row. A Layer is safe for concurrent
 // use.
 type Layer[T Float] struct {
 	tr    Transform[T]
-	jac   Jacobian[T] // tr, or nil if it does not pay
+	jac   Jacobian[T] // tr, or nil if it has no Jacobian that pays
 	n     int         // values per row
 	index []int       // site of position j of tile k: index[k*dim+j]
-	tiles int
-	whole bool // no site passes through
+	tiles int         // number of tiles
+	whole bool        // no site passes through
 
-	context, move []int // positions; nil: no context, and all move
+	// Positions in a tile. Without a context both are nil, and all positions move.
+	context, move []int
 
 	scratch sync.Pool // *scratch[T], one per goroutine at work
 	calls   sync.Pool // *call[T], one per call under way
 }
 
-// NewLayer returns the layer on rows of n values. Each tile names tr.Dim()
-// sites below n; no site is named twice, unless always at positions of the
-// context, which the transform must pass through.
+// NewLayer returns the layer on rows of n values. Each tile names tr.Dim() sites
+// below n. context lists positions in a tile that the transform passes through.
+// A site may be named more than once only if all its positions are in context.
 func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *Layer[T] {
 	l := &Layer[T]{tr: tr, n: n, tiles: len(tiles), context: context}
 	if len(context) > 0 {
@@ -60,11 +61,15 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *L
 	return l
 }
 
-// scratch is what one goroutine works in.
+// scratch is the memory that one goroutine works in: one tile of rows at a time.
+// Each of its lanes holds a tile of sites of a row of the batch.
 type scratch[T Float] struct {
-	x, dx, logDet, ones, rest []T
-	tile, row                 [Lanes]int // what each lane holds
-	len                       int        // lanes in use
+	x, dx     []T        // the tile and its gradient
+	logDet    []T        // log-determinants of the lanes, or their gradients
+	ones      []T        // 1 for every lane
+	rest      []T        // scratch space of the transform
+	tile, row [Lanes]int // tile of sites and row of the batch in each lane
+	len       int        // number of lanes in use
 }
 
 // StateLen is the length of the state of a batch.
@@ -73,12 +78,12 @@ func (l *Layer[T]) StateLen(rows int) int { return rows * (l.n + 1) }
 // Params is the number of parameters.
 func (l *Layer[T]) Params() int { return l.tr.Params() }
 
-// Jacobians is the number of values that RunJacobian leaves for a batch, 0 if
+// JacobianLen is the number of values that RunJacobian writes for a batch, 0 if
 // Grad is the better way.
-func (l *Layer[T]) Jacobians(rows int) int { return l.units(rows) * l.jacobian() }
+func (l *Layer[T]) JacobianLen(rows int) int { return l.units(rows) * l.unitJacobianLen() }
 
-// jacobian is the number of values that RunJacobian leaves for a tile.
-func (l *Layer[T]) jacobian() int {
+// unitJacobianLen is the number of values that RunJacobian writes for a unit.
+func (l *Layer[T]) unitJacobianLen() int {
 	if l.jac == nil {
 		return 0
 	}
@@ -86,11 +91,11 @@ func (l *Layer[T]) jacobian() int {
 	return (dim + 1) * dim * Lanes
 }
 
-// call is one call of Run or Grad, or of their forms with a Jacobian: its arguments
-// and what its chunks leave.
+// call is one call of Run, RunJacobian, Grad or GradJacobian: its arguments, and
+// memory for the results of its chunks.
 type call[T Float] struct {
 	l       *Layer[T]
-	pass    pass
+	step    step // what do does now
 	rows    int
 	inverse bool
 	w, in   []T
@@ -98,21 +103,23 @@ type call[T Float] struct {
 	jac     []T // or nil
 	dw      []T // or nil
 	dout    []T
-	partial []T // of each tile and row: log-determinants; of each chunk: dw
-	context []T // of each tile, position of the context and row: gradients
+
+	partial []T // log-determinants of each tile and row, or dw of each chunk
+	context []T // gradients of each tile, context position and row
 }
 
-// pass is what a call does to all units of work, whatever these are.
-type pass int
+// step is one step of a call. It goes through rows, parameters or units; see
+// units.
+type step int
 
 const (
-	copyRows    pass = iota // rows of in to out: of the sites that belong to no tile
-	runTiles                // units, see there
-	gradTiles               // units
-	pullTiles               // units
-	sumContext              // rows
-	sumLogDets              // rows
-	sumPartials             // parameters
+	copyRows    step = iota // rows: copy in to out, for the sites that belong to no tile
+	runUnits                // units: Transform.Run
+	gradUnits               // units: Transform.Grad
+	pullUnits               // units: multiply by the Jacobian
+	sumContext              // rows: add up the gradients of shared sites
+	sumLogDets              // rows: add up the log-determinants of the tiles
+	sumPartials             // parameters: add up the gradients of the chunks
 )
 
 // end returns the call, without its arguments, to the pool.
@@ -121,20 +128,20 @@ func (c *call[T]) end() {
 	c.l.calls.Put(c)
 }
 
-// over makes a pass in chunks of its units.
-func (c *call[T]) over(units int, p pass) {
-	c.pass = p
+// chunked does a step with inChunks.
+func (c *call[T]) chunked(units int, s step) {
+	c.step = s
 	inChunks(units, c)
 }
 
-// quickly is over for a pass that only moves and adds values.
-func (c *call[T]) quickly(units, values int, p pass) {
-	c.pass = p
+// pass does a step that only moves and adds values, with inPass.
+func (c *call[T]) pass(units, values int, s step) {
+	c.step = s
 	inPass(units, values, c)
 }
 
 func (c *call[T]) do(chunk, from, to int) {
-	switch c.pass {
+	switch c.step {
 	case copyRows:
 		n := c.l.n
 		copy(c.out[from*n:to*n], c.in[from*n:to*n])
@@ -151,12 +158,12 @@ func (c *call[T]) do(chunk, from, to int) {
 	}
 	s := c.l.scratch.Get().(*scratch[T])
 	defer c.l.scratch.Put(s)
-	switch c.pass {
-	case runTiles:
+	switch c.step {
+	case runUnits:
 		c.run(s, from, to)
-	case gradTiles:
+	case gradUnits:
 		c.grad(s, chunk, from, to)
-	case pullTiles:
+	case pullUnits:
 		c.pullBack(s, from, to)
 	}
 }
@@ -166,30 +173,30 @@ func (l *Layer[T]) Run(out, in, w []T, rows int, inverse bool) {
 	l.RunJacobian(out, nil, in, w, rows, inverse)
 }
 
-// RunJacobian is Run and, unless jac is nil, leaves in jac what GradJacobian
-// needs.
+// RunJacobian is Run. Unless jac is nil, it also writes the Jacobians to jac, for
+// GradJacobian.
 func (l *Layer[T]) RunJacobian(out, jac, in, w []T, rows int, inverse bool) {
 	c := l.calls.Get().(*call[T])
 	defer c.end()
 	c.rows, c.inverse, c.w, c.in, c.out, c.jac = rows, inverse, w, in, out, jac
 	grow(&c.partial, l.tiles*rows)
 	if !l.whole {
-		c.quickly(rows, rows*l.n, copyRows)
+		c.pass(rows, rows*l.n, copyRows)
 	}
-	c.over(l.units(rows), runTiles)
-	c.quickly(rows, rows*l.tiles, sumLogDets)
+	c.chunked(l.units(rows), runUnits)
+	c.pass(rows, rows*l.tiles, sumLogDets)
 }
 
 func (c *call[T]) run(s *scratch[T], from, to int) {
 	l := c.l
 	for u := from; u < to; u++ {
-		l.seat(s, u, c.rows)
+		l.assign(s, u, c.rows)
 		l.gather(s.x, c.in, s)
 		clear(s.logDet)
 		if c.jac == nil {
 			l.tr.Run(s.x, s.logDet, c.w, c.inverse, s.rest)
 		} else {
-			l.jac.RunJacobian(s.x, s.logDet, c.tileJacobian(u), c.w, c.inverse, s.rest)
+			l.jac.RunJacobian(s.x, s.logDet, c.unitJacobian(u), c.w, c.inverse, s.rest)
 		}
 		l.scatter(c.out, s.x, s)
 		for k := range s.len {
@@ -198,7 +205,8 @@ func (c *call[T]) run(s *scratch[T], from, to int) {
 	}
 }
 
-// sumLogDets adds those of the tiles of some rows to what they had.
+// sumLogDets adds the log-determinants of the tiles of some rows to those of the
+// state in.
 func (c *call[T]) sumLogDets(from, to int) {
 	all := c.rows * c.l.n
 	sum := c.out[all+from : all+to]
@@ -211,8 +219,8 @@ func (c *call[T]) sumLogDets(from, to int) {
 }
 
 // Grad sets din to the gradient with respect to the state in, given dout, the
-// one with respect to its image, and dw, unless nil, to that of the
-// parameters.
+// gradient with respect to its image. Unless dw is nil, it sets dw to the
+// gradient of the parameters.
 func (l *Layer[T]) Grad(din, dw, in, w, dout []T, rows int, inverse bool) {
 	c := l.calls.Get().(*call[T])
 	defer c.end()
@@ -220,20 +228,20 @@ func (l *Layer[T]) Grad(din, dw, in, w, dout []T, rows int, inverse bool) {
 	units := l.units(rows)
 	grow(&c.partial, chunks(units)*len(dw))
 	c.inverse, c.w, c.in, c.dw = inverse, w, in, dw
-	c.over(units, gradTiles)
+	c.chunked(units, gradUnits)
 	c.addContext()
 	if dw != nil {
-		c.quickly(len(dw), len(dw)*chunks(units), sumPartials)
+		c.pass(len(dw), len(dw)*chunks(units), sumPartials)
 	}
 }
 
-// passThrough sets the gradient of what no tile changes.
+// passThrough sets din to dout for all values that no tile changes.
 func (c *call[T]) passThrough(din, dout []T, rows int) {
 	c.rows, c.in, c.out, c.dout = rows, dout, din, dout
 	grow(&c.context, rows*c.l.tiles*len(c.l.context))
 	n := c.l.n
 	if !c.l.whole {
-		c.quickly(rows, rows*n, copyRows)
+		c.pass(rows, rows*n, copyRows)
 	}
 	copy(din[rows*n:], dout[rows*n:])
 }
@@ -246,7 +254,7 @@ func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
 		clear(part)
 	}
 	for u := from; u < to; u++ {
-		l.seat(s, u, c.rows)
+		l.assign(s, u, c.rows)
 		l.gather(s.x, c.in, s)
 		c.gatherGrad(s.dx, s)
 		l.tr.Grad(part, s.dx, s.x, s.logDet, c.w, c.inverse, s.rest)
@@ -254,7 +262,7 @@ func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
 	}
 }
 
-// sumPartials adds up some parameters' gradients, chunk by chunk.
+// sumPartials adds up the gradients of some parameters, chunk by chunk.
 func (c *call[T]) sumPartials(from, to int) {
 	n, sum := len(c.dw), c.dw[from:to]
 	clear(sum)
@@ -265,35 +273,35 @@ func (c *call[T]) sumPartials(from, to int) {
 	}
 }
 
-// GradJacobian sets din to the gradient with respect to the state in of
-// RunJacobian, which left jac, given dout, the one with respect to its image.
+// GradJacobian sets din to the gradient with respect to the state in of a call of
+// RunJacobian, given its jac and dout, the gradient with respect to the image.
 func (l *Layer[T]) GradJacobian(din, jac, dout []T, rows int) {
 	c := l.calls.Get().(*call[T])
 	defer c.end()
 	c.passThrough(din, dout, rows)
 	c.jac = jac
-	c.over(l.units(rows), pullTiles)
+	c.chunked(l.units(rows), pullUnits)
 	c.addContext()
 }
 
 func (c *call[T]) pullBack(s *scratch[T], from, to int) {
 	l := c.l
 	for u := from; u < to; u++ {
-		l.seat(s, u, c.rows)
+		l.assign(s, u, c.rows)
 		c.gatherGrad(s.x, s)
-		pullBack(s.dx, c.tileJacobian(u), s.x, s.logDet, s.ones, l.tr.Dim())
+		pullBack(s.dx, c.unitJacobian(u), s.x, s.logDet, s.ones, l.tr.Dim())
 		c.scatterGrad(s.dx, s)
 	}
 }
 
-// tileJacobian is what RunJacobian leaves for unit u.
-func (c *call[T]) tileJacobian(u int) []T {
-	n := c.l.jacobian()
+// unitJacobian is the part of jac for unit u.
+func (c *call[T]) unitJacobian(u int) []T {
+	n := c.l.unitJacobianLen()
 	return c.jac[u*n : (u+1)*n]
 }
 
 // gatherGrad reads the gradients of the image and of the log-determinants of a
-// tile. Those of the context have passed through already.
+// tile. It sets those of the context to zero: passThrough has copied them.
 func (c *call[T]) gatherGrad(dx []T, s *scratch[T]) {
 	c.l.gather(dx, c.dout, s)
 	for _, j := range c.l.context {
@@ -305,8 +313,8 @@ func (c *call[T]) gatherGrad(dx []T, s *scratch[T]) {
 	}
 }
 
-// scatterGrad writes the gradient of a tile and leaves that of its context, to
-// which other tiles contribute as well.
+// scatterGrad writes the gradient of a tile to din. The gradient of its context
+// goes to c.context, because other tiles contribute to these sites too.
 func (c *call[T]) scatterGrad(dx []T, s *scratch[T]) {
 	c.l.scatter(c.out, dx, s)
 	for i, j := range c.l.context {
@@ -316,10 +324,10 @@ func (c *call[T]) scatterGrad(dx []T, s *scratch[T]) {
 	}
 }
 
-// addContext adds what the tiles have left to the gradient of their context.
+// addContext adds the contributions in c.context to din.
 func (c *call[T]) addContext() {
 	if len(c.l.context) > 0 {
-		c.quickly(c.rows, len(c.context), sumContext)
+		c.pass(c.rows, len(c.context), sumContext)
 	}
 }
 
@@ -334,71 +342,6 @@ func (c *call[T]) sumContext(from, to int) {
 			}
 		}
 	}
-}
-
-// units is the number of tiles of Lanes rows that a batch fills. Rows are
-// taken in blocks of Lanes, so that a unit reads neighbouring memory; what
-// remains (or a batch smaller than Lanes) fills units with several tiles of
-// sites.
-func (l *Layer[T]) units(rows int) int {
-	full, rest := rows/Lanes, rows%Lanes
-	return full*l.tiles + (rest*l.tiles+Lanes-1)/Lanes
-}
-
-// seat decides which tile of sites of which row sits in each lane of unit u.
-func (l *Layer[T]) seat(s *scratch[T], u, rows int) {
-	block := min(u/l.tiles, rows/Lanes)
-	first := block * Lanes
-	m := min(rows-first, Lanes)
-	e := (u - block*l.tiles) * Lanes
-	s.len = min(m*l.tiles-e, Lanes)
-	tile, row := e/m, e%m
-	for k := range s.len {
-		s.tile[k], s.row[k] = tile, first+row
-		if row++; row == m {
-			tile, row = tile+1, 0
-		}
-	}
-}
-
-// gather reads a tile from the rows of a state; idle lanes become zero.
-func (l *Layer[T]) gather(x, state []T, s *scratch[T]) {
-	for k := range s.len {
-		row, sites := l.at(state, s, k)
-		at := k
-		for _, site := range sites {
-			x[at] = row[site]
-			at += Lanes
-		}
-	}
-	for j := range l.tr.Dim() {
-		clear(x[j*Lanes+s.len : (j+1)*Lanes])
-	}
-}
-
-// scatter writes what moves of a tile to the rows of a state.
-func (l *Layer[T]) scatter(state, x []T, s *scratch[T]) {
-	for k := range s.len {
-		row, sites := l.at(state, s, k)
-		for _, j := range l.move {
-			row[sites[j]] = x[j*Lanes+k]
-		}
-		if l.move != nil {
-			continue
-		}
-		at := k
-		for _, site := range sites {
-			row[site] = x[at]
-			at += Lanes
-		}
-	}
-}
-
-// at is the row of the state in lane k and the sites of its tile.
-func (l *Layer[T]) at(state []T, s *scratch[T], k int) (row []T, sites []int) {
-	dim := l.tr.Dim()
-	r, t := s.row[k]*l.n, s.tile[k]*dim
-	return state[r : r+l.n], l.index[t : t+dim]
 }
 
 // grow makes buf a slice of n values.

@@ -3,8 +3,9 @@ package kernel
 import "math"
 
 // LU is an invertible linear map x = P·L·U·z. Its parameters are a matrix,
-// row-major: L is one on the diagonal and has the elements below it, U has
-// those above it and ±exp of those on it. P and the signs are fixed.
+// row-major. L takes the elements below the diagonal, and 1 on it. U takes the
+// elements above the diagonal, and ±exp of those on it. The permutation P and
+// the signs are fixed.
 //
 // It works in place, one position at a time: first U from the top, then L from
 // the bottom.
@@ -29,8 +30,8 @@ func NewLU[T Float](perm []int, negative []bool) *LU[T] {
 func (m *LU[T]) Dim() int    { return m.dim }
 func (m *LU[T]) Params() int { return m.dim * m.dim }
 
-// Scratch is a tile for permutations and, for the gradient, what every step
-// has overwritten.
+// Scratch has room for a permuted tile and, in Grad, for the value that every
+// step overwrites.
 func (m *LU[T]) Scratch() (run, grad int) { return m.dim * Lanes, 3 * m.dim * Lanes }
 
 func (m *LU[T]) Run(x, logDet, w []T, inverse bool, scratch []T) {
@@ -48,14 +49,14 @@ func (m *LU[T]) Run(x, logDet, w []T, inverse bool, scratch []T) {
 	shift(logDet, sum)
 }
 
-// run is everything but the permutation that ends Run. Unless saved is nil, it
-// keeps what every step overwrites.
+// run is Run without its final permutation and without the log-determinant.
+// Unless saved is nil, it saves the value that every step overwrites.
 func (m *LU[T]) run(x, w []T, inverse bool, scratch, saved []T) {
 	if inverse {
 		m.permute(x, scratch, true)
 	}
 	for k := range 2 * m.dim {
-		s := m.step(m.order(k, inverse), w)
+		s := m.step(inOrder(k, 2*m.dim, inverse), w)
 		xi := x[s.i*Lanes : (s.i+1)*Lanes]
 		if saved != nil {
 			copy(saved[k*Lanes:(k+1)*Lanes], xi)
@@ -84,7 +85,7 @@ func (m *LU[T]) Grad(dw, dx, x, dLogDet, w []T, inverse bool, scratch []T) {
 		m.permute(dx, scratch, true)
 	}
 	for k := 2*m.dim - 1; k >= 0; k-- {
-		s := m.step(m.order(k, inverse), w)
+		s := m.step(inOrder(k, 2*m.dim, inverse), w)
 		xi, di := x[s.i*Lanes:(s.i+1)*Lanes], dx[s.i*Lanes:(s.i+1)*Lanes]
 		old := saved[k*Lanes : (k+1)*Lanes]
 		if dw != nil && s.upper {
@@ -127,8 +128,8 @@ func (m *LU[T]) Grad(dw, dx, x, dLogDet, w []T, inverse bool, scratch []T) {
 	}
 }
 
-// luStep is one step of the map: x_i becomes pivot·x_i + Σ row_j x_j, with j
-// from from to below to.
+// luStep is one step of the map: x_i becomes pivot·x_i + Σ_j row_j·x_j for
+// from ≤ j < to.
 type luStep[T Float] struct {
 	i, from, to int
 	row         []T
@@ -136,7 +137,7 @@ type luStep[T Float] struct {
 	upper       bool
 }
 
-// step is step k of 2·dim in the order of Forward.
+// step is step k of 2·dim, in the order of the direction z → x.
 func (m *LU[T]) step(k int, w []T) luStep[T] {
 	if k < m.dim {
 		row := w[k*m.dim : (k+1)*m.dim]
@@ -146,14 +147,7 @@ func (m *LU[T]) step(k int, w []T) luStep[T] {
 	return luStep[T]{i, 0, i, w[i*m.dim : (i+1)*m.dim], 1, false}
 }
 
-func (m *LU[T]) order(k int, inverse bool) int {
-	if inverse {
-		return 2*m.dim - 1 - k
-	}
-	return k
-}
-
-// permute applies the permutation or, with back, its inverse to a tile.
+// permute applies the permutation, or its inverse if back is set, to a tile.
 func (m *LU[T]) permute(x, scratch []T, back bool) {
 	copy(scratch, x)
 	for i, p := range m.perm {

@@ -4,9 +4,11 @@ package kernel
 // outputs. Its parameters are one flat slice, layer by layer: the weights
 // (out, in) row-major, then the biases.
 type Net struct {
-	sizes              []int // in, hidden..., out
-	params, acts, wide int   // their number; values in all layers' outputs; largest size
-	weights            int   // of the largest layer
+	sizes   []int // inputs, units of every hidden layer, outputs
+	params  int   // number of parameters
+	acts    int   // number of activations of a tile: outputs of all layers, Lanes rows
+	wide    int   // largest of sizes
+	weights int   // number of weights of the largest layer
 }
 
 // NewNet returns the net with the given numbers of inputs, hidden units per
@@ -47,8 +49,8 @@ func (n Net) scratch() int {
 	return 2*w*Lanes + max(n.weights, partials(w, w))
 }
 
-// netRun evaluates the net on a tile. act keeps the activations for netBack;
-// its last part, which is returned, are the outputs.
+// netRun evaluates the net on a tile x and returns the outputs. They are the last
+// part of act, which receives the activations that netBack needs.
 func netRun[T Float](n Net, w, x, act []T) []T {
 	last := len(n.sizes) - 1
 	for k := 1; k <= last; k++ {
@@ -62,9 +64,9 @@ func netRun[T Float](n Net, w, x, act []T) []T {
 	return x
 }
 
-// netBack takes the gradient dout of the outputs back to the inputs, adding
-// it to dx, and adds that of the parameters to dw unless dw is nil. x and act
-// are those of netRun; dout is destroyed.
+// netBack takes the gradient dout of the outputs back through the net. It adds
+// the gradient of the inputs to dx and, unless dw is nil, that of the parameters
+// to dw. x and act are those of netRun. dout is destroyed.
 func netBack[T Float](n Net, dw, dx, w, x, act, dout, scratch []T) {
 	width := n.wide * Lanes
 	d, next, rest := dout, scratch[:width], scratch[2*width:]
@@ -90,8 +92,8 @@ func netBack[T Float](n Net, dw, dx, w, x, act, dout, scratch []T) {
 }
 
 // netTangent sets out to the derivative of the outputs with respect to input i.
-// act is that of netRun, ones is one value of every row, all of them 1.
-// scratch is 2·n.wide values of every row.
+// act is that of netRun. ones is the value 1 for every row. scratch is 2·n.wide
+// values of every row.
 func netTangent[T Float](n Net, out, w, act, ones []T, i int, scratch []T) {
 	in, next := scratch[:n.wide*Lanes], scratch[n.wide*Lanes:]
 	d := ones

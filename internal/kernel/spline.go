@@ -3,16 +3,17 @@ package kernel
 import "math"
 
 // Spline is the shape of one rational-quadratic spline coupling (Durkan,
-// Bekasov, Murray and Papamakarios, arXiv:1906.04032): the columns in Keep pass
-// through and feed a net, and those in Move are mapped, each by a monotonic
-// spline of its own of the interval [−Bound, Bound] onto itself, and by the
-// identity outside.
+// Bekasov, Murray and Papamakarios, arXiv:1906.04032). The columns in Keep pass
+// through and feed a net. Every column in Move is mapped by a monotonic spline
+// of its own, which takes the interval [−Bound, Bound] onto itself. Outside of
+// the interval the map is the identity.
 //
 // The net R gives 3·Bins−1 numbers for every moved column, one column after the
-// other. The first Bins say how wide the bins are, the next Bins how high, by a
-// softmax each, and the others are the logarithms of the slopes at the knots
-// in between, softly bounded; at both ends the slope is one. Numbers that are
-// all zero make the identity.
+// other. A softmax of the first Bins numbers gives the widths of the bins, and a
+// softmax of the next Bins numbers their heights. The others give the logarithms
+// of the slopes at the inner knots: logSlopes bounds them smoothly. At both ends
+// of the interval the slope is one. If all numbers are zero, the map is the
+// identity.
 type Spline struct {
 	Keep, Move []int
 	R          Net
@@ -30,38 +31,39 @@ const (
 // Outputs is the number of outputs that R must have.
 func (c *Spline) Outputs() int { return len(c.Move) * (3*c.Bins - 1) }
 
-// NewSpline returns the block of the given couplings on rows of dim values: the
-// k-th spline after the k-th affine coupling, if there are any.
+// NewSpline returns the block of the given couplings on rows of dim values. If
+// couplings is not nil, the k-th affine coupling comes before the k-th spline.
 func NewSpline[T Float](dim int, couplings []Coupling, splines []Spline) *Couplings[T] {
-	var pieces []piece[T]
+	var chain []coupling[T]
 	for k := range splines {
 		if couplings != nil {
-			pieces = append(pieces, affine[T]{&couplings[k]})
+			chain = append(chain, affine[T]{&couplings[k]})
 		}
 		s := &splines[k]
 		interval := 2 * s.Bound
-		pieces = append(pieces, spline[T]{s, []T{T(interval * (1 - float64(s.Bins)*minBin)), T(interval * minBin), T(-s.Bound)}})
+		numbers := []T{T(interval * (1 - float64(s.Bins)*minBin)), T(interval * minBin), T(-s.Bound)}
+		chain = append(chain, spline[T]{s, numbers})
 	}
-	return newCouplings(dim, pieces)
+	return newCouplings(dim, chain)
 }
 
-// spline is a Spline at work.
+// spline makes a Spline one of a chain.
 type spline[T Float] struct {
 	*Spline
-	numbers []T // those of splineBins
+	numbers []T // see splineBins
 }
 
-// What is remembered of every lane of a moved column beside its softmaxes.
+// What column saves of every row of a moved column, beside the softmaxes.
 const (
-	splineBin    = iota // which bin, −1 outside
-	splineAt            // where in the bin, from 0 to 1
-	splineLeft          // where the bin begins
-	splineBottom        // and on the other axis
+	splineBin    = iota // number of the bin, −1 outside of the interval
+	splineAt            // place in the bin, from 0 to 1
+	splineLeft          // where the bin begins on the axis of x
+	splineBottom        // where the bin begins on the axis of the image
 	splineW             // width of the bin
 	splineH             // height of the bin
-	splineLow           // slope at its lower end
-	splineHigh          // slope at its upper end
-	splineSaved         // how many there are
+	splineLow           // slope at the lower end of the bin
+	splineHigh          // slope at the upper end of the bin
+	splineSaved         // number of values saved
 )
 
 func (c spline[T]) params() int { return c.R.Params() }
@@ -85,15 +87,16 @@ func (c spline[T]) run(x, logDet, w []T, inverse bool, saved []T) {
 	}
 	out := netRun(c.R, w, in, act)
 	per := (3*c.Bins - 1) * Lanes
-	var slope [Lanes]T // of the columns since the last logarithm
+	var slope [Lanes]T // product of the slopes since the last logarithm
 	for i, m := range c.Move {
 		if i%2 == 0 {
 			for l := range slope {
 				slope[l] = 1
 			}
 		}
-		c.column(x[m*Lanes:(m+1)*Lanes], slope[:], out[i*per:(i+1)*per], bins[i*splineSaved*Lanes:(i+1)*splineSaved*Lanes], inverse)
-		// A logarithm for every two, whose product cannot overflow.
+		bin := bins[i*splineSaved*Lanes : (i+1)*splineSaved*Lanes]
+		c.column(x[m*Lanes:(m+1)*Lanes], slope[:], out[i*per:(i+1)*per], bin, inverse)
+		// One logarithm for two columns: the product of two slopes cannot overflow.
 		if logDet != nil && (i%2 == 1 || i == len(c.Move)-1) {
 			for l, v := range slope {
 				if ld := T(math.Log(float64(v))); inverse {
@@ -106,9 +109,10 @@ func (c spline[T]) run(x, logDet, w []T, inverse bool, saved []T) {
 	}
 }
 
-// column maps one moved column y and multiplies slope by that of the forward
-// map. What the net gave, r, becomes what the gradient needs of it: the
-// softmaxes, and the derivatives of the slopes.
+// column maps one moved column y and multiplies slope by the slope of the
+// forward map. r holds the outputs of the net for this column. column replaces
+// them by what the gradient needs: the softmaxes, and the derivatives that
+// slopeGrads gives.
 func (c spline[T]) column(y, slope, r, saved []T, inverse bool) {
 	n, bound := c.Bins, T(c.Bound)
 	widths, heights, slopes := r[:n*Lanes], r[n*Lanes:2*n*Lanes], r[2*n*Lanes:]
@@ -126,7 +130,7 @@ func (c spline[T]) column(y, slope, r, saved []T, inverse bool) {
 	logSlopes(slopes)
 	for l, b := range bin {
 		j := int(b)
-		low[l], up[l] = 0, 0 // at both ends the slope is one
+		low[l], up[l] = 0, 0 // logarithms; at both ends of the interval the slope is one
 		if j > 0 {
 			low[l] = slopes[(j-1)*Lanes+l]
 		}
@@ -137,7 +141,7 @@ func (c spline[T]) column(y, slope, r, saved []T, inverse bool) {
 	exp(saved[splineLow*Lanes : (splineHigh+1)*Lanes])
 	slopeGrads(slopes)
 	for l, v := range y[:Lanes] {
-		if !(v > -bound && v < bound) { // NaN too, which is to stay one
+		if !(v > -bound && v < bound) { // also NaN, which stays NaN
 			bin[l], at[l] = -1, 0
 			continue
 		}
@@ -163,11 +167,11 @@ func (c spline[T]) column(y, slope, r, saved []T, inverse bool) {
 	}
 }
 
-// splineRoot is where in a bin the map has risen by t of the bin's height, from 0
-// to 1: the root ξ of (s−b)ξ² + bξ = st, with b = d0(1−t) + (2s−d1)t, d0 and d1
-// the slopes at both ends and s the mean one. The discriminant is written as a sum
-// of two squares and the root in the form that adds numbers of one sign, so that
-// nothing cancels.
+// splineRoot is the place ξ in a bin, from 0 to 1, where the map has risen by
+// the fraction t of the bin's height. d0 and d1 are the slopes at the ends of
+// the bin, s is the mean slope. ξ is the root of (s−b)ξ² + bξ = st with
+// b = d0(1−t) + (2s−d1)t. Nothing cancels: the discriminant is a sum of two
+// squares, and both forms of the root add numbers of one sign.
 func splineRoot[T Float](s, d0, d1, t T) T {
 	tilt := d0*(1-t) - d1*t
 	root := sqrt(tilt*tilt + 4*s*s*t*(1-t))
@@ -176,37 +180,6 @@ func splineRoot[T Float](s, d0, d1, t T) T {
 		return (root - b) / (2 * (s - b))
 	}
 	return 2 * s * t / (b + root)
-}
-
-// splineBins finds for every value of v the bin that holds it, of n bins whose
-// sizes along the axis of v are scale·along+least, the first of them beginning
-// at −bound, or the last, or the first for smaller values. It sets the number of
-// the bin, where it begins on this axis and on the other, and its sizes on
-// both. numbers are scale, least and −bound.
-func splineBins[T Float](v, along, across, bin, start, end, wide, high, numbers []T, n int) {
-	v, bin, start, end, wide, high = v[:Lanes], bin[:Lanes], start[:Lanes], end[:Lanes], wide[:Lanes], high[:Lanes]
-	if f := inUse[T](); f != nil {
-		f.splineBins(&v[0], &along[:n*Lanes][0], &across[:n*Lanes][0], &bin[0], &start[0], &end[0], &wide[0], &high[0], &numbers[:3][0], n)
-		return
-	}
-	scale, least := numbers[0], numbers[1]
-	var knot, other, a, b [Lanes]T
-	for l := range v {
-		knot[l], other[l] = numbers[2], numbers[2]
-		a[l], b[l] = scale*along[l]+least, scale*across[l]+least
-		bin[l], start[l], end[l], wide[l], high[l] = 0, knot[l], other[l], a[l], b[l]
-	}
-	for j := 1; j < n; j++ {
-		along, across := along[j*Lanes:][:Lanes], across[j*Lanes:][:Lanes]
-		for l, v := range v {
-			knot[l] += a[l]
-			other[l] += b[l]
-			a[l], b[l] = scale*along[l]+least, scale*across[l]+least
-			if v >= knot[l] {
-				bin[l], start[l], end[l], wide[l], high[l] = T(j), knot[l], other[l], a[l], b[l]
-			}
-		}
-	}
 }
 
 func (c spline[T]) grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T) {
@@ -227,21 +200,21 @@ func (c spline[T]) grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T
 	}
 }
 
-// columnGrad takes the gradient d of a moved column back through column and
-// sets that of what the net gave.
+// columnGrad takes the gradient d of a moved column back through column and sets
+// dr, the gradient of the net's outputs.
 //
-// Both directions follow from the map F(x; θ) and L = ln ∂F/∂x at the x inside the
-// bin. Forward, dF·a + dL·b is wanted with a = d and b that of the
-// log-determinant. The inverse is x where F(x; θ) = y, with −L: its differentials
-// are those of the forward map with a = −u and b changed in sign, where
-// u = (d − b·∂L/∂x) / ∂F/∂x is the gradient of y.
+// Let F(x; θ) be the forward map, L = ln ∂F/∂x, and b the gradient of the
+// log-determinant. Forward, the result is the gradient of a·F + b·L with a = d.
+// The inverse gives the x with F(x; θ) = y, and the log-determinant −L. The
+// gradient of y is then u = (d − b·∂L/∂x) / ∂F/∂x, and that of θ is the gradient
+// of a·F + b'·L with a = −u and b' = −b.
 func (c spline[T]) columnGrad(dr, d, dLogDet, r, saved []T, inverse bool) {
 	n := c.Bins
 	bin, at := saved[splineBin*Lanes:][:Lanes], saved[splineAt*Lanes:][:Lanes]
 	wide, high := saved[splineW*Lanes:][:Lanes], saved[splineH*Lanes:][:Lanes]
 	low, up := saved[splineLow*Lanes:][:Lanes], saved[splineHigh*Lanes:][:Lanes]
 	left, bottom := saved[splineLeft*Lanes:][:Lanes], saved[splineBottom*Lanes:][:Lanes]
-	// Everything that is remembered of the bin becomes the gradient of it.
+	// Every saved value of the bin is replaced by the gradient of it.
 	for l, xi := range at {
 		if bin[l] < 0 {
 			left[l], bottom[l], wide[l], high[l], low[l], up[l] = 0, 0, 0, 0, 0, 0
@@ -291,79 +264,11 @@ func (c spline[T]) columnGrad(dr, d, dLogDet, r, saved []T, inverse bool) {
 	}
 }
 
-// softmax replaces n values of every lane by their softmax.
-func softmax[T Float](r []T, n int) {
-	r = r[:n*Lanes]
-	if f := inUse[T](); f != nil {
-		f.softmax(&r[0], n)
-		return
-	}
-	var top, sum [Lanes]T
-	copy(top[:], r)
-	for j := 1; j < n; j++ {
-		for l, v := range r[j*Lanes:][:Lanes] {
-			top[l] = max(top[l], v)
-		}
-	}
-	for j := range n {
-		v := r[j*Lanes:][:Lanes]
-		for l := range v {
-			v[l] -= top[l]
-		}
-	}
-	exp(r)
-	for j := range n {
-		for l, v := range r[j*Lanes:][:Lanes] {
-			sum[l] += v
-		}
-	}
-	for l := range sum {
-		sum[l] = 1 / sum[l]
-	}
-	for j := range n {
-		v := r[j*Lanes:][:Lanes]
-		for l := range v {
-			v[l] *= sum[l]
-		}
-	}
-}
-
-// softmaxGrad sets the gradient of what the softmax p was made of, given that
-// of the size of the lane's bin and of where the bin begins, which is the sum
-// of the sizes before. The first of numbers is the scale of splineBins.
-func softmaxGrad[T Float](d, p, bin, dSize, dStart, numbers []T, n int) {
-	d, p, bin, dSize, dStart = d[:n*Lanes], p[:n*Lanes], bin[:Lanes], dSize[:Lanes], dStart[:Lanes]
-	if f := inUse[T](); f != nil {
-		f.softmaxGrad(&d[0], &p[0], &bin[0], &dSize[0], &dStart[0], &numbers[0], n)
-		return
-	}
-	var mean [Lanes]T
-	for j := range n {
-		g, p, at := d[j*Lanes:][:Lanes], p[j*Lanes:][:Lanes], T(j)
-		for l, k := range bin {
-			v := T(0)
-			if at < k {
-				v = dStart[l]
-			}
-			if at == k {
-				v = dSize[l]
-			}
-			g[l] = v
-			mean[l] += v * p[l]
-		}
-	}
-	for j := range n {
-		g, p := d[j*Lanes:][:Lanes], p[j*Lanes:][:Lanes]
-		for l := range g {
-			g[l] = numbers[0] * p[l] * (g[l] - mean[l])
-		}
-	}
-}
-
-// slopeRange is the largest logarithm of a slope.
+// slopeRange bounds the logarithm of a slope: its absolute value is smaller.
 var slopeRange = -math.Log(minSlope)
 
-// logSlopes replaces what the net gave by logarithms of slopes.
+// logSlopes replaces outputs r of the net by logarithms of slopes, c·tanh(r/c)
+// with c = slopeRange.
 func logSlopes[T Float](r []T) {
 	c := T(slopeRange)
 	for i := range r {
@@ -376,7 +281,7 @@ func logSlopes[T Float](r []T) {
 }
 
 // slopeGrads replaces logarithms of slopes by their derivatives with respect to
-// what the net gave.
+// the outputs of the net.
 func slopeGrads[T Float](r []T) {
 	c := T(slopeRange)
 	for i, v := range r {

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// exactSpline is a spline of one value: where its knots are on both axes, in 120
-// bits, the last of them at the bound, and the slopes there. Within a bin all sums
-// are of positive numbers, so that float64 has all digits but a few roundings.
+// exactSpline is a spline of one value: its knots on both axes, in 120 bits, and
+// its slopes at the knots. The last knot is at the bound. Within a bin all sums
+// are of positive numbers, so that float64 is right to a few roundings.
 type exactSpline struct {
 	x, y  []*big.Float
 	slope []float64
@@ -19,13 +19,13 @@ type exactSpline struct {
 
 func exact(v float64) *big.Float { return new(big.Float).SetPrec(120).SetFloat64(v) }
 
-// less is a − b.
-func less(a, b *big.Float) float64 {
+// difference is a − b.
+func difference(a, b *big.Float) float64 {
 	d, _ := new(big.Float).Sub(a, b).Float64()
 	return d
 }
 
-// newExactSpline returns the spline of the numbers raw.
+// newExactSpline returns the spline of the outputs raw of a net.
 func newExactSpline(bins int, bound float64, raw []float64) *exactSpline {
 	least := minBin * float64(bins)
 	along := func(raw []float64) []*big.Float {
@@ -49,8 +49,8 @@ func newExactSpline(bins int, bound float64, raw []float64) *exactSpline {
 	return e
 }
 
-// at is the knot before the image of x, how far the image is beyond it, and the
-// slope at x.
+// at returns the knot before the image of x, the distance of the image from this
+// knot, and the slope at x.
 func (e *exactSpline) at(x *big.Float) (knot *big.Float, beyond, slope float64) {
 	n := len(e.x) - 1
 	if x.Cmp(e.x[0]) <= 0 || x.Cmp(e.x[n]) >= 0 {
@@ -60,15 +60,16 @@ func (e *exactSpline) at(x *big.Float) (knot *big.Float, beyond, slope float64) 
 	for k < n-1 && x.Cmp(e.x[k+1]) >= 0 {
 		k++
 	}
-	w, h := less(e.x[k+1], e.x[k]), less(e.y[k+1], e.y[k])
+	w, h := difference(e.x[k+1], e.x[k]), difference(e.y[k+1], e.y[k])
 	s, low, up := h/w, e.slope[k], e.slope[k+1]
-	xi, rest := less(x, e.x[k])/w, less(e.x[k+1], x)/w
+	xi, rest := difference(x, e.x[k])/w, difference(e.x[k+1], x)/w
 	den := s*(xi*xi+rest*rest) + (low+up)*xi*rest
 	return e.y[k], h * xi * (s*xi + low*rest) / den, s * s * (up*xi*xi + 2*s*xi*rest + low*rest*rest) / (den * den)
 }
 
-// around is the slope at x, the largest one at distances up to d from there, and
-// how much its logarithm varies: what an error d of x or of a knot can make of them.
+// around returns the slope at x, the largest slope at x and at x ± d, and by how
+// much the logarithm of the slope changes there. This bounds the effect of an
+// error d of x or of a knot.
 func (e *exactSpline) around(x *big.Float, d float64) (slope, largest, logVaries float64) {
 	_, _, slope = e.at(x)
 	largest = slope
@@ -79,7 +80,7 @@ func (e *exactSpline) around(x *big.Float, d float64) (slope, largest, logVaries
 	return slope, largest, logVaries
 }
 
-// splineCase is the numbers of one spline.
+// splineCase is one spline, given by the outputs raw of a net.
 type splineCase struct {
 	name  string
 	bins  int
@@ -87,8 +88,8 @@ type splineCase struct {
 	raw   []float64
 }
 
-// splineCases goes through slopes, sizes of bins, their number and bounds up to
-// those that parameters cannot exceed.
+// splineCases goes through slopes, sizes of bins, numbers of bins and bounds, up
+// to the largest ones that parameters can reach.
 func splineCases() []splineCase {
 	rnd := rand.New(rand.NewPCG(13, 2))
 	var cases []splineCase
@@ -97,7 +98,8 @@ func splineCases() []splineCase {
 			for _, edge := range []float64{0, 3, 1e3} {
 				bound := []float64{1e-30, 1e-3, 6, 6, 6, 1e3, 1e30}[rnd.IntN(7)]
 				for _, pattern := range []string{"up", "down", "to and fro", "random"} {
-					c := splineCase{fmt.Sprintf("%d bins on ±%g, slopes e^±%g %s, edges %g", bins, bound, slope, pattern, edge), bins, bound, nil}
+					name := fmt.Sprintf("%d bins on ±%g, slopes e^±%g %s, edges %g", bins, bound, slope, pattern, edge)
+					c := splineCase{name, bins, bound, nil}
 					for k := range 3*bins - 1 {
 						size := edge
 						if k >= 2*bins {
@@ -150,10 +152,11 @@ func splineOf[T Float](c splineCase) func(v []T, inverse bool) (image, logDet []
 	}
 }
 
-// A spline is the exact one of an argument and of knots that are a few roundings
-// of the bound away, in both directions, whatever its numbers: its values are off
-// by as much as its condition makes of that, and the logarithm of its slope as well.
-// There and back is as near as errors of the image allow.
+// A computed spline has the error that follows from errors of the argument and of
+// the knots by a few roundings of the bound. This holds for its values and for the
+// logarithm of its slope, in both directions and for any numbers of a net. A value
+// that is mapped there and back has the error that follows from errors of the
+// image.
 func TestSplineAccuracy(t *testing.T) {
 	forEachVariant(t, func(t *testing.T) {
 		t.Run("float64", testSplineAccuracy[float64])
@@ -161,7 +164,7 @@ func TestSplineAccuracy(t *testing.T) {
 	})
 }
 
-// splineRoundings is how many roundings of the bound a knot or a value may be away.
+// splineRoundings is the error of a knot or a value in roundings of the bound.
 const splineRoundings = 8
 
 func testSplineAccuracy[T Float](t *testing.T) {
@@ -190,44 +193,45 @@ func testSplineAccuracy[T Float](t *testing.T) {
 				if inverse {
 					x, y, ld = y, x, -ld
 				}
-				worst = max(worst, e.off(t, c, inverse, x, y, ld, epsilon[T]()))
+				worst = max(worst, e.errors(t, c, inverse, x, y, ld, epsilon[T]()))
 			}
 			if inverse {
 				continue
 			}
 			back, _ := f(out, true)
 			for l := range in {
-				e.undone(t, c, exact(float64(in[l])), exact(float64(back[l])), epsilon[T]())
+				e.roundTrip(t, c, exact(float64(in[l])), exact(float64(back[l])), epsilon[T]())
 			}
 		}
 	}
-	t.Logf("at most %.2g of what is allowed", worst)
+	t.Logf("largest error: %.2g of what is allowed", worst)
 }
 
-// off checks that y and ld are the image of x and the logarithm of the slope, and
-// returns by how much of what is allowed they are not.
-func (e *exactSpline) off(t *testing.T, c splineCase, inverse bool, x, y *big.Float, ld, eps float64) float64 {
+// errors checks that y is the image of x and ld the logarithm of the slope. It
+// returns the larger of their errors, divided by what is allowed.
+func (e *exactSpline) errors(t *testing.T, c splineCase, inverse bool, x, y *big.Float, ld, eps float64) float64 {
 	t.Helper()
 	d := splineRoundings * eps * c.bound
 	knot, beyond, _ := e.at(x)
 	slope, largest, logVaries := e.around(x, d)
-	wrong := less(y, knot) - beyond
+	wrong := difference(y, knot) - beyond
 	value := math.Abs(wrong) / (d * (1 + largest))
 	slopes := math.Abs(ld-math.Log(slope)) / (splineRoundings*eps*(8+math.Abs(ld)) + logVaries)
 	if !(value <= 1 && slopes <= 1) {
-		t.Fatalf("%s, inverse %v, at %.9g ↔ %.9g: off by %.2g with slope %.3g, %.2g of what is allowed; ln of the slope %.9g, want %.9g, %.2g of what is allowed",
+		t.Fatalf("%s, inverse %v, at %.9g ↔ %.9g: off by %.2g with slope %.3g, %.2g of what is allowed; "+
+			"ln of the slope %.9g, want %.9g, %.2g of what is allowed",
 			c.name, inverse, x, y, wrong, slope, value, ld, math.Log(slope), slopes)
 	}
 	return max(value, slopes)
 }
 
-// undone checks that x has come back as near as errors of its image on either way
-// allow.
-func (e *exactSpline) undone(t *testing.T, c splineCase, x, back *big.Float, eps float64) {
+// roundTrip checks that back, the inverse of the image of x, is as near to x as
+// errors of the image on both ways allow.
+func (e *exactSpline) roundTrip(t *testing.T, c splineCase, x, back *big.Float, eps float64) {
 	t.Helper()
 	d := 2 * splineRoundings * eps * c.bound
 	slope, largest, _ := e.around(x, d)
-	way := less(back, x)
+	way := difference(back, x)
 	least := slope
 	for _, part := range []float64{0.5, 1} {
 		_, _, s := e.at(new(big.Float).Add(x, exact(part*way)))

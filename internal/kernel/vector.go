@@ -7,12 +7,12 @@ import (
 
 //go:generate go -C gen run . ..
 
-// vector is the primitives in vector code for one precision. Pointers are to
-// the first of the values that the plain functions take as slices; n is a
-// multiple of Lanes.
+// vector holds the primitives in vector code for one precision. They take
+// pointers to the first values of the slices that the plain functions take. In
+// elu, tanh, exp and add, n is a multiple of Lanes.
 type vector[T Float] struct {
-	// dense reads the weight of output j and input i at w[j*sj+i*si], and
-	// multiplies what it found by the slope of ELU at the value a.
+	// dense reads the weight of output j and input i at w[j*sj+i*si]. Unless a is
+	// nil, it multiplies the result by the slope of ELU at the value a.
 	dense     func(out, w, b, in, a *T, no, ni, sj, si int)
 	denseGrad func(dw, dz, in, part *T, no, ni int)
 
@@ -31,23 +31,23 @@ type vector[T Float] struct {
 	splineBins  func(v, along, across, bin, start, end, wide, high, numbers *T, n int)
 }
 
-// variant is one way to compute everything. Its parts are nil for plain Go.
+// variant is one set of implementations of the primitives: vector code in both
+// precisions, or nil for plain Go.
 type variant struct {
 	name string
 	f32  *vector[float32]
 	f64  *vector[float64]
 }
 
-// variants are those that this processor can run, the fastest first; plain Go
-// is the last.
+// variants lists what this processor can run, the fastest first. Plain Go is the
+// last.
 var variants = append(vectorVariants(), variant{name: "plain"})
 
 // current is the variant in use. Only tests change it.
 var current = variants[0]
 
-// Variants names the variants of the kernels that this processor can run, the
-// one that is used by itself first. Results of different variants differ by
-// rounding.
+// Variants names the variants of the kernels that this processor can run. The
+// first is the default. Results of different variants differ by rounding.
 func Variants() []string {
 	names := make([]string, len(variants))
 	for i, v := range variants {
@@ -59,9 +59,9 @@ func Variants() []string {
 // Variant names the variant in use.
 func Variant() string { return current.name }
 
-// UseVariant makes all kernels run in the named variant, "" for the one used by
-// itself. It is for tests, and must not be called while anything runs: a
-// TestMain may pass on the environment variable NEURALRG_KERNEL.
+// UseVariant makes all kernels run in the named variant, or in the default one
+// for "". It is for tests: it must not be called while any kernel runs. See
+// kerneltest.Main.
 func UseVariant(name string) error {
 	for _, v := range variants {
 		if v.name == name || name == "" {
@@ -72,17 +72,18 @@ func UseVariant(name string) error {
 	return fmt.Errorf("kernel: this processor has no variant %q, only %q", name, Variants())
 }
 
-// inUse is the vector code for T, nil in plain Go.
+// inUse is the vector code for T in the current variant, nil for plain Go.
 func inUse[T Float]() *vector[T] {
-	// The size tells the type, and the conversions are between identical
-	// types. A type switch would cost a few percent of a small network.
+	// The size of T says which type it is, so that each conversion is between
+	// identical types. A type switch would cost a few percent of the time of a
+	// small network.
 	if unsafe.Sizeof(T(0)) == 4 {
 		return (*vector[T])(unsafe.Pointer(current.f32))
 	}
 	return (*vector[T])(unsafe.Pointer(current.f64))
 }
 
-// first is the address of the first value, nil if there is none.
+// first is the address of the first value of x, nil for an empty slice.
 func first[T Float](x []T) *T {
 	if len(x) == 0 {
 		return nil
@@ -90,7 +91,7 @@ func first[T Float](x []T) *T {
 	return &x[0]
 }
 
-// partials is the length of the scratch space that the vector code of
-// denseGrad needs: a vector of 32 bytes, at most eight values, for every
-// weight of at most five outputs or for every bias, and some beyond.
+// partials is the length of the scratch space that the vector code of denseGrad
+// needs: a vector of 32 bytes, which is at most eight values, for every weight
+// of five outputs or for every bias, and 16 vectors more.
 func partials(no, ni int) int { return (max(5*ni, no) + 16) * 8 }

@@ -4,6 +4,7 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
+// vectorVariants lists the variants in vector code that this processor can run.
 func vectorVariants() []variant {
 	x := &cpu.X86
 	var v []variant

@@ -4,12 +4,15 @@
 
 package kernel
 
-// denseF32AVX2 sets out = (W·in + b)·(min(a, 0) + 1) for a tile, without b or a if that is nil. W has strides sj and si.
+// denseF32AVX2 sets out = (W·in + b)·(min(a, 0) + 1) for a tile, without b or a if that is nil.
+// W has strides sj and si.
 //
 //go:noescape
-func denseF32AVX2(out *float32, w *float32, b *float32, in *float32, a *float32, no int, ni int, sj int, si int)
+func denseF32AVX2(out *float32, w *float32, b *float32, in *float32, a *float32, no int, ni int,
+	sj int, si int)
 
-// denseGradF32AVX2 adds dz·inᵀ to the weights at dw and the sums of dz to the biases behind them; part is scratch.
+// denseGradF32AVX2 adds dz·inᵀ to the weights at dw and the sums of dz to the biases behind
+// them; part is scratch.
 //
 //go:noescape
 func denseGradF32AVX2(dw *float32, dz *float32, in *float32, part *float32, no int, ni int)
@@ -37,34 +40,45 @@ func expF32AVX2(z *float32, n int)
 // affineForwardF32AVX2 is the affine update of one column of a tile, see couplingRun.
 //
 //go:noescape
-func affineForwardF32AVX2(y *float32, logDet *float32, f *float32, u *float32, th *float32, t *float32, scale *float32)
+func affineForwardF32AVX2(y *float32, logDet *float32, f *float32, u *float32, th *float32,
+	t *float32, scale *float32)
 
-// affineForwardGradF32AVX2 is the gradient of the affine update of one column of a tile, see couplingGrad.
+// affineForwardGradF32AVX2 is the gradient of the affine update of one column of a tile, see
+// couplingGrad.
 //
 //go:noescape
-func affineForwardGradF32AVX2(dScale *float32, d *float32, ds *float32, dt *float32, dLogDet *float32, f *float32, u *float32, th *float32, scale *float32)
+func affineForwardGradF32AVX2(dScale *float32, d *float32, ds *float32, dt *float32,
+	dLogDet *float32, f *float32, u *float32, th *float32, scale *float32)
 
-// affineForwardTangentF32AVX2 is the tangent of the affine update of one column of a tile, see the function of that name.
+// affineForwardTangentF32AVX2 is the tangent of the affine update of one column of a tile, see the
+// function of that name.
 //
 //go:noescape
-func affineForwardTangentF32AVX2(t *float32, q *float32, s *float32, f *float32, u *float32, th *float32, scale *float32)
+func affineForwardTangentF32AVX2(t *float32, q *float32, s *float32, f *float32, u *float32,
+	th *float32, scale *float32)
 
 // affineInverseF32AVX2 is the affine update of one column of a tile, see couplingRun.
 //
 //go:noescape
-func affineInverseF32AVX2(y *float32, logDet *float32, f *float32, u *float32, th *float32, t *float32, scale *float32)
+func affineInverseF32AVX2(y *float32, logDet *float32, f *float32, u *float32, th *float32,
+	t *float32, scale *float32)
 
-// affineInverseGradF32AVX2 is the gradient of the affine update of one column of a tile, see couplingGrad.
+// affineInverseGradF32AVX2 is the gradient of the affine update of one column of a tile, see
+// couplingGrad.
 //
 //go:noescape
-func affineInverseGradF32AVX2(dScale *float32, d *float32, ds *float32, dt *float32, dLogDet *float32, f *float32, u *float32, th *float32, scale *float32)
+func affineInverseGradF32AVX2(dScale *float32, d *float32, ds *float32, dt *float32,
+	dLogDet *float32, f *float32, u *float32, th *float32, scale *float32)
 
-// affineInverseTangentF32AVX2 is the tangent of the affine update of one column of a tile, see the function of that name.
+// affineInverseTangentF32AVX2 is the tangent of the affine update of one column of a tile, see the
+// function of that name.
 //
 //go:noescape
-func affineInverseTangentF32AVX2(t *float32, q *float32, s *float32, f *float32, u *float32, th *float32, scale *float32)
+func affineInverseTangentF32AVX2(t *float32, q *float32, s *float32, f *float32, u *float32,
+	th *float32, scale *float32)
 
-// mixF32AVX2 replaces n ≥ 1 values of every row by f·to + p·x, f and p being one value of every row.
+// mixF32AVX2 replaces n ≥ 1 values of every row by f·to + p·x, f and p being one value of
+// every row.
 //
 //go:noescape
 func mixF32AVX2(to *float32, x *float32, f *float32, p *float32, n int)
@@ -77,19 +91,24 @@ func softmaxF32AVX2(r *float32, n int)
 // softmaxGradF32AVX2 is the gradient of softmax, see the function of the same name.
 //
 //go:noescape
-func softmaxGradF32AVX2(d *float32, p *float32, bin *float32, dSize *float32, dStart *float32, scale *float32, n int)
+func softmaxGradF32AVX2(d *float32, p *float32, bin *float32, dSize *float32, dStart *float32,
+	scale *float32, n int)
 
 // splineBinsF32AVX2 finds the bins of n ≥ 2 that hold v, see the function of the same name.
 //
 //go:noescape
-func splineBinsF32AVX2(v *float32, along *float32, across *float32, bin *float32, start *float32, end *float32, wide *float32, high *float32, numbers *float32, n int)
+func splineBinsF32AVX2(v *float32, along *float32, across *float32, bin *float32, start *float32,
+	end *float32, wide *float32, high *float32, numbers *float32, n int)
 
-// denseF64AVX2 sets out = (W·in + b)·(min(a, 0) + 1) for a tile, without b or a if that is nil. W has strides sj and si.
+// denseF64AVX2 sets out = (W·in + b)·(min(a, 0) + 1) for a tile, without b or a if that is nil.
+// W has strides sj and si.
 //
 //go:noescape
-func denseF64AVX2(out *float64, w *float64, b *float64, in *float64, a *float64, no int, ni int, sj int, si int)
+func denseF64AVX2(out *float64, w *float64, b *float64, in *float64, a *float64, no int, ni int,
+	sj int, si int)
 
-// denseGradF64AVX2 adds dz·inᵀ to the weights at dw and the sums of dz to the biases behind them; part is scratch.
+// denseGradF64AVX2 adds dz·inᵀ to the weights at dw and the sums of dz to the biases behind
+// them; part is scratch.
 //
 //go:noescape
 func denseGradF64AVX2(dw *float64, dz *float64, in *float64, part *float64, no int, ni int)
@@ -117,34 +136,45 @@ func expF64AVX2(z *float64, n int)
 // affineForwardF64AVX2 is the affine update of one column of a tile, see couplingRun.
 //
 //go:noescape
-func affineForwardF64AVX2(y *float64, logDet *float64, f *float64, u *float64, th *float64, t *float64, scale *float64)
+func affineForwardF64AVX2(y *float64, logDet *float64, f *float64, u *float64, th *float64,
+	t *float64, scale *float64)
 
-// affineForwardGradF64AVX2 is the gradient of the affine update of one column of a tile, see couplingGrad.
+// affineForwardGradF64AVX2 is the gradient of the affine update of one column of a tile, see
+// couplingGrad.
 //
 //go:noescape
-func affineForwardGradF64AVX2(dScale *float64, d *float64, ds *float64, dt *float64, dLogDet *float64, f *float64, u *float64, th *float64, scale *float64)
+func affineForwardGradF64AVX2(dScale *float64, d *float64, ds *float64, dt *float64,
+	dLogDet *float64, f *float64, u *float64, th *float64, scale *float64)
 
-// affineForwardTangentF64AVX2 is the tangent of the affine update of one column of a tile, see the function of that name.
+// affineForwardTangentF64AVX2 is the tangent of the affine update of one column of a tile, see the
+// function of that name.
 //
 //go:noescape
-func affineForwardTangentF64AVX2(t *float64, q *float64, s *float64, f *float64, u *float64, th *float64, scale *float64)
+func affineForwardTangentF64AVX2(t *float64, q *float64, s *float64, f *float64, u *float64,
+	th *float64, scale *float64)
 
 // affineInverseF64AVX2 is the affine update of one column of a tile, see couplingRun.
 //
 //go:noescape
-func affineInverseF64AVX2(y *float64, logDet *float64, f *float64, u *float64, th *float64, t *float64, scale *float64)
+func affineInverseF64AVX2(y *float64, logDet *float64, f *float64, u *float64, th *float64,
+	t *float64, scale *float64)
 
-// affineInverseGradF64AVX2 is the gradient of the affine update of one column of a tile, see couplingGrad.
+// affineInverseGradF64AVX2 is the gradient of the affine update of one column of a tile, see
+// couplingGrad.
 //
 //go:noescape
-func affineInverseGradF64AVX2(dScale *float64, d *float64, ds *float64, dt *float64, dLogDet *float64, f *float64, u *float64, th *float64, scale *float64)
+func affineInverseGradF64AVX2(dScale *float64, d *float64, ds *float64, dt *float64,
+	dLogDet *float64, f *float64, u *float64, th *float64, scale *float64)
 
-// affineInverseTangentF64AVX2 is the tangent of the affine update of one column of a tile, see the function of that name.
+// affineInverseTangentF64AVX2 is the tangent of the affine update of one column of a tile, see the
+// function of that name.
 //
 //go:noescape
-func affineInverseTangentF64AVX2(t *float64, q *float64, s *float64, f *float64, u *float64, th *float64, scale *float64)
+func affineInverseTangentF64AVX2(t *float64, q *float64, s *float64, f *float64, u *float64,
+	th *float64, scale *float64)
 
-// mixF64AVX2 replaces n ≥ 1 values of every row by f·to + p·x, f and p being one value of every row.
+// mixF64AVX2 replaces n ≥ 1 values of every row by f·to + p·x, f and p being one value of
+// every row.
 //
 //go:noescape
 func mixF64AVX2(to *float64, x *float64, f *float64, p *float64, n int)
@@ -157,9 +187,11 @@ func softmaxF64AVX2(r *float64, n int)
 // softmaxGradF64AVX2 is the gradient of softmax, see the function of the same name.
 //
 //go:noescape
-func softmaxGradF64AVX2(d *float64, p *float64, bin *float64, dSize *float64, dStart *float64, scale *float64, n int)
+func softmaxGradF64AVX2(d *float64, p *float64, bin *float64, dSize *float64, dStart *float64,
+	scale *float64, n int)
 
 // splineBinsF64AVX2 finds the bins of n ≥ 2 that hold v, see the function of the same name.
 //
 //go:noescape
-func splineBinsF64AVX2(v *float64, along *float64, across *float64, bin *float64, start *float64, end *float64, wide *float64, high *float64, numbers *float64, n int)
+func splineBinsF64AVX2(v *float64, along *float64, across *float64, bin *float64, start *float64,
+	end *float64, wide *float64, high *float64, numbers *float64, n int)

@@ -2,5 +2,6 @@
 
 package kernel
 
-// There is no vector code for this processor, or it was not asked for.
+// vectorVariants is empty: there is no vector code for this processor, or the
+// build tag purego leaves it out.
 func vectorVariants() []variant { return nil }

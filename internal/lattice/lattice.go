@@ -1,4 +1,5 @@
-// Package lattice counts the sites of periodic lattices.
+// Package lattice counts the sites of periodic lattices and converts between sites
+// and coordinates.
 package lattice
 
 import (
@@ -6,16 +7,18 @@ import (
 	"fmt"
 )
 
-// MaxSites is the largest number of sites that Size accepts, 8192 × 8192: one
-// configuration takes half a gigabyte. A larger lattice is most likely a mistake.
+// MaxSites is the largest number of sites that Size accepts, 8192 × 8192. One
+// configuration then takes half a gigabyte; a larger lattice is most likely a
+// mistake.
 const MaxSites = 1 << 26
 
 // MaxAxes is the largest number of axes that Size accepts.
 const MaxAxes = 64
 
-// Size returns the number of sites of a lattice of the given extents. It fails,
-// naming the shape, unless there are between 1 and MaxAxes extents, each of them is at
-// least 1, and their product is at most MaxSites. The product never overflows.
+// Size returns the number of sites of a lattice of the given extents. There must be
+// between 1 and MaxAxes extents, each at least 1, with a product of at most MaxSites.
+// Otherwise Size fails with an error that names the shape. The product never
+// overflows.
 func Size(shape []int) (int, error) {
 	if len(shape) == 0 {
 		return 0, errors.New("lattice without extents")

@@ -2,61 +2,62 @@
 // (https://github.com/huggingface/safetensors): eight bytes with the length of
 // a header, the header in JSON, then the values, little-endian.
 //
-// A file of ours carries in its metadata the SHA-256 of all of it, header
-// included, computed with the digest's own digits at zero: a file that passes
-// is the one that was written. Reading trusts nothing: memory grows with what
-// has arrived, never with what a header announces.
+// A file of this library carries the SHA-256 of the whole file, header included, in
+// its metadata. The digits of the digest itself count as zeros. A file whose digest
+// is right is the one that was written.
+//
+// Read trusts no header: the memory that it takes grows with the bytes that have
+// arrived, not with the sizes that a header claims.
 package safetensors
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
-)
 
-// ErrFormat reports a file that is damaged, of another version, or that does not
-// fit what is to be restored from it.
-var ErrFormat = errors.New("bad checkpoint")
+	"github.com/neuralrg/neuralrg/internal/errs"
+)
 
 // File is metadata and arrays.
 type File struct {
 	Meta    map[string]string
 	Arrays  []Array
-	Checked bool // by Read: the file has a digest and it is right
+	Checked bool // set by Read: the file has a digest, and it is right
 
-	index map[string]int // of what was read
-	data  data           // that was read
+	// Set by Read.
+	index map[string]int // place of an array in Arrays
+	data  data           // values of all arrays
 }
 
-// Array is a named array. Values is of type []float64, []float32, []int64 or
-// []byte, row-major; what was read is in the File, and its methods convert it.
+// Array is a named array. To be written, it has Values of type []float64,
+// []float32, []int64 or []byte, row-major. An array that was read has none: the
+// methods of File return its values.
 type Array struct {
 	Name   string
 	Shape  []int
 	Values any
 
 	dtype      string
-	begin, end int // in what was read
+	begin, end int // place in File.data
 }
 
-// maxHeader bounds headers. The format allows 100 MB, which are more than what
-// 2¹⁴ arrays and a description of a model take.
+// maxHeader is the largest length of a header. The format allows 100 MB; 2¹⁴ arrays
+// and a description of a model take less than this.
 const maxHeader = 8 << 20
 
 const digestKey = "sha256"
 
-// claimed tells whether a header says that the file is ours. A key of other
-// files may be called as our digest is, and is then none.
+// claimed reports whether a header says that this library wrote the file. In other
+// files a key with the name of our digest means something else.
 func claimed(header []byte) bool { return bytes.Contains(header, []byte(`"`+formatKey+`":"`)) }
 
-// zeroDigest stands for the digest while it is computed.
+// zeroDigest takes the place of the digest while the digest is computed.
 var zeroDigest = bytes.Repeat([]byte("0"), hex.EncodedLen(sha256.Size))
 
-// digestAt is the position of the digits of the digest in a header of
-// ours, or −1.
+// digestAt is the position of the digits of the digest in a header, −1 if there is
+// none.
 func digestAt(header []byte) int {
 	key := []byte(`"` + digestKey + `":"`)
 	at := bytes.Index(header, key)
@@ -66,7 +67,7 @@ func digestAt(header []byte) int {
 	return at + len(key)
 }
 
-// sum hashes length and header, with the digest's digits at zero.
+// sum hashes the length and the header, with zeros for the digits of the digest.
 func sum(h hash.Hash, length, header []byte) {
 	h.Write(length)
 	if at := digestAt(header); at >= 0 {
@@ -77,7 +78,7 @@ func sum(h hash.Hash, length, header []byte) {
 	h.Write(header)
 }
 
-// itemSize is the size of a value in bytes, 0 for types we do not know.
+// itemSize is the size of a value in bytes, 0 for an unknown type.
 func itemSize(dtype string) int {
 	switch dtype {
 	case "F64", "I64", "U64":
@@ -92,8 +93,8 @@ func itemSize(dtype string) int {
 	return 0
 }
 
-// volume is the number of values of a shape, or −1 where there is none or it is
-// beyond limit.
+// volume is the number of values of a shape. It is −1 for a negative extent and for
+// more values than limit.
 func volume(shape []int, limit int) int {
 	n := 1
 	for _, s := range shape {
@@ -105,10 +106,10 @@ func volume(shape []int, limit int) int {
 	return n
 }
 
-// Array returns the array of a name, of a file that was read.
+// Array returns the array with the given name of a file that was read.
 func (f *File) Array(name string) (*Array, error) {
 	if i, ok := f.index[name]; ok {
 		return &f.Arrays[i], nil
 	}
-	return nil, fmt.Errorf("%w: no array %s", ErrFormat, quote(name))
+	return nil, fmt.Errorf("%w: no array %s", errs.ErrFormat, quote(name))
 }

@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-// parse reads a header. It is JSON of one form alone, and is read where it is:
-// decoding into maps, or token by token, would make much of little.
+// parse reads a header, which is JSON of one fixed form. It does not decode the
+// header into maps or tokens: that could take many times the memory of the header.
 func (f *File) parse(header []byte) error {
 	p := &parser{b: header}
 	n := min(bytes.Count(header, []byte(`"data_offsets"`)), maxArrays)
@@ -41,13 +41,13 @@ func (f *File) parse(header []byte) error {
 	})
 	if err == nil {
 		if p.space(); p.at < len(p.b) {
-			err = errors.New("something after its end")
+			err = errors.New("bytes after its end")
 		}
 	}
 	return err
 }
 
-// metadata reads the value of a key.
+// metadata returns a function that reads the value of one key of the metadata.
 func (f *File) metadata(p *parser) func(key []byte) error {
 	return func(key []byte) error {
 		name := string(key)
@@ -55,7 +55,7 @@ func (f *File) metadata(p *parser) func(key []byte) error {
 			return fmt.Errorf("metadata %s twice", quote(name))
 		}
 		if len(f.Meta) == maxMeta {
-			return fmt.Errorf("more than %d metadata", maxMeta)
+			return fmt.Errorf("more than %d keys of metadata", maxMeta)
 		}
 		v, err := p.text()
 		f.Meta[name] = string(v)
@@ -63,7 +63,7 @@ func (f *File) metadata(p *parser) func(key []byte) error {
 	}
 }
 
-// quote quotes the beginning of a text: an error is not to be as long as a file.
+// quote quotes the beginning of a text, so that errors stay short.
 func quote(s string) string {
 	if len(s) > 60 {
 		return strconv.Quote(s[:60]) + "…"
@@ -71,13 +71,14 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// parser reads what there is of JSON in a header: objects, strings and
-// numbers that count.
+// parser reads the JSON of a header: objects, strings and lists of non-negative
+// integers.
 type parser struct {
 	b  []byte
 	at int
 }
 
+// space skips white space.
 func (p *parser) space() {
 	for p.at < len(p.b) && (p.b[p.at] == ' ' || p.b[p.at] == '\n' || p.b[p.at] == '\t' || p.b[p.at] == '\r') {
 		p.at++
@@ -92,6 +93,7 @@ func (p *parser) peek() byte {
 	return 0
 }
 
+// expect reads the byte c.
 func (p *parser) expect(c byte) error {
 	if got := p.peek(); got != c {
 		return fmt.Errorf("byte %d is %q where %q is expected", p.at, got, c)
@@ -100,7 +102,7 @@ func (p *parser) expect(c byte) error {
 	return nil
 }
 
-// list calls item for every item, between open and end.
+// list reads a list between the bytes open and end. It calls item to read every item.
 func (p *parser) list(open, end byte, item func() error) error {
 	if err := p.expect(open); err != nil {
 		return err
@@ -123,7 +125,7 @@ func (p *parser) list(open, end byte, item func() error) error {
 	}
 }
 
-// object calls field for every key, to read its value.
+// object reads an object. It calls field for every key, to read the value.
 func (p *parser) object(field func(key []byte) error) error {
 	return p.list('{', '}', func() error {
 		key, err := p.text()
@@ -137,8 +139,8 @@ func (p *parser) object(field func(key []byte) error) error {
 	})
 }
 
-// text reads a string, which is part of the header if there is nothing to
-// decode.
+// text reads a string. A string without escapes is returned as a part of the header,
+// without a copy.
 func (p *parser) text() ([]byte, error) {
 	if err := p.expect('"'); err != nil {
 		return nil, err
@@ -176,7 +178,7 @@ func (p *parser) numbers(limit int) ([]int, error) {
 		digits := p.b[start:p.at]
 		n, err := strconv.ParseInt(string(digits), 10, 64)
 		if err != nil || n > math.MaxInt/2 || digits[0] == '0' && len(digits) > 1 {
-			return fmt.Errorf("byte %d: no number that counts", start)
+			return fmt.Errorf("byte %d: not a non-negative integer", start)
 		}
 		if len(list) == limit {
 			return fmt.Errorf("a list of more than %d numbers", limit)
@@ -187,9 +189,10 @@ func (p *parser) numbers(limit int) ([]int, error) {
 	return list, err
 }
 
-// dtypes are the types of values that we know.
+// dtypes are the known types of values.
 var dtypes = []string{"F64", "F32", "I64", "U8", "F16", "BF16", "I32", "I16", "I8", "U64", "U32", "U16", "BOOL"}
 
+// array reads the description of an array.
 func (p *parser) array() (a Array, err error) {
 	const dtype, shape, offsets = 1, 2, 4
 	has := 0

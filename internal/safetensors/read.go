@@ -10,19 +10,21 @@ import (
 	"io"
 	"math"
 	"slices"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 // Limits of what a header may describe.
 const (
 	maxRank   = 8
 	maxArrays = 1 << 14
-	maxMeta   = 1 << 10
+	maxMeta   = 1 << 10 // keys of metadata
 )
 
-// Read reads a whole file. Errors of r pass through; all others wrap
-// ErrFormat. A file of ours with a wrong digest is an error, a file without a
-// digest is not: see Checked. In files of others, metadata of the digest's name
-// is not ours and not checked.
+// Read reads a whole file. Errors of r are returned as they are; all others wrap
+// errs.ErrFormat. A wrong digest in a file of this library is an error; a missing digest
+// is not, see File.Checked. In other files, metadata with the name of the digest is
+// not checked.
 func Read(r io.Reader) (*File, error) {
 	var length [8]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {
@@ -30,7 +32,7 @@ func Read(r io.Reader) (*File, error) {
 	}
 	n := binary.LittleEndian.Uint64(length[:])
 	if n < 2 || n > maxHeader {
-		return nil, fmt.Errorf("%w: header of %d bytes, want between 2 and %d", ErrFormat, n, maxHeader)
+		return nil, fmt.Errorf("%w: header of %d bytes, want between 2 and %d", errs.ErrFormat, n, maxHeader)
 	}
 	header, err := readN(r, int(n))
 	if err != nil {
@@ -40,7 +42,7 @@ func Read(r io.Reader) (*File, error) {
 	if err := f.data.read(r); err != nil {
 		return nil, err
 	}
-	// Before anything is parsed.
+	// The digest is checked before anything is parsed.
 	if at := digestAt(header); at >= 0 && claimed(header) {
 		h := sha256.New()
 		sum(h, length[:], header)
@@ -48,12 +50,12 @@ func Read(r io.Reader) (*File, error) {
 			h.Write(p)
 		}
 		if got := hex.AppendEncode(nil, h.Sum(nil)); !bytes.Equal(got, header[at:at+len(got)]) {
-			return nil, fmt.Errorf("%w: SHA-256 is %s, the file says %q", ErrFormat, got, header[at:at+len(got)])
+			return nil, fmt.Errorf("%w: SHA-256 is %s, the file says %q", errs.ErrFormat, got, header[at:at+len(got)])
 		}
 		f.Checked = true
 	}
 	if err := f.parse(header); err != nil {
-		return nil, fmt.Errorf("%w: header: %v", ErrFormat, err)
+		return nil, fmt.Errorf("%w: header: %v", errs.ErrFormat, err)
 	}
 	slices.SortStableFunc(f.Arrays, func(a, b Array) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
@@ -66,20 +68,20 @@ func Read(r io.Reader) (*File, error) {
 		n := volume(a.Shape, f.data.size/size)
 		if n < 0 || a.begin != at || a.end != at+n*size || a.end > f.data.size {
 			return nil, fmt.Errorf("%w: array %s: %s%v at offsets [%d %d] of %d bytes, expected to begin at %d",
-				ErrFormat, quote(a.Name), a.dtype, a.Shape, a.begin, a.end, f.data.size, at)
+				errs.ErrFormat, quote(a.Name), a.dtype, a.Shape, a.begin, a.end, f.data.size, at)
 		}
 		at = a.end
 	}
 	if at != f.data.size {
-		return nil, fmt.Errorf("%w: %d bytes of values, the header describes %d", ErrFormat, f.data.size, at)
+		return nil, fmt.Errorf("%w: %d bytes of values, the header describes %d", errs.ErrFormat, f.data.size, at)
 	}
 	return f, nil
 }
 
-// short turns the end of a file into ErrFormat.
+// short turns the error of an early end of file into errs.ErrFormat.
 func short(err error, what string) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return fmt.Errorf("%w: it ends within the %s", ErrFormat, what)
+		return fmt.Errorf("%w: it ends within the %s", errs.ErrFormat, what)
 	}
 	return err
 }
@@ -99,8 +101,8 @@ func readN(r io.Reader, n int) ([]byte, error) {
 	return b, nil
 }
 
-// data is what comes after a header, in pieces of pieceSize but for the last:
-// one slice would have to be moved as it grows.
+// data holds the bytes after a header. All pieces but the last have the size
+// pieceSize. A single slice would have to be copied as it grows.
 type data struct {
 	pieces [][]byte
 	size   int
@@ -108,6 +110,7 @@ type data struct {
 
 const pieceSize = 1 << 16
 
+// read reads until the end of the file.
 func (d *data) read(r io.Reader) error {
 	for {
 		p := make([]byte, pieceSize)
@@ -123,7 +126,7 @@ func (d *data) read(r io.Reader) error {
 	}
 }
 
-// copy fills dst with what begins at a position, as far as there is something.
+// copy fills dst with the bytes from a position on, as far as there are any.
 func (d *data) copy(dst []byte, at int) {
 	for len(dst) > 0 && at < d.size {
 		n := copy(dst, d.pieces[at/pieceSize][at%pieceSize:])
@@ -131,7 +134,7 @@ func (d *data) copy(dst []byte, at int) {
 	}
 }
 
-// word is the item of up to eight bytes that begins at a position.
+// word is the little-endian number of up to eight bytes that begins at a position.
 func (d *data) word(at, size int) uint64 {
 	var b [8]byte
 	if p := d.pieces[at/pieceSize][at%pieceSize:]; len(p) >= size {
@@ -142,23 +145,23 @@ func (d *data) word(at, size int) uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// Floats are the values of an array where they are, in the file.
+// Floats gives access to the values of an array without a copy.
 type Floats struct {
 	data   *data
-	at     int
+	at     int // where the values begin
 	n      int
-	single bool
+	single bool // type F32
 }
 
-// Floats returns the values of an array of type F64 or F32, whose shape must
-// be as Expect wants it.
+// Floats returns the values of an array of type F64 or F32. It checks the shape as
+// Expect does.
 func (f *File) Floats(name string, shape ...int) (Floats, error) {
 	a, err := f.shaped(name, shape)
 	if err != nil {
 		return Floats{}, err
 	}
 	if a.dtype != "F64" && a.dtype != "F32" {
-		return Floats{}, fmt.Errorf("%w: array %s is of type %s, want F64 or F32", ErrFormat, quote(name), a.dtype)
+		return Floats{}, fmt.Errorf("%w: array %s is of type %s, want F64 or F32", errs.ErrFormat, quote(name), a.dtype)
 	}
 	return Floats{&f.data, a.begin, (a.end - a.begin) / itemSize(a.dtype), a.dtype == "F32"}, nil
 }
@@ -181,8 +184,8 @@ func (v Floats) Copy(dst []float64, from int) {
 	}
 }
 
-// Float64s returns the values of an array of type F64, whose shape must be as
-// Expect wants it.
+// Float64s returns the values of an array of type F64. It checks the shape as Expect
+// does.
 func (f *File) Float64s(name string, shape ...int) ([]float64, error) {
 	if err := f.Expect(name, "F64", shape...); err != nil {
 		return nil, err
@@ -226,12 +229,12 @@ func (f *File) Bytes(name string, shape ...int) ([]byte, error) {
 	return dst, nil
 }
 
-// Expect checks that there is an array of the given type and shape; −1 stands
-// for any extent.
+// Expect checks that there is an array of the given type and shape. An extent of −1
+// stands for any number.
 func (f *File) Expect(name, dtype string, shape ...int) error {
 	a, err := f.shaped(name, shape)
 	if err == nil && a.dtype != dtype {
-		err = fmt.Errorf("%w: array %s is of type %s, want %s", ErrFormat, quote(name), a.dtype, dtype)
+		err = fmt.Errorf("%w: array %s is of type %s, want %s", errs.ErrFormat, quote(name), a.dtype, dtype)
 	}
 	return err
 }
@@ -239,6 +242,7 @@ func (f *File) Expect(name, dtype string, shape ...int) error {
 // Size is the number of bytes of values, of all arrays together.
 func (f *File) Size() int { return f.data.size }
 
+// shaped returns an array and checks its shape.
 func (f *File) shaped(name string, shape []int) (*Array, error) {
 	a, err := f.Array(name)
 	if err != nil {
@@ -249,7 +253,7 @@ func (f *File) shaped(name string, shape []int) (*Array, error) {
 		fits = shape[i] == -1 || shape[i] == a.Shape[i]
 	}
 	if !fits {
-		return nil, fmt.Errorf("%w: array %s has shape %v, want %v", ErrFormat, quote(name), a.Shape, shape)
+		return nil, fmt.Errorf("%w: array %s has shape %v, want %v", errs.ErrFormat, quote(name), a.Shape, shape)
 	}
 	return a, nil
 }

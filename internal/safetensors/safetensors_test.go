@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 func sample() *File {
@@ -42,6 +44,7 @@ func write(t testing.TB, f *File) []byte {
 	return b.Bytes()
 }
 
+// What was written is read again, and the same file is written to the byte.
 func TestRoundTrip(t *testing.T) {
 	data := write(t, sample())
 	if n := binary.LittleEndian.Uint64(data); n%8 != 0 {
@@ -78,19 +81,19 @@ func TestRoundTrip(t *testing.T) {
 				t.Errorf("%s: array %q: %v, %v, want %v", name, want.Name, got, err, want.Values)
 			}
 		}
-		if _, err := f.Float64s("a/b", 4); !errors.Is(err, ErrFormat) {
+		if _, err := f.Float64s("a/b", 4); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: wrong shape: %v", name, err)
 		}
-		if _, err := f.Float64s("counts", 2); !errors.Is(err, ErrFormat) {
+		if _, err := f.Float64s("counts", 2); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: wrong type: %v", name, err)
 		}
-		if _, err := f.Bytes("missing", 2); !errors.Is(err, ErrFormat) {
+		if _, err := f.Bytes("missing", 2); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: missing: %v", name, err)
 		}
 		if err := f.Expect("a/b", "F64", -1, 2); err != nil {
 			t.Error(err)
 		}
-		if _, err := f.Float64s("single", 1, 3); !errors.Is(err, ErrFormat) {
+		if _, err := f.Float64s("single", 1, 3); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: F32 for F64: %v", name, err)
 		}
 	}
@@ -107,31 +110,32 @@ func TestDamage(t *testing.T) {
 		for bit := range 8 {
 			bad := bytes.Clone(data)
 			bad[i] ^= 1 << bit
-			// Only a name of the digest that is no more one leaves a file without.
+			// A bit in the name of the digest leaves a file without a digest.
 			if f, err := Read(bytes.NewReader(bad)); err == nil && f.Checked {
 				t.Errorf("byte %d, bit %d: not found", i, bit)
-			} else if err != nil && !errors.Is(err, ErrFormat) {
+			} else if err != nil && !errors.Is(err, errs.ErrFormat) {
 				t.Errorf("byte %d, bit %d: %v", i, bit, err)
 			}
-			if _, _, err := Load(bytes.NewReader(bad)); !errors.Is(err, ErrFormat) {
+			if _, _, err := Load(bytes.NewReader(bad)); !errors.Is(err, errs.ErrFormat) {
 				t.Errorf("byte %d, bit %d: Load: %v", i, bit, err)
 			}
 		}
-		if _, err := Read(bytes.NewReader(data[:i])); !errors.Is(err, ErrFormat) {
+		if _, err := Read(bytes.NewReader(data[:i])); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("first %d bytes: %v", i, err)
 		}
 	}
-	if _, err := Read(bytes.NewReader(append(bytes.Clone(data), 0))); !errors.Is(err, ErrFormat) {
-		t.Errorf("a byte too many: %v", err)
+	if _, err := Read(bytes.NewReader(append(bytes.Clone(data), 0))); !errors.Is(err, errs.ErrFormat) {
+		t.Errorf("one byte more: %v", err)
 	}
 }
 
-// raw is a file of the given header and length of values, without digest.
+// raw is a file with the given header and number of bytes of values.
 func raw(header string, values int) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	return append(append(b, header...), make([]byte, values)...)
 }
 
+// Read accepts valid headers only, and fails with errs.ErrFormat for others.
 func TestHostileHeaders(t *testing.T) {
 	const a = `"dtype":"F64","shape":[2],"data_offsets":[0,16]`
 	for name, c := range map[string]struct {
@@ -173,23 +177,24 @@ func TestHostileHeaders(t *testing.T) {
 		"cut digest":         {`{"__metadata__":{"sha256":"00"}}`, 0, true},
 	} {
 		_, err := Read(bytes.NewReader(raw(c.header, c.values)))
-		if c.ok && err != nil || !c.ok && !errors.Is(err, ErrFormat) {
+		if c.ok && err != nil || !c.ok && !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, n := range []uint64{0, 1, maxHeader + 1, 1 << 40, math.MaxUint64} {
 		b := append(binary.LittleEndian.AppendUint64(nil, n), "{}"...)
-		if _, err := Read(bytes.NewReader(b)); !errors.Is(err, ErrFormat) {
+		if _, err := Read(bytes.NewReader(b)); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("header of %d bytes: %v", n, err)
 		}
 	}
 	broken := errors.New("broken")
-	if _, err := Read(iotest.ErrReader(broken)); !errors.Is(err, broken) || errors.Is(err, ErrFormat) {
+	if _, err := Read(iotest.ErrReader(broken)); !errors.Is(err, broken) || errors.Is(err, errs.ErrFormat) {
 		t.Errorf("error of the reader: %v", err)
 	}
 }
 
-// Values are read where they are, across pieces and wherever they begin.
+// Values are right also where they begin at any byte and cross from one piece to the
+// next.
 func TestPieces(t *testing.T) {
 	const n = 3*pieceSize/8 + 5
 	want := make([]float64, n)
@@ -201,7 +206,8 @@ func TestPieces(t *testing.T) {
 	for _, v := range want {
 		values = binary.LittleEndian.AppendUint64(values, math.Float64bits(v))
 	}
-	header := fmt.Sprintf(`{"odd":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"v":{"dtype":"F64","shape":[%d],"data_offsets":[3,%d]}}`, n, 3+8*n)
+	header := fmt.Sprintf(`{"odd":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},`+
+		`"v":{"dtype":"F64","shape":[%d],"data_offsets":[3,%d]}}`, n, 3+8*n)
 	f, err := Read(bytes.NewReader(append(raw(header, 0), values...)))
 	if err != nil {
 		t.Fatal(err)
@@ -214,8 +220,8 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// Whatever a file says, what it takes to read it is bounded by its size.
-func TestReadAllocates(t *testing.T) {
+// The size of a file bounds the memory that it takes to read it, for any header.
+func TestReadMemory(t *testing.T) {
 	arrays := func(n int) string {
 		var b strings.Builder
 		b.WriteString("{")
@@ -242,9 +248,10 @@ func TestReadAllocates(t *testing.T) {
 		"a long text to be decoded":      raw(`{"__metadata__":{"a":"`+escaped+`"}}`, 0),
 		"metadata":                       raw(`{"__metadata__":{`+metadata()+`}}`, 0),
 		"a long type":                    raw(`{"a":{"dtype":"`+escaped+`"}}`, 0),
-		"values":                         raw(`{"a":{"dtype":"U8","shape":[50000000],"data_offsets":[0,50000000]}}`, 50000000),
-		"values without a description":   raw(`{}`, 50000000),
-		"a header that is not there":     binary.LittleEndian.AppendUint64(nil, maxHeader),
+		"values": raw(
+			`{"a":{"dtype":"U8","shape":[50000000],"data_offsets":[0,50000000]}}`, 50000000),
+		"values without a description": raw(`{}`, 50000000),
+		"a header that is not there":   binary.LittleEndian.AppendUint64(nil, maxHeader),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -260,6 +267,7 @@ func TestReadAllocates(t *testing.T) {
 	t.Logf("at most %.1f MB", float64(most)/1e6)
 }
 
+// Write fails before anything is written for files that Read would not accept.
 func TestWriteRefuses(t *testing.T) {
 	for name, f := range map[string]*File{
 		"shape":         {Arrays: []Array{{Name: "a", Shape: []int{2}, Values: []float64{1}}}},
@@ -274,7 +282,7 @@ func TestWriteRefuses(t *testing.T) {
 		"rank":          {Arrays: []Array{{Name: "a", Shape: slices.Repeat([]int{1}, maxRank+1), Values: []byte{1}}}},
 		"many arrays":   {Arrays: slices.Repeat([]Array{{Name: "a", Values: []byte{1}}}, maxArrays)},
 	} {
-		if err := Write(brokenWriter{errors.New("written")}, f); !errors.Is(err, ErrFormat) {
+		if err := Write(brokenWriter{errors.New("written")}, f); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -288,6 +296,7 @@ type brokenWriter struct{ err error }
 
 func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
 
+// Load returns the kind of a file, and refuses other files and versions.
 func TestVersions(t *testing.T) {
 	var b bytes.Buffer
 	if err := Save(&b, "thing", &File{Meta: map[string]string{}}); err != nil {
@@ -297,38 +306,39 @@ func TestVersions(t *testing.T) {
 		t.Errorf("kind %q, %v", kind, err)
 	}
 	for name, meta := range map[string]map[string]string{"foreign": {}, "newer": {formatKey: "2"}} {
-		if _, _, err := Load(bytes.NewReader(write(t, &File{Meta: meta}))); !errors.Is(err, ErrFormat) {
+		if _, _, err := Load(bytes.NewReader(write(t, &File{Meta: meta}))); !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// What is called sha256 in a file of others is not our digest, whatever it is;
-// in a file of ours it is, and must be right.
+// In a file of other programs, metadata of the name sha256 is not a digest and is not
+// checked. In a file of this library it must be right.
 func TestForeignDigest(t *testing.T) {
-	digits := strings.Repeat("ab", 32)
-	for header, ok := range map[string]bool{
-		`{"__metadata__":{"format":"pt","sha256":"` + digits + `"},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`:           true,
-		`{"__metadata__":{"sha256":"` + digits + `","neuralrg2":"1"},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`:         true,
-		`{"__metadata__":{"sha256":"short"},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`:                                  true,
-		`{"__metadata__":{"sha256":"` + digits + `","a":"\"neuralrg\":\"1\""},"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}`: true,
-		`{"__metadata__":{"sha256":"` + digits + `","neuralrg":"1"},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`:          false,
-		`{"__metadata__":{"neuralrg":"1","sha256":"` + digits + `"},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`:          false,
+	digest := `"sha256":"` + strings.Repeat("ab", 32) + `"`
+	for metadata, ok := range map[string]bool{
+		`"format":"pt",` + digest:            true,
+		digest + `,"neuralrg2":"1"`:          true,
+		`"sha256":"short"`:                   true,
+		digest + `,"a":"\"neuralrg\":\"1\""`: true,
+		digest + `,"neuralrg":"1"`:           false,
+		`"neuralrg":"1",` + digest:           false,
 	} {
+		header := `{"__metadata__":{` + metadata + `},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`
 		f, err := Read(bytes.NewReader(raw(header, 8)))
-		if (err == nil) != ok || err != nil && !errors.Is(err, ErrFormat) {
+		if (err == nil) != ok || err != nil && !errors.Is(err, errs.ErrFormat) {
 			t.Errorf("%s: %v", header, err)
 		}
 		if err == nil && f.Checked {
 			t.Errorf("%s: counts as checked", header)
 		}
-		if _, _, err := Load(bytes.NewReader(raw(header, 8))); !errors.Is(err, ErrFormat) {
-			t.Errorf("%s: taken for ours: %v", header, err)
+		if _, _, err := Load(bytes.NewReader(raw(header, 8))); !errors.Is(err, errs.ErrFormat) {
+			t.Errorf("%s: Load accepts it: %v", header, err)
 		}
 	}
 }
 
-// Python's reader finds the same, where it is installed.
+// Python's reader finds the same arrays, if it is installed.
 func TestPython(t *testing.T) {
 	if exec.Command("python3", "-c", "import safetensors.numpy").Run() != nil {
 		t.Skip("no Python with safetensors and numpy")
@@ -341,11 +351,13 @@ func TestPython(t *testing.T) {
 import sys, safetensors, safetensors.numpy
 a = safetensors.numpy.load_file(sys.argv[1])
 print(sorted(a))
-print(a["a/b"].tolist(), a["counts"].tolist(), a["bytes"].tolist(), a["none"].shape, a["scalar"].tolist(), a["single"].dtype)
+print(a["a/b"].tolist(), a["counts"].tolist(), a["bytes"].tolist())
+print(a["none"].shape, a["scalar"].tolist(), a["single"].dtype)
 print(repr(safetensors.safe_open(sys.argv[1], "numpy").metadata()["text"]))
 `, name).CombinedOutput()
 	want := `['a/b', 'bytes', 'counts', 'none', 'scalar', 'single']
-[[1.0, -inf], [0.5, 3.141592653589793]] [-1, 9223372036854775807] [1, 2, 255] (0, 4) 7.0 float32
+[[1.0, -inf], [0.5, 3.141592653589793]] [-1, 9223372036854775807] [1, 2, 255]
+(0, 4) 7.0 float32
 'ü "<\\>" \n'
 `
 	if err != nil || string(out) != want {
@@ -353,6 +365,8 @@ print(repr(safetensors.safe_open(sys.argv[1], "numpy").metadata()["text"]))
 	}
 }
 
+// Read fails with errs.ErrFormat, or returns a file that can be written and read again. Its
+// memory is bounded by the size of the file.
 func FuzzRead(f *testing.F) {
 	minimizeBriefly()
 	f.Add(write(f, sample()))
@@ -367,37 +381,12 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%d bytes allocated for a file of %d", used, len(data))
 		}
 		if err != nil {
-			if !errors.Is(err, ErrFormat) {
+			if !errors.Is(err, errs.ErrFormat) {
 				t.Errorf("%v", err)
 			}
 			return
 		}
-		// What is read can be written, and is the same when read again.
-		again := &File{Meta: map[string]string{}}
-		for k, v := range file.Meta {
-			if k != digestKey {
-				again.Meta[k] = v
-			}
-		}
-		for _, a := range file.Arrays {
-			var values any
-			switch a.dtype {
-			case "F64", "F32":
-				var v Floats
-				v, err = file.Floats(a.Name, a.Shape...)
-				all := make([]float64, v.Len())
-				v.Copy(all, 0)
-				values = all
-			case "U8":
-				values, err = file.Bytes(a.Name, a.Shape...)
-			default:
-				continue
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			again.Arrays = append(again.Arrays, Array{Name: a.Name, Shape: a.Shape, Values: values})
-		}
+		again := copyOf(t, file)
 		back, err := Read(bytes.NewReader(write(t, again)))
 		if err != nil {
 			t.Fatal(err)
@@ -409,8 +398,41 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// minimizeBriefly keeps a fuzzer from spending its time on making inputs smaller: the
-// default is a minute for each that reaches new code.
+// copyOf returns a file to be written with the metadata and the arrays of one that
+// was read, those of real numbers and of bytes.
+func copyOf(t *testing.T, file *File) *File {
+	t.Helper()
+	again := &File{Meta: map[string]string{}}
+	for k, v := range file.Meta {
+		if k != digestKey {
+			again.Meta[k] = v
+		}
+	}
+	for _, a := range file.Arrays {
+		var values any
+		var err error
+		switch a.dtype {
+		case "F64", "F32":
+			var v Floats
+			v, err = file.Floats(a.Name, a.Shape...)
+			all := make([]float64, v.Len())
+			v.Copy(all, 0)
+			values = all
+		case "U8":
+			values, err = file.Bytes(a.Name, a.Shape...)
+		default:
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.Arrays = append(again.Arrays, Array{Name: a.Name, Shape: a.Shape, Values: values})
+	}
+	return again
+}
+
+// minimizeBriefly limits the time that a fuzzer spends on making an input smaller. The
+// default is a minute for every input that reaches new code.
 func minimizeBriefly() {
 	const name = "test.fuzzminimizetime"
 	if f := flag.Lookup(name); f.Value.String() == f.DefValue {

@@ -13,14 +13,16 @@ import (
 	"math"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
-// Write writes f, with its digest. It fails with ErrFormat, before anything is
-// written, for what Read could not read again, and with the writer's error.
+// Write writes f, with its digest. It fails with errs.ErrFormat, before anything is
+// written, if Read could not read the file again. It returns errors of w.
 func Write(w io.Writer, f *File) error {
 	arrays, header, err := f.layout()
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrFormat, err)
+		return fmt.Errorf("%w: %w", errs.ErrFormat, err)
 	}
 	length := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	h := sha256.New()
@@ -42,11 +44,12 @@ func Write(w io.Writer, f *File) error {
 	return buf.Flush()
 }
 
-// layout returns the arrays in the order of the file, and its header with zeros
-// for the digest.
+// layout returns the arrays in the order of the file, and the header with zeros for
+// the digest.
 func (f *File) layout() ([]Array, []byte, error) {
 	if len(f.Arrays) >= maxArrays || len(f.Meta) >= maxMeta {
-		return nil, nil, fmt.Errorf("%d arrays and %d metadata, fewer than %d and %d are read again", len(f.Arrays), len(f.Meta), maxArrays, maxMeta)
+		return nil, nil, fmt.Errorf("%d arrays and %d keys of metadata, want fewer than %d and %d",
+			len(f.Arrays), len(f.Meta), maxArrays, maxMeta)
 	}
 	arrays := slices.Clone(f.Arrays)
 	for i := range arrays {
@@ -54,12 +57,13 @@ func (f *File) layout() ([]Array, []byte, error) {
 			return nil, nil, err
 		}
 	}
-	// The largest items first, so that all are aligned.
+	// Arrays with the largest items come first, so that all are aligned.
 	slices.SortStableFunc(arrays, func(a, b Array) int { return cmp.Compare(itemSize(b.dtype), itemSize(a.dtype)) })
 	header, err := encodeHeader(f.Meta, arrays)
 	return arrays, header, err
 }
 
+// describe sets the type of an array and checks that Read would accept it.
 func (a *Array) describe() error {
 	n := 0
 	switch v := a.Values.(type) {
@@ -78,20 +82,20 @@ func (a *Array) describe() error {
 	case a.Name == "__metadata__" || volume(a.Shape, n) != n:
 		return fmt.Errorf("array %q: %d values for shape %v", a.Name, n, a.Shape)
 	case len(a.Shape) > maxRank:
-		return fmt.Errorf("array %q: shape %v, at most %d extents are read again", a.Name, a.Shape, maxRank)
+		return fmt.Errorf("array %q: shape %v, want at most %d extents", a.Name, a.Shape, maxRank)
 	case !utf8.ValidString(a.Name):
 		return fmt.Errorf("array %q: the name is not UTF-8", a.Name)
 	}
 	return nil
 }
 
-// encodeHeader writes the header with zeros for the digest, which comes first
-// so that no other entry can be taken for it.
+// encodeHeader returns the header with zeros for the digest. The digest is the first
+// entry, so that digestAt finds no other one.
 func encodeHeader(meta map[string]string, arrays []Array) ([]byte, error) {
 	h := []byte(`{"__metadata__":{"` + digestKey + `":"` + string(zeroDigest) + `"`)
 	for _, k := range slices.Sorted(maps.Keys(meta)) {
 		if k == digestKey {
-			return nil, fmt.Errorf("metadata %q is ours", k)
+			return nil, fmt.Errorf("metadata %q is reserved for the digest", k)
 		}
 		if !utf8.ValidString(k) || !utf8.ValidString(meta[k]) {
 			return nil, fmt.Errorf("metadata %q is not UTF-8", k)
@@ -121,12 +125,12 @@ func encodeHeader(meta map[string]string, arrays []Array) ([]byte, error) {
 		h = append(h, ' ')
 	}
 	if len(h) > maxHeader {
-		return nil, fmt.Errorf("header of %d bytes, at most %d are read again", len(h), maxHeader)
+		return nil, fmt.Errorf("header of %d bytes, want at most %d", len(h), maxHeader)
 	}
 	return h, nil
 }
 
-// entry is what a header says about an array.
+// entry is the description of an array in a header.
 type entry struct {
 	Dtype   string `json:"dtype"`
 	Shape   []int  `json:"shape"`
@@ -139,7 +143,7 @@ func appendJSON(b []byte, v any) []byte {
 	return append(b, data...)
 }
 
-// write writes the values in pieces, so that no copy of them all is made.
+// write writes the values. It encodes them in pieces, without a copy of all.
 func (a *Array) write(w io.Writer) error {
 	switch v := a.Values.(type) {
 	case []float64:
@@ -161,6 +165,7 @@ func (a *Array) write(w io.Writer) error {
 	return fmt.Errorf("array %q: values of type %T", a.Name, a.Values)
 }
 
+// writePieces writes values that put appends to a buffer.
 func writePieces[T any](w io.Writer, values []T, put func([]byte, T) []byte) error {
 	var buf [1 << 12]byte
 	for piece := range slices.Chunk(values, len(buf)/8) {

@@ -2,8 +2,8 @@ package main
 
 import "github.com/mmcloughlin/avo/reg"
 
-// coupling is the affine update of one column of a tile, its gradient and its
-// tangents.
+// coupling writes the affine update of one column of a tile, its gradient, its
+// tangents, and mix.
 func (e *emitter) coupling() {
 	for _, inverse := range []bool{false, true} {
 		e.affineRun(inverse)
@@ -20,7 +20,8 @@ func direction(inverse bool) string {
 	return "Forward"
 }
 
-// rows emits the body for every vector of rows; the pointers move along.
+// rows emits the body in a loop over the vectors of rows. The pointers advance by
+// one vector each time.
 func (e *emitter) rows(pointers []reg.Register, body func()) {
 	e.repeat(e.row()/e.width, func() {
 		body()
@@ -109,7 +110,13 @@ func (e *emitter) affineGrad(inverse bool) {
 			e.store(h, at(d, 0))
 		}
 	})
-	// The sum over the vector: halves are added until one value is left.
+	e.addTotal(sum, dScale)
+	e.end()
+}
+
+// addTotal adds the sum of the values of a vector, which it destroys, to the
+// number at to: halves are added until one value is left.
+func (e *emitter) addTotal(sum reg.VecVirtual, to reg.Register) {
 	for w := e.width; w > 16; w /= 2 {
 		h := e.vec()
 		switch w {
@@ -122,20 +129,18 @@ func (e *emitter) affineGrad(inverse bool) {
 		}
 	}
 	x, h := sum.AsX(), e.XMM()
+	e.VPERMILPD(imm8(1), x, h)
 	if e.size == 4 {
-		e.VPERMILPD(imm8(1), x, h)
 		e.VADDPS(h, x, x)
 		e.VMOVSHDUP(x, h)
 		e.VADDSS(h, x, x)
-		e.VADDSS(at(dScale, 0), x, x)
-		e.VMOVSS(x, at(dScale, 0))
+		e.VADDSS(at(to, 0), x, x)
+		e.VMOVSS(x, at(to, 0))
 	} else {
-		e.VPERMILPD(imm8(1), x, h)
 		e.VADDSD(h, x, x)
-		e.VADDSD(at(dScale, 0), x, x)
-		e.VMOVSD(x, at(dScale, 0))
+		e.VADDSD(at(to, 0), x, x)
+		e.VMOVSD(x, at(to, 0))
 	}
-	e.end()
 }
 
 func (e *emitter) affineTangent(inverse bool) {
@@ -173,7 +178,8 @@ func (e *emitter) affineTangent(inverse bool) {
 }
 
 func (e *emitter) mix() {
-	e.begin("mix", "to, x, f, p *T, n int", "replaces n ≥ 1 values of every row by f·to + p·x, f and p being one value of every row.")
+	e.begin("mix", "to, x, f, p *T, n int",
+		"replaces n ≥ 1 values of every row by f·to + p·x, f and p being one value of every row.")
 	to, x, f, p, n := e.arg("to"), e.arg("x"), e.arg("f"), e.arg("p"), e.arg("n")
 	e.rows([]reg.Register{to, x, f, p}, func() {
 		fs, ps, v := e.vec(), e.vec(), e.vec()

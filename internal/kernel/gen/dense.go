@@ -5,109 +5,132 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// dense is the product of a small matrix and a tile. A block of outputs times
-// a few vectors of rows stays in registers while the inputs stream by: with
-// 5 outputs and 4 vectors, 9 loads serve 20 multiply-adds.
+// denseCode is what the code of dense holds in registers.
+type denseCode struct {
+	*emitter
+	out, w, b, in, no, ni reg.Register
+	sj, si, sb            reg.Register // strides of outputs and inputs in w, of b, in bytes
+	vectors               int          // of rows, at a time
+}
+
+// dense is the product of a small matrix and a tile. The sums of a block of
+// outputs for a few vectors of rows stay in registers while the code goes through
+// the inputs: with 5 outputs and 4 vectors, 9 loads serve 20 multiply-adds.
 //
 // The weight of output j and input i lies at w[j·sj + i·si], so that the
 // transposed product needs no transposed weights.
 func (e *emitter) dense() {
 	e.begin("dense", "out, w, b, in, a *T, no, ni, sj, si int",
 		"sets out = (W·in + b)·(min(a, 0) + 1) for a tile, without b or a if that is nil. W has strides sj and si.")
-	out, w, b, in := e.arg("out"), e.arg("w"), e.arg("b"), e.arg("in")
-	no, ni, sj, si := e.arg("no"), e.arg("ni"), e.arg("sj"), e.arg("si")
+	d := &denseCode{emitter: e, vectors: 2}
+	d.out, d.w, d.b, d.in = e.arg("out"), e.arg("w"), e.arg("b"), e.arg("in")
+	d.no, d.ni, d.sj, d.si = e.arg("no"), e.arg("ni"), e.arg("sj"), e.arg("si")
 	shift := operand.U8(2)
 	if e.size == 8 {
 		shift = 3
 	}
-	e.SHLQ(shift, sj)
-	e.SHLQ(shift, si)
-
-	sb := e.GP64() // stride of the bias
-	e.MOVQ(imm(e.size), sb)
-	biased := e.label("biased")
-	e.TESTQ(b, b)
-	e.jump("JNZ", biased)
-	e.LEAQ(e.number(0), b)
-	e.XORQ(sb, sb)
-	e.Label(biased)
-
-	vectors := 2 // of rows
+	e.SHLQ(shift, d.sj)
+	e.SHLQ(shift, d.si)
+	d.bias()
 	if e.evex() {
-		vectors = 4
+		d.vectors = 4
 	}
-	step := vectors * e.width
-	e.blocks(no, 6, func(size int) {
+	step := d.vectors * e.width
+	e.blocks(d.no, 6, func(size int) {
 		e.repeat(e.row()/step, func() {
-			acc := make([][]reg.VecVirtual, size)
-			bp := e.GP64()
-			e.MOVQ(b, bp)
-			for j := range acc {
-				acc[j] = e.vecs(vectors)
-				e.broadcast(at(bp, 0), acc[j][0])
-				for _, v := range acc[j][1:] {
-					e.op("VMOVAP", acc[j][0], v)
-				}
-				e.ADDQ(sb, bp)
-			}
-			// Every third output has a base of its own, the others are one
-			// or two strides from it.
-			bases := make([]reg.GPVirtual, (size+2)/3)
-			for i := range bases {
-				bases[i] = e.GP64()
-				if i == 0 {
-					e.MOVQ(w, bases[i])
-					continue
-				}
-				e.LEAQ(operand.Mem{Base: bases[i-1], Index: sj, Scale: 2}, bases[i])
-				e.ADDQ(sj, bases[i])
-			}
-			x, count := e.GP64(), e.GP64()
-			e.MOVQ(in, x)
-			e.MOVQ(ni, count)
-			e.countdown(count, func() {
-				xs := e.vecs(vectors)
-				for v := range xs {
-					e.load(at(x, v*e.width), xs[v])
-				}
-				for j := range acc {
-					weight := operand.Mem{Base: bases[j/3]}
-					if k := j % 3; k > 0 {
-						weight.Index, weight.Scale = sj, uint8(k)
-					}
-					u := e.vec()
-					e.broadcast(weight, u)
-					for v := range xs {
-						e.op("VFMADD231P", xs[v], u, acc[j][v])
-					}
-				}
-				for _, p := range bases {
-					e.ADDQ(si, p)
-				}
-				e.ADDQ(imm(e.row()), x)
-			})
-			e.eluSlope(acc, out)
-			for j := range acc {
-				for v := range acc[j] {
-					e.store(acc[j][v], at(out, j*e.row()+v*e.width))
+			sums := d.sums(size)
+			d.multiply(sums)
+			e.eluSlope(sums, d.out)
+			for j := range sums {
+				for v := range sums[j] {
+					e.store(sums[j][v], at(d.out, j*e.row()+v*e.width))
 				}
 			}
-			e.ADDQ(imm(step), in)
-			e.ADDQ(imm(step), out)
+			e.ADDQ(imm(step), d.in)
+			e.ADDQ(imm(step), d.out)
 		})
-		e.SUBQ(imm(e.row()), in)
-		e.ADDQ(imm((size-1)*e.row()), out)
+		e.SUBQ(imm(e.row()), d.in)
+		e.ADDQ(imm((size-1)*e.row()), d.out)
 		for range size {
-			e.ADDQ(sj, w)
-			e.ADDQ(sb, b)
+			e.ADDQ(d.sj, d.w)
+			e.ADDQ(d.sb, d.b)
 		}
 	})
 	e.end()
 }
 
-// eluSlope multiplies the sums by the slope of ELU where it took the value a,
-// unless a is nil.
-func (e *emitter) eluSlope(acc [][]reg.VecVirtual, out reg.Register) {
+// bias sets the stride of the bias. A nil bias becomes a zero with stride 0.
+func (d *denseCode) bias() {
+	d.sb = d.GP64()
+	d.MOVQ(imm(d.size), d.sb)
+	biased := d.label("biased")
+	d.TESTQ(d.b, d.b)
+	d.jump("JNZ", biased)
+	d.LEAQ(d.number(0), d.b)
+	d.XORQ(d.sb, d.sb)
+	d.Label(biased)
+}
+
+// sums returns registers for the sums of the next outputs, which begin with the
+// bias.
+func (d *denseCode) sums(size int) [][]reg.VecVirtual {
+	sums := make([][]reg.VecVirtual, size)
+	b := d.GP64()
+	d.MOVQ(d.b, b)
+	for j := range sums {
+		sums[j] = d.vecs(d.vectors)
+		d.broadcast(at(b, 0), sums[j][0])
+		for _, v := range sums[j][1:] {
+			d.op("VMOVAP", sums[j][0], v)
+		}
+		d.ADDQ(d.sb, b)
+	}
+	return sums
+}
+
+// multiply adds the products of weights and inputs to the sums.
+func (d *denseCode) multiply(sums [][]reg.VecVirtual) {
+	// Every third output has a base register. The other outputs are one or two
+	// strides from it.
+	bases := make([]reg.GPVirtual, (len(sums)+2)/3)
+	for i := range bases {
+		bases[i] = d.GP64()
+		if i == 0 {
+			d.MOVQ(d.w, bases[i])
+			continue
+		}
+		d.LEAQ(operand.Mem{Base: bases[i-1], Index: d.sj, Scale: 2}, bases[i])
+		d.ADDQ(d.sj, bases[i])
+	}
+	x, count := d.GP64(), d.GP64()
+	d.MOVQ(d.in, x)
+	d.MOVQ(d.ni, count)
+	d.countdown(count, func() {
+		xs := d.vecs(d.vectors)
+		for v := range xs {
+			d.load(at(x, v*d.width), xs[v])
+		}
+		for j := range sums {
+			weight := operand.Mem{Base: bases[j/3]}
+			if k := j % 3; k > 0 {
+				weight.Index, weight.Scale = d.sj, uint8(k)
+			}
+			u := d.vec()
+			d.broadcast(weight, u)
+			for v := range xs {
+				d.op("VFMADD231P", xs[v], u, sums[j][v])
+			}
+		}
+		for _, p := range bases {
+			d.ADDQ(d.si, p)
+		}
+		d.ADDQ(imm(d.row()), x)
+	})
+}
+
+// eluSlope multiplies the sums by the slope of ELU at its value a, unless a is
+// nil.
+func (e *emitter) eluSlope(sums [][]reg.VecVirtual, out reg.Register) {
 	a, plain := e.arg("a"), e.label("plain")
 	e.TESTQ(a, a)
 	e.jump("JZ", plain)
@@ -117,13 +140,13 @@ func (e *emitter) eluSlope(acc [][]reg.VecVirtual, out reg.Register) {
 		panic(err)
 	}
 	e.SUBQ(first.Addr, a)
-	for j := range acc {
-		for v := range acc[j] {
+	for j := range sums {
+		for v := range sums[j] {
 			slope := e.vec()
 			e.load(e.number(0), slope)
 			e.op("VMINP", at(a, j*e.row()+v*e.width), slope, slope)
 			e.op("VADDP", e.number(1), slope, slope)
-			e.op("VMULP", slope, acc[j][v], acc[j][v])
+			e.op("VMULP", slope, sums[j][v], sums[j][v])
 		}
 	}
 	e.Label(plain)

@@ -8,7 +8,7 @@ import (
 )
 
 // series are the coefficients q of expm1(r) = r + r²·Σ q[n]·rⁿ for
-// |r| ≤ ln 2 / 2, minimax in the relative error (Remez exchange), which is
+// |r| ≤ ln 2 / 2. They minimise the largest relative error (Remez exchange). It is
 // 1.3e-8 in float32 and 1.8e-17 in float64.
 var (
 	series32 = []float64{
@@ -32,8 +32,8 @@ var (
 	}
 )
 
-// powers are the coefficients p of 2^r − 1 = r·Σ p[n]·rⁿ for |r| ≤ 1/2, found
-// in the same way: 1.1e-8 in float32 and 1.8e-17 in float64.
+// powers are the coefficients p of 2^r − 1 = r·Σ p[n]·rⁿ for |r| ≤ 1/2, found in
+// the same way. Their error is 1.1e-8 in float32 and 1.8e-17 in float64.
 var (
 	powers32 = []float64{
 		0.69314718792774345559,
@@ -58,9 +58,9 @@ var (
 	}
 )
 
-// expConstants is what the exponentials need. Those in the order of the fields
-// are held in registers as far as the code has registers to spare; the others
-// are read from memory.
+// expConstants are the constants of the exponentials. The first ones stay in
+// registers, as many as the code has registers to spare. The others are read from
+// memory.
 type expConstants struct {
 	one, magic, ln2, log2e, bias operand.Op
 	series                       []operand.Op
@@ -95,8 +95,8 @@ func (e *emitter) expConstants(budget int) *expConstants {
 	return c
 }
 
-// least is an argument where expm1 has rounded to −1 already and 2^k is still
-// a normal number.
+// least is an argument at which expm1 rounds to −1 and 2^k is still a normal
+// number.
 func (e *emitter) least() float64 {
 	if e.size == 4 {
 		return -80
@@ -104,8 +104,8 @@ func (e *emitter) least() float64 {
 	return -700
 }
 
-// each emits the step for every vector: neighbouring instructions do not
-// depend on each other.
+// each emits a step for all vectors before the next step, so that neighbouring
+// instructions do not depend on each other.
 func each(n int, step func(i int)) {
 	for i := range n {
 		step(i)
@@ -146,9 +146,9 @@ func (e *emitter) polynomial(c *expConstants, r, r2 []reg.VecVirtual) []reg.VecV
 	return q
 }
 
-// expm1 returns exp(x) − 1 for least ≤ x ≤ 0 (or NaN) and destroys x. One
-// multiple of ln 2 is enough there: what rounding ln 2 leaves in r is
-// multiplied by 2^k. 2^k·expm1(r) + (2^k − 1) does not cancel.
+// expm1 returns exp(x) − 1 for least ≤ x ≤ 0 (or NaN) and destroys x. ln 2 needs
+// no second part here: 2^k multiplies the error that rounding ln 2 leaves in r.
+// 2^k·expm1(r) + (2^k − 1) does not cancel.
 func (e *emitter) expm1(c *expConstants, x []reg.VecVirtual) []reg.VecVirtual {
 	n := len(x)
 	t, k := e.reduce(c, x)
@@ -169,7 +169,7 @@ func (e *emitter) exp(c *expConstants, x []reg.VecVirtual) []reg.VecVirtual {
 		most, least, lo = 710, -746, 2.319046813846299558e-17
 	}
 	low, high := e.number(least), e.number(most)
-	// The second operand of min and max is returned if it is NaN.
+	// If the second operand is NaN, min and max return it.
 	each(n, func(i int) {
 		v := e.vec()
 		e.load(high, v)
@@ -198,8 +198,8 @@ func (e *emitter) exp(c *expConstants, x []reg.VecVirtual) []reg.VecVirtual {
 	return q
 }
 
-// elementwise is the functions of one argument. Their slices are of whole
-// tiles, so that there is no remainder.
+// elementwise writes the functions of one argument and add. Their slices hold
+// whole tiles, so that there is no remainder.
 func (e *emitter) elementwise() {
 	together, held := 2, 6
 	if e.wide() {
@@ -212,7 +212,25 @@ func (e *emitter) elementwise() {
 		e.eluClamped(together, held)
 	}
 	e.end()
+	e.add()
+	e.tanh(together, held)
 
+	e.begin("exp", "z *T, n int", "replaces n values by their exponentials; n is a multiple of Lanes.")
+	z := e.arg("z")
+	c := e.expConstants(held)
+	e.sweep(z, 2, func() {
+		x := e.vecs(2)
+		for i := range x {
+			e.load(at(z, i*e.width), x[i])
+		}
+		for i, v := range e.exp(c, x) {
+			e.store(v, at(z, i*e.width))
+		}
+	})
+	e.end()
+}
+
+func (e *emitter) add() {
 	e.begin("add", "to, z *T, n int", "adds n values z to those at to; n is a multiple of Lanes.")
 	to, z := e.arg("to"), e.arg("z")
 	e.sweep(z, 2, func() {
@@ -223,10 +241,12 @@ func (e *emitter) elementwise() {
 		e.ADDQ(imm(2*e.width), to)
 	})
 	e.end()
+}
 
-	// tanh|z| = −m/(m + 2) with m = expm1(−2|z|).
+// tanh computes tanh|z| = −m/(m + 2) with m = expm1(−2|z|), and adds the sign.
+func (e *emitter) tanh(together, held int) {
 	e.begin("tanh", "z *T, n int", "replaces n values by their hyperbolic tangents; n is a multiple of Lanes.")
-	z = e.arg("z")
+	z := e.arg("z")
 	c := e.expConstants(held)
 	sign := e.bits(1 << (8*e.size - 1))
 	two := e.number(2)
@@ -246,36 +266,24 @@ func (e *emitter) elementwise() {
 		for i := range m {
 			e.op("VADDP", two, m[i], x[i])
 			e.op("VDIVP", x[i], m[i], m[i])
-			e.bitOp("VPANDN", m[i], e.load1(sign), m[i])
+			e.bitOp("VPANDN", m[i], e.inRegister(sign), m[i])
 			e.bitOp("VPOR", s[i], m[i], m[i])
 			e.store(m[i], at(z, i*e.width))
 		}
 	})
 	e.end()
-
-	e.begin("exp", "z *T, n int", "replaces n values by their exponentials; n is a multiple of Lanes.")
-	z = e.arg("z")
-	c = e.expConstants(held)
-	e.sweep(z, 2, func() {
-		x := e.vecs(2)
-		for i := range x {
-			e.load(at(z, i*e.width), x[i])
-		}
-		for i, v := range e.exp(c, x) {
-			e.store(v, at(z, i*e.width))
-		}
-	})
-	e.end()
 }
 
-// load1 is a constant in a register for an instruction or two.
-func (e *emitter) load1(m operand.Mem) reg.VecVirtual {
+// inRegister loads a constant into a register of its own, for the next
+// instructions only.
+func (e *emitter) inRegister(m operand.Mem) reg.VecVirtual {
 	v := e.vec()
 	e.load(m, v)
 	return v
 }
 
-// sweep emits the body for every few vectors of the n values at z.
+// sweep emits the body in a loop over the n values at z, so many vectors at a
+// time.
 func (e *emitter) sweep(z reg.Register, together int, body func()) {
 	n := e.arg("n")
 	e.SHRQ(operand.U8(uint8(math.Log2(float64(together*e.per())))), n)
@@ -285,6 +293,7 @@ func (e *emitter) sweep(z reg.Register, together int, body func()) {
 	})
 }
 
+// eluClamped computes the maximum of z and expm1 of a clamped z.
 func (e *emitter) eluClamped(together, held int) {
 	z := e.arg("z")
 	c := e.expConstants(held)
@@ -296,17 +305,17 @@ func (e *emitter) eluClamped(together, held int) {
 		each(together, func(i int) { e.op("VMINP", at(z, i*e.width), zero, x[i]) })
 		each(together, func(i int) { e.op("VMAXP", least, x[i], x[i]) })
 		v := e.expm1(c, x)
-		// expm1(z) ≥ z, and equal to it for z = 0 and, clamped, for z > 0:
-		// the maximum is right everywhere. Of zeros and with NaN, max
-		// returns its last operand, z.
+		// The maximum is right everywhere: expm1(z) > z for z < 0, and for z ≥ 0 the
+		// clamped argument gives 0 ≤ z. For two zeros and for NaN, max returns its
+		// last operand, z.
 		each(together, func(i int) { e.op("VMAXP", at(z, i*e.width), v[i], v[i]) })
 		each(together, func(i int) { e.store(v[i], at(z, i*e.width)) })
 	})
 }
 
-// eluMasked computes exp(z) − 1 = 2^k·(2^r − 1) + (2^k − 1), z = (k + r)·ln 2,
-// for all and keeps it where z < 0. Nothing has to be clamped: of −Inf, r is
-// zero and 2^k too.
+// eluMasked computes exp(z) − 1 = 2^k·(2^r − 1) + (2^k − 1), z = (k + r)·ln 2, for
+// all values and keeps it where z < 0. It needs no clamping: for −Inf, r and 2^k
+// are zero.
 func (e *emitter) eluMasked(together int) {
 	z := e.arg("z")
 	powers := powers32
@@ -318,7 +327,7 @@ func (e *emitter) eluMasked(together int) {
 	for _, v := range powers {
 		p = append(p, e.held(e.number(v)))
 	}
-	const nearest, less = 8, 0x11 // rounding to an integer, quietly; x < y, quietly
+	const nearest, less = 8, 0x11 // round to an integer; x < y; both without a signal
 	e.sweep(z, together, func() {
 		x, r, s, q := e.vecs(together), e.vecs(together), e.vecs(together), e.vecs(together)
 		negative := make([]reg.Register, together)

@@ -38,8 +38,8 @@ func (e *emitter) row() int   { return lanes * e.size }
 func (e *emitter) wide() bool { return e.width == 64 }
 func (e *emitter) evex() bool { return e.set.width == 64 } // 32 registers, masks
 
-// begin opens the function of the given base name. Where the arguments say T
-// the precision is put.
+// begin opens the function of the given base name. T in args stands for the
+// precision.
 func (e *emitter) begin(name, args, doc string) {
 	t := fmt.Sprintf("float%d", 8*e.size)
 	full := fmt.Sprintf("%sF%d%s", name, 8*e.size, e.set.name)
@@ -56,8 +56,8 @@ func (e *emitter) end() {
 	e.RET()
 }
 
-// op emits the instruction whose name lacks the last letter, S for float32
-// and D for float64.
+// op emits an instruction. It adds the last letter of the name: S for float32, D
+// for float64.
 func (e *emitter) op(name string, ops ...operand.Op) {
 	e.raw(name+string("SD"[e.size/8]), ops...)
 }
@@ -67,6 +67,7 @@ func (e *emitter) intOp(name string, ops ...operand.Op) {
 	e.raw(name+string("DQ"[e.size/8]), ops...)
 }
 
+// raw emits the instruction of a name.
 func (e *emitter) raw(name string, ops ...operand.Op) {
 	m := reflect.ValueOf(e.Context).MethodByName(name)
 	if !m.IsValid() {
@@ -79,7 +80,7 @@ func (e *emitter) raw(name string, ops ...operand.Op) {
 	m.Call(args)
 }
 
-// bitOp is a bitwise instruction, whose AVX-512 form has a type.
+// bitOp emits a bitwise instruction. Its AVX-512 form has a type.
 func (e *emitter) bitOp(name string, ops ...operand.Op) {
 	if e.evex() {
 		e.intOp(name, ops...)
@@ -88,6 +89,7 @@ func (e *emitter) bitOp(name string, ops ...operand.Op) {
 	}
 }
 
+// vec is a new vector register.
 func (e *emitter) vec() reg.VecVirtual {
 	if e.wide() {
 		return e.ZMM()
@@ -108,9 +110,9 @@ func (e *emitter) store(from, to operand.Op) { e.op("VMOVUP", from, to) }
 
 func (e *emitter) broadcast(from operand.Mem, to operand.Op) { e.op("VBROADCASTS", from, to) }
 
-// zeros clears registers. The first is loaded and the others are its
-// difference from itself, because the register allocation takes the clearing
-// of a ZMM register by itself for a use of what it held.
+// zeros clears registers. It loads the first one and XORs it with itself for the
+// others: for the register allocation, the XOR of a ZMM register with itself would
+// be a use of its old value.
 func (e *emitter) zeros(v ...reg.VecVirtual) {
 	e.load(e.number(0), v[0])
 	for _, u := range v[1:] {
@@ -118,6 +120,7 @@ func (e *emitter) zeros(v ...reg.VecVirtual) {
 	}
 }
 
+// arg loads an argument of the function into a register.
 func (e *emitter) arg(name string) reg.Register {
 	return e.Load(e.Param(name), e.GP64())
 }
@@ -130,7 +133,7 @@ func (e *emitter) label(name string) string {
 
 func (e *emitter) jump(op, label string) { e.raw(op, operand.LabelRef(label)) }
 
-// repeat emits the body in a loop that runs n times, n > 0 a number.
+// repeat emits the body in a loop that runs n > 0 times.
 func (e *emitter) repeat(n int, body func()) {
 	if n == 1 {
 		body()
@@ -141,8 +144,8 @@ func (e *emitter) repeat(n int, body func()) {
 	e.countdown(count, body)
 }
 
-// countdown emits the body in a loop that runs count times, count > 0, and
-// leaves zero in count.
+// countdown emits the body in a loop that runs count > 0 times. count is a register
+// and becomes zero.
 func (e *emitter) countdown(count reg.Register, body func()) {
 	top := e.label("loop")
 	e.Label(top)
@@ -155,9 +158,9 @@ func at(base reg.Register, disp int) operand.Mem { return operand.Mem{Base: base
 
 func imm(v int) operand.Op { return operand.I32(int32(v)) }
 
-// blocks emits a loop over n things (n, a register, is destroyed) in blocks
-// of at most the given number: full blocks while more than two remain, then
-// two about equal ones. The body is emitted once for every size of block.
+// blocks emits a loop over n items in blocks of at most the given size. Blocks are
+// full while two full ones or more remain, and then of about equal size. n is a
+// register and becomes zero. The body is emitted once for every size of block.
 func (e *emitter) blocks(n reg.Register, most int, body func(size int)) {
 	top, done := e.label("block"), e.label("done")
 	size := e.GP64()
@@ -202,7 +205,7 @@ func (e *emitter) number(v float64) operand.Mem {
 	return e.bits(bits)
 }
 
-// bits is the constant of the given bits, repeated to fill a vector.
+// bits is a vector of constants with the given bits.
 func (e *emitter) bits(bits uint64) operand.Mem {
 	name := fmt.Sprintf("c%d_%x", 8*e.size, bits)
 	if m, ok := e.constants[name]; ok {
@@ -221,7 +224,7 @@ func (e *emitter) bits(bits uint64) operand.Mem {
 	return mem
 }
 
-// held loads a constant into a register that stays.
+// held loads a constant into a register that keeps it.
 func (e *emitter) held(m operand.Mem) operand.Op {
 	v := e.vec()
 	e.load(m, v)

@@ -9,14 +9,14 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// denseGrad sums products over the rows of a tile. A block of outputs times
-// inputs is kept in registers, one vector of partial sums per weight, while
-// the rows stream by. The partial sums are queued in part in the order of the
-// parameters, and fold adds up many of them at a time while they are in the
-// cache.
+// denseGrad sums products over the rows of a tile. The sums of a block of outputs
+// times inputs stay in registers, one vector of partial sums per weight, while the
+// code goes through the rows. The partial sums go into a queue in part, in the
+// order of the parameters. fold adds up many of them at a time while they are in
+// the cache.
 //
-// Vectors are of 32 bytes in AVX-512 too: half as many partial sums have to be
-// added up, which costs more than the longer vectors save.
+// Vectors have 32 bytes in AVX-512 too: longer vectors would double the number of
+// partial sums to be added up, which costs more than they save.
 func (e *emitter) denseGrad() {
 	e = e.narrow()
 	e.begin("denseGrad", "dw, dz, in, part *T, no, ni int",
@@ -37,30 +37,14 @@ func (e *emitter) denseGrad() {
 		e.MOVQ(ni, left)
 		e.MOVQ(end, to)
 		e.blocks(left, maxI, func(sizeI int) {
-			acc := e.vecs(sizeJ * sizeI)
-			e.zeros(acc...)
-			e.repeat(e.row()/e.width, func() {
-				zs := e.vecs(sizeJ)
-				for j := range zs {
-					e.load(at(dz, j*e.row()), zs[j])
-				}
-				for i := range sizeI {
-					v := e.vec()
-					e.load(at(x, i*e.row()), v)
-					for j := range zs {
-						e.op("VFMADD231P", v, zs[j], acc[j*sizeI+i])
-					}
-				}
-				e.ADDQ(imm(e.width), dz)
-				e.ADDQ(imm(e.width), x)
-			})
+			sums := e.productSums(dz, x, sizeJ, sizeI)
 			e.SUBQ(imm(e.row()), dz)
 			e.ADDQ(imm((sizeI-1)*e.row()), x)
 			p := e.GP64()
 			e.MOVQ(to, p)
 			for j := range sizeJ {
 				for i := range sizeI {
-					e.store(acc[j*sizeI+i], at(p, i*e.width))
+					e.store(sums[j*sizeI+i], at(p, i*e.width))
 				}
 				if j < sizeJ-1 {
 					e.ADDQ(stride, p)
@@ -75,6 +59,42 @@ func (e *emitter) denseGrad() {
 		e.fold(dw, part, end)
 	})
 
+	e.biasSums(end)
+	e.fold(dw, part, end)
+	rest, done := end, e.label("done")
+	e.SUBQ(part, rest)
+	e.jump("JZ", done)
+	e.SHRQ(operand.U8(5), rest) // the width of a vector
+	e.addHead(e.transposeAdd(part, 0, e.per()), dw, rest)
+	e.Label(done)
+	e.end()
+}
+
+// productSums returns the sums over the rows of dz·in for a block of outputs and
+// inputs, and moves both pointers behind the first row of values.
+func (e *emitter) productSums(dz, in reg.Register, sizeJ, sizeI int) []reg.VecVirtual {
+	sums := e.vecs(sizeJ * sizeI)
+	e.zeros(sums...)
+	e.repeat(e.row()/e.width, func() {
+		zs := e.vecs(sizeJ)
+		for j := range zs {
+			e.load(at(dz, j*e.row()), zs[j])
+		}
+		for i := range sizeI {
+			v := e.vec()
+			e.load(at(in, i*e.row()), v)
+			for j := range zs {
+				e.op("VFMADD231P", v, zs[j], sums[j*sizeI+i])
+			}
+		}
+		e.ADDQ(imm(e.width), dz)
+		e.ADDQ(imm(e.width), in)
+	})
+	return sums
+}
+
+// biasSums puts the sums of dz over the rows at the end of the queue.
+func (e *emitter) biasSums(end reg.Register) {
 	z, count := e.arg("dz"), e.arg("no")
 	e.countdown(count, func() {
 		a, b := e.vec(), e.vec()
@@ -89,19 +109,11 @@ func (e *emitter) denseGrad() {
 		e.ADDQ(imm(e.row()), z)
 		e.ADDQ(imm(e.width), end)
 	})
-	e.fold(dw, part, end)
-	rest, done := end, e.label("done")
-	e.SUBQ(part, rest)
-	e.jump("JZ", done)
-	e.SHRQ(operand.U8(5), rest) // the width of a vector
-	e.addHead(e.transposeAdd(part, 0, e.per()), dw, rest)
-	e.Label(done)
-	e.end()
 }
 
-// fold takes as many vectors from the queue as make a vector of their sums,
-// adds that to the values at to, which it moves on, and repeats. What is left
-// moves to the head of the queue.
+// fold takes as many vectors from the queue as a vector has values, adds their
+// sums to the values at to, advances to, and repeats. The vectors that remain move
+// to the head of the queue.
 func (e *emitter) fold(to, head, end reg.Register) {
 	p, next := e.GP64(), e.GP64()
 	top, rest, move, done := e.label("fold"), e.label("rest"), e.label("move"), e.label("folded")
@@ -153,24 +165,24 @@ func (e *emitter) addHead(sum reg.VecVirtual, to, n reg.Register) {
 	}
 }
 
-// transposeAdd returns the vector of the sums of n vectors, n a power of two,
-// from the given offset on. Two vectors become one whose halves are the sums
-// of each, level by level: first inside the 128-bit lanes, then across them.
+// transposeAdd returns the vector whose values are the sums of n vectors in memory,
+// n a power of two, from the given offset on. Each level makes one vector of two:
+// its halves hold partial sums of each of them. The first levels work inside the
+// 128-bit lanes, the last ones across them.
 func (e *emitter) transposeAdd(from reg.Register, offset, n int) reg.VecVirtual {
 	if n == 1 {
 		v := e.vec()
 		e.load(at(from, offset), v)
 		return v
 	}
-	// Neighbours are combined at the innermost level, in the order that
-	// leaves the sums in that of the vectors.
+	// The innermost level combines neighbours, so that the sums end up in the order
+	// of the vectors.
 	a := e.transposeAdd(from, offset, n/2)
 	b := e.transposeAdd(from, offset+n/2*e.width, n/2)
 	return e.combine(a, b, n)
 }
 
-// combine is the level of transposeAdd that makes one vector of n sums from
-// two of n/2.
+// combine makes one vector of n sums of two vectors of n/2 sums.
 func (e *emitter) combine(a, b reg.VecVirtual, n int) reg.VecVirtual {
 	lo, hi := e.vec(), e.vec()
 	inLane := 16 / e.size
@@ -195,8 +207,8 @@ func (e *emitter) combine(a, b reg.VecVirtual, n int) reg.VecVirtual {
 	return lo
 }
 
-// masks is a vector of ones followed by one of zeros: n·size bytes before the
-// middle begins the mask of the first n values.
+// masks is a vector of ones followed by one of zeros. The mask of the first n
+// values begins n·size bytes before the middle.
 func (e *emitter) masks() operand.Mem {
 	const name = "masks"
 	if m, ok := e.constants[name]; ok {

@@ -1,16 +1,18 @@
 // Command gen writes the vector code of package kernel: one assembly file and
 // one file of declarations per instruction set, each in both precisions. It is
-// a module of its own, so that programs which import neuralrg do not inherit
-// what it needs. Run it by "go generate ./internal/kernel".
+// a module of its own, so that programs that import neuralrg do not depend on
+// the assembler that it uses. Run it by "go generate ./internal/kernel".
 //
-// emit.go knows precisions and vector widths; every other file is one family
-// of kernels, written once for all of them.
+// emit.go knows precisions and vector widths. Every other file is one family of
+// kernels, written once for all precisions and widths.
 package main
 
 import (
+	"bytes"
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -37,6 +39,7 @@ func main() {
 	}
 }
 
+// write writes both files of an instruction set.
 func write(dir string, set instructionSet) error {
 	ctx := build.NewContext()
 	ctx.ConstraintExpr("!purego")
@@ -65,9 +68,31 @@ func write(dir string, set instructionSet) error {
 		if err != nil {
 			return err
 		}
+		if suffix == ".go" {
+			text = wrap(text)
+		}
 		if err := os.WriteFile(base+suffix, text, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// wrap breaks long lines of declarations: comments and lists of parameters.
+func wrap(text []byte) []byte {
+	const most = 100
+	var b bytes.Buffer
+	for line := range strings.Lines(string(text)) {
+		gap, indent := ", ", "\t"
+		if strings.HasPrefix(line, "//") {
+			gap, indent = " ", "// "
+		}
+		for len(line) > most {
+			at := strings.LastIndex(line[:most], gap) + len(gap)
+			b.WriteString(line[:at-1] + "\n")
+			line = indent + line[at:]
+		}
+		b.WriteString(line)
+	}
+	return b.Bytes()
 }

@@ -5,15 +5,15 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// spline is what a rational-quadratic spline does bin by bin.
+// spline writes what a rational-quadratic spline does bin by bin.
 func (e *emitter) spline() {
 	e.softmax()
 	e.softmaxGrad()
 	e.splineBins()
 }
 
-// perRows emits the body for every vector of rows, at an offset in bytes that
-// it is told.
+// perRows emits the body in a loop over the vectors of rows. offset is where the
+// vector begins, in bytes.
 func (e *emitter) perRows(body func(offset reg.Register)) {
 	offset := e.GP64()
 	e.XORQ(offset, offset)
@@ -23,8 +23,8 @@ func (e *emitter) perRows(body func(offset reg.Register)) {
 	})
 }
 
-// bins emits the body n times, with pointers that begin at an offset from their
-// bases and move from bin to bin.
+// bins emits the body in a loop over n bins. The pointers begin at an offset from
+// their bases and move from bin to bin.
 func (e *emitter) bins(n, offset reg.Register, bases []reg.Register, body func(at []reg.Register)) {
 	count := e.GP64()
 	e.MOVQ(n, count)
@@ -75,20 +75,22 @@ func (e *emitter) softmax() {
 }
 
 func (e *emitter) softmaxGrad() {
-	e.begin("softmaxGrad", "d, p, bin, dSize, dStart, scale *T, n int", "is the gradient of softmax, see the function of the same name.")
+	e.begin("softmaxGrad", "d, p, bin, dSize, dStart, scale *T, n int",
+		"is the gradient of softmax, see the function of the same name.")
 	d, p, bin := e.arg("d"), e.arg("p"), e.arg("bin")
 	dSize, dStart, scale, n := e.arg("dSize"), e.arg("dStart"), e.arg("scale"), e.arg("n")
 	a, zero, one := e.vec(), e.held(e.number(0)), e.held(e.number(1))
 	e.broadcast(at(scale, 0), a)
 	e.perRows(func(offset reg.Register) {
-		// t is how far the lane's bin is ahead of bin j.
+		// t is the number of the row's bin minus j.
 		t, size, start, mean := e.vec(), e.vec(), e.vec(), e.vec()
 		e.load(operand.Mem{Base: bin, Index: offset, Scale: 1}, t)
 		e.load(operand.Mem{Base: dSize, Index: offset, Scale: 1}, size)
 		e.load(operand.Mem{Base: dStart, Index: offset, Scale: 1}, start)
 		e.load(e.number(0), mean)
 		e.bins(n, offset, []reg.Register{d, p}, func(q []reg.Register) {
-			// 1 for bins before the lane's; 1 for the lane's own.
+			// before is 1 if bin j is before the row's bin, own is 1 if it is the row's
+			// bin; otherwise they are 0.
 			before, own := e.vec(), e.vec()
 			e.op("VMAXP", zero, t, before)
 			e.op("VMINP", one, before, before)
@@ -116,14 +118,14 @@ func (e *emitter) softmaxGrad() {
 
 // splineBins takes scale, least and −bound as three numbers.
 func (e *emitter) splineBins() {
-	e.begin("splineBins", "v, along, across, bin, start, end, wide, high, numbers *T, n int", "finds the bins of n ≥ 2 that hold v, see the function of the same name.")
+	e.begin("splineBins", "v, along, across, bin, start, end, wide, high, numbers *T, n int",
+		"finds the bins of n ≥ 2 that hold v, see the function of the same name.")
 	v, along, across := e.arg("v"), e.arg("along"), e.arg("across")
 	numbers, n := e.arg("numbers"), e.arg("n")
 	e.DECQ(n)
 	scale, least := e.vec(), e.vec()
 	e.broadcast(at(numbers, 0), scale)
 	e.broadcast(at(numbers, e.size), least)
-	const notLess = 0x1d // x ≥ y, quietly, false for NaN
 	e.perRows(func(offset reg.Register) {
 		x, knot, other, a, b := e.vec(), e.vec(), e.vec(), e.vec(), e.vec()
 		e.load(operand.Mem{Base: v, Index: offset, Scale: 1}, x)
@@ -135,7 +137,7 @@ func (e *emitter) splineBins() {
 		}
 		sized(operand.Mem{Base: along, Index: offset, Scale: 1}, a)
 		sized(operand.Mem{Base: across, Index: offset, Scale: 1}, b)
-		// What is chosen, and the candidates.
+		// The values of the bin found so far, and those of bin j.
 		chosen := e.vecs(5)
 		j := e.vec()
 		e.load(e.number(0), j)
@@ -155,19 +157,7 @@ func (e *emitter) splineBins() {
 			sized(at(next[0], 0), a)
 			sized(at(next[1], 0), b)
 			e.op("VADDP", e.number(1), j, j)
-			if e.evex() {
-				k := e.K()
-				e.op("VCMPP", imm8(notLess), knot, x, k)
-				for i, from := range candidates {
-					e.op("VMOVAP", from, k, chosen[i])
-				}
-			} else {
-				mask := e.vec()
-				e.op("VCMPP", imm8(notLess), knot, x, mask)
-				for i, from := range candidates {
-					e.op("VBLENDVP", mask, from, chosen[i], chosen[i])
-				}
-			}
+			e.replaceWhere(x, knot, chosen, candidates)
 			for _, p := range next {
 				e.ADDQ(imm(e.row()), p)
 			}
@@ -178,4 +168,23 @@ func (e *emitter) splineBins() {
 		}
 	})
 	e.end()
+}
+
+// replaceWhere replaces chosen by the candidates in the rows with x ≥ knot, and
+// not for NaN.
+func (e *emitter) replaceWhere(x, knot reg.VecVirtual, chosen, candidates []reg.VecVirtual) {
+	const notLess = 0x1d // x ≥ y without a signal, false for NaN
+	if e.evex() {
+		k := e.K()
+		e.op("VCMPP", imm8(notLess), knot, x, k)
+		for i, from := range candidates {
+			e.op("VMOVAP", from, k, chosen[i])
+		}
+		return
+	}
+	mask := e.vec()
+	e.op("VCMPP", imm8(notLess), knot, x, mask)
+	for i, from := range candidates {
+		e.op("VBLENDVP", mask, from, chosen[i], chosen[i])
+	}
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
-// Main is for the TestMain of a package: it runs the tests with the variant
-// that the environment variable NEURALRG_KERNEL names, or none of them if this
-// processor does not have it. Without the variable the fastest is used. The go
-// command does not see the variable: run it with -count=1.
+// Main is for the TestMain of a package. It runs the tests in the variant that
+// the environment variable NEURALRG_KERNEL names, and in the fastest one without
+// the variable. If this processor cannot run the named variant, it runs no test.
+// Cached test results do not depend on the variable: use -count=1.
 func Main(m *testing.M) {
 	name := os.Getenv("NEURALRG_KERNEL")
 	if name != "" && !slices.Contains(kernel.Variants(), name) {

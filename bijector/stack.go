@@ -1,0 +1,217 @@
+package bijector
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/neuralrg/neuralrg/internal/lattice"
+)
+
+// Stack composes a hierarchy on a periodic lattice layer by layer, from fine to
+// coarse:
+//
+//	s := bijector.NewStack(16, 16)
+//	for s.Sites() > 1 {
+//		s.Disentangle(block, 2).Decimate(block, 2)
+//	}
+//	h, err := s.Hierarchy()
+//
+// The first error is kept, and nothing is added after it: Hierarchy returns it. The
+// size of tiles is one number for all axes, or one for each; without any it is 2. Sizes
+// and offsets count sites that live on. A Stack is not safe for concurrent use.
+type Stack struct {
+	shape, step []int // extents of the lattice; how far apart the sites are that live on
+	layers      []*Layer
+	err         error
+}
+
+// NewStack returns a stack without layers on a lattice of the given extents. It fails, in
+// Hierarchy, with ErrTiles for a lattice without sites, of more than 2²⁶ or of more
+// than 64 axes.
+func NewStack(shape ...int) *Stack {
+	s := &Stack{shape: slices.Clone(shape), step: slices.Repeat([]int{1}, len(shape))}
+	if _, err := lattice.Size(shape); err != nil {
+		s.err = fmt.Errorf("bijector: %w: shape %v: %w", ErrTiles, shape, err)
+	}
+	return s
+}
+
+// Shape returns the extents of the lattice of the sites that live on; nil after an error.
+func (s *Stack) Shape() []int {
+	if s.err != nil {
+		return nil
+	}
+	shape := make([]int, len(s.shape))
+	for a, n := range s.shape {
+		shape[a] = n / s.step[a]
+	}
+	return shape
+}
+
+// Sites returns the number of sites that live on. It is 0 after an error, so that loops
+// end.
+func (s *Stack) Sites() int {
+	if s.err != nil {
+		return 0
+	}
+	n, _ := lattice.Size(s.Shape()) // checked by NewStack
+	return n
+}
+
+// Disentangle adds a layer of disentanglers on tiles that are shifted by one site along
+// each axis, so that they lie across the boundaries of those of Decimate (paper,
+// Fig. 1(a)).
+func (s *Stack) Disentangle(block BlockFunc, size ...int) *Stack {
+	return s.DisentangleAt(block, slices.Repeat([]int{1}, len(s.shape)), size...)
+}
+
+// DisentangleAt is Disentangle with another offset: along axis a the first tile starts at
+// offset[a]. A nil offset means none, for tiles that are those of Decimate.
+func (s *Stack) DisentangleAt(block BlockFunc, offset []int, size ...int) *Stack {
+	tiles, _ := s.tiles(offset, size)
+	return s.add(tiles, block, Disentangler)
+}
+
+// Top adds one block that acts on all sites that live on.
+func (s *Stack) Top(block BlockFunc) *Stack { return s.DisentangleAt(block, nil, s.Shape()...) }
+
+// Decimate adds a layer of decimators. Of every tile the first site lives on.
+func (s *Stack) Decimate(block BlockFunc, size ...int) *Stack {
+	tiles, each := s.tiles(nil, size)
+	s.add(tiles, block, func(b Bijector, tiles [][]int) (*Layer, error) { return Decimator(b, tiles, 0) })
+	return s.coarsen(each)
+}
+
+// DecimateGiven adds a layer of conditional decimators, as ContextBlockFunc says. Of
+// every tile the first site lives on.
+func (s *Stack) DecimateGiven(block ContextBlockFunc, size ...int) *Stack {
+	tiles, each := s.tiles(nil, size)
+	around, context := s.surround(tiles, each)
+	var moved BlockFunc
+	if block != nil {
+		moved = func(sites int) (Bijector, error) { return block(context, sites-context) }
+	}
+	s.add(around, moved, func(b Bijector, tiles [][]int) (*Layer, error) {
+		return ConditionalDecimator(b, tiles, identity(context)...)
+	})
+	return s.coarsen(each)
+}
+
+// Hierarchy returns the hierarchy of the layers, or the first error: ErrTiles if an extent is
+// no multiple of a size, or sizes or offsets are not one for each axis, ErrSettings for
+// a nil function or too many tiles around a site, the error of a block, naming the
+// layer, and those of Disentangler, Decimator, ConditionalDecimator and
+// NewHierarchy.
+func (s *Stack) Hierarchy() (*Hierarchy, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	n, err := lattice.Size(s.shape)
+	if err != nil {
+		return nil, fmt.Errorf("bijector: %w: shape %v: %w", ErrTiles, s.shape, err)
+	}
+	return NewHierarchy(n, s.layers...)
+}
+
+// fail keeps the first error and names the layer that is being added.
+func (s *Stack) fail(what string, err error) {
+	if s.err == nil {
+		s.err = fmt.Errorf("bijector: %slayer %d: %w", what, len(s.layers), err)
+	}
+}
+
+// tiles returns the tiles of the next layer and their size along each axis.
+func (s *Stack) tiles(offset, size []int) (tiles [][]int, each []int) {
+	if s.err != nil {
+		return nil, nil
+	}
+	d := len(s.shape)
+	switch len(size) {
+	case 0:
+		each = slices.Repeat([]int{2}, d)
+	case 1:
+		each = slices.Repeat(size, d)
+	default:
+		each = slices.Clone(size)
+	}
+	if offset == nil {
+		offset = make([]int, d)
+	}
+	at := slices.Clone(offset)
+	for a := range min(len(at), d) {
+		if rest := s.shape[a] / s.step[a]; at[a] > 0 {
+			at[a] = at[a] % rest * s.step[a]
+		}
+	}
+	tiles, err := Boxes(s.shape, each, s.step, at)
+	if err != nil {
+		s.fail("", err)
+	}
+	return tiles, each
+}
+
+// add adds a layer, of tiles that fit.
+func (s *Stack) add(tiles [][]int, block BlockFunc, layer func(Bijector, [][]int) (*Layer, error)) *Stack {
+	if s.err != nil {
+		return s
+	}
+	if block == nil {
+		s.err = fmt.Errorf("bijector: %w: nil block function", ErrSettings)
+		return s
+	}
+	b, err := block(len(tiles[0]))
+	if err != nil {
+		s.fail("block of ", err)
+		return s
+	}
+	l, err := layer(b, tiles)
+	if err != nil {
+		s.fail("", err)
+		return s
+	}
+	s.layers = append(s.layers, l)
+	return s
+}
+
+// coarsen leaves the first site of every tile.
+func (s *Stack) coarsen(size []int) *Stack {
+	if s.err == nil {
+		for a, n := range size {
+			s.step[a] *= n
+		}
+	}
+	return s
+}
+
+// surround returns, for every tile, the first site of it and of the tiles around it,
+// row-major, and then its other sites; and how many of the former there are.
+func (s *Stack) surround(tiles [][]int, size []int) (around [][]int, context int) {
+	if s.err != nil {
+		return nil, 0
+	}
+	d := len(s.shape)
+	context = 1
+	for range d {
+		if context *= 3; context*len(tiles) > lattice.MaxSites {
+			s.fail("", fmt.Errorf("%w: conditional decimators on %d tiles that each read 3^%d sites",
+				ErrSettings, len(tiles), d))
+			return nil, 0
+		}
+	}
+	stride := lattice.Strides(s.shape)
+	for _, t := range tiles {
+		sites := []int{0}
+		for a, n := range s.shape {
+			at, apart := t[0]/stride[a]%n, size[a]*s.step[a]
+			var next []int
+			for _, site := range sites {
+				for _, d := range []int{n - apart, 0, apart} {
+					next = append(next, site+(at+d)%n*stride[a])
+				}
+			}
+			sites = next
+		}
+		around = append(around, append(sites, t[1:]...))
+	}
+	return around, context
+}

@@ -1,0 +1,106 @@
+package flow
+
+import (
+	"fmt"
+	"math"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/target"
+)
+
+// LogProb maps x, (rows, Dim), to ln q(x), (rows): eq. 1, or D.1 for a
+// symmetrised model.
+func (m *Model) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return m.logProb(x, nil)
+}
+
+// logProb is LogProb over some of the images, or over all if o is nil.
+func (m *Model) logProb(x *gorgonia.Node, o *orbit) (*gorgonia.Node, error) {
+	_, logq, err := m.inferred(x)
+	if err != nil {
+		return nil, err
+	}
+	return m.average(logq, x, o)
+}
+
+// generate maps z to x = g(z) and ln q(x), which without symmetrisation takes
+// no inverse pass. ln q is over some of the images, or over all if o is nil.
+func (m *Model) generate(z *gorgonia.Node, o *orbit) (x, logq *gorgonia.Node, err error) {
+	logp, err := graph.LogProb(m.prior, z)
+	if err != nil {
+		return nil, nil, err
+	}
+	return m.push(z, logp, o)
+}
+
+// push is generate, given ln p(z).
+func (m *Model) push(z, logp *gorgonia.Node, o *orbit) (x, logq *gorgonia.Node, err error) {
+	x, logDet, err := graph.Forward(m.b, z)
+	if err != nil {
+		return nil, nil, err
+	}
+	if logq, err = graph.Combine(0, []float64{1, -1}, logp, logDet); err != nil {
+		return nil, nil, err
+	}
+	logq, err = m.average(logq, x, o)
+	return x, logq, err
+}
+
+// distill maps z to x = g(z), ln q, over some of the images or over all if o is
+// nil, and ln π.
+func (m *Model) distill(z *gorgonia.Node, t target.Density, o *orbit) (x, logq, logpi *gorgonia.Node, err error) {
+	x, logq, err = m.generate(z, o)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	logpi, err = graph.LogProb(t, x)
+	return x, logq, logpi, err
+}
+
+// inferred is z = g⁻¹(x) and the bijector's ln q(x), by an inverse pass.
+func (m *Model) inferred(x *gorgonia.Node) (z, logq *gorgonia.Node, err error) {
+	z, logDet, err := graph.Inverse(m.b, x)
+	if err != nil {
+		return nil, nil, err
+	}
+	logp, err := graph.LogProb(m.prior, z)
+	if err != nil {
+		return nil, nil, err
+	}
+	logq, err = graph.Combine(0, []float64{1, 1}, logp, logDet)
+	return z, logq, err
+}
+
+// average turns the bijector's ln q(x) into the model's: the logarithm of the
+// mean of q(ηx) over the group or, unless o is nil, some of its elements.
+func (m *Model) average(logq, x *gorgonia.Node, o *orbit) (*gorgonia.Node, error) {
+	if m.group == nil {
+		return logq, nil
+	}
+	if o == nil && len(m.group) > maxCopies {
+		o = &orbit{images: allImages(m)}
+		if rows, n := x.Shape()[0], m.Dim(); rows > maxImages/(o.N*n) {
+			return nil, fmt.Errorf("flow: %w: the images of %d rows under %d elements are more than %d values:"+
+				" take fewer rows or, in training and Evaluate, Images", ErrSymmetry, rows, len(m.group), maxImages)
+		}
+	}
+	if o != nil {
+		return o.average(m, logq, x)
+	}
+	for _, g := range m.group[1:] {
+		y, err := g.node(x)
+		if err != nil {
+			return nil, err
+		}
+		_, other, err := m.inferred(y)
+		if err != nil {
+			return nil, err
+		}
+		if logq, err = graph.LogAddExp(logq, other); err != nil {
+			return nil, err
+		}
+	}
+	return graph.Combine(-math.Log(float64(len(m.group))), []float64{1}, logq)
+}

@@ -1,0 +1,71 @@
+package flow
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/target"
+)
+
+// latent is a target seen from the latent space of a model.
+type latent struct {
+	m *Model
+	t target.Density
+}
+
+// Latent returns the density of the latent variables (paper, eqs. 6 and D.6),
+//
+//	−U(z) = ln p(z) + ln π(g(z)) − ln q(g(z)),
+//
+// up to a constant. If q = π/Z it is the prior. Configurations x = g(z) of its
+// samples z, by Model.Decode, are samples of π/Z.
+//
+// For a symmetrised model q is the mean over the whole group, whatever
+// Settings.Images it was trained with, t must have the symmetry, and x must be
+// taken through Model.RandomImages before anything is measured that lacks it.
+//
+// Its LogProb fails with ErrShape if m or t is nil or their dimensions differ.
+func Latent(m *Model, t target.Density) target.Density { return &latent{m, t} }
+
+func (l *latent) Dim() int {
+	if l.m == nil {
+		return 0
+	}
+	return l.m.Dim()
+}
+
+func (l *latent) LogProb(z *gorgonia.Node) (*gorgonia.Node, error) {
+	if l.m == nil || l.t == nil {
+		return nil, fmt.Errorf("flow: Latent: %w: nil model or target", ErrShape)
+	}
+	if l.t.Dim() != l.m.Dim() {
+		return nil, fmt.Errorf("flow: Latent: %w: model of dimension %d, target of dimension %d", ErrShape, l.m.Dim(),
+			l.t.Dim())
+	}
+	if l.m.group == nil { // then ln p − ln q is the log-determinant
+		x, logDet, err := graph.Forward(l.m.b, z)
+		if err != nil {
+			return nil, err
+		}
+		logpi, err := graph.LogProb(l.t, x)
+		if err != nil {
+			return nil, err
+		}
+		return graph.Combine(0, []float64{1, 1}, logpi, logDet)
+	}
+	logp, err := graph.LogProb(l.m.prior, z)
+	if err != nil {
+		return nil, err
+	}
+	x, logq, err := l.m.push(z, logp, nil)
+	if err != nil {
+		return nil, err
+	}
+	logpi, err := graph.LogProb(l.t, x)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Combine(0, []float64{1, 1, -1}, logp, logpi, logq)
+}
