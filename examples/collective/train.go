@@ -55,16 +55,17 @@ func train(ctx context.Context, ising *target.Ising, o *options) (*flow.Model, e
 	}
 	last := time.Now()
 	var tr *flow.Trainer
-	tr, err = flow.NewTrainer(m, ising, &flow.Settings{Batch: batch, Src: src, Recorder: recorder(func(r *flow.Report) error {
+	watch := func(r *flow.Report) error {
 		if time.Since(last) > 5*time.Second {
 			last = time.Now()
-			console.Printf("training %d/%d: loss %.4f\n", r.Step, o.steps, r.Running.Loss)
+			console.Printf("training %d/%d: loss %.4f\n", r.Step, r.Steps, r.Running.Loss)
 		}
 		if o.checkpoint == "" || r.Step%100 != 0 {
 			return nil
 		}
 		return o.save(tr)
-	})})
+	}
+	tr, err = flow.NewTrainer(m, ising, &flow.Settings{Batch: batch, Src: src, Recorder: flow.RecorderFunc(watch)})
 	if err != nil {
 		return nil, err
 	}
@@ -107,10 +108,6 @@ func newModel(L int, src rand.Source) (*flow.Model, error) {
 	}
 	return m.Float32(), nil
 }
-
-type recorder func(r *flow.Report) error
-
-func (f recorder) Record(r *flow.Report) error { return f(r) }
 
 // training are the flags that must be the same when training is resumed.
 func (o *options) training() map[string]string {

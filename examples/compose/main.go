@@ -65,26 +65,26 @@ func (h haar) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) { 
 
 func main() {
 	src := rand.NewPCG(1, 2)
-	realNVP := func() bijector.Bijector {
-		return must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Src: src}))
+	realNVP := func(sites int) (bijector.Bijector, error) {
+		return bijector.NewRealNVP(sites, &bijector.RealNVPSettings{Couplings: 6, Src: src})
 	}
 	wavelet := newHaar()
-	shape := []int{l, l}
-	var layers []*bijector.Layer // fine to coarse
-	for step := 1; step < l; step *= 2 {
-		coarsen := must(bijector.NewChain(realNVP(), wavelet)) // z → Real NVP → Haar → x
-		layers = append(layers,
-			must(bijector.Disentangler(realNVP(), must(bijector.Tiles(shape, 2, step, step)))),
-			must(bijector.Decimator(coarsen, must(bijector.Tiles(shape, 2, step, 0)), 0)))
+	coarsen := func(sites int) (bijector.Bijector, error) { // z → Real NVP → Haar → x
+		return bijector.NewChain(must(realNVP(sites)), wavelet)
 	}
-	h := must(bijector.NewHierarchy(l*l, layers...))
+	stack := bijector.NewStack(l, l) // fine to coarse
+	for stack.Sites() > 1 {          // sites that live on
+		stack.Disentangle(realNVP, 2).Decimate(coarsen, 2)
+	}
+	h := must(stack.Hierarchy())
 	model := must(flow.New(target.NewNormal(l*l), h))
 	model = must(flow.Symmetrize(model, flow.Inversion(l*l)))
 
 	action := target.Func(l*l, logp)
 	must(flow.Train(context.Background(), model, action, &flow.Settings{Steps: 300, Batch: 256, Src: src}))
 	e := must(flow.Evaluate(context.Background(), model, action, &flow.EvaluateSettings{Src: src}))
-	fmt.Println(e)
+	fmt.Printf("−ln Z ≤ %.3f ± %.3f, by reweighting %.3f ± %.3f, effective sample size %.2f\n",
+		e.Loss, e.StdErr, -e.LogZ, e.LogZErr, e.ESS)
 }
 
 func must[T any](v T, err error) T {

@@ -101,6 +101,11 @@ func TestImports(t *testing.T) {
 	for _, p := range list(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
 		if strings.HasPrefix(name, "examples/") || strings.HasPrefix(name, "docs/benchmarks/") {
+			for _, imp := range p.Imports { // a copy of an example compiles outside the module
+				if strings.HasPrefix(imp, module+"internal/") && strings.HasPrefix(name, "examples/") {
+					t.Errorf("%s imports %s", name, imp)
+				}
+			}
 			continue
 		}
 		may, ok := allowed[name]
