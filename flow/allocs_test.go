@@ -80,7 +80,7 @@ func allocations(t *testing.T, procs int, call func() error) float64 {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 	const calls = 10
 	best := -1.0
-	for round := range 4 {
+	for round := range 16 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		for range calls {
@@ -91,6 +91,9 @@ func allocations(t *testing.T, procs int, call func() error) float64 {
 		runtime.ReadMemStats(&after)
 		if n := float64((after.Mallocs - before.Mallocs) / calls); round > 0 && (best < 0 || n < best) {
 			best = n
+		}
+		if round >= 3 && best <= 1 {
+			break // more rounds are for a busy machine, where goroutines allocate now and then
 		}
 	}
 	return best
