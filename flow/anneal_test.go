@@ -65,9 +65,12 @@ func TestAnneal(t *testing.T) {
 			}
 		}
 	}
+}
 
+// An inverse temperature that is none is an error of its step.
+func TestAnnealErrors(t *testing.T) {
 	for _, beta := range []float64{math.NaN(), -1, math.Inf(1)} {
-		tr, err := NewTrainer(variants(t, 3)["float64"], quartic(1),
+		tr, err := NewTrainer(variants(t, 3)["float64"], ising(t, 4),
 			&Settings{Batch: 4, Anneal: func(int) float64 { return beta }, Src: rand.NewPCG(1, 2)})
 		if err != nil {
 			t.Fatal(err)

@@ -93,13 +93,8 @@ func TestUseAverage(t *testing.T) {
 			m, plain := variants(t, 1)[name], variants(t, 1)[name]
 			start := func(m *Model, a float64) *Trainer {
 				scramble(m, 2, 0.1)
-				s := &Settings{Batch: 16, Optimizer: Adam{LearnRate: 1e-2, Average: a, MaxScale: 0.2},
-					Src: rand.NewPCG(1, 1)}
-				tr, err := NewTrainer(m, ising(t, 4), s)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return tr
+				adam := Adam{LearnRate: 1e-2, Average: a, MaxScale: 0.2}
+				return must(NewTrainer(m, ising(t, 4), &Settings{Batch: 16, Optimizer: adam, Src: rand.NewPCG(1, 1)}))
 			}
 			tr, without := start(m, a), start(plain, 0)
 			if without.averages != nil {
@@ -107,39 +102,21 @@ func TestUseAverage(t *testing.T) {
 			}
 			wantError(t, "without Average", without.UseAverage(), ErrSettings, "Average 0")
 			wantError(t, "too early", tr.UseAverage(), ErrSettings, "0 steps")
-			want := func() []float64 {
-				sum, weights := make([]float64, len(course[0])), 0.0
-				for s, p := range course {
-					w := math.Pow(a, float64(len(course)-1-s))
-					weights += w
-					for i, v := range p {
-						sum[i] += w * v
-					}
-				}
-				for i := range sum {
-					sum[i] /= weights
-				}
-				return sum
-			}
 			step := func() {
 				t.Helper()
-				if _, err := tr.Step(); err != nil {
-					t.Fatal(err)
-				}
+				must(tr.Step())
 				course = append(course, params(m))
 			}
 			for range steps {
 				step()
-				if _, err := without.Step(); err != nil {
-					t.Fatal(err)
-				}
+				must(without.Step())
 				wantSame(t, "training", params(m), params(plain))
 			}
 			if err := tr.UseAverage(); err != nil {
 				t.Fatal(err)
 			}
 			averaged := params(m)
-			wantClose(t, "average", averaged, want(), 1e-13)
+			wantClose(t, "average", averaged, averageOf(course, a), 1e-13)
 			if slices.Equal(averaged, params(plain)) {
 				t.Error("the average is the last")
 			}
@@ -157,7 +134,7 @@ func TestUseAverage(t *testing.T) {
 			if err := tr.UseAverage(); err != nil {
 				t.Fatal(err)
 			}
-			wantClose(t, "average that goes on", params(m), want(), 1e-13)
+			wantClose(t, "average that goes on", params(m), averageOf(course, a), 1e-13)
 			for _, s := range tr.scales {
 				for i := range s.Len() {
 					if math.Abs(s.AtVec(i)) > 0.2 {
@@ -167,6 +144,23 @@ func TestUseAverage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// averageOf is the mean of the parameters of all steps, each with a times the weight
+// of the next.
+func averageOf(course [][]float64, a float64) []float64 {
+	sum, weights := make([]float64, len(course[0])), 0.0
+	for s, p := range course {
+		w := math.Pow(a, float64(len(course)-1-s))
+		weights += w
+		for i, v := range p {
+			sum[i] += w * v
+		}
+	}
+	for i := range sum {
+		sum[i] /= weights
+	}
+	return sum
 }
 
 // setParams sets the parameters of a model.

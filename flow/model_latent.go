@@ -24,7 +24,10 @@ type latent struct {
 //
 // For a symmetrised model q is the mean over the whole group, whatever
 // Settings.Images it was trained with, t must have the symmetry, and x must be
-// taken through Model.RandomImages before anything is measured that lacks it.
+// taken through Model.RandomImages before anything is measured that lacks it. It
+// costs an inverse pass for every element but the identity. Images that are drawn
+// anew would not do: a density must be the same at every call. A model over a
+// subgroup is cheaper and exact as well, see Symmetrize.
 //
 // Its LogProb fails with ErrShape if m or t is nil or their dimensions differ.
 func Latent(m *Model, t target.Density) target.Density { return &latent{m, t} }

@@ -10,8 +10,9 @@ import (
 )
 
 // Sample fills x, (rows, Dim), with draws and logq, (rows) or nil, with their
-// ln q; without that it takes no inverse pass. It fails with ErrShape if the extents do not fit and with ErrSettings
-// for a nil source.
+// ln q. Without logq it takes no inverse pass; with it, one for every element of the
+// symmetry group but the identity. It fails with ErrShape if the extents do not
+// fit and with ErrSettings for a nil source.
 func (m *Model) Sample(x *mat.Dense, logq []float64, src rand.Source) error {
 	rows, err := m.rows("Sample", logq, x)
 	if err != nil {

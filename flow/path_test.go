@@ -18,10 +18,10 @@ import (
 
 // gradientsOf draws batches and returns the gradient of each, all parameters
 // end to end.
-func gradientsOf(t *testing.T, m *Model, d target.Density, path bool, batches, rows int) [][]float64 {
+func gradientsOf(t *testing.T, m *Model, d target.Density, s Settings, batches int) [][]float64 {
 	t.Helper()
-	tr, err := NewTrainer(m, d, &Settings{Batch: rows, Objective: ReverseKL{PathGradient: path},
-		Src: rand.NewPCG(8, 8)})
+	s.Src = rand.NewPCG(8, 8)
+	tr, err := NewTrainer(m, d, &s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,8 @@ func TestPathGradientIsTheGradient(t *testing.T) {
 		"spline": symmetrize(t, spline, Inversion(4)),
 	} {
 		d := ising(t, 2)
-		with, without := gradientsOf(t, m, d, true, batches, 500), gradientsOf(t, m, d, false, batches, 500)
+		path := Settings{Batch: 500, Objective: ReverseKL{PathGradient: true}}
+		with, without := gradientsOf(t, m, d, path, batches), gradientsOf(t, m, d, Settings{Batch: 500}, batches)
 		far, wider := 0, 0
 		n := len(with[0])
 		for i := range n {
@@ -125,7 +126,8 @@ func TestPathGradientVanishes(t *testing.T) {
 	} {
 		largest := func(path bool) float64 {
 			v := 0.0
-			for _, g := range slices.Concat(gradientsOf(t, c.q, c.pi, path, 3, 10)...) {
+			s := Settings{Batch: 10, Objective: ReverseKL{PathGradient: path}}
+			for _, g := range slices.Concat(gradientsOf(t, c.q, c.pi, s, 3)...) {
 				v = math.Max(v, math.Abs(g))
 			}
 			return v

@@ -306,7 +306,8 @@ func TestRestoreObservedRefuses(t *testing.T) {
 	}
 
 	hidden := struct{ rand.Source }{rand.NewPCG(1, 1)}
-	_, opaque := trainer(t, 1, Settings{Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Src: hidden}}})
+	evaluation := &EvaluationSettings{EvaluateSettings: EvaluateSettings{Src: hidden}}
+	_, opaque := trainer(t, 1, Settings{Evaluation: evaluation})
 	wantError(t, "source without a state", opaque.Save(&bytes.Buffer{}), ErrSettings, "cannot be saved")
 }
 

@@ -41,6 +41,12 @@ func Inversion(n int) Symmetry {
 // large group Settings.Images and EvaluateSettings.Images make do with some of
 // the elements at a time; everything else is of all of them.
 //
+// Sample with ln q, LogProbs and Latent are cheaper over a subgroup: make a second
+// model, New(m.Prior(), m.Bijector()), and symmetrise it with fewer generators. Both
+// share their parameters, so that one may be trained and the other sampled. The
+// density of the second is normalised, and its Latent is exact; what it lacks is
+// the rest of the symmetry.
+//
 // The target must have the symmetry: the loss of a symmetrised model is a bound
 // only then (eq. D.3). NewTrainer and Evaluate check it.
 //

@@ -79,7 +79,8 @@ func (a *adam) update(params, grads [][]float64, factor float64) error {
 			// Zero times what is not finite is NaN.
 			if x, y, z := move(p[i], m[i], v[i], d); 0*x+0*y+0*z != 0 {
 				return fmt.Errorf("step of the optimiser: %w:"+
-					" gradient %g at learning rate %g makes of %g the parameter %g", ErrNotFinite, d, factor*a.rate, p[i], x)
+					" gradient %g at learning rate %g makes of %g the parameter %g",
+					ErrNotFinite, d, factor*a.rate, p[i], x)
 			}
 		}
 	}

@@ -165,34 +165,16 @@ func inputs(cols []int) []Input {
 
 func checkOp(t *testing.T, c opCase, rows int) {
 	rnd := rand.New(rand.NewPCG(7, uint64(rows)))
+	var keep [][]float64
 	in := make([][]float64, len(c.cols))
 	for i, n := range c.cols {
 		in[i] = make([]float64, rows*n)
 		for k := range in[i] {
 			in[i][k] = rnd.NormFloat64()
 		}
+		keep = append(keep, slices.Clone(in[i]))
 	}
-	keep := make([][]float64, len(in))
-	for i := range in {
-		keep[i] = slices.Clone(in[i])
-	}
-	var weights []float64
-	// The cost is a random linear function of the result.
-	cost := func(in []*gorgonia.Node) (*gorgonia.Node, error) {
-		y, err := c.build(in)
-		if err != nil {
-			return nil, err
-		}
-		size := y.Shape().TotalSize()
-		for len(weights) < size {
-			weights = append(weights, rnd.NormFloat64())
-		}
-		flatY, err := Part(y, 0, tensor.Shape{size})
-		if err != nil {
-			return nil, err
-		}
-		return Dot(flatY, weights[:size])
-	}
+	cost := weighedBy(rnd, c.build)
 	program := func(dt tensor.Dtype, grad bool) *Program {
 		return NewProgram(dt, inputs(c.cols), nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 			v, err := cost(in)
@@ -211,12 +193,8 @@ func checkOp(t *testing.T, c opCase, rows int) {
 		}
 		return out[0]
 	}
-	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
+	for dt, tol := range map[tensor.Dtype]float64{tensor.Float64: 1e-7, tensor.Float32: 1e-3} {
 		p := program(dt, true)
-		tol := 1e-7
-		if dt == tensor.Float32 {
-			tol = 1e-3
-		}
 		for run := range 2 {
 			out := [][]float64{make([]float64, 1)}
 			for i := range in {
@@ -235,14 +213,7 @@ func checkOp(t *testing.T, c opCase, rows int) {
 			}
 			for i := range in {
 				for k := range in[i] {
-					const h = 1e-5
-					v := in[i][k]
-					in[i][k] = v + h
-					up := eval()
-					in[i][k] = v - h
-					down := eval()
-					in[i][k] = v
-					want := (up - down) / (2 * h)
+					want := slope(&in[i][k], eval)
 					if got := out[1+i][k]; !(math.Abs(got-want) <= tol*(1+math.Abs(want))) {
 						t.Errorf("%v run %d: d/dinput%d[%d] = %g, want %g", dt, run, i, k, got, want)
 					}
@@ -250,6 +221,40 @@ func checkOp(t *testing.T, c opCase, rows int) {
 			}
 		}
 	}
+}
+
+// weighedBy makes of the result of build a random linear function of it, always the
+// same.
+func weighedBy(rnd *rand.Rand, build func([]*gorgonia.Node) (*gorgonia.Node, error)) func([]*gorgonia.Node) (
+	*gorgonia.Node, error) {
+	var weights []float64
+	return func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+		y, err := build(in)
+		if err != nil {
+			return nil, err
+		}
+		size := y.Shape().TotalSize()
+		for len(weights) < size {
+			weights = append(weights, rnd.NormFloat64())
+		}
+		flatY, err := Part(y, 0, tensor.Shape{size})
+		if err != nil {
+			return nil, err
+		}
+		return Dot(flatY, weights[:size])
+	}
+}
+
+// slope is the derivative of f with respect to x, by finite differences.
+func slope(x *float64, f func() float64) float64 {
+	const h = 1e-5
+	v := *x
+	*x = v + h
+	up := f()
+	*x = v - h
+	down := f()
+	*x = v
+	return (up - down) / (2 * h)
 }
 
 func TestLogAddExpExtremes(t *testing.T) {
@@ -442,7 +447,10 @@ func TestProgramErrors(t *testing.T) {
 	for _, c := range []struct {
 		rows    int
 		in, out [][]float64
-	}{{0, [][]float64{{}}, nil}, {1, nil, nil}, {1, [][]float64{{1}}, nil}, {1, [][]float64{{1, 2}}, nil}, {1, [][]float64{{1, 2}}, [][]float64{{1, 2}}}} {
+	}{
+		{0, [][]float64{{}}, nil}, {1, nil, nil}, {1, [][]float64{{1}}, nil}, {1, [][]float64{{1, 2}}, nil},
+		{1, [][]float64{{1, 2}}, [][]float64{{1, 2}}},
+	} {
 		if err := prog.Run(c.rows, c.in, c.out); !errors.Is(err, errs.ErrShape) {
 			t.Errorf("Run(%v): error %v, want errs.ErrShape", c, err)
 		}

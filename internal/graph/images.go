@@ -25,7 +25,8 @@ func (s *Images) Of(x, chosen *gorgonia.Node) (*gorgonia.Node, error) {
 	in := []*gorgonia.Node{x}
 	if chosen != nil {
 		if !chosen.Shape().Eq(tensor.Shape{rows, s.N}) {
-			return nil, fmt.Errorf("images: %w: elements of shape %v, want (%d, %d)", errs.ErrShape, chosen.Shape(), rows, s.N)
+			return nil, fmt.Errorf("images: %w: elements of shape %v, want (%d, %d)",
+				errs.ErrShape, chosen.Shape(), rows, s.N)
 		}
 		in = append(in, chosen)
 	}

@@ -17,7 +17,8 @@ type Layer struct {
 // NewLayer returns the layer that applies the transform, given in both
 // precisions, to tiles of sites of rows of n values, with the given positions of
 // a tile as its context, as kernel.NewLayer.
-func NewLayer(t64 kernel.Transform[float64], t32 kernel.Transform[float32], n int, tiles [][]int, context ...int) *Layer {
+func NewLayer(t64 kernel.Transform[float64], t32 kernel.Transform[float32],
+	n int, tiles [][]int, context ...int) *Layer {
 	return &Layer{n, kernel.NewLayer(t64, n, tiles, context...), kernel.NewLayer(t32, n, tiles, context...)}
 }
 

@@ -127,7 +127,8 @@ func TestLayerJacobian(t *testing.T) {
 						t.Fatal(err)
 					}
 					if c.runs.Load() != runs || c.jacobians.Load() != jacobians || c.grads.Load() != grads {
-						t.Errorf("gradients of input %v and of parameters %v: %d runs, %d with a Jacobian, %d gradients, want %d, %d, %d",
+						t.Errorf("gradients of input %v and of parameters %v:"+
+							" %d runs, %d with a Jacobian, %d gradients, want %d, %d, %d",
 							dx, dw, c.runs.Load(), c.jacobians.Load(), c.grads.Load(), runs, jacobians, grads)
 					}
 				}

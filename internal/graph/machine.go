@@ -46,7 +46,8 @@ func (a *argument) set(x []float64, convert *converter) error {
 	for i, v := range x {
 		k := int(v)
 		if float64(k) != v || k < 0 || k >= a.Below {
-			return fmt.Errorf("input %q: %w: value %d is %g, want an index below %d", a.Name, errs.ErrShape, i, v, a.Below)
+			return fmt.Errorf("input %q: %w: value %d is %g, want an index below %d",
+				a.Name, errs.ErrShape, i, v, a.Below)
 		}
 		a.indices[i] = k
 	}

@@ -63,8 +63,8 @@ func (p *Program) spareMachine(rows, depth int) (*machine, error) {
 // alone compiles a machine that nobody else knows, locked.
 func (p *Program) alone(rows, depth int) (*machine, error) {
 	if depth > maxNesting {
-		return nil, fmt.Errorf("%w: more than %d evaluations inside one another: a density evaluates itself without end",
-			errs.ErrSettings, maxNesting)
+		return nil, fmt.Errorf("%w: more than %d evaluations inside one another:"+
+			" a density evaluates itself without end", errs.ErrSettings, maxNesting)
 	}
 	m, err := p.compileAnew(rows)
 	if err == nil {

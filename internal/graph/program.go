@@ -98,7 +98,8 @@ func (p *Program) Run(rows int, in, out [][]float64) error {
 	}
 	for i, x := range in {
 		if d := &p.in[i]; len(x) != d.rows(rows)*d.Cols {
-			return fmt.Errorf("input %q: %w: %d values, want %d rows of %d", d.Name, errs.ErrShape, len(x), d.rows(rows), d.Cols)
+			return fmt.Errorf("input %q: %w: %d values, want %d rows of %d",
+				d.Name, errs.ErrShape, len(x), d.rows(rows), d.Cols)
 		}
 	}
 	m, err := p.acquire(rows)
