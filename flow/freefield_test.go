@@ -54,7 +54,7 @@ func TestFreeFieldLimit(t *testing.T) {
 	must(Train(context.Background(), m, field, &Settings{
 		Batch:     128,
 		Steps:     800,
-		Optimizer: Adam{LearnRate: 0.03, Schedule: Cosine(800, 0)},
+		Optimizer: OptimizerSettings{LearnRate: 0.03, Schedule: Cosine(800, 0)},
 		Objective: ReverseKL{PathGradient: true},
 		Src:       src,
 	}))

@@ -114,7 +114,7 @@ func FuzzConstructors(f *testing.F) {
 			s := &Settings{
 				Steps:     c,
 				Batch:     a,
-				Optimizer: Adam{LearnRate: u, Average: v, ClipNorm: u, MaxScale: v, Schedule: Ramp(u, b), Plateau: &Plateau{Factor: u, Patience: a, MinImprovement: v, MinFactor: u}},
+				Optimizer: OptimizerSettings{LearnRate: u, Average: v, ClipNorm: u, MaxScale: v, Schedule: Ramp(u, b), Plateau: &Plateau{Factor: u, Patience: a, MinImprovement: v, MinFactor: u}},
 				Objective: ReverseKL{InversionKL: v, PathGradient: a%2 == 0},
 				Images:    b,
 				Faults:    FaultSettings{Policy: FaultPolicy(pick(b, 5) - 1), Max: pick(c, 7) - 1},
@@ -129,9 +129,9 @@ func FuzzConstructors(f *testing.F) {
 			case 0:
 				s = &Settings{Steps: c, Batch: a, Recorder: steps, Src: src}
 			case 1:
-				s = &Settings{Steps: 1, Batch: 4, Optimizer: Adam{LearnRate: u, ClipNorm: v}, Window: c, Src: src}
+				s = &Settings{Steps: 1, Batch: 4, Optimizer: OptimizerSettings{LearnRate: u, ClipNorm: v}, Window: c, Src: src}
 			case 2:
-				s = &Settings{Steps: 1, Batch: 4, Optimizer: Adam{Plateau: s.Optimizer.Plateau, Schedule: s.Optimizer.Schedule}, Anneal: s.Anneal, Src: src}
+				s = &Settings{Steps: 1, Batch: 4, Optimizer: OptimizerSettings{Plateau: s.Optimizer.Plateau, Schedule: s.Optimizer.Schedule}, Anneal: s.Anneal, Src: src}
 			case 3:
 				s = &Settings{Steps: 1, Batch: 4, Data: &DataSettings{Source: data}, Faults: s.Faults, Images: b, Src: src}
 			case 4:

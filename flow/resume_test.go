@@ -70,17 +70,17 @@ func TestResumeLaw(t *testing.T) {
 		"shrinking": {Settings{Faults: FaultSettings{Policy: FaultShrink}}, true, fussy(16, 1.8),
 			true},
 		"skipping, with everything": {Settings{Faults: FaultSettings{Policy: FaultSkip},
-			Objective: ReverseKL{PathGradient: true}, Optimizer: Adam{ClipNorm: 5, MaxScale: 0.9}}, false,
+			Objective: ReverseKL{PathGradient: true}, Optimizer: OptimizerSettings{ClipNorm: 5, MaxScale: 0.9}}, false,
 			fussy(16, 1.8), true},
 		"shrinking, with the penalty": {Settings{Faults: FaultSettings{Policy: FaultShrink},
-			Objective: ReverseKL{InversionKL: 0.2}, Optimizer: Adam{ClipNorm: 5}}, false, fussy(16, 1.8), true},
-		"plateau": {Settings{Optimizer: Adam{Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}}},
+			Objective: ReverseKL{InversionKL: 0.2}, Optimizer: OptimizerSettings{ClipNorm: 5}}, false, fussy(16, 1.8), true},
+		"plateau": {Settings{Optimizer: OptimizerSettings{Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}}},
 			true, ising(t, 4), false},
-		"average": {Settings{Optimizer: Adam{Average: 0.9}}, true, ising(t, 4), false},
+		"average": {Settings{Optimizer: OptimizerSettings{Average: 0.9}}, true, ising(t, 4), false},
 		"evaluation": {Settings{Evaluation: &EvaluationSettings{
 			EvaluateSettings: EvaluateSettings{Samples: 21, Batch: 8}, Every: 3}}, false, ising(t, 4), false},
 		"all of them, shrinking": {Settings{
-			Optimizer: Adam{Plateau: &Plateau{Patience: 1, MinImprovement: 0.3, Factor: 0.7}, Average: 0.8,
+			Optimizer: OptimizerSettings{Plateau: &Plateau{Patience: 1, MinImprovement: 0.3, Factor: 0.7}, Average: 0.8,
 				ClipNorm: 5, MaxScale: 0.9},
 			Anneal:     Ramp(0.5, 3),
 			Faults:     FaultSettings{Policy: FaultShrink},
@@ -187,7 +187,7 @@ func TestResumeLaw(t *testing.T) {
 func observed(t testing.TB, seed uint64) (*Model, *Trainer) {
 	t.Helper()
 	return trainer(t, seed, Settings{
-		Optimizer: Adam{Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}, Average: 0.9},
+		Optimizer: OptimizerSettings{Plateau: &Plateau{Patience: 2, MinImprovement: 1e9}, Average: 0.9},
 		Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 20,
 			Src: rand.NewChaCha8([32]byte{byte(seed)})}, Every: 2},
 	})
@@ -327,7 +327,7 @@ func trainer(t testing.TB, seed uint64, s Settings) (*Model, *Trainer) {
 // A trainer that is restored goes on as if it had never stopped.
 func TestResume(t *testing.T) {
 	ctx := context.Background()
-	m, tr := trainer(t, 1, Settings{Optimizer: Adam{ClipNorm: 20, MaxScale: 2}})
+	m, tr := trainer(t, 1, Settings{Optimizer: OptimizerSettings{ClipNorm: 20, MaxScale: 2}})
 	files := map[int][]byte{}
 	for step := range 21 {
 		var b bytes.Buffer
@@ -341,7 +341,7 @@ func TestResume(t *testing.T) {
 	}
 	want, result := params(m), *tr.Result()
 	for _, step := range []int{0, 1, 6, 7, 8, 20} {
-		m, tr := trainer(t, 99, Settings{Optimizer: Adam{ClipNorm: 20, MaxScale: 2}})
+		m, tr := trainer(t, 99, Settings{Optimizer: OptimizerSettings{ClipNorm: 20, MaxScale: 2}})
 		if err := tr.Run(ctx, 3); err != nil { // whatever it was before
 			t.Fatal(err)
 		}
@@ -375,7 +375,7 @@ func TestRestoreTrainerRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := b.Bytes()
-	m, clipped := trainer(t, 1, Settings{Optimizer: Adam{ClipNorm: 3}})
+	m, clipped := trainer(t, 1, Settings{Optimizer: OptimizerSettings{ClipNorm: 3}})
 	before := params(m)
 	if err := clipped.Restore(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) ||
 		!strings.Contains(err.Error(), "ClipNorm") {
@@ -384,7 +384,7 @@ func TestRestoreTrainerRefuses(t *testing.T) {
 	if err := tr.Restore(bytes.NewReader(save(t, m))); !errors.Is(err, ErrCheckpoint) {
 		t.Errorf("file of a model: %v", err)
 	}
-	other, err := NewTrainer(m, ising(t, 4), &Settings{Batch: 32, Optimizer: Adam{LearnRate: 3e-3}, Window: 7,
+	other, err := NewTrainer(m, ising(t, 4), &Settings{Batch: 32, Optimizer: OptimizerSettings{LearnRate: 3e-3}, Window: 7,
 		Src: rand.NewChaCha8([32]byte{})})
 	if err != nil {
 		t.Fatal(err)

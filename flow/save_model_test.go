@@ -202,7 +202,7 @@ func TestSaveRefuses(t *testing.T) {
 	if err := m.Save(&bytes.Buffer{}); !errors.Is(err, ErrNotFinite) {
 		t.Errorf("%v", err)
 	}
-	for _, s := range []Settings{{Optimizer: Adam{ClipNorm: math.Inf(1)}}, {Optimizer: Adam{MaxScale: math.Inf(1)}}} {
+	for _, s := range []Settings{{Optimizer: OptimizerSettings{ClipNorm: math.Inf(1)}}, {Optimizer: OptimizerSettings{MaxScale: math.Inf(1)}}} {
 		s.Src = rand.NewPCG(1, 1)
 		if _, err := NewTrainer(mera(t, 4, 3), ising(t, 4), &s); !errors.Is(err, ErrSettings) {
 			t.Errorf("%+v: %v", s, err)

@@ -193,9 +193,9 @@ func TestNoStepIntoNothing(t *testing.T) {
 		s        Settings
 	}{
 		"gradient whose square is ∞":   {1e200, nil, Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}}},
-		"gradient whose norm is ∞":     {1.7e308, nil, Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}, Optimizer: Adam{ClipNorm: 1}}},
-		"factor of the learning rate":  {1, func(int) float64 { return math.MaxFloat64 }, Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}, Optimizer: Adam{LearnRate: 1e9}}},
-		"factor that shrinking spares": {1, func(int) float64 { return math.MaxFloat64 }, Settings{Faults: FaultSettings{Policy: FaultShrink, Max: 3}, Optimizer: Adam{LearnRate: 1e9}}},
+		"gradient whose norm is ∞":     {1.7e308, nil, Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}, Optimizer: OptimizerSettings{ClipNorm: 1}}},
+		"factor of the learning rate":  {1, func(int) float64 { return math.MaxFloat64 }, Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}, Optimizer: OptimizerSettings{LearnRate: 1e9}}},
+		"factor that shrinking spares": {1, func(int) float64 { return math.MaxFloat64 }, Settings{Faults: FaultSettings{Policy: FaultShrink, Max: 3}, Optimizer: OptimizerSettings{LearnRate: 1e9}}},
 		"stop":                         {1e200, nil, Settings{}},
 	} {
 		m := mera(t, 2, 1)
@@ -220,7 +220,7 @@ func TestNoStepIntoNothing(t *testing.T) {
 	}
 	// What clipping makes good is no fault.
 	m := mera(t, 2, 1)
-	tr, err := NewTrainer(m, steep(1e200), &Settings{Batch: 4, Optimizer: Adam{ClipNorm: 10}, Src: rand.NewPCG(1, 1)})
+	tr, err := NewTrainer(m, steep(1e200), &Settings{Batch: 4, Optimizer: OptimizerSettings{ClipNorm: 10}, Src: rand.NewPCG(1, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func TestFaultShrinkRates(t *testing.T) {
 			var reports []Report
 			tr := must(NewTrainer(m, failing(func(call int) bool { return bad[call] }), &Settings{
 				Batch:     1,
-				Optimizer: Adam{LearnRate: rate},
+				Optimizer: OptimizerSettings{LearnRate: rate},
 				Faults:    FaultSettings{Policy: policy},
 				Recorder:  keep(&reports),
 				Src:       rand.NewPCG(1, 1),
@@ -155,7 +155,7 @@ func TestFaultPolicies(t *testing.T) {
 // Policies cost nothing where nothing fails.
 func TestPolicyWithoutFaults(t *testing.T) {
 	m, tr := trainer(t, 1, Settings{})
-	m2, tr2 := trainer(t, 1, Settings{Faults: FaultSettings{Policy: FaultShrink}, Optimizer: Adam{ClipNorm: 1e9}})
+	m2, tr2 := trainer(t, 1, Settings{Faults: FaultSettings{Policy: FaultShrink}, Optimizer: OptimizerSettings{ClipNorm: 1e9}})
 	for _, tr := range []*Trainer{tr, tr2} {
 		if err := tr.Run(context.Background(), 5); err != nil {
 			t.Fatal(err)
@@ -217,51 +217,5 @@ func TestFaultIsLocated(t *testing.T) {
 		if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), fmt.Sprintf("layer %d, coupling %d", layer, coupling)) || !strings.Contains(err.Error(), "step 1") {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-func TestClipNorm(t *testing.T) {
-	// The first step of Adam does not see the length of the gradient, the
-	// moments do.
-	norms := map[float64]float64{}
-	for _, clip := range []float64{0, 1e-3} {
-		m := mera(t, 2, 1)
-		tr, err := NewTrainer(m, target.NewNormal(4), &Settings{Batch: 16, Optimizer: Adam{ClipNorm: clip}, Src: rand.NewPCG(1, 1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := tr.Step(); err != nil {
-			t.Fatal(err)
-		}
-		sum := 0.0
-		for _, v := range slices.Concat(tr.adam.m...) {
-			sum += v * v
-		}
-		norms[clip] = math.Sqrt(sum) / (1 - tr.adam.beta1)
-	}
-	if norms[0] < 1e-2 || math.Abs(norms[1e-3]/1e-3-1) > 1e-9 {
-		t.Errorf("norms %v", norms)
-	}
-}
-
-func TestMaxScale(t *testing.T) {
-	m := mera(t, 4, 1)
-	tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 16, Optimizer: Adam{MaxScale: 0.1}, Src: rand.NewPCG(1, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tr.Step(); err != nil {
-		t.Fatal(err)
-	}
-	largest := 0.0
-	for _, l := range m.Bijector().(*bijector.Hierarchy).Layers() {
-		for _, c := range l.Block().(*bijector.RealNVP).Couplings() {
-			for i := range c.Scale.Len() {
-				largest = max(largest, math.Abs(c.Scale.AtVec(i)))
-			}
-		}
-	}
-	if largest != 0.1 {
-		t.Errorf("largest scale %g, bounded by 0.1", largest)
 	}
 }
