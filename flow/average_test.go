@@ -267,8 +267,8 @@ func TestUseAverageIsBounded(t *testing.T) {
 	const bound = 0.2
 	newTrainer := func() (*Model, *Trainer) {
 		m := mera(t, 4, 3)
-		return m, must(NewTrainer(m, ising(t, 4), &Settings{Batch: 8, Optimizer: OptimizerSettings{Average: 0.9, MaxScale: bound},
-			Src: rand.NewPCG(1, 1)}))
+		return m, must(NewTrainer(m, ising(t, 4), &Settings{Batch: 8,
+			Optimizer: OptimizerSettings{Average: 0.9, MaxScale: bound}, Src: rand.NewPCG(1, 1)}))
 	}
 	_, tr := newTrainer()
 	if err := tr.Run(t.Context(), 2); err != nil {

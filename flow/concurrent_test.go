@@ -54,10 +54,12 @@ func TestConcurrentUse(t *testing.T) {
 		users.Go(func() {
 			for range 4 {
 				y, logq := mat.NewDense(9, 16, nil), make([]float64, 9)
-				if err := m.Sample(y, logq, rand.NewPCG(1, 3)); err != nil || !mat.Equal(x, y) || !slices.Equal(logq, want) {
+				if err := m.Sample(y, logq, rand.NewPCG(1, 3)); err != nil || !mat.Equal(x, y) ||
+					!slices.Equal(logq, want) {
 					t.Errorf("Sample: %v, or other numbers", err)
 				}
-				if _, err := Evaluate(ctx, m, ising(t, 4), &EvaluateSettings{Samples: 20, Src: rand.NewPCG(uint64(k), 1)}); err != nil {
+				if _, err := Evaluate(ctx, m, ising(t, 4),
+					&EvaluateSettings{Samples: 20, Src: rand.NewPCG(uint64(k), 1)}); err != nil {
 					t.Error(err)
 				}
 				if err := f32.LogProbs(logq, y); err != nil {
@@ -67,7 +69,8 @@ func TestConcurrentUse(t *testing.T) {
 					t.Error(err)
 				}
 				logp, grad := make([]float64, 3), mat.NewDense(3, 16, nil)
-				if err := energy.LogProbGrad(logp, grad, start); err != nil || !slices.Equal(logp, wantLogp) || !mat.Equal(grad, wantGrad) {
+				if err := energy.LogProbGrad(logp, grad, start); err != nil || !slices.Equal(logp, wantLogp) ||
+					!mat.Equal(grad, wantGrad) {
 					t.Errorf("Latent: %v, or other numbers", err)
 				}
 				if s, err := hmc.New(energy, start, &hmc.Settings{Leapfrog: 2, Src: rand.NewPCG(1, 1)}); err != nil {
@@ -168,7 +171,8 @@ func TestHeapIsFlat(t *testing.T) {
 	} else {
 		t.Logf("training: %.0f, then %.0f bytes", before, after)
 	}
-	s, err := hmc.New(target.NewEvaluator(Latent(m, ising(t, 4))), randn(1, 8, 16), &hmc.Settings{Src: rand.NewPCG(1, 1)})
+	s, err := hmc.New(target.NewEvaluator(Latent(m, ising(t, 4))), randn(1, 8, 16),
+		&hmc.Settings{Src: rand.NewPCG(1, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

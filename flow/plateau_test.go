@@ -188,7 +188,8 @@ func TestPlateauMoves(t *testing.T) {
 		moved := func(p *Plateau, rate float64) (params0, params1 []float64, report float64) {
 			m := variants(t, 1)[name]
 			scramble(m, 2, 0.1)
-			s := Settings{Batch: 8, Optimizer: OptimizerSettings{LearnRate: 1e-3, Plateau: p}, Window: 1, Src: rand.NewPCG(1, 1)}
+			s := Settings{Batch: 8, Optimizer: OptimizerSettings{LearnRate: 1e-3, Plateau: p}, Window: 1,
+				Src: rand.NewPCG(1, 1)}
 			if p == nil {
 				s.Optimizer.Schedule = func(step int) float64 { return []float64{1, 1, rate}[step-1] }
 			}
@@ -227,7 +228,8 @@ func TestPlateauSettings(t *testing.T) {
 		_, err := NewTrainer(m, pi, &Settings{Optimizer: OptimizerSettings{Plateau: &p}, Src: rand.NewPCG(1, 1)})
 		wantError(t, fmt.Sprint(p), err, ErrSettings, "Plateau")
 	}
-	tr, err := NewTrainer(m, pi, &Settings{Optimizer: OptimizerSettings{Plateau: &Plateau{}}, Window: 30, Src: rand.NewPCG(1, 1)})
+	tr, err := NewTrainer(m, pi, &Settings{Optimizer: OptimizerSettings{Plateau: &Plateau{}}, Window: 30,
+		Src: rand.NewPCG(1, 1)})
 	if err != nil || *tr.s.Optimizer.Plateau != (Plateau{0.5, 30, 0, 1e-6}) {
 		t.Errorf("defaults %+v, error %v", tr.s.Optimizer.Plateau, err)
 	}

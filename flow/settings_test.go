@@ -364,7 +364,8 @@ func TestDocumentedDefaults(t *testing.T) {
 		"SplineSettings.Keep":       {"drawn like those of a RealNVP", len(spline.Keep), 4},
 		"SplineSettings.Src":        {none, nil, nil},
 
-		"Recipe.Couplings":             {"that of its bijector", []int{couplings(false), couplings(true)}, []int{defaultCouplings(false), defaultCouplings(true)}},
+		"Recipe.Couplings": {"that of its bijector", []int{couplings(false), couplings(true)},
+			[]int{defaultCouplings(false), defaultCouplings(true)}},
 		"Recipe.Hidden":                {none, nil, nil},
 		"Recipe.Spline":                {none, nil, nil},
 		"Recipe.Network":               {none, nil, nil},

@@ -78,7 +78,9 @@ func faultDrill(t *testing.T, policy FaultPolicy) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 4, Hidden: []int{8}, Src: rand.NewPCG(1, 2)})
 	}, nil))), Inversion(16))
 	src := rand.NewPCG(5, 5)
-	res, err := Train(context.Background(), m, d, &Settings{Steps: 250, Batch: 128, Optimizer: OptimizerSettings{LearnRate: 1e-2}, Faults: FaultSettings{Policy: policy, Max: 10}, Src: src})
+	res, err := Train(context.Background(), m, d,
+		&Settings{Steps: 250, Batch: 128, Optimizer: OptimizerSettings{LearnRate: 1e-2},
+			Faults: FaultSettings{Policy: policy, Max: 10}, Src: src})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,9 +91,10 @@ func faultDrill(t *testing.T, policy FaultPolicy) {
 	const chains = 200
 	start := mat.NewDense(chains, 16, nil)
 	target.NewNormal(16).Rand(start.RawMatrix().Data, rand.New(src))
-	s, err := hmc.New(target.NewEvaluator(Latent(m, d)), start, &hmc.Settings{StepSize: 0.4, Leapfrog: 5, MaxFaults: 10, Src: src})
+	settings := &hmc.Settings{StepSize: 0.4, Leapfrog: 5, MaxFaults: 10, Src: src}
+	s, err := hmc.New(target.NewEvaluator(Latent(m, d)), start, settings)
 	for err != nil { // the start may meet a failure as well
-		s, err = hmc.New(target.NewEvaluator(Latent(m, d)), start, &hmc.Settings{StepSize: 0.4, Leapfrog: 5, MaxFaults: 10, Src: src})
+		s, err = hmc.New(target.NewEvaluator(Latent(m, d)), start, settings)
 	}
 	if err := s.Run(context.Background(), 20, nil); err != nil {
 		t.Fatal(err)

@@ -42,7 +42,8 @@ func TestClipNorm(t *testing.T) {
 	norms := map[float64]float64{}
 	for _, clip := range []float64{0, 1e-3} {
 		m := mera(t, 2, 1)
-		tr, err := NewTrainer(m, target.NewNormal(4), &Settings{Batch: 16, Optimizer: OptimizerSettings{ClipNorm: clip}, Src: rand.NewPCG(1, 1)})
+		tr, err := NewTrainer(m, target.NewNormal(4),
+			&Settings{Batch: 16, Optimizer: OptimizerSettings{ClipNorm: clip}, Src: rand.NewPCG(1, 1)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +63,8 @@ func TestClipNorm(t *testing.T) {
 
 func TestMaxScale(t *testing.T) {
 	m := mera(t, 4, 1)
-	tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 16, Optimizer: OptimizerSettings{MaxScale: 0.1}, Src: rand.NewPCG(1, 1)})
+	tr, err := NewTrainer(m, target.NewNormal(16),
+		&Settings{Batch: 16, Optimizer: OptimizerSettings{MaxScale: 0.1}, Src: rand.NewPCG(1, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
