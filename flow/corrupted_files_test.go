@@ -70,7 +70,7 @@ func corruptible(t *testing.T) (kinds []fileKind) {
 		return slices.Concat(s.X().RawMatrix().Data, s.LogProb()), err
 	}})
 	b.Reset()
-	if err := safetensors.Write(&b, torchFile(t, readGolden(t, "testdata/golden/mera_L4.json"), "")); err != nil {
+	if err := safetensors.Write(&b, paperFile(t, readGolden(t, "testdata/golden/mera_L4.json"), "")); err != nil {
 		t.Fatal(err)
 	}
 	kinds = append(kinds, fileKind{"authors'", bytes.Clone(b.Bytes()), func(data []byte) ([]float64, error) {
