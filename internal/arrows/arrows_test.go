@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 		"internal/errs", "internal/num", "internal/graph", "internal/kernel", "internal/fourier", "internal/lattice",
 	},
 	"flow": {
-		"bijector", "target",
+		"bijector", "target", "hmc",
 		"internal/errs", "internal/num", "internal/graph", "internal/kernel", "internal/safetensors",
 		"internal/lattice",
 	},
