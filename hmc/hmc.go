@@ -100,7 +100,7 @@ func (h HMC) withDefaults(dim int) (Kernel, error) {
 }
 
 func (h HMC) mover() mover {
-	m := new(hmcMover)
+	m := &hmcMover{}
 	m.set(h)
 	return m
 }
