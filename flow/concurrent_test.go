@@ -73,7 +73,8 @@ func TestConcurrentUse(t *testing.T) {
 					!mat.Equal(grad, wantGrad) {
 					t.Errorf("Latent: %v, or other numbers", err)
 				}
-				if s, err := hmc.New(energy, start, &hmc.Settings{Leapfrog: 2, Src: rand.NewPCG(1, 1)}); err != nil {
+				settings := &hmc.Settings{Kernel: hmc.HMC{Steps: 2}, Src: rand.NewPCG(1, 1)}
+				if s, err := hmc.New(energy, start, settings); err != nil {
 					t.Error(err)
 				} else if err := s.Sweep(); err != nil {
 					t.Error(err)
