@@ -87,6 +87,7 @@ func kinds() []Kind {
 	return []Kind{
 		{realNVPKind, buildRealNVP},
 		{splineKind, buildSpline},
+		{smoothSpline.kind, buildSmoothSpline},
 		{orthogonalKind, buildOrthogonal},
 		{linearKind, buildLinear},
 		{actNormKind, buildActNorm},
