@@ -22,8 +22,11 @@ type Recipe struct {
 	Couplings int
 	// Hidden are the units of the hidden layers, as in bijector.RealNVPSettings.
 	Hidden []int
-	// Spline makes blocks of bijector.Spline in place of bijector.RealNVP.
+	// Spline makes blocks of bijector.SmoothSpline in place of bijector.RealNVP.
 	Spline bool
+	// Rational makes the splines those of bijector.Spline. The forces of their latent
+	// energies jump, and a step takes longer. Without Spline it has no effect.
+	Rational bool
 	// Network is that of the MERA.
 	Network bijector.NetworkSettings
 	// ConditionalDecimators gives the network conditional decimators.
@@ -72,10 +75,10 @@ func BestRecipe() *Recipe {
 // sites end in a block on 7 × 7. By default the hidden layers of these have 5/2 units for every
 // site of a tile, at least 10 and at most 64. Parameters, time and memory of a block grow so as
 // the square of its sites up to 25 sites, and in proportion to them beyond, where a block
-// of splines has 3640 parameters for every site and 100 000 besides, and a block of affine
+// of splines has 2470 parameters for every site and 100 000 besides, and a block of affine
 // couplings 1300 and 170 000. A conditional decimator of m sites on a d-dimensional lattice
 // has 40·m·(m + 3^d + 23). No block may have more than 2²² parameters: with splines no
-// tile more than 1100 sites, so that 31 × 31 is possible and 37 × 37 is not.
+// tile more than 1660 sites, so that 37 × 37 is possible and 41 × 41 is not.
 //
 // Model fails with ErrSettings, before anything is made, if a block would have more.
 // Otherwise it fails as NewMERA and bijector.NewSpectral do.

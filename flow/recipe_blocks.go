@@ -25,8 +25,10 @@ func (r *Recipe) block(sites, axes int, src rand.Source) (bijector.Bijector, err
 	switch {
 	case sites == 1:
 		return bijector.NewActNorm(1) // couplings need two
-	case r.Spline:
+	case r.Spline && r.Rational:
 		return bijector.NewSpline(sites, &bijector.SplineSettings{Couplings: r.Couplings, Hidden: hidden, Src: src})
+	case r.Spline:
+		return bijector.NewSmoothSpline(sites, &bijector.SplineSettings{Couplings: r.Couplings, Hidden: hidden, Src: src})
 	}
 	return bijector.NewRealNVP(sites, &bijector.RealNVPSettings{Couplings: r.Couplings, Hidden: hidden, Src: src})
 }
@@ -95,7 +97,11 @@ func (r *Recipe) params(sites float64, hidden []int) float64 {
 	half := math.Ceil(sites / 2)
 	each, couplings := 2*netParams(half, hidden, half)+half, 10
 	if r.Spline {
-		each, couplings = each+netParams(half, hidden, (3*8-1)*half), 4
+		numbers := 16 - 2.0 // of a smooth spline of 16 bins
+		if r.Rational {
+			numbers = 3*8 - 1 // of a rational one of 8
+		}
+		each, couplings = each+netParams(half, hidden, numbers*half), 4
 	}
 	if r.Couplings != 0 {
 		couplings = r.Couplings

@@ -51,7 +51,7 @@ func TestRecipeModel(t *testing.T) {
 	if !ok || len(h.Layers()) != 3*5 || h.Layers()[0].Block().Dim() != 2 {
 		t.Errorf("a %T", m.Bijector())
 	}
-	if _, ok := h.Layers()[0].Block().(*bijector.Spline); !ok {
+	if _, ok := h.Layers()[0].Block().(*bijector.SmoothSpline); !ok {
 		t.Errorf("blocks are %T", h.Layers()[0].Block())
 	}
 	if _, err := (&Recipe{Network: bijector.NetworkSettings{Depth: 1}}).Model([]int{4, 5}, nil, src); !errors.Is(err, bijector.ErrTiles) {
@@ -128,8 +128,8 @@ func sameBlock(a, b bijector.Bijector) bool {
 	switch a := a.(type) {
 	case *bijector.RealNVP:
 		return reflect.DeepEqual(a.Settings(), b.(*bijector.RealNVP).Settings())
-	case *bijector.Spline:
-		return reflect.DeepEqual(a.Settings(), b.(*bijector.Spline).Settings())
+	case *bijector.SmoothSpline:
+		return reflect.DeepEqual(a.Settings(), b.(*bijector.SmoothSpline).Settings())
 	}
 	return false
 }

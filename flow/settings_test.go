@@ -288,7 +288,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		switch b := h.Layers()[0].Block().(type) {
 		case *bijector.RealNVP:
 			return len(b.Couplings())
-		case *bijector.Spline:
+		case *bijector.SmoothSpline:
 			return len(b.Couplings())
 		}
 		return 0
@@ -367,6 +367,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"Recipe.Couplings":             {"that of its bijector", []int{couplings(false), couplings(true)}, []int{defaultCouplings(false), defaultCouplings(true)}},
 		"Recipe.Hidden":                {none, nil, nil},
 		"Recipe.Spline":                {none, nil, nil},
+		"Recipe.Rational":              {none, nil, nil},
 		"Recipe.Network":               {none, nil, nil},
 		"Recipe.ConditionalDecimators": {none, nil, nil},
 		"Recipe.Whiten":                {none, nil, nil},
@@ -407,7 +408,7 @@ func TestDocumentedDefaults(t *testing.T) {
 func defaultCouplings(spline bool) int {
 	src := rand.NewPCG(1, 1)
 	if spline {
-		return len(must(bijector.NewSpline(2, &bijector.SplineSettings{Src: src})).Couplings())
+		return len(must(bijector.NewSmoothSpline(2, &bijector.SplineSettings{Src: src})).Couplings())
 	}
 	return len(must(bijector.NewRealNVP(2, &bijector.RealNVPSettings{Src: src})).Couplings())
 }

@@ -169,7 +169,7 @@ func TestIndependent(t *testing.T) {
 // The price of a block is the number of its parameters.
 func TestRecipePrice(t *testing.T) {
 	src := rand.NewPCG(1, 2)
-	for _, r := range []*Recipe{PaperRecipe(), FastRecipe(), {Spline: true, Couplings: 3, Hidden: []int{}}, {Couplings: 2, Hidden: []int{7}}} {
+	for _, r := range []*Recipe{PaperRecipe(), FastRecipe(), {Spline: true, Couplings: 3, Hidden: []int{}}, {Spline: true, Rational: true}, {Rational: true}, {Couplings: 2, Hidden: []int{7}}} {
 		for _, sites := range []int{2, 4, 10, 50} { // half of which are kept
 			if got, want := r.params(float64(sites), r.hidden(sites, 2)), must(r.block(sites, 2, src)).Params()[0].Value().DataSize(); got != float64(want) {
 				t.Errorf("%+v: %d sites are priced at %g parameters, have %d", r, sites, got, want)
@@ -261,7 +261,7 @@ func TestHostileNetworks(t *testing.T) {
 	_, err = bijector.NewTEBD([]int{1 << 26}, blocks(2, 1, 3), large)
 	wantError(t, "TEBD, many layers on many sites", err, ErrSettings, "[67108864]", "100 layers")
 	_, err = FastRecipe().Model([]int{101, 101}, nil, src)
-	wantError(t, "a prime extent", err, ErrSettings, "lattice [101 101]", "tiles [101 101]", "10201 sites", "3.72e+07 parameters")
+	wantError(t, "a prime extent", err, ErrSettings, "lattice [101 101]", "tiles [101 101]", "10201 sites", "2.53e+07 parameters")
 	_, err = FastRecipe().Model(slices.Repeat([]int{2}, 26), nil, src)
 	wantError(t, "many axes", err, ErrSettings, "6.7108864e+07 sites")
 	_, err = (&Recipe{ConditionalDecimators: true}).Model([]int{961, 31}, nil, src)
