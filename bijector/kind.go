@@ -86,8 +86,8 @@ type Stored interface {
 func kinds() []Kind {
 	return []Kind{
 		{realNVPKind, buildRealNVP},
-		{splineKind, buildSpline},
-		{smoothSpline.kind, buildSmoothSpline},
+		{rationalSplines().kind, rationalSplines().build},
+		{smoothSplines().kind, smoothSplines().build},
 		{orthogonalKind, buildOrthogonal},
 		{linearKind, buildLinear},
 		{actNormKind, buildActNorm},

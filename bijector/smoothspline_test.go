@@ -15,7 +15,7 @@ import (
 )
 
 // smoothSpline returns a block whose weights are normal deviates of size sigma.
-func smoothSpline(t testing.TB, dim int, sigma float64, s bijector.SplineSettings) *bijector.SmoothSpline {
+func smoothSpline(t testing.TB, dim int, sigma float64, s bijector.SplineSettings) *bijector.Spline {
 	t.Helper()
 	s.Src = rand.NewPCG(7, uint64(dim))
 	b := must(bijector.NewSmoothSpline(dim, &s))
@@ -58,7 +58,7 @@ func TestSmoothSplineConformance(t *testing.T) {
 
 // bareSmooth returns a pure smooth spline of one moved value. Its net has zero weights,
 // and raw as biases: the spline does not depend on the kept value.
-func bareSmooth(bins int, bound float64, raw []float64) *bijector.SmoothSpline {
+func bareSmooth(bins int, bound float64, raw []float64) *bijector.Spline {
 	b := must(bijector.NewSmoothSpline(2, &bijector.SplineSettings{Keep: [][]int{{0}}, Pure: true, Hidden: []int{},
 		Bins: bins, Bound: bound, Src: rand.NewPCG(1, 1)}))
 	r := b.Couplings()[0].R[0]
@@ -137,7 +137,8 @@ func TestSmoothSplineIsItsDefinition(t *testing.T) {
 			want, slope, _ := smoothAt(c.bins, c.bound, weights, x)
 			y, d := image(t, b, tensor.Float64, false, []float64{0.3, x})
 			if !(math.Abs(y[1]-want) < 1e-13*c.bound*5 && math.Abs(d[0]-math.Log(slope)) < 1e-10) {
-				t.Fatalf("%+v at %.17g: %.17g with %.12g, want %.17g with %.12g", c, x, y[1], d[0], want, math.Log(slope))
+				t.Fatalf("%+v at %.17g: %.17g with %.12g, want %.17g with %.12g",
+					c, x, y[1], d[0], want, math.Log(slope))
 			}
 			if x-lastX > 1e-10*c.bound && !(y[1] > last) {
 				t.Fatalf("%+v falls at %g", c, x)
@@ -215,7 +216,8 @@ func TestSmoothSplineExtremes(t *testing.T) {
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 		for _, size := range []float64{1, 30, 1000} {
 			b := bareSmooth(16, 6, normal(14, size, rnd))
-			for _, v := range []float64{-1e30, -6.000001, -6, 0, 0.75, 5.25, 5.999999, 6, 6.1, 1e30, math.MaxFloat32, 1e-300} {
+			inputs := []float64{-1e30, -6.000001, -6, 0, 0.75, 5.25, 5.999999, 6, 6.1, 1e30, math.MaxFloat32, 1e-300}
+			for _, v := range inputs {
 				for _, inverse := range []bool{false, true} {
 					y, d := image(t, b, dt, inverse, []float64{0.5, v})
 					dx, dw := gradients(t, oneWay{b, dt, inverse}, []float64{0.5, v}, []float64{1, -2, 0.7})
@@ -254,7 +256,10 @@ func TestSmoothSplineSettings(t *testing.T) {
 	if s.Couplings != 4 || s.Bins != 16 || s.Bound != 6 || len(s.Keep) != 4 || len(s.Hidden) != 3 {
 		t.Errorf("%+v", s)
 	}
-	again := must(bijector.Copy(b)).(*bijector.SmoothSpline)
+	again := must(bijector.Copy(b)).(*bijector.Spline)
+	if got := again.Describe().Kind; got != "smoothspline" {
+		t.Errorf("the copy is of the kind %q", got)
+	}
 	if got, want := again.Settings(), b.Settings(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the copy has %+v, want %+v", got, want)
 	}

@@ -22,9 +22,9 @@ type Recipe struct {
 	Couplings int
 	// Hidden are the units of the hidden layers, as in bijector.RealNVPSettings.
 	Hidden []int
-	// Spline makes blocks of bijector.SmoothSpline in place of bijector.RealNVP.
+	// Spline makes blocks by bijector.NewSmoothSpline in place of bijector.NewRealNVP.
 	Spline bool
-	// Rational makes the splines those of bijector.Spline. The forces of their latent
+	// Rational makes the splines by bijector.NewSpline. The forces of their latent
 	// energies jump, and a step takes longer. Without Spline it has no effect.
 	Rational bool
 	// Network is that of the MERA.
@@ -49,8 +49,8 @@ type Recipe struct {
 // PaperRecipe is the network of the paper: ten affine couplings per block.
 func PaperRecipe() *Recipe { return &Recipe{} }
 
-// FastRecipe has splines, conditional decimators, whitening, path gradients and
-// annealing. A step takes 3.6 times as long as one of the paper's network
+// FastRecipe has smooth splines, conditional decimators, whitening, path gradients and
+// annealing. A step takes about twice as long as one of the paper's network
 // (BenchmarkRecipeStep).
 func FastRecipe() *Recipe {
 	return &Recipe{Spline: true, ConditionalDecimators: true, Whiten: true, PathGradient: true, Anneal: 0.5}

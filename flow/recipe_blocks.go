@@ -22,13 +22,14 @@ func (r *Recipe) network(src rand.Source) *bijector.NetworkSettings {
 // of the given number of axes.
 func (r *Recipe) block(sites, axes int, src rand.Source) (bijector.Bijector, error) {
 	hidden := r.hidden(sites, axes)
+	spline := &bijector.SplineSettings{Couplings: r.Couplings, Hidden: hidden, Src: src}
 	switch {
 	case sites == 1:
 		return bijector.NewActNorm(1) // couplings need two
 	case r.Spline && r.Rational:
-		return bijector.NewSpline(sites, &bijector.SplineSettings{Couplings: r.Couplings, Hidden: hidden, Src: src})
+		return bijector.NewSpline(sites, spline)
 	case r.Spline:
-		return bijector.NewSmoothSpline(sites, &bijector.SplineSettings{Couplings: r.Couplings, Hidden: hidden, Src: src})
+		return bijector.NewSmoothSpline(sites, spline)
 	}
 	return bijector.NewRealNVP(sites, &bijector.RealNVPSettings{Couplings: r.Couplings, Hidden: hidden, Src: src})
 }

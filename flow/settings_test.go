@@ -288,7 +288,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		switch b := h.Layers()[0].Block().(type) {
 		case *bijector.RealNVP:
 			return len(b.Couplings())
-		case *bijector.SmoothSpline:
+		case *bijector.Spline:
 			return len(b.Couplings())
 		}
 		return 0

@@ -51,7 +51,7 @@ func TestSmoothSplineCheckpoint(t *testing.T) {
 	blocks := 0
 	h := again.Bijector().(*bijector.Chain).Bijectors()[0].(*bijector.Hierarchy)
 	for _, l := range h.Layers() {
-		if _, ok := l.Block().(*bijector.SmoothSpline); ok {
+		if l.Block().(*bijector.Spline).Describe().Kind == "smoothspline" {
 			blocks++
 		}
 	}

@@ -89,8 +89,8 @@ func (c *smoothCase[T]) agree(t *testing.T, got, want [5][]T, inverse bool) {
 				continue
 			}
 			if !(math.Abs(float64(v)-w) <= tol*(math.Abs(w)+sizes[k])*(1+1/c.bound)) {
-				t.Fatalf("n %d, bound %g, inverse %t: %s [%d] is %g, want %g (y %g)", c.n, c.bound, inverse, what, i, v, w,
-					c.y[i%Lanes])
+				t.Fatalf("n %d, bound %g, inverse %t: %s [%d] is %g, want %g (y %g)",
+					c.n, c.bound, inverse, what, i, v, w, c.y[i%Lanes])
 			}
 		}
 	}
