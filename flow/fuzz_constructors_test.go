@@ -16,8 +16,10 @@ import (
 // pieces are bijectors that are nil, or made of what is, and one that is sound.
 func pieces() []bijector.Bijector {
 	return []bijector.Bijector{
-		nil, bijector.Invert(nil), bijector.Invert((*bijector.RealNVP)(nil)), (*bijector.RealNVP)(nil), (*bijector.Spline)(nil), (*bijector.Chain)(nil),
-		&bijector.Chain{}, &bijector.RealNVP{}, (*bijector.Hierarchy)(nil), &bijector.Hierarchy{}, (*bijector.Permutation)(nil), shift{nil}, idle{nil, nil}, newShift(2),
+		nil, bijector.Invert(nil), bijector.Invert((*bijector.RealNVP)(nil)), (*bijector.RealNVP)(nil),
+		(*bijector.Spline)(nil), (*bijector.Chain)(nil),
+		&bijector.Chain{}, &bijector.RealNVP{}, (*bijector.Hierarchy)(nil), &bijector.Hierarchy{},
+		(*bijector.Permutation)(nil), shift{nil}, idle{nil, nil}, newShift(2),
 	}
 }
 
@@ -28,7 +30,9 @@ func priors() []target.Prior {
 
 // densities are what may pass for a target.
 func densities() []target.Density {
-	return []target.Density{nil, (*target.Ising)(nil), Latent(nil, nil), (*Model)(nil), &Model{}, (*target.FreeField)(nil), gaussian(2, 1)}
+	return []target.Density{
+		nil, (*target.Ising)(nil), Latent(nil, nil), (*Model)(nil), &Model{}, (*target.FreeField)(nil), gaussian(2, 1),
+	}
 }
 
 // A nil where there must be none is an error of its kind, and no panic.
@@ -50,7 +54,8 @@ func TestNilPieces(t *testing.T) {
 			_, evaluated := Evaluate(t.Context(), m, d, &EvaluateSettings{Samples: 3, Src: src})
 			_, trained := Train(t.Context(), m, d, &Settings{Steps: 1, Batch: 3, Src: src})
 			for _, err := range []error{evaluated, trained} {
-				if sound := i == len(densities())-1 && j == 2; sound != (err == nil) || !sound && !errors.Is(err, ErrSettings) && !errors.Is(err, ErrShape) {
+				if sound := i == len(densities())-1 && j == 2; sound != (err == nil) ||
+					!sound && !errors.Is(err, ErrSettings) && !errors.Is(err, ErrShape) {
 					t.Errorf("target %d, model %d: %v", i, j, err)
 				}
 			}
@@ -66,7 +71,8 @@ func TestNilPieces(t *testing.T) {
 	for _, batch := range []int{maxBatch, 1 << 40, math.MaxInt} {
 		_, err := NewTrainer(model(t, newShift(2)), gaussian(2, 1), &Settings{Batch: batch, Src: src})
 		wantError(t, "NewTrainer", err, ErrSettings, "a batch of")
-		_, err = Evaluate(t.Context(), model(t, newShift(2)), gaussian(2, 1), &EvaluateSettings{Samples: batch, Batch: batch, Src: src})
+		_, err = Evaluate(t.Context(), model(t, newShift(2)), gaussian(2, 1),
+			&EvaluateSettings{Samples: batch, Batch: batch, Src: src})
 		wantError(t, "Evaluate", err, ErrSettings, "a batch of")
 	}
 }
@@ -83,7 +89,9 @@ func FuzzConstructors(f *testing.F) {
 	f.Add(uint8(5), 13, 4, 6, 0.1, 0.2)
 	f.Fuzz(func(t *testing.T, kind uint8, a, b, c int, u, v float64) {
 		known := func(what string, err error) {
-			for _, is := range []error{nil, ErrSettings, ErrShape, ErrSymmetry, ErrNotFinite, context.DeadlineExceeded, context.Canceled} {
+			for _, is := range []error{
+				nil, ErrSettings, ErrShape, ErrSymmetry, ErrNotFinite, context.DeadlineExceeded, context.Canceled,
+			} {
 				if errors.Is(err, is) {
 					return
 				}
@@ -112,9 +120,10 @@ func FuzzConstructors(f *testing.F) {
 			known("Evaluate", err)
 		case 3, 4:
 			s := &Settings{
-				Steps:     c,
-				Batch:     a,
-				Optimizer: Adam{LearnRate: u, Average: v, ClipNorm: u, MaxScale: v, Schedule: Ramp(u, b), Plateau: &Plateau{Factor: u, Patience: a, MinImprovement: v, MinFactor: u}},
+				Steps: c,
+				Batch: a,
+				Optimizer: OptimizerSettings{LearnRate: u, Average: v, ClipNorm: u, MaxScale: v, Schedule: Ramp(u, b),
+					Plateau: &Plateau{Factor: u, Patience: a, MinImprovement: v, MinFactor: u}},
 				Objective: ReverseKL{InversionKL: v, PathGradient: a%2 == 0},
 				Images:    b,
 				Faults:    FaultSettings{Policy: FaultPolicy(pick(b, 5) - 1), Max: pick(c, 7) - 1},
@@ -129,13 +138,20 @@ func FuzzConstructors(f *testing.F) {
 			case 0:
 				s = &Settings{Steps: c, Batch: a, Recorder: steps, Src: src}
 			case 1:
-				s = &Settings{Steps: 1, Batch: 4, Optimizer: Adam{LearnRate: u, ClipNorm: v}, Window: c, Src: src}
+				s = &Settings{Steps: 1, Batch: 4, Optimizer: OptimizerSettings{LearnRate: u, ClipNorm: v}, Window: c,
+					Src: src}
 			case 2:
-				s = &Settings{Steps: 1, Batch: 4, Optimizer: Adam{Plateau: s.Optimizer.Plateau, Schedule: s.Optimizer.Schedule}, Anneal: s.Anneal, Src: src}
+				s = &Settings{Steps: 1, Batch: 4,
+					Optimizer: OptimizerSettings{Plateau: s.Optimizer.Plateau, Schedule: s.Optimizer.Schedule},
+					Anneal:    s.Anneal, Src: src}
 			case 3:
-				s = &Settings{Steps: 1, Batch: 4, Data: &DataSettings{Source: data}, Faults: s.Faults, Images: b, Src: src}
+				s = &Settings{Steps: 1, Batch: 4, Data: &DataSettings{Source: data}, Faults: s.Faults, Images: b,
+					Src: src}
 			case 4:
-				s = &Settings{Steps: 1, Batch: 4, Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: pick(a, 1000), Batch: b, Data: data, Src: rand.NewPCG(1, 1)}, Every: c}, Src: src}
+				s = &Settings{Steps: 1, Batch: 4,
+					Evaluation: &EvaluationSettings{
+						EvaluateSettings: EvaluateSettings{Samples: pick(a, 1000), Batch: b, Data: data,
+							Src: rand.NewPCG(1, 1)}, Every: c}, Src: src}
 			}
 			if s.Batch > 1000 && s.Batch <= maxBatch {
 				s.Batch = 1000 // memory, no more

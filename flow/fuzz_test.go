@@ -20,7 +20,8 @@ func FuzzHierarchy(f *testing.F) {
 	f.Add(4, []byte{0, 0, 0x80, 9, 1})
 	f.Add(0, []byte{})
 	f.Add(5, []byte{0x80, 0, 1, 0x81, 1, 2, 0x80, 2, 3})
-	block, err := bijector.NewRealNVP(2, &bijector.RealNVPSettings{Couplings: 2, Hidden: []int{2}, Src: rand.NewPCG(1, 1)})
+	block, err := bijector.NewRealNVP(2,
+		&bijector.RealNVPSettings{Couplings: 2, Hidden: []int{2}, Src: rand.NewPCG(1, 1)})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -92,7 +92,9 @@ func (c *goldenCoupling) positions() (keep, move []int) {
 
 // block is the Real NVP block of the networks that pick returns: the authors'
 // without the masked parts.
-func (g *golden) block(couplings []goldenCoupling, pick func(c *goldenCoupling) (s, t *goldenNet)) (*bijector.RealNVP, error) {
+func (g *golden) block(
+	couplings []goldenCoupling, pick func(c *goldenCoupling) (s, t *goldenNet),
+) (*bijector.RealNVP, error) {
 	var keeps [][]int
 	for _, c := range couplings {
 		keep, _ := c.positions()
@@ -106,7 +108,8 @@ func (g *golden) block(couplings []goldenCoupling, pick func(c *goldenCoupling) 
 		c := &couplings[k]
 		keep, move := c.positions()
 		if !slices.Equal(view.Keep, keep) || !slices.Equal(view.Move, move) {
-			return nil, fmt.Errorf("coupling %d keeps %v and moves %v, want %v and %v", k, view.Keep, view.Move, keep, move)
+			return nil, fmt.Errorf("coupling %d keeps %v and moves %v, want %v and %v",
+				k, view.Keep, view.Move, keep, move)
 		}
 		s, t := pick(c)
 		for i, m := range move {
@@ -288,9 +291,13 @@ func (g *golden) check(t *testing.T, m *Model, d deviations) {
 
 	image, perRow := mat.NewDense(rows, n, nil), make([]float64, rows)
 	logPi := density(m.dtype, pi)
-	losses := map[bool]*graph.Program{false: stepProgram(m, pi, ReverseKL{}, nil), true: stepProgram(sym, pi, ReverseKL{}, nil)}
+	losses := map[bool]*graph.Program{
+		false: stepProgram(m, pi, ReverseKL{}, nil), true: stepProgram(sym, pi, ReverseKL{}, nil),
+	}
 	latents := map[bool]*graph.Program{false: latentGrad(m, pi), true: latentGrad(sym, pi)}
-	evaluators := map[bool]*target.Evaluator{false: target.NewEvaluator(Latent(m, pi)), true: target.NewEvaluator(Latent(sym, pi))}
+	evaluators := map[bool]*target.Evaluator{
+		false: target.NewEvaluator(Latent(m, pi)), true: target.NewEvaluator(Latent(sym, pi)),
+	}
 
 	for range 2 {
 		ok := func(err error) {
@@ -380,27 +387,29 @@ func negate(xs ...[]float64) {
 
 // density is the program of a log-density in a given precision.
 func density(dt tensor.Dtype, d target.Density) *graph.Program {
-	return graph.NewProgram(dt, []graph.Input{{Name: "x", Cols: d.Dim()}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		p, err := d.LogProb(in[0])
-		return []*gorgonia.Node{p}, err
-	})
+	return graph.NewProgram(dt, []graph.Input{{Name: "x", Cols: d.Dim()}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			p, err := d.LogProb(in[0])
+			return []*gorgonia.Node{p}, err
+		})
 }
 
 // latentGrad is the program of −U and −∂U/∂z in the precision of m.
 func latentGrad(m *Model, t target.Density) *graph.Program {
-	return graph.NewProgram(m.dtype, []graph.Input{{Name: "x", Cols: m.Dim()}}, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		p, err := Latent(m, t).LogProb(in[0])
-		if err != nil {
-			return nil, err
-		}
-		total, err := graph.Total(1, p)
-		if err != nil {
-			return nil, err
-		}
-		grads, err := graph.Grad(total, in[0])
-		if err != nil {
-			return nil, err
-		}
-		return []*gorgonia.Node{p, grads[0]}, nil
-	})
+	return graph.NewProgram(m.dtype, []graph.Input{{Name: "x", Cols: m.Dim()}}, nil,
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			p, err := Latent(m, t).LogProb(in[0])
+			if err != nil {
+				return nil, err
+			}
+			total, err := graph.Total(1, p)
+			if err != nil {
+				return nil, err
+			}
+			grads, err := graph.Grad(total, in[0])
+			if err != nil {
+				return nil, err
+			}
+			return []*gorgonia.Node{p, grads[0]}, nil
+		})
 }

@@ -68,7 +68,8 @@ func TestPython(t *testing.T) {
 	}
 	model, trainer := write("model", save(t, m)), write("trainer", bytes.Clone(b.Bytes()))
 	b.Reset()
-	s, err := hmc.New(target.NewEvaluator(Latent(m, ising(t, 4))), randn(1, 3, 16), &hmc.Settings{Src: rand.NewPCG(1, 1)})
+	s, err := hmc.New(target.NewEvaluator(Latent(m, ising(t, 4))), randn(1, 3, 16),
+		&hmc.Settings{Src: rand.NewPCG(1, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

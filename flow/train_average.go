@@ -28,7 +28,7 @@ func average(averages, params [][]float64, a float64, step int) {
 }
 
 // UseAverage sets the parameters of the model to their average, with decay
-// Adam.Average, over all steps so far. It is for the end of training: the
+// OptimizerSettings.Average, over all steps so far. It is for the end of training: the
 // average has less of the noise that a learning rate which does not vanish
 // leaves in the parameters.
 //
@@ -37,7 +37,7 @@ func average(averages, params [][]float64, a float64, step int) {
 // average, which includes the steps that led there. Save writes the parameters
 // as they are, before and after.
 //
-// It fails with ErrSettings without Adam.Average and before the first step.
+// It fails with ErrSettings without OptimizerSettings.Average and before the first step.
 func (tr *Trainer) UseAverage() error {
 	if tr.s.Optimizer.Average == 0 || tr.step == 0 {
 		return fmt.Errorf("flow: UseAverage: %w: Average %g after %d steps", ErrSettings, tr.s.Optimizer.Average,

@@ -30,7 +30,7 @@ var snippetImports = []string{
 
 // snippetNames are what a block of a page may take from the text around it.
 const snippetNames = `
-const l, lambda, chains, warmup, sweeps = 6, 6.975, 200, 20, 100
+const l, sites, lambda, chains, warmup, sweeps = 6, 36, 6.975, 200, 20, 100
 
 var (
 	ctx                    context.Context

@@ -92,8 +92,10 @@ func TestLoadTorchRefuses(t *testing.T) {
 			f.Arrays[i].Values.([]float64)[1] = 0.5
 		}},
 		// In a part that is used, and in one that is not.
-		"NaN": {4, func(f *safetensors.File) { named(f, "layerList.0.sList.0.layerList.2.", "weight")[1] = math.NaN() }},
-		"∞":   {4, func(f *safetensors.File) { named(f, "layerList.3.tList.1.layerList.0.", "bias")[0] = math.Inf(1) }},
+		"NaN": {4, func(f *safetensors.File) {
+			named(f, "layerList.0.sList.0.layerList.2.", "weight")[1] = math.NaN()
+		}},
+		"∞": {4, func(f *safetensors.File) { named(f, "layerList.3.tList.1.layerList.0.", "bias")[0] = math.Inf(1) }},
 		"a scale": {4, func(f *safetensors.File) {
 			clear(named(f, "layerList.0.sList.0.", "scale"))
 			named(f, "layerList.0.sList.0.", "scale")[3] = math.Inf(-1)
@@ -140,7 +142,8 @@ func FuzzLoadPaper(f *testing.F) {
 		file := torchFile(f, g, prefix)
 		// Two layers are a model of the 2×2 lattice, and fewer bytes to change.
 		file.Arrays = slices.DeleteFunc(file.Arrays, func(a safetensors.Array) bool {
-			return !strings.Contains(a.Name, "prior") && !strings.Contains(a.Name, "layerList.0.m") && !strings.Contains(a.Name, "layerList.1.m") &&
+			return !strings.Contains(a.Name, "prior") && !strings.Contains(a.Name, "layerList.0.m") &&
+				!strings.Contains(a.Name, "layerList.1.m") &&
 				!strings.HasPrefix(a.Name, prefix+"layerList.0.") && !strings.HasPrefix(a.Name, prefix+"layerList.1.")
 		})
 		var b bytes.Buffer

@@ -85,10 +85,11 @@ func (m *Model) within(b bijector.Bijector, z []float64, path []string) string {
 // image is the image of z and whether it and the log-determinants are finite.
 func (m *Model) image(b bijector.Bijector, z []float64) ([]float64, bool) {
 	inputs := []graph.Input{{Name: "z", Cols: m.Dim()}}
-	p := graph.NewProgram(m.dtype, inputs, []string{"x", "ln |det|"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		x, d, err := b.Forward(in[0])
-		return []*gorgonia.Node{x, d}, err
-	})
+	p := graph.NewProgram(m.dtype, inputs, []string{"x", "ln |det|"},
+		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			x, d, err := b.Forward(in[0])
+			return []*gorgonia.Node{x, d}, err
+		})
 	rows := len(z) / m.Dim()
 	x, d := make([]float64, len(z)), make([]float64, rows)
 	if err := p.Run(rows, [][]float64{z}, [][]float64{x, d}); err != nil {

@@ -20,7 +20,8 @@ func (m maybe) MarshalJSON() ([]byte, error) {
 }
 
 func (m *maybe) UnmarshalJSON(text []byte) error {
-	if v, ok := map[string]float64{`"NaN"`: math.NaN(), `"+Inf"`: math.Inf(1), `"-Inf"`: math.Inf(-1)}[string(text)]; ok {
+	words := map[string]float64{`"NaN"`: math.NaN(), `"+Inf"`: math.Inf(1), `"-Inf"`: math.Inf(-1)}
+	if v, ok := words[string(text)]; ok {
 		*m = maybe(v)
 		return nil
 	}
@@ -51,7 +52,8 @@ func (e *Estimate) json() estimateJSON {
 	}
 	if f := e.Forward; f != nil {
 		j.Forward = &forwardJSON{
-			f.Samples, maybe(f.Bound), maybe(f.StdErr), maybe(f.ESS), maybe(f.LogZ), maybe(f.LogZErr), maybe(f.TailIndex),
+			f.Samples, maybe(f.Bound), maybe(f.StdErr), maybe(f.ESS), maybe(f.LogZ), maybe(f.LogZErr),
+			maybe(f.TailIndex),
 			f.OutOfSupport, maybe(f.Deviation),
 		}
 	}
@@ -60,12 +62,14 @@ func (e *Estimate) json() estimateJSON {
 
 func (j *estimateJSON) estimate() Estimate {
 	e := Estimate{
-		j.Samples, float64(j.Loss), float64(j.StdErr), float64(j.Variance), float64(j.ESS), float64(j.LogZ), float64(j.LogZErr),
+		j.Samples, float64(j.Loss), float64(j.StdErr), float64(j.Variance), float64(j.ESS), float64(j.LogZ),
+		float64(j.LogZErr),
 		float64(j.TailIndex), j.OutOfSupport, j.Dropped, nil,
 	}
 	if f := j.Forward; f != nil {
 		e.Forward = &Forward{
-			f.Samples, float64(f.Bound), float64(f.StdErr), float64(f.ESS), float64(f.LogZ), float64(f.LogZErr), float64(f.TailIndex),
+			f.Samples, float64(f.Bound), float64(f.StdErr), float64(f.ESS), float64(f.LogZ), float64(f.LogZErr),
+			float64(f.TailIndex),
 			f.OutOfSupport, float64(f.Deviation),
 		}
 	}

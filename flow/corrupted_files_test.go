@@ -42,7 +42,8 @@ func TestCorruptedFiles(t *testing.T) {
 		return params(m), nil
 	}
 	models := zoo(t)
-	for _, name := range []string{"mera", "symmetric", "shared", "composed", "reflection", "white", "splines", "actnorm", "float32"} {
+	for _, name := range []string{"mera", "symmetric", "shared", "composed", "reflection", "white", "splines",
+		"actnorm", "float32"} {
 		kinds = append(kinds, kind{name, save(t, models[name]), load})
 	}
 	kinds = append(kinds, kind{"restored", save(t, models["tebd"]), func(data []byte) ([]float64, error) {
@@ -56,7 +57,8 @@ func TestCorruptedFiles(t *testing.T) {
 	}
 	kinds = append(kinds, kind{"trainer", bytes.Clone(b.Bytes()), func(data []byte) ([]float64, error) {
 		err := tr.Restore(bytes.NewReader(data))
-		return slices.Concat(params(m), slices.Concat(tr.adam.m...), slices.Concat(tr.adam.v...), slices.Concat(tr.averages...), []float64{tr.plateau.Factor, tr.plateau.Best}), err
+		return slices.Concat(params(m), slices.Concat(tr.adam.m...), slices.Concat(tr.adam.v...),
+			slices.Concat(tr.averages...), []float64{tr.plateau.Factor, tr.plateau.Best}), err
 	}})
 	s, err := hmc.New(target.NewEvaluator(ising(t, 4)), randn(1, 3, 16), &hmc.Settings{Src: rand.NewPCG(1, 1)})
 	b.Reset()
@@ -159,7 +161,8 @@ func TestCorruptedFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d files of %d kinds, %d panics, at most %d bytes allocated for one; forged and sound: %v", count, len(kinds), panics, most, loaded)
+	t.Logf("%d files of %d kinds, %d panics, at most %d bytes allocated for one; forged and sound: %v", count,
+		len(kinds), panics, most, loaded)
 }
 
 // seal corrects the digest of a file; false if there is none.
@@ -221,7 +224,8 @@ func FuzzRestoreTrainer(f *testing.F) {
 		s := &Settings{Batch: 2, Window: 2, Faults: FaultSettings{Policy: FaultSkip}, Src: rand.NewPCG(1, 1)}
 		if all {
 			s.Optimizer.Average, s.Optimizer.Plateau = 0.9, &Plateau{Patience: 1}
-			s.Evaluation = &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 2, Src: rand.NewPCG(2, 2)}, Every: 1}
+			s.Evaluation = &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 2, Src: rand.NewPCG(2, 2)},
+				Every: 1}
 		}
 		tr, err := NewTrainer(m, target.NewNormal(4), s)
 		if err != nil {
