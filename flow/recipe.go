@@ -13,8 +13,9 @@ import (
 // want.
 //
 // With ConditionalDecimators, what a scale adds to the field is distributed given the
-// coarse field around it. The decimators have two affine couplings for every variable
-// that a tile adds, or are those of Network.ContextBlock, if that is not nil. The
+// coarse field around it. The decimators have one coupling by a smooth spline for every
+// variable that a tile adds, or two affine couplings without Spline or with Rational,
+// or they are those of Network.ContextBlock, if that is not nil. The
 // parameters of these couplings grow as the square of the sites of a tile: they are
 // meant for small tiles.
 type Recipe struct {
@@ -24,8 +25,9 @@ type Recipe struct {
 	Hidden []int
 	// Spline makes blocks by bijector.NewSmoothSpline in place of bijector.NewRealNVP.
 	Spline bool
-	// Rational makes the splines by bijector.NewSpline. The forces of their latent
-	// energies jump, and a step takes longer. Without Spline it has no effect.
+	// Rational makes the splines by bijector.NewSpline, and conditional decimators
+	// affine. The forces of the latent energy jump then, and a step takes longer.
+	// Without Spline it has no effect.
 	Rational bool
 	// Network is that of the MERA.
 	Network bijector.NetworkSettings
@@ -77,7 +79,7 @@ func BestRecipe() *Recipe {
 // the square of its sites up to 25 sites, and in proportion to them beyond, where a block
 // of splines has 2470 parameters for every site and 100 000 besides, and a block of affine
 // couplings 1300 and 170 000. A conditional decimator of m sites on a d-dimensional lattice
-// has 40·m·(m + 3^d + 23). No block may have more than 2²² parameters: with splines no
+// has 40·m·(m + 3^d + 23), or with smooth splines 30·m·(m + 3^d + 28). No block may have more than 2²² parameters: with splines no
 // tile more than 1660 sites, so that 37 × 37 is possible and 41 × 41 is not.
 //
 // Model fails with ErrSettings, before anything is made, if a block would have more.

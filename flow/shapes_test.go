@@ -185,13 +185,14 @@ func TestRecipePrice(t *testing.T) {
 			}
 		}
 	}
-	r := &Recipe{Hidden: []int{6, 5}}
-	for _, c := range [][2]int{{3, 1}, {9, 3}, {27, 7}} {
-		context, moved := c[0], c[1]
-		got := 2 * float64(moved) * (2*netParams(float64(context+moved-1), r.Hidden, 1) + 1)
-		if want := must(r.given(context, moved, src)).Params()[0].Value().DataSize(); got != float64(want) {
-			t.Errorf("a conditional decimator of %d sites given %d is priced at %g parameters, has %d", moved, context,
-				got, want)
+	for _, r := range []*Recipe{{Hidden: []int{6, 5}}, {}, {Spline: true}, {Spline: true, Rational: true}} {
+		for _, c := range [][2]int{{3, 1}, {9, 3}, {27, 7}} {
+			context, moved := c[0], c[1]
+			got := r.givenParams(float64(context), float64(moved))
+			if want := must(r.given(context, moved, src)).Params()[0].Value().DataSize(); got != float64(want) {
+				t.Errorf("%+v: a conditional decimator of %d sites given %d is priced at %g parameters, has %d",
+					r, moved, context, got, want)
+			}
 		}
 	}
 }
