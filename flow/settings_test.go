@@ -378,6 +378,7 @@ func TestDocumentedDefaults(t *testing.T) {
 			[]int{defaultCouplings(false), defaultCouplings(true)}},
 		"Recipe.Hidden":                {none, nil, nil},
 		"Recipe.Spline":                {none, nil, nil},
+		"Recipe.Rational":              {none, nil, nil},
 		"Recipe.Network":               {none, nil, nil},
 		"Recipe.ConditionalDecimators": {none, nil, nil},
 		"Recipe.Whiten":                {none, nil, nil},
@@ -418,7 +419,7 @@ func TestDocumentedDefaults(t *testing.T) {
 func defaultCouplings(spline bool) int {
 	src := rand.NewPCG(1, 1)
 	if spline {
-		return len(must(bijector.NewSpline(2, &bijector.SplineSettings{Src: src})).Couplings())
+		return len(must(bijector.NewSmoothSpline(2, &bijector.SplineSettings{Src: src})).Couplings())
 	}
 	return len(must(bijector.NewRealNVP(2, &bijector.RealNVPSettings{Src: src})).Couplings())
 }
