@@ -81,7 +81,7 @@ type AISResult struct {
 //
 // Unless Betas are given, a pilot run of a few samples measures Λ, and the rungs are set so
 // that the increments of ln w have the same variance at each. By default it makes
-// 100·Λ² rungs, from 10 to 1000. The pilot's samples are thrown away and the rungs are
+// 300·Λ² rungs, from 10 to 1000. The pilot's samples are thrown away and the rungs are
 // fixed before the others are drawn: rungs that follow the samples themselves
 // would bias Z.
 //

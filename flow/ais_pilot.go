@@ -14,7 +14,7 @@ const (
 	pilotVariance = 0.05
 	// rungsPerLength is the number of rungs by default, for a path of length one;
 	// minRungs and maxRungs bound it.
-	rungsPerLength     = 100
+	rungsPerLength     = 300
 	minRungs, maxRungs = 10, 1000
 )
 

@@ -19,7 +19,7 @@ func TestAISPilot(t *testing.T) {
 		dim   int
 		sigma float64
 		rungs int // by default
-	}{{16, 0.7, 407}, {4, 0.9, 10}, {8, 0.5, 769}} {
+	}{{16, 0.7, 1000}, {4, 0.9, 27}, {8, 0.8, 239}, {8, 0.5, 1000}} {
 		m, d, _, _ := bellCurve(t, c.dim, 0, c.sigma, 1)
 		for _, rungs := range []int{12, 0} {
 			s := must((&AISSettings{Rungs: rungs, Src: rand.NewPCG(1, 1)}).defaults(m))
