@@ -133,7 +133,10 @@ func BenchmarkRecipeStep(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		r    *flow.Recipe
-	}{{"paper", flow.PaperRecipe()}, {"fast, unconditional", unconditional}, {"fast", flow.FastRecipe()}, {"best", flow.BestRecipe()}} {
+	}{
+		{"paper", flow.PaperRecipe()}, {"fast, unconditional", unconditional},
+		{"fast", flow.FastRecipe()}, {"best", flow.BestRecipe()},
+	} {
 		for _, L := range []int{8, 16} {
 			b.Run(fmt.Sprintf("%s/L=%d", c.name, L), func(b *testing.B) {
 				src := rand.NewPCG(1, 2)
@@ -169,7 +172,8 @@ func BenchmarkLogProb(b *testing.B) {
 func BenchmarkLeapfrog(b *testing.B) {
 	benchmark(b, both, func(b *testing.B, m *flow.Model, pi *target.Ising) {
 		e := evaluatorLike(m, target.NewEvaluator(flow.Latent(m, pi)))
-		z, logp, grad := normal(benchBatch, m.Dim()), make([]float64, benchBatch), mat.NewDense(benchBatch, m.Dim(), nil)
+		z, logp, grad := normal(benchBatch, m.Dim()), make([]float64, benchBatch),
+			mat.NewDense(benchBatch, m.Dim(), nil)
 		repeat(b, func() error { return e.LogProbGrad(logp, grad, z) })
 	})
 }

@@ -229,7 +229,7 @@ func (r *Recipe) Settings(steps int, src rand.Source) *Settings {
 	}
 	s := &Settings{
 		Steps: steps, Src: src, Objective: ReverseKL{PathGradient: r.PathGradient},
-		Optimizer: Adam{LearnRate: rate, Schedule: Cosine(steps, warmup)},
+		Optimizer: OptimizerSettings{LearnRate: rate, Schedule: Cosine(steps, warmup)},
 	}
 	if r.Anneal != 0 {
 		s.Anneal = Ramp(r.Anneal, steps/2)

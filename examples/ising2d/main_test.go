@@ -247,13 +247,14 @@ func TestResultIsOfTheFinalModel(t *testing.T) {
 	}
 }
 
-// Sampling during training ends when training is told to, and then leaves no trace.
-func TestAlongsideIsInterrupted(t *testing.T) {
-	o, err := parse(strings.Fields("-recipe none -couplings 2 -hidden 4 -chains 2"))
+// chainsOf returns the Ising model of a run with these flags and the chains of a flow
+// that is not trained: those in latent space, then those in physical space.
+func chainsOf(t *testing.T, flags string, src *rand.PCG) (*target.Ising, []*walkers) {
+	t.Helper()
+	o, err := parse(strings.Fields(flags))
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := rand.NewPCG(1, 1)
 	ising, err := target.NewIsing([]int{o.L, o.L}, o.T)
 	if err != nil {
 		t.Fatal(err)
@@ -266,6 +267,13 @@ func TestAlongsideIsInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ising, ws
+}
+
+// Sampling during training stops when training is stopped, and then leaves no trace.
+func TestAlongsideIsInterrupted(t *testing.T) {
+	src := rand.NewPCG(1, 1)
+	_, ws := chainsOf(t, "-recipe none -couplings 2 -hidden 4 -chains 2", src)
 	if err := alongside(context.Background(), ws, src, 3); err != nil {
 		t.Fatal(err)
 	}

@@ -25,12 +25,12 @@ var snippetImports = []string{
 	"gonum.org/v1/gonum/floats", "gonum.org/v1/gonum/mat",
 	"gonum.org/v1/plot", "gonum.org/v1/plot/plotter", "gonum.org/v1/plot/vg",
 	"github.com/neuralrg/neuralrg/bijector", "github.com/neuralrg/neuralrg/flow",
-	"github.com/neuralrg/neuralrg/hmc", "github.com/neuralrg/neuralrg/target",
+	"github.com/neuralrg/neuralrg/hmc", "github.com/neuralrg/neuralrg/hmc/diag", "github.com/neuralrg/neuralrg/target",
 }
 
 // snippetNames are what a block of a page may take from the text around it.
 const snippetNames = `
-const l, lambda, chains, warmup, sweeps = 6, 6.975, 200, 20, 100
+const l, sites, lambda, chains, warmup, sweeps = 6, 36, 6.975, 200, 20, 100
 
 var (
 	ctx                    context.Context

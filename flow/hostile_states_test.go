@@ -29,50 +29,80 @@ func costOf(call func()) int {
 // allowed is what may be allocated for a file.
 func allowed(size int) int { return 4*size + 16<<20 }
 
-// The same for files of the authors' code and for states of trainers.
+// wantCheap reads a file. It requires that reading allocates no more than is allowed,
+// and that the file is read if it is sound, and refused otherwise.
+func wantCheap(t *testing.T, name string, data []byte, sound bool, read func(data []byte) error) {
+	t.Helper()
+	var err error
+	used := costOf(func() { err = read(data) })
+	t.Logf("%-42s %5.1f MB, allocates %6.1f MB of %6.1f: %.90v", name, float64(len(data))/1e6, float64(used)/1e6,
+		float64(allowed(len(data)))/1e6, err)
+	if used > allowed(len(data)) {
+		t.Errorf("%s: %d bytes allocated for a file of %d", name, used, len(data))
+	}
+	if sound != (err == nil) || err != nil && !errors.Is(err, ErrCheckpoint) {
+		t.Errorf("%s: %.300v", name, err)
+	}
+}
+
+// trainerFile is the file of a trainer after a change, with a correct digest.
+func trainerFile(t *testing.T, tr *Trainer, change func(f *safetensors.File)) []byte {
+	t.Helper()
+	f, err := tr.m.file()
+	if err == nil {
+		err = tr.addTo(f)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(f)
+	return forge(t, "trainer", f)
+}
+
+// authorsFile is a file of the authors' code for the 2×2 lattice, with the networks of
+// at most one coupling and the masks of all.
+func authorsFile(t *testing.T, hidden, couplings int) []byte {
+	t.Helper()
+	f := &safetensors.File{Meta: map[string]string{}}
+	add := func(name string, shape ...int) {
+		f.Arrays = append(f.Arrays, safetensors.Array{Name: name, Shape: shape,
+			Values: make([]float32, volumeOf(shape))})
+	}
+	for k := range 2 {
+		for c := range min(couplings, 1) {
+			for _, net := range []string{"s", "t"} {
+				sizes := []int{4, hidden, hidden, 4}
+				for i := range len(sizes) - 1 {
+					add(fmt.Sprintf("layerList.%d.%sList.%d.layerList.%d.weight", k, net, c, 2*i),
+						sizes[i+1], sizes[i])
+					add(fmt.Sprintf("layerList.%d.%sList.%d.layerList.%d.bias", k, net, c, 2*i), sizes[i+1])
+				}
+			}
+			add(fmt.Sprintf("layerList.%d.sList.%d.layerList.5.scale", k, c), 4)
+		}
+		masks := make([]float32, 4*couplings)
+		for i := range couplings {
+			masks[4*i] = 1
+		}
+		f.Arrays = append(f.Arrays, safetensors.Array{Name: fmt.Sprintf("layerList.%d.maskList", k),
+			Shape: []int{couplings, 1, 2, 2}, Values: masks})
+	}
+	var b bytes.Buffer
+	if err := safetensors.Write(&b, f); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// The law of TestHostileFiles holds for files of the authors' code and for states of
+// trainers.
 func TestHostileStates(t *testing.T) {
 	if testing.Short() {
 		t.Skip("files of up to 40 MB")
 	}
-	torch := func(hidden, couplings int) []byte {
-		f := &safetensors.File{Meta: map[string]string{}}
-		add := func(name string, shape ...int) {
-			f.Arrays = append(f.Arrays, safetensors.Array{Name: name, Shape: shape, Values: make([]float32, volumeOf(shape))})
-		}
-		for k := range 2 {
-			for c := range min(couplings, 1) {
-				for _, net := range []string{"s", "t"} {
-					sizes := []int{4, hidden, hidden, 4}
-					for i := range len(sizes) - 1 {
-						add(fmt.Sprintf("layerList.%d.%sList.%d.layerList.%d.weight", k, net, c, 2*i), sizes[i+1], sizes[i])
-						add(fmt.Sprintf("layerList.%d.%sList.%d.layerList.%d.bias", k, net, c, 2*i), sizes[i+1])
-					}
-				}
-				add(fmt.Sprintf("layerList.%d.sList.%d.layerList.5.scale", k, c), 4)
-			}
-			masks := make([]float32, 4*couplings)
-			for i := range couplings {
-				masks[4*i] = 1
-			}
-			f.Arrays = append(f.Arrays, safetensors.Array{Name: fmt.Sprintf("layerList.%d.maskList", k), Shape: []int{couplings, 1, 2, 2}, Values: masks})
-		}
-		var b bytes.Buffer
-		if err := safetensors.Write(&b, f); err != nil {
-			t.Fatal(err)
-		}
-		return b.Bytes()
-	}
 	state := func(change func(f *safetensors.File)) []byte {
 		_, tr := observed(t, 1)
-		f, err := tr.m.file()
-		if err == nil {
-			err = tr.addTo(f)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		change(f)
-		return forge(t, "trainer", f)
+		return trainerFile(t, tr, change)
 	}
 	_, tr := observed(t, 1)
 	load := func(L int) func(data []byte) error {
@@ -85,10 +115,12 @@ func TestHostileStates(t *testing.T) {
 		read func(data []byte) error
 		ok   bool
 	}{
-		{"authors' model of many units", torch(1200, 1), load(2), true},
-		{"authors' model on a large lattice", torch(10, 1), load(1 << 20), false},
-		{"masks", torch(10, 700000), load(2), false},
-		{"trainer with more arrays", state(func(f *safetensors.File) { f.Arrays = append(f.Arrays, blank("a", 3000000)) }), restore, true},
+		{"authors' model of many units", authorsFile(t, 1200, 1), load(2), true},
+		{"authors' model on a large lattice", authorsFile(t, 10, 1), load(1 << 20), false},
+		{"masks", authorsFile(t, 10, 700000), load(2), false},
+		{"trainer with more arrays", state(func(f *safetensors.File) {
+			f.Arrays = append(f.Arrays, blank("a", 3000000))
+		}), restore, true},
 		{"window", state(func(f *safetensors.File) {
 			for i := range f.Arrays {
 				if f.Arrays[i].Name == windowArray {
@@ -117,18 +149,14 @@ func TestHostileStates(t *testing.T) {
 				}
 			}
 		}), restore, false},
-		{"text", state(func(f *safetensors.File) { f.Meta[trainerKey] += strings.Repeat(" ", 4000000) }), restore, false},
-		{"architecture", state(func(f *safetensors.File) { f.Meta[archKey] = strings.Repeat(`"`, 4000000) }), restore, false},
+		{"text", state(func(f *safetensors.File) {
+			f.Meta[trainerKey] += strings.Repeat(" ", 4000000)
+		}), restore, false},
+		{"architecture", state(func(f *safetensors.File) {
+			f.Meta[archKey] = strings.Repeat(`"`, 4000000)
+		}), restore, false},
 	} {
-		var err error
-		used := costOf(func() { err = c.read(c.data) })
-		t.Logf("%-42s %5.1f MB, allocates %6.1f MB of %6.1f: %.90v", c.name, float64(len(c.data))/1e6, float64(used)/1e6, float64(allowed(len(c.data)))/1e6, err)
-		if used > allowed(len(c.data)) {
-			t.Errorf("%s: %d bytes allocated for a file of %d", c.name, used, len(c.data))
-		}
-		if c.ok != (err == nil) || err != nil && !errors.Is(err, ErrCheckpoint) {
-			t.Errorf("%s: %.300v", c.name, err)
-		}
+		wantCheap(t, c.name, c.data, c.ok, c.read)
 	}
 }
 
@@ -170,7 +198,8 @@ func TestRestoreTrainerValidates(t *testing.T) {
 		if err := other.Restore(&b); !errors.Is(err, ErrCheckpoint) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if !slices.Equal(before, params(m)) || other.step != 0 || slices.ContainsFunc(slices.Concat(other.adam.m...), func(v float64) bool { return v != 0 }) {
+		if !slices.Equal(before, params(m)) || other.step != 0 ||
+			slices.ContainsFunc(slices.Concat(other.adam.m...), func(v float64) bool { return v != 0 }) {
 			t.Errorf("%s: the trainer has changed", name)
 		}
 	}
@@ -192,11 +221,14 @@ func TestNoStepIntoNothing(t *testing.T) {
 		schedule Schedule
 		s        Settings
 	}{
-		"gradient whose square is ∞":   {1e200, nil, Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}}},
-		"gradient whose norm is ∞":     {1.7e308, nil, Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}, Optimizer: Adam{ClipNorm: 1}}},
-		"factor of the learning rate":  {1, func(int) float64 { return math.MaxFloat64 }, Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}, Optimizer: Adam{LearnRate: 1e9}}},
-		"factor that shrinking spares": {1, func(int) float64 { return math.MaxFloat64 }, Settings{Faults: FaultSettings{Policy: FaultShrink, Max: 3}, Optimizer: Adam{LearnRate: 1e9}}},
-		"stop":                         {1e200, nil, Settings{}},
+		"gradient whose square is ∞": {1e200, nil, Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}}},
+		"gradient whose norm is ∞": {1.7e308, nil,
+			Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}, Optimizer: OptimizerSettings{ClipNorm: 1}}},
+		"factor of the learning rate": {1, func(int) float64 { return math.MaxFloat64 },
+			Settings{Faults: FaultSettings{Policy: FaultSkip, Max: 3}, Optimizer: OptimizerSettings{LearnRate: 1e9}}},
+		"factor that shrinking spares": {1, func(int) float64 { return math.MaxFloat64 },
+			Settings{Faults: FaultSettings{Policy: FaultShrink, Max: 3}, Optimizer: OptimizerSettings{LearnRate: 1e9}}},
+		"stop": {1e200, nil, Settings{}},
 	} {
 		m := mera(t, 2, 1)
 		before := params(m)
@@ -220,7 +252,8 @@ func TestNoStepIntoNothing(t *testing.T) {
 	}
 	// What clipping makes good is no fault.
 	m := mera(t, 2, 1)
-	tr, err := NewTrainer(m, steep(1e200), &Settings{Batch: 4, Optimizer: Adam{ClipNorm: 10}, Src: rand.NewPCG(1, 1)})
+	tr, err := NewTrainer(m, steep(1e200), &Settings{Batch: 4, Optimizer: OptimizerSettings{ClipNorm: 10},
+		Src: rand.NewPCG(1, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

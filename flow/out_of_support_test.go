@@ -73,7 +73,7 @@ func TestTrainBehindWalls(t *testing.T) {
 		trainer := func(seed uint64) *Trainer {
 			return must(NewTrainer(model(t, newShift(4)), walls, &Settings{
 				Batch:     1,
-				Optimizer: Adam{LearnRate: 1e-9},
+				Optimizer: OptimizerSettings{LearnRate: 1e-9},
 				Window:    60,
 				Faults:    FaultSettings{Policy: policy, Max: 1000},
 				Src:       rand.NewPCG(seed, 1),

@@ -53,7 +53,7 @@ func TestFaultShrinkRates(t *testing.T) {
 			var reports []Report
 			tr := must(NewTrainer(m, failing(func(call int) bool { return bad[call] }), &Settings{
 				Batch:     1,
-				Optimizer: Adam{LearnRate: rate},
+				Optimizer: OptimizerSettings{LearnRate: rate},
 				Faults:    FaultSettings{Policy: policy},
 				Recorder:  keep(&reports),
 				Src:       rand.NewPCG(1, 1),
@@ -73,7 +73,8 @@ func TestFaultShrinkRates(t *testing.T) {
 				}
 			}
 			if math.Abs(r.LearnRate-rate*factor) > 1e-14*rate || r.Faults != made {
-				t.Fatalf("policy %d, step %d: learning rate %g after %d faults, want %g after %d", policy, k+1, r.LearnRate, r.Faults, rate*factor, made)
+				t.Fatalf("policy %d, step %d: learning rate %g after %d faults, want %g after %d", policy, k+1,
+					r.LearnRate, r.Faults, rate*factor, made)
 			}
 			lowest = min(lowest, factor)
 			if factor == 1 {
@@ -104,7 +105,8 @@ func TestResumeAfterShrinking(t *testing.T) {
 	}
 	r, err := again.Step()
 	if err != nil || r.Faults != 3 || math.Abs(r.LearnRate-1e-3*1.01*1.01/8) > 1e-16 {
-		t.Errorf("learning rate %g after %d faults, want %g after 3; error %v", r.LearnRate, r.Faults, 1e-3*1.01*1.01/8, err)
+		t.Errorf("learning rate %g after %d faults, want %g after 3; error %v", r.LearnRate, r.Faults, 1e-3*1.01*1.01/8,
+			err)
 	}
 }
 
@@ -116,7 +118,8 @@ func TestFaultPolicies(t *testing.T) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			m := mera(t, 2, 1)
 			f := &flaky{Density: target.NewNormal(4), rnd: rand.New(rand.NewPCG(8, 8)), rate: c.rate}
-			tr, err := NewTrainer(m, f, &Settings{Batch: 8, Faults: FaultSettings{Policy: c.policy, Max: 9}, Src: rand.NewPCG(1, 1)})
+			tr, err := NewTrainer(m, f, &Settings{Batch: 8, Faults: FaultSettings{Policy: c.policy, Max: 9},
+				Src: rand.NewPCG(1, 1)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +137,8 @@ func TestFaultPolicies(t *testing.T) {
 					t.Errorf("%v after %d steps, %d faults", err, res.Steps, res.Faults)
 				}
 			case c.rate == 1:
-				if err == nil || !strings.Contains(err.Error(), "10 batches in a row") || res.Steps != 0 || res.Faults != 9 {
+				if err == nil || !strings.Contains(err.Error(), "10 batches in a row") || res.Steps != 0 ||
+					res.Faults != 9 {
 					t.Errorf("%v after %d steps, %d faults", err, res.Steps, res.Faults)
 				}
 			default:
@@ -155,7 +159,8 @@ func TestFaultPolicies(t *testing.T) {
 // Policies cost nothing where nothing fails.
 func TestPolicyWithoutFaults(t *testing.T) {
 	m, tr := trainer(t, 1, Settings{})
-	m2, tr2 := trainer(t, 1, Settings{Faults: FaultSettings{Policy: FaultShrink}, Optimizer: Adam{ClipNorm: 1e9}})
+	m2, tr2 := trainer(t, 1, Settings{Faults: FaultSettings{Policy: FaultShrink},
+		Optimizer: OptimizerSettings{ClipNorm: 1e9}})
 	for _, tr := range []*Trainer{tr, tr2} {
 		if err := tr.Run(context.Background(), 5); err != nil {
 			t.Fatal(err)
@@ -177,7 +182,8 @@ func TestFaultIsLocated(t *testing.T) {
 	}
 	three := func(context, moved int) (bijector.Bijector, error) {
 		keep := slices.Repeat([][]int{indices(context)}, 3)
-		return bijector.NewRealNVP(context+moved, &bijector.RealNVPSettings{Keep: keep, Hidden: []int{5}, Src: rand.NewPCG(1, 1)})
+		return bijector.NewRealNVP(context+moved,
+			&bijector.RealNVPSettings{Keep: keep, Hidden: []int{5}, Src: rand.NewPCG(1, 1)})
 	}
 	for name, c := range map[string]struct {
 		block bijector.BlockFunc
@@ -186,7 +192,8 @@ func TestFaultIsLocated(t *testing.T) {
 		"affine":      {blocks(4, 1, 5, 4), nil},
 		"conditional": {blocks(4, 1, 5, 4), &bijector.NetworkSettings{ContextBlock: three}}, // layer 2
 		"spline": {func(int) (bijector.Bijector, error) {
-			return bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 3, Hidden: []int{5}, Src: rand.NewPCG(1, 1)})
+			return bijector.NewSpline(4,
+				&bijector.SplineSettings{Couplings: 3, Hidden: []int{5}, Src: rand.NewPCG(1, 1)})
 		}, nil},
 	} {
 		m := model(t, must(bijector.NewMERA([]int{4, 4}, c.block, c.s)))
@@ -214,54 +221,10 @@ func TestFaultIsLocated(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = tr.Step()
-		if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), fmt.Sprintf("layer %d, coupling %d", layer, coupling)) || !strings.Contains(err.Error(), "step 1") {
+		where := fmt.Sprintf("layer %d, coupling %d", layer, coupling)
+		if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), where) ||
+			!strings.Contains(err.Error(), "step 1") {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-func TestClipNorm(t *testing.T) {
-	// The first step of Adam does not see the length of the gradient, the
-	// moments do.
-	norms := map[float64]float64{}
-	for _, clip := range []float64{0, 1e-3} {
-		m := mera(t, 2, 1)
-		tr, err := NewTrainer(m, target.NewNormal(4), &Settings{Batch: 16, Optimizer: Adam{ClipNorm: clip}, Src: rand.NewPCG(1, 1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := tr.Step(); err != nil {
-			t.Fatal(err)
-		}
-		sum := 0.0
-		for _, v := range slices.Concat(tr.adam.m...) {
-			sum += v * v
-		}
-		norms[clip] = math.Sqrt(sum) / (1 - tr.adam.beta1)
-	}
-	if norms[0] < 1e-2 || math.Abs(norms[1e-3]/1e-3-1) > 1e-9 {
-		t.Errorf("norms %v", norms)
-	}
-}
-
-func TestMaxScale(t *testing.T) {
-	m := mera(t, 4, 1)
-	tr, err := NewTrainer(m, target.NewNormal(16), &Settings{Batch: 16, Optimizer: Adam{MaxScale: 0.1}, Src: rand.NewPCG(1, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tr.Step(); err != nil {
-		t.Fatal(err)
-	}
-	largest := 0.0
-	for _, l := range m.Bijector().(*bijector.Hierarchy).Layers() {
-		for _, c := range l.Block().(*bijector.RealNVP).Couplings() {
-			for i := range c.Scale.Len() {
-				largest = max(largest, math.Abs(c.Scale.AtVec(i)))
-			}
-		}
-	}
-	if largest != 0.1 {
-		t.Errorf("largest scale %g, bounded by 0.1", largest)
 	}
 }

@@ -33,21 +33,29 @@ func zoo(t testing.TB) map[string]*Model {
 		"mera":      mera(t, 4, 3),
 		"symmetric": symmetrize(t, mera(t, 4, 3), Inversion(16), must(Translations([]int{4, 4}))[0]),
 		"tebd":      model(t, must(bijector.NewTEBD([]int{8}, blocks(2, 2), &bijector.NetworkSettings{Depth: 2}))),
-		"tree":      model(t, must(bijector.NewTree([]int{8}, func(int) (bijector.Bijector, error) { return bijector.NewOrthogonal(2, src) }, nil))),
+		"tree": model(t, must(bijector.NewTree([]int{8},
+			func(int) (bijector.Bijector, error) { return bijector.NewOrthogonal(2, src) }, nil))),
 		"shared": model(t, must(bijector.NewHierarchy(17,
 			must(bijector.Disentangler(shared, tiles)),
 			must(bijector.Decimator(shared, must(bijector.Tiles([]int{4, 4}, 2, 1, 0)), 0, 3))))),
-		"conditional":     model(t, must(bijector.NewMERA([]int{2, 4}, blocks(4, 6, 3), &bijector.NetworkSettings{Depth: 1, ContextBlock: conditional(7, 2)}))),
-		"linear networks": model(t, must(bijector.NewRealNVP(3, &bijector.RealNVPSettings{Hidden: []int{}, Keep: [][]int{{2, 0}, {1}}, Src: src}))),
+		"conditional": model(t, must(bijector.NewMERA([]int{2, 4}, blocks(4, 6, 3),
+			&bijector.NetworkSettings{Depth: 1, ContextBlock: conditional(7, 2)}))),
+		"linear networks": model(t, must(bijector.NewRealNVP(3,
+			&bijector.RealNVPSettings{Hidden: []int{}, Keep: [][]int{{2, 0}, {1}}, Src: src}))),
 		"composed": model(t, must(bijector.NewChain(linear, bijector.Invert(linear),
 			must(bijector.NewPermutation([]int{2, 0, 1})), bijector.Invert(must(bijector.NewLinear(3, src)))))),
 		"reflection": model(t, orthogonal),
-		"white":      model(t, must(bijector.NewChain(must(bijector.NewTree([]int{2, 4}, blocks(4, 3, 3), &bijector.NetworkSettings{Depth: 1})), must(bijector.NewSpectral([]int{2, 4}, must(target.NewFreeField([]int{2, 4}, 0.5)).Spectrum()))))),
-		"splines":    model(t, must(bijector.NewSpline(3, &bijector.SplineSettings{Couplings: 2, Hidden: []int{3}, Bins: 3, Bound: 2.5, Src: src}))),
-		"pure":       model(t, must(bijector.NewSpline(3, &bijector.SplineSettings{Keep: [][]int{{2}, {0, 1}}, Pure: true, Src: src}))),
+		"white": model(t, must(bijector.NewChain(
+			must(bijector.NewTree([]int{2, 4}, blocks(4, 3, 3), &bijector.NetworkSettings{Depth: 1})),
+			must(bijector.NewSpectral([]int{2, 4}, must(target.NewFreeField([]int{2, 4}, 0.5)).Spectrum()))))),
+		"splines": model(t, must(bijector.NewSpline(3,
+			&bijector.SplineSettings{Couplings: 2, Hidden: []int{3}, Bins: 3, Bound: 2.5, Src: src}))),
+		"pure": model(t, must(bijector.NewSpline(3,
+			&bijector.SplineSettings{Keep: [][]int{{2}, {0, 1}}, Pure: true, Src: src}))),
 	}
-	normalised := must(bijector.NewChain(must(bijector.NewTree([]int{4}, func(int) (bijector.Bijector, error) { return bijector.NewActNorm(2) }, nil)), bijector.Invert(must(bijector.NewActNorm(4)))))
-	all["actnorm"] = model(t, normalised)
+	norm := func(int) (bijector.Bijector, error) { return bijector.NewActNorm(2) }
+	norms := must(bijector.NewTree([]int{4}, norm, nil))
+	all["actnorm"] = model(t, must(bijector.NewChain(norms, bijector.Invert(must(bijector.NewActNorm(4))))))
 	all["float32"] = all["mera"].Float32()
 	for name, m := range all {
 		if name != "float32" {
@@ -75,7 +83,8 @@ func TestLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 			if l.Bits() != m.Bits() || l.Dim() != m.Dim() || len(l.Params()) != len(m.Params()) {
-				t.Fatalf("%d bits, dimension %d with %d parameters, want %v, %d, %d", l.Bits(), l.Dim(), len(l.Params()), m.Bits(), m.Dim(), len(m.Params()))
+				t.Fatalf("%d bits, dimension %d with %d parameters, want %v, %d, %d", l.Bits(), l.Dim(),
+					len(l.Params()), m.Bits(), m.Dim(), len(m.Params()))
 			}
 			if !slices.Equal(params(l), params(m)) {
 				t.Error("other parameters")
@@ -117,11 +126,13 @@ func TestRestoreCustom(t *testing.T) {
 	make := func(seed uint64) *Model {
 		c := must(bijector.NewMLP(1, []int{3}, 2, rand.NewPCG(seed, 0)))
 		d := must(bijector.NewMLP(2, nil, 1, rand.NewPCG(seed, 1)))
-		return model(t, must(bijector.NewChain(must(bijector.NewCoupling(3, []int{1}, c)), must(bijector.NewCoupling(3, []int{0, 2}, d)))))
+		return model(t, must(bijector.NewChain(must(bijector.NewCoupling(3, []int{1}, c)),
+			must(bijector.NewCoupling(3, []int{0, 2}, d)))))
 	}
 	a, b := make(1), make(2)
 	data := save(t, a)
-	if _, err := Load(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "Restore") {
+	if _, err := Load(bytes.NewReader(data)); !errors.Is(err, ErrCheckpoint) ||
+		!strings.Contains(err.Error(), "Restore") {
 		t.Errorf("Load: %v", err)
 	}
 	if err := b.Restore(bytes.NewReader(data)); err != nil || !slices.Equal(params(a), params(b)) {
@@ -131,7 +142,8 @@ func TestRestoreCustom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(bytes.NewReader(save(t, p))); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), "flatPrior") {
+	if _, err := Load(bytes.NewReader(save(t, p))); !errors.Is(err, ErrCheckpoint) ||
+		!strings.Contains(err.Error(), "flatPrior") {
 		t.Errorf("prior: %v", err)
 	}
 }
@@ -166,7 +178,8 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Error("nil reader: no error")
 	}
 	// A permutation is not in the description but in an array.
-	a, b := model(t, must(bijector.NewPermutation([]int{1, 0, 2}))), model(t, must(bijector.NewPermutation([]int{2, 1, 0})))
+	a, b := model(t, must(bijector.NewPermutation([]int{1, 0, 2}))),
+		model(t, must(bijector.NewPermutation([]int{2, 1, 0})))
 	if err := a.Restore(bytes.NewReader(save(t, b))); !errors.Is(err, ErrCheckpoint) {
 		t.Errorf("other permutation: %v", err)
 	}
@@ -202,7 +215,8 @@ func TestSaveRefuses(t *testing.T) {
 	if err := m.Save(&bytes.Buffer{}); !errors.Is(err, ErrNotFinite) {
 		t.Errorf("%v", err)
 	}
-	for _, s := range []Settings{{Optimizer: Adam{ClipNorm: math.Inf(1)}}, {Optimizer: Adam{MaxScale: math.Inf(1)}}} {
+	for _, s := range []Settings{{Optimizer: OptimizerSettings{ClipNorm: math.Inf(1)}}, {
+		Optimizer: OptimizerSettings{MaxScale: math.Inf(1)}}} {
 		s.Src = rand.NewPCG(1, 1)
 		if _, err := NewTrainer(mera(t, 4, 3), ising(t, 4), &s); !errors.Is(err, ErrSettings) {
 			t.Errorf("%+v: %v", s, err)
@@ -210,7 +224,8 @@ func TestSaveRefuses(t *testing.T) {
 	}
 }
 
-// Files of version 1 that lie in testdata are read as they were meant.
+// A file of version 1 in testdata is read as the model that wrote it, and written again
+// with the same bytes.
 func TestGoldenCheckpoint(t *testing.T) {
 	m := symmetrize(t, mera(t, 4, 21), Inversion(16))
 	name := filepath.Join("testdata", "v1.safetensors")
@@ -234,10 +249,26 @@ func TestGoldenCheckpoint(t *testing.T) {
 	}
 }
 
-var writeV1 = flag.Bool("v1", false, "write those files of testdata/v1-*.safetensors that are missing, and testdata/v1.json")
+var writeV1 = flag.Bool("v1", false,
+	"write the missing files of testdata/v1-*.safetensors, and testdata/v1.json")
 
-// So are those of every kind of model and of a trainer: the file is written as
-// it was, and its density is what it was when the file was new.
+// newV1 makes a model, and the file of testdata that holds it.
+func newV1(t *testing.T, name string) (*Model, []byte) {
+	t.Helper()
+	if name != "trainer" {
+		m := zoo(t)[name]
+		return m, save(t, m)
+	}
+	m, tr := trainer(t, 1, Settings{})
+	var b bytes.Buffer
+	if err := errors.Join(tr.Run(context.Background(), 3), tr.Save(&b)); err != nil {
+		t.Fatal(err)
+	}
+	return m, b.Bytes()
+}
+
+// Files of version 1 of every kind of model and of a trainer are written as they were,
+// and their densities are what they were when the files were new.
 func TestGoldenCheckpoints(t *testing.T) {
 	const numbers = "testdata/v1.json"
 	density := map[string][]float64{}
@@ -247,21 +278,14 @@ func TestGoldenCheckpoints(t *testing.T) {
 		}
 	}
 	logq := func(m *Model) []float64 { return logProbs(t, m, randn(1, 3, m.Dim())) }
-	for _, name := range []string{"composed", "reflection", "white", "splines", "pure", "actnorm", "conditional", "float32", "shared", "trainer"} {
+	for _, name := range []string{"composed", "reflection", "white", "splines", "pure", "actnorm", "conditional",
+		"float32", "shared", "trainer"} {
 		file := "testdata/v1-" + name + ".safetensors"
 		data, err := os.ReadFile(file)
 		if errors.Is(err, os.ErrNotExist) && *writeV1 {
-			if name == "trainer" {
-				m, tr := trainer(t, 1, Settings{})
-				var b bytes.Buffer
-				if err := errors.Join(tr.Run(context.Background(), 3), tr.Save(&b)); err != nil {
-					t.Fatal(err)
-				}
-				data, density[name] = b.Bytes(), logq(m)
-			} else {
-				m := zoo(t)[name]
-				data, density[name] = save(t, m), logq(m)
-			}
+			var m *Model
+			m, data = newV1(t, name)
+			density[name] = logq(m)
 			text, _ := json.Marshal(density)
 			err = errors.Join(os.WriteFile(file, data, 0o666), os.WriteFile(numbers, text, 0o666))
 		}

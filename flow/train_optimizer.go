@@ -5,25 +5,27 @@ import (
 	"math"
 )
 
-// Adam configures the optimiser of Kingma and Ba, arXiv:1412.6980, with its other
-// constants as there: β₁ = 0.9, β₂ = 0.999 and ε = 1e-8. A zero field means its
-// default.
+// OptimizerSettings configures how the parameters follow the gradient. A zero field
+// means its default, so the zero value is a usable optimiser.
 //
-// Average keeps an exponential moving average of the parameters beside them,
-// over the last 1/(1−Average) steps or so, which training does not see.
-// Trainer.UseAverage puts it into the model; Train does so at its end.
-type Adam struct {
+// The method is Adam (Kingma and Ba, arXiv:1412.6980) with the other constants of
+// that paper: β₁ = 0.9, β₂ = 0.999 and ε = 1e-8.
+//
+// Average keeps an exponential moving average of the parameters over about the last
+// 1/(1−Average) steps. Training does not use this average. Trainer.UseAverage puts it
+// into the model; Train does so at its end.
+type OptimizerSettings struct {
 	LearnRate float64  // 1e-3 by default
 	Schedule  Schedule // factor of the learning rate, constant by default
-	Plateau   *Plateau // lowers the learning rate where the loss has ceased to fall, if not nil
-	ClipNorm  float64  // bound of the gradient's Euclidean norm, to which longer ones are scaled; 0 for none
-	MaxScale  float64  // bound of |scale| in affine couplings: none stretches by more than exp(MaxScale); 0 for none
+	Plateau   *Plateau // lowers the learning rate when the loss no longer falls; nil for never
+	ClipNorm  float64  // upper bound of the gradient's Euclidean norm: longer gradients are scaled to it; 0 for none
+	MaxScale  float64  // bound of |scale| in affine couplings, which then stretch by at most exp(MaxScale); 0 for none
 	Average   float64  // decay a in (0, 1) of the average of the parameters; 0 for none
 }
 
 // defaults returns the settings with their defaults, checked. The window is that
 // of the training.
-func (s Adam) defaults(window int) (Adam, error) {
+func (s OptimizerSettings) defaults(window int) (OptimizerSettings, error) {
 	if s.LearnRate == 0 {
 		s.LearnRate = 1e-3
 	}

@@ -29,7 +29,8 @@ func (e *Estimate) numbers(b *strings.Builder) {
 	fmt.Fprintf(b, "ln Z    %s, from %d samples of the model\n", nats(e.LogZ, e.LogZErr), e.Samples)
 	fmt.Fprintf(b, "ESS     %s", shares(e.ESS, e.TailIndex))
 	if f := e.Forward; f != nil {
-		fmt.Fprintf(b, "\ntarget  ln Z ≤ %s, from %d configurations of the target\n", nats(f.Bound, f.StdErr), f.Samples)
+		fmt.Fprintf(b, "\ntarget  ln Z ≤ %s, from %d configurations of the target\n", nats(f.Bound, f.StdErr),
+			f.Samples)
 		fmt.Fprintf(b, "ln Z    %s, from these\n", nats(f.LogZ, f.LogZErr))
 		fmt.Fprintf(b, "ESS     %s", shares(f.ESS, f.TailIndex))
 	}
@@ -114,7 +115,8 @@ func (r Report) String() string {
 		fmt.Fprintf(&b, ", %d samples dropped", n)
 	}
 	if e := r.Evaluation; e != nil {
-		fmt.Fprintf(&b, "\n  held out: loss %s, ln Z %s, ESS %.2g", nats(e.Loss, e.StdErr), nats(e.LogZ, e.LogZErr), e.ESS)
+		fmt.Fprintf(&b, "\n  held out: loss %s, ln Z %s, ESS %.2g", nats(e.Loss, e.StdErr), nats(e.LogZ, e.LogZErr),
+			e.ESS)
 		if f := e.Forward; f != nil {
 			fmt.Fprintf(&b, "; from the target: ln Z %s, ESS %.2g", nats(f.LogZ, f.LogZErr), f.ESS)
 		}

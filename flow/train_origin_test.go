@@ -44,7 +44,8 @@ func (b ownBlock) times(z *gorgonia.Node, f float64) (x, logDet *gorgonia.Node, 
 // model.
 func TestFaultNamesPlace(t *testing.T) {
 	realnvp := func(seed uint64, couplings int) *bijector.RealNVP {
-		return must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: couplings, Hidden: []int{3}, Src: rand.NewPCG(seed, 1)}))
+		return must(bijector.NewRealNVP(4,
+			&bijector.RealNVPSettings{Couplings: couplings, Hidden: []int{3}, Src: rand.NewPCG(seed, 1)}))
 	}
 	bad := realnvp(1, 3)
 	c := bad.Couplings()[1]
@@ -65,8 +66,10 @@ func TestFaultNamesPlace(t *testing.T) {
 		"block without parts":  {norm, "; not finite from *bijector.ActNorm"},
 		"the user's own block": {own, "; not finite from flow.ownBlock"},
 		"an inverse":           {bijector.Invert(norm2()), "; not finite from the inverse of *bijector.ActNorm"},
-		"chain":                {must(bijector.NewChain(good, bad)), "; not finite from element 1, coupling 1 of *bijector.RealNVP"},
-		"chain in a chain":     {must(bijector.NewChain(good, must(bijector.NewChain(norm, good)))), "; not finite from element 1, element 0, *bijector.ActNorm"},
+		"chain": {must(bijector.NewChain(good, bad)),
+			"; not finite from element 1, coupling 1 of *bijector.RealNVP"},
+		"chain in a chain": {must(bijector.NewChain(good, must(bijector.NewChain(norm, good)))),
+			"; not finite from element 1, element 0, *bijector.ActNorm"},
 		"hierarchy":            {layers(bad), ", coupling 1 of *bijector.RealNVP"},
 		"of the user's blocks": {layers(own), ", flow.ownBlock"},
 		"hierarchy in a chain": {must(bijector.NewChain(good, layers(norm))), ", *bijector.ActNorm"},
@@ -103,8 +106,9 @@ func TestOwnerNamesPlace(t *testing.T) {
 		want      string
 	}{
 		"one block": {first, 0, ` of parameter "realnvp", coupling 0`},
-		"chain":     {must(bijector.NewChain(first, second)), 2*size - 1, ` of parameter "realnvp", coupling 1, element 1`},
-		"own":       {own, 0, ` of parameter "factor"`},
+		"chain": {must(bijector.NewChain(first, second)), 2*size - 1,
+			` of parameter "realnvp", coupling 1, element 1`},
+		"own": {own, 0, ` of parameter "factor"`},
 	} {
 		if got := model(t, c.b).owner(c.component); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
