@@ -28,11 +28,12 @@ type AISSettings struct {
 	Rungs int
 	// Steps is the number of moves at every rung but the last, 1 by default.
 	Steps int
-	// Moves are made in turn, each accepted or rejected by itself. Those of half the
-	// lattice and of all of it by default: hmc.Windows of half the lattice, which are
-	// Hierarchy.Cells, and hmc.CrankNicolson of Beta 0.3. The bijector must be a
-	// bijector.Hierarchy for the former, or a chain that begins with one; other models
-	// have the latter alone.
+	// Moves are made in turn, each accepted or rejected by itself. Those of all latent
+	// variables and of half the lattice by default: hmc.Independence and hmc.Windows of half
+	// the lattice, which are Hierarchy.Cells. The bijector must be a bijector.Hierarchy
+	// for the latter, or a chain that begins with one; other models have
+	// hmc.CrankNicolson of Beta 0.3 in their place. If AcceptRates are small, take smaller
+	// windows or a smaller Beta.
 	Moves []hmc.Proposal
 	// Resample is the effective fraction of the samples, from 0 to 1, below which they are
 	// resampled (sequential Monte Carlo), never by default.
@@ -80,7 +81,7 @@ type AISResult struct {
 //
 // Unless Betas are given, a pilot run of a few samples measures Λ, and the rungs are set so
 // that the increments of ln w have the same variance at each. By default it makes
-// 100·Λ² rungs, from 10 to 1000. The pilot's samples are thrown away and the rungs are
+// 300·Λ² rungs, from 10 to 1000. The pilot's samples are thrown away and the rungs are
 // fixed before the others are drawn: rungs that follow the samples themselves
 // would bias Z.
 //

@@ -35,6 +35,7 @@ type annealer struct {
 // particles are samples on their way. They are coupled if they are resampled.
 type particles struct {
 	first int       // number of the first one
+	beta  float64   // where they are on the path
 	z     []float64 // latent variables, row after row
 	w     []float64 // W(z) = ln π − ln q
 	ref   []float64 // ln p(z) − ln N(z), 0 for a normal prior
@@ -98,14 +99,14 @@ func (a *annealer) anneal(p *particles) error {
 	}
 	last := len(a.s.Betas) - 1
 	for k := 1; k <= last; k++ {
-		p.advance(a.s.Betas[k] - a.s.Betas[k-1])
+		p.advance(a.s.Betas[k])
 		if k == last {
 			break
 		}
-		if p.effective() < a.s.Resample {
+		if a.s.Resample > 0 && p.effective() < a.s.Resample {
 			p.resample(rand.New(a.s.Src).Float64(), a.m.Dim())
 		}
-		if err := a.moves(p, k, a.s.Betas[k]); err != nil {
+		if err := a.moves(p, k); err != nil {
 			return err
 		}
 	}
@@ -149,10 +150,10 @@ func (a *annealer) start(p *particles) error {
 }
 
 // moves makes the moves of rung k.
-func (a *annealer) moves(p *particles, k int, beta float64) error {
+func (a *annealer) moves(p *particles, k int) error {
 	return a.batches(p, func(from, to int) error {
 		for s := range a.s.Steps {
-			if err := a.move(p, from, to, k, (k-1)*a.s.Steps+s, beta); err != nil {
+			if err := a.move(p, from, to, k, s); err != nil {
 				return err
 			}
 		}
@@ -160,13 +161,13 @@ func (a *annealer) moves(p *particles, k int, beta float64) error {
 	})
 }
 
-// move is one Metropolis test of every row of a batch at rung k, the step-th move of all.
+// move is one Metropolis test of every row of a batch, the step-th one of rung k.
 // A proposal leaves N(0, 1) invariant and is reversible. With the probability
 // min(1, exp Δ) of acceptance, Δ being the change of ln p_β − ln N(0, 1), p_β is left
 // invariant.
-func (a *annealer) move(p *particles, from, to, k, step int, beta float64) error {
+func (a *annealer) move(p *particles, from, to, k, step int) error {
 	n := a.m.Dim()
-	kind := step % len(a.s.Moves)
+	kind := ((k-1)*a.s.Steps + step) % len(a.s.Moves)
 	for r := from; r < to; r++ {
 		a.s.Moves[kind].Propose(a.to[(r-from)*n:(r-from+1)*n], p.z[r*n:(r+1)*n], p.rnd[r])
 	}
@@ -175,7 +176,7 @@ func (a *annealer) move(p *particles, from, to, k, step int, beta float64) error
 	}
 	for r := from; r < to; r++ {
 		i := r - from
-		change := a.ref[i] - p.ref[r] + beta*(a.w[i]-p.w[r])
+		change := a.ref[i] - p.ref[r] + p.beta*(a.w[i]-p.w[r])
 		if u := p.rnd[r].Float64(); math.Log(u) < change { // false for NaN, of zero to zero
 			copy(p.z[r*n:(r+1)*n], a.to[i*n:(i+1)*n])
 			p.w[r], p.ref[r] = a.w[i], a.ref[i]
@@ -205,7 +206,8 @@ func (a *annealer) evaluate(z []float64, first, rung int) error {
 		case num.Finite(a.w[r], ref):
 		case num.Finite(logq, ref) && math.IsInf(logpi, -1):
 		default:
-			return fmt.Errorf("rung %d, sample %d: %w: ln q is %g, ln π is %g", rung, first+r, ErrNotFinite, logq, logpi)
+			return fmt.Errorf("rung %d, sample %d: %w: ln q is %g, ln π is %g",
+				rung, first+r, ErrNotFinite, logq, logpi)
 		}
 	}
 	return nil

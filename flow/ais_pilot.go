@@ -14,7 +14,7 @@ const (
 	pilotVariance = 0.05
 	// rungsPerLength is the number of rungs by default, for a path of length one;
 	// minRungs and maxRungs bound it.
-	rungsPerLength     = 100
+	rungsPerLength     = 300
 	minRungs, maxRungs = 10, 1000
 )
 
@@ -29,16 +29,16 @@ func (a *annealer) pilot() ([]float64, error) {
 		if err := a.start(p); err != nil {
 			return err
 		}
-		for k := 1; betas[k-1] < 1; k++ {
-			beta, v := p.next(betas[k-1])
-			p.advance(beta - betas[k-1])
+		for k := 1; p.beta < 1; k++ {
+			beta, v := p.next()
+			p.advance(beta)
 			// Where nothing varies, lengths are those of β.
 			length = append(length, length[k-1]+math.Sqrt(v)+1e-6*(beta-betas[k-1]))
 			betas = append(betas, beta)
 			if p.effective() < 0.5 {
 				p.resample(0.5, a.m.Dim())
 			}
-			if err := a.moves(p, k, beta); err != nil {
+			if err := a.moves(p, k); err != nil {
 				return err
 			}
 		}
@@ -60,15 +60,15 @@ func (a *annealer) pilot() ([]float64, error) {
 
 // next is the next β of the pilot run, and the relative variance of the increments of
 // the weights on the way.
-func (p *particles) next(beta float64) (next, v float64) {
+func (p *particles) next() (beta, v float64) {
 	// Steps of less than a hundredth of β would never end.
-	left := 1 - beta
-	least, most := min(1e-6+beta/100, left), min(pilotStep, left)
+	left := 1 - p.beta
+	least, most := min(1e-6+p.beta/100, left), min(pilotStep, left)
 	if v := p.spread(most); v <= pilotVariance || most == least {
 		if most == left {
 			return 1, min(v, 1)
 		}
-		return beta + most, v
+		return p.beta + most, v
 	}
 	for range 30 {
 		if step := (least + most) / 2; p.spread(step) > pilotVariance {
@@ -77,7 +77,7 @@ func (p *particles) next(beta float64) (next, v float64) {
 			least = step
 		}
 	}
-	return beta + least, min(p.spread(least), 1)
+	return p.beta + least, min(p.spread(least), 1)
 }
 
 // spread is the variance of exp(step·W) relative to its mean squared, under the weights.

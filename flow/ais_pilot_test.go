@@ -19,7 +19,7 @@ func TestAISPilot(t *testing.T) {
 		dim   int
 		sigma float64
 		rungs int // by default
-	}{{16, 0.7, 407}, {4, 0.9, 10}, {8, 0.5, 769}} {
+	}{{16, 0.7, 1000}, {4, 0.9, 27}, {8, 0.8, 239}, {8, 0.5, 1000}} {
 		m, d, _, _ := bellCurve(t, c.dim, 0, c.sigma, 1)
 		for _, rungs := range []int{12, 0} {
 			s := must((&AISSettings{Rungs: rungs, Src: rand.NewPCG(1, 1)}).defaults(m))
@@ -37,7 +37,8 @@ func TestAISPilot(t *testing.T) {
 				from, to := betas[i], betas[i+part]
 				length := math.Sqrt(float64(c.dim)/2) * math.Log((1+rate*to)/(1+rate*from))
 				if want := whole * float64(part) / float64(k); math.Abs(length-want) > 0.3*want {
-					t.Errorf("σ = %g, %d rungs: β from %g to %g has length %g, want %g", c.sigma, k, from, to, length, want)
+					t.Errorf("σ = %g, %d rungs: β from %g to %g has length %g, want %g",
+						c.sigma, k, from, to, length, want)
 				}
 			}
 		}
@@ -154,22 +155,24 @@ func TestAISErrors(t *testing.T) {
 		{"end", m, d, &AISSettings{Betas: []float64{0, 0.9}, Src: src}, ErrSettings, []string{"end with 0.9"}},
 		{"unordered", m, d, &AISSettings{Betas: []float64{0, 0.5, 0.4, 1}, Src: src}, ErrSettings,
 			[]string{"Betas[1] is 0.5", "Betas[2] is 0.4"}},
-		{"twice", m, d, &AISSettings{Betas: []float64{0, 0.5, 0.5, 1}, Src: src}, ErrSettings, []string{"Betas[2] is 0.5"}},
-		{"NaN", m, d, &AISSettings{Betas: []float64{0, math.NaN(), 1}, Src: src}, ErrSettings, []string{"Betas[1] is NaN"}},
+		{"twice", m, d, &AISSettings{Betas: []float64{0, 0.5, 0.5, 1}, Src: src}, ErrSettings,
+			[]string{"Betas[2] is 0.5"}},
+		{"NaN", m, d, &AISSettings{Betas: []float64{0, math.NaN(), 1}, Src: src}, ErrSettings,
+			[]string{"Betas[1] is NaN"}},
 		{"both", m, d, &AISSettings{Betas: []float64{0, 1}, Rungs: 2, Src: src}, ErrSettings, []string{"2 Rungs"}},
 		{"no moves", m, d, &AISSettings{Moves: []hmc.Proposal{}, Src: src}, ErrSettings, []string{"no moves"}},
 		{"nil move", m, d, &AISSettings{Moves: []hmc.Proposal{hmc.Independence{}, nil}, Src: src}, ErrSettings,
 			[]string{"move 1 is nil"}},
 		{"nil pointer", m, d, &AISSettings{Moves: []hmc.Proposal{(*hmc.Windows)(nil)}, Src: src}, ErrSettings,
 			[]string{"move 0"}},
-		{"window", m, d, &AISSettings{Moves: []hmc.Proposal{hmc.Windows{Sites: [][]int{{0, 3}}}}, Src: src}, ErrSettings,
-			[]string{"move 0", "window 0 has coordinate 3 of 3"}},
+		{"window", m, d, &AISSettings{Moves: []hmc.Proposal{hmc.Windows{Sites: [][]int{{0, 3}}}}, Src: src},
+			ErrSettings, []string{"move 0", "window 0 has coordinate 3 of 3"}},
 		{"β", m, d, &AISSettings{Moves: []hmc.Proposal{hmc.CrankNicolson{Beta: 2}}, Src: src}, ErrSettings,
 			[]string{"move 0", "Beta 2"}},
 		{"NaN", m, odd, &AISSettings{Src: src}, ErrNotFinite, []string{"pilot run", "rung 0, sample", "ln π is NaN"}},
 		{"NaN", m, odd, &AISSettings{Betas: []float64{0, 1}, Src: src}, ErrNotFinite, []string{"rung 0, sample"}},
-		{"panic", m, target.Func(3, func(_, _ []float64) float64 { panic("no such site") }), &AISSettings{Src: src}, nil,
-			[]string{"no such site"}},
+		{"panic", m, target.Func(3, func(_, _ []float64) float64 { panic("no such site") }), &AISSettings{Src: src},
+			nil, []string{"no such site"}},
 		{"panic of a move", m, d, &AISSettings{Moves: []hmc.Proposal{wild{}}, Src: src}, nil, []string{"wild"}},
 	} {
 		r, err := AIS(t.Context(), c.m, c.d, c.s)
@@ -178,8 +181,8 @@ func TestAISErrors(t *testing.T) {
 			t.Errorf("%s: a result beside the error", c.name)
 		}
 	}
-	//nolint:staticcheck // a nil context is the case
-	if _, err := AIS(nil, m, d, &AISSettings{Src: src}); !errors.Is(err, ErrSettings) {
+	var none context.Context
+	if _, err := AIS(none, m, d, &AISSettings{Src: src}); !errors.Is(err, ErrSettings) {
 		t.Errorf("nil context: %v", err)
 	}
 }

@@ -85,7 +85,6 @@ func checkMoves(moves []hmc.Proposal, dim int) error {
 
 // defaultMoves are those that AISSettings.Moves promises.
 func defaultMoves(m *Model) []hmc.Proposal {
-	moves := []hmc.Proposal{hmc.CrankNicolson{Beta: 0.3}}
 	b := m.b
 	if c, ok := b.(*bijector.Chain); ok {
 		b = c.Bijectors()[0]
@@ -93,9 +92,9 @@ func defaultMoves(m *Model) []hmc.Proposal {
 	if h, ok := b.(*bijector.Hierarchy); ok {
 		for level := h.Levels() - 2; level >= 0; level-- {
 			if cells := h.Cells(level); len(cells) > 1 {
-				return append([]hmc.Proposal{hmc.Windows{Sites: cells}}, moves...)
+				return []hmc.Proposal{hmc.Independence{}, hmc.Windows{Sites: cells}}
 			}
 		}
 	}
-	return moves
+	return []hmc.Proposal{hmc.Independence{}, hmc.CrankNicolson{Beta: 0.3}}
 }

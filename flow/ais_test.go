@@ -75,8 +75,8 @@ func TestAISIsExact(t *testing.T) {
 			})
 			m2, stdErr := r.weightedMean(pi.StructureFactor)
 			z := []float64{(r.LogZ - pi.LogZ()) / r.LogZErr, (m2 - exact) / stdErr}
-			t.Logf("%s: gap %.3f, ESS %.2f, ln Z − exact %.4f ± %.4f, ⟨m²⟩ %.4f ± %.4f (%.4f), accepted %.2f, z %.1f", c.name,
-				r.Loss+pi.LogZ(), r.ESS, r.LogZ-pi.LogZ(), r.LogZErr, m2, stdErr, exact, r.AcceptRates, z)
+			t.Logf("%s: gap %.3f, ESS %.2f, ln Z − exact %.4f ± %.4f, ⟨m²⟩ %.4f ± %.4f (%.4f), accepted %.2f, z %.1f",
+				c.name, r.Loss+pi.LogZ(), r.ESS, r.LogZ-pi.LogZ(), r.LogZErr, m2, stdErr, exact, r.AcceptRates, z)
 			if r.LogZErr > 0.15 || stdErr > 0.02 {
 				t.Errorf("%s: errors %g of ln Z and %g of ⟨m²⟩ test nothing", c.name, r.LogZErr, stdErr)
 			}
@@ -169,8 +169,9 @@ func TestAISRung(t *testing.T) {
 			t.Fatal(err)
 		}
 		copy(p.w, a.w)
+		p.beta = beta
 		before := append([]float64(nil), p.z...)
-		if err := a.moves(p, 1, beta); err != nil {
+		if err := a.moves(p, 1); err != nil {
 			t.Fatal(err)
 		}
 		if rate := float64(a.accepted[0]) / n; rate < 0.2 || rate > 0.95 {
@@ -179,7 +180,8 @@ func TestAISRung(t *testing.T) {
 		normal := func(z float64) float64 { return (z - mean) * math.Sqrt(precision) }
 		for moment, f := range map[string]func(a, b float64) float64{
 			"mean": func(_, b float64) float64 { return b }, "variance": func(_, b float64) float64 { return b*b - 1 },
-			"third": func(_, b float64) float64 { return b * b * b }, "fourth": func(_, b float64) float64 { return b*b*b*b - 3 },
+			"third":     func(_, b float64) float64 { return b * b * b },
+			"fourth":    func(_, b float64) float64 { return b*b*b*b - 3 },
 			"exchange":  func(a, b float64) float64 { return a*a*b - a*b*b },
 			"exchange²": func(a, b float64) float64 { return a*a*a*b - a*b*b*b },
 		} {
@@ -207,7 +209,9 @@ func TestAISWithWalls(t *testing.T) {
 		return 0
 	})
 	for _, resample := range []float64{0, 0.7} {
-		r := ais(t, model(t, newShift(2)), box, &AISSettings{Samples: 4000, Rungs: 8, Resample: resample, Src: rand.NewPCG(1, 1)})
+		r := ais(t, model(t, newShift(2)), box, &AISSettings{
+			Samples: 4000, Rungs: 8, Resample: resample, Src: rand.NewPCG(1, 1),
+		})
 		if z := (r.LogZ - 2*math.Log(2.2)) / r.LogZErr; r.LogZErr > 0.05 || math.Abs(z) > 4 {
 			t.Errorf("Resample %g: ln Z = %g ± %g", resample, r.LogZ, r.LogZErr)
 		}
@@ -232,7 +236,9 @@ func TestAISWithWalls(t *testing.T) {
 	}
 	nowhere := target.Func(2, func(_, _ []float64) float64 { return math.Inf(-1) })
 	for _, resample := range []float64{0, 1} {
-		r := ais(t, model(t, newShift(2)), nowhere, &AISSettings{Samples: 60, Resample: resample, Src: rand.NewPCG(1, 1)})
+		r := ais(t, model(t, newShift(2)), nowhere, &AISSettings{
+			Samples: 60, Resample: resample, Src: rand.NewPCG(1, 1),
+		})
 		if !math.IsInf(r.LogZ, -1) || !math.IsInf(r.LogZErr, 1) || r.ESS != 0 {
 			t.Errorf("a target that is zero: %+v", r.Estimate)
 		}
@@ -289,18 +295,25 @@ func TestAISDefaultMoves(t *testing.T) {
 		if err := checkMoves(moves, c.m.Dim()); err != nil {
 			t.Error(err)
 		}
-		if moves[len(moves)-1] != (hmc.CrankNicolson{Beta: 0.3}) {
+		if len(moves) != 2 || moves[0] != (hmc.Independence{}) {
 			t.Errorf("%s: moves %v", name, moves)
 		}
-		if c.window == 0 && len(moves) != 1 || c.window > 0 && len(moves[0].(hmc.Windows).Sites[0]) != c.window {
-			t.Errorf("%s: moves %v", name, moves)
+		switch second := moves[1].(type) {
+		case hmc.Windows:
+			if len(second.Sites[0]) != c.window {
+				t.Errorf("%s: windows of %d", name, len(second.Sites[0]))
+			}
+		case hmc.CrankNicolson:
+			if c.window != 0 || second.Beta != 0.3 {
+				t.Errorf("%s: moves %v", name, moves)
+			}
 		}
 	}
 	if half(h) != 4 {
 		t.Errorf("windows of %d sites", half(h))
 	}
 	r := ais(t, model(t, newShift(3)), gaussian(3, 0.9), &AISSettings{Rungs: 3, Samples: 10, Src: rand.NewPCG(1, 1)})
-	if rows, cols := r.X.Dims(); rows != 10 || cols != 3 || len(r.LogWeights) != 10 || len(r.AcceptRates) != 1 {
+	if rows, cols := r.X.Dims(); rows != 10 || cols != 3 || len(r.LogWeights) != 10 || len(r.AcceptRates) != 2 {
 		t.Errorf("%d × %d samples, %d weights, %d rates", rows, cols, len(r.LogWeights), len(r.AcceptRates))
 	}
 }

@@ -8,8 +8,10 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// advance takes the weights along the path by a step of β.
-func (p *particles) advance(step float64) {
+// advance takes the weights along the path, to β.
+func (p *particles) advance(beta float64) {
+	step := beta - p.beta
+	p.beta = beta
 	for r, w := range p.w {
 		p.logw[r] += step * w
 	}
@@ -17,8 +19,8 @@ func (p *particles) advance(step float64) {
 
 // effective is (Σw)²/(n Σw²), 1 if all weights are zero.
 func (p *particles) effective() float64 {
-	var s moments
-	if s = momentsOf(p.logw); s.n == 0 {
+	s := momentsOf(p.logw)
+	if s.n == 0 {
 		return 1
 	}
 	return math.Exp(2*s.lw-s.lw2) / float64(len(p.logw))
