@@ -133,7 +133,8 @@ func TestEveryKernelKeepsTheDensity(t *testing.T) {
 				x := s.X()
 				moment := map[string]func(x []float64) float64{
 					"x0": func(x []float64) float64 { return x[0] }, "x1": func(x []float64) float64 { return x[1] },
-					"x0²": func(x []float64) float64 { return x[0] * x[0] }, "x1²": func(x []float64) float64 { return x[1] * x[1] },
+					"x0²":  func(x []float64) float64 { return x[0] * x[0] },
+					"x1²":  func(x []float64) float64 { return x[1] * x[1] },
 					"x0x1": func(x []float64) float64 { return x[0] * x[1] },
 				}
 				values, change := make([]float64, chains), make([]float64, chains)
@@ -285,7 +286,9 @@ func TestMixOfForces(t *testing.T) {
 // −Inf is a rejection for kernels without gradients. NaN and +Inf are divergent.
 func TestMetropolisOutsideTheSupport(t *testing.T) {
 	for value, divergent := range map[float64]bool{math.Inf(-1): false, math.Inf(1): true, math.NaN(): true} {
-		for _, k := range []Kernel{RandomWalk{Scale: 1}, Independence{}, CrankNicolson{}, Windows{Sites: [][]int{{0}}}} {
+		for _, k := range []Kernel{
+			RandomWalk{Scale: 1}, Independence{}, CrankNicolson{}, Windows{Sites: [][]int{{0}}},
+		} {
 			s := mustNew(t, Func(1, func(_, x []float64) float64 {
 				if x[0] > 0 {
 					return value
@@ -294,7 +297,8 @@ func TestMetropolisOutsideTheSupport(t *testing.T) {
 			}), mat.NewDense(20, 1, nil), &Settings{Kernel: k, Src: rand.NewPCG(1, 2)})
 			mustRun(t, s, 40, nil)
 			if mat.Max(s.X()) > 0 || s.AcceptRate() == 0 || s.AcceptRate() == 1 || (s.Divergent() > 0) != divergent {
-				t.Errorf("%T, %v: at %v, acceptance %v, %d divergent", k, value, mat.Max(s.X()), s.AcceptRate(), s.Divergent())
+				t.Errorf("%T, %v: at %v, acceptance %v, %d divergent",
+					k, value, mat.Max(s.X()), s.AcceptRate(), s.Divergent())
 			}
 		}
 	}
@@ -335,8 +339,10 @@ func (*quiet) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
 func TestMixWeights(t *testing.T) {
 	const sweeps = 20_000
 	s := mustNew(t, &quiet{}, randn(1, 1, 2, 1), &Settings{
-		Kernel: Mix{{Kernel: RandomWalk{}}, {Kernel: Independence{}, Weight: 3}, {Kernel: CrankNicolson{}, Weight: 0.5}},
-		Src:    rand.NewPCG(1, 2),
+		Kernel: Mix{
+			{Kernel: RandomWalk{}}, {Kernel: Independence{}, Weight: 3}, {Kernel: CrankNicolson{}, Weight: 0.5},
+		},
+		Src: rand.NewPCG(1, 2),
 	})
 	mustRun(t, s, sweeps, nil)
 	accepted := 0.0
@@ -371,7 +377,8 @@ func TestEveryKernelFails(t *testing.T) {
 				if fail = fails; fails {
 					err := s.Sweep()
 					wantError(t, name, err, broken, "sweep ")
-					if want := kernelName(s.kernels[s.kernel].kernel()); want != "HMC" && !strings.Contains(fmt.Sprint(err), want) {
+					if want := kernelName(s.kernels[s.kernel].kernel()); want != "HMC" &&
+						!strings.Contains(fmt.Sprint(err), want) {
 						t.Errorf("%s: %v does not name %s", name, err, want)
 					}
 				}
@@ -470,13 +477,20 @@ func TestBadKernels(t *testing.T) {
 	}
 	// An update that is wrong is an error.
 	for text, update := range map[string]func(x *mat.Dense, rnd *rand.Rand) error{
-		"Update set coordinate 1 of chain 2 to NaN": func(x *mat.Dense, _ *rand.Rand) error { x.Set(2, 1, nan); return nil },
-		"Update panicked: oh":                       func(*mat.Dense, *rand.Rand) error { panic("oh") },
-		"log-density of chain 0 after Update":       func(x *mat.Dense, _ *rand.Rand) error { x.Set(0, 0, 1); return nil },
+		"Update set coordinate 1 of chain 2 to NaN": func(x *mat.Dense, _ *rand.Rand) error {
+			x.Set(2, 1, nan)
+			return nil
+		},
+		"the update panicked: oh": func(*mat.Dense, *rand.Rand) error { panic("oh") },
+		"log-density of chain 0 after Update": func(x *mat.Dense, _ *rand.Rand) error {
+			x.Set(0, 0, 1)
+			return nil
+		},
 	} {
 		s := mustNew(t, Func(2, laplace), mat.NewDense(3, 2, []float64{-1, -1, -1, -1, -1, -1}),
 			&Settings{Kernel: Gibbs{Update: update}, Src: rand.NewPCG(1, 2)})
-		if err := s.Sweep(); err == nil || !strings.Contains(err.Error(), "sweep 0, Gibbs: ") || !strings.Contains(err.Error(), text) {
+		if err := s.Sweep(); err == nil || !strings.Contains(err.Error(), "sweep 0, Gibbs: ") ||
+			!strings.Contains(err.Error(), text) {
 			t.Errorf("%v, want %s", err, text)
 		}
 	}
