@@ -273,7 +273,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		return trained(Settings{Evaluation: &EvaluationSettings{
 			EvaluateSettings: EvaluateSettings{Data: d, Src: rand.NewPCG(2, 2)}}}).s.Evaluation
 	}
-	held := evaluation(nil)
+	held, annealed := evaluation(nil), must(AISSettings{Src: rand.NewPCG(1, 1)}.defaults(m))
 	plateau := trained(Settings{Optimizer: OptimizerSettings{Plateau: &Plateau{}}, Window: 37}).s.Optimizer.Plateau
 	one := must(New(target.NewNormal(1), must(bijector.NewPermutation([]int{0}))))
 	evaluated := must(Evaluate(context.Background(), one, target.NewNormal(1),
@@ -341,6 +341,16 @@ func TestDocumentedDefaults(t *testing.T) {
 			evaluation(&numberedData{}).DataSamples, evaluation(&DataRows{X: randn(1, 9, 4)}).DataSamples},
 			[]int{10000, 9}},
 
+		"AISSettings.Samples":  {"1000", annealed.Samples, 1000},
+		"AISSettings.Batch":    {"500", annealed.Batch, 500},
+		"AISSettings.Betas":    {"those of a pilot run", annealed.Betas, []float64(nil)},
+		"AISSettings.Rungs":    {"as many as the path is long", annealed.Rungs, 0},
+		"AISSettings.Steps":    {"1", annealed.Steps, 1},
+		"AISSettings.Moves":    {"Those of half the lattice and of all of it", annealed.Moves, defaultMoves(m)},
+		"AISSettings.Resample": {"never", annealed.Resample, 0.0},
+		"AISSettings.Src":      {none, nil, nil},
+		"AISSettings.Progress": {none, nil, nil},
+
 		"Plateau.Factor":         {"½", plateau.Factor, 0.5},
 		"Plateau.Patience":       {"Settings.Window", plateau.Patience, 37},
 		"Plateau.MinImprovement": {"any", plateau.MinImprovement, 0.0},
@@ -368,6 +378,7 @@ func TestDocumentedDefaults(t *testing.T) {
 			[]int{defaultCouplings(false), defaultCouplings(true)}},
 		"Recipe.Hidden":                {none, nil, nil},
 		"Recipe.Spline":                {none, nil, nil},
+		"Recipe.Rational":              {none, nil, nil},
 		"Recipe.Network":               {none, nil, nil},
 		"Recipe.ConditionalDecimators": {none, nil, nil},
 		"Recipe.Whiten":                {none, nil, nil},
@@ -408,7 +419,7 @@ func TestDocumentedDefaults(t *testing.T) {
 func defaultCouplings(spline bool) int {
 	src := rand.NewPCG(1, 1)
 	if spline {
-		return len(must(bijector.NewSpline(2, &bijector.SplineSettings{Src: src})).Couplings())
+		return len(must(bijector.NewSmoothSpline(2, &bijector.SplineSettings{Src: src})).Couplings())
 	}
 	return len(must(bijector.NewRealNVP(2, &bijector.RealNVPSettings{Src: src})).Couplings())
 }
