@@ -84,7 +84,8 @@ func (s *Sampler) kernelsOf(f *safetensors.File, saved *samplerState) ([]kernelC
 	sum := kernelCounts{saved.Sweeps - saved.Uncounted, saved.Accepted, saved.Divergent}
 	if !ok {
 		if !plain(s.settings.Kernel) {
-			return nil, nil, fmt.Errorf("saved with the plain leapfrog, the sampler has %s", kernelName(s.settings.Kernel))
+			return nil, nil, fmt.Errorf("saved with the plain leapfrog, the sampler has %s",
+				kernelName(s.settings.Kernel))
 		}
 		return []kernelCounts{sum}, nil, nil
 	}

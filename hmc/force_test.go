@@ -62,7 +62,8 @@ func TestForceFaults(t *testing.T) {
 		"force":   {{dim: 1, f: skewed}, {dim: 1, f: wall}},
 		"density": {{dim: 1, f: wall}, {dim: 1, f: skewed}},
 	} {
-		s := mustNew(t, p[0], start, &Settings{Kernel: HMC{StepSize: 0.5, Steps: 4, Force: p[1]}, Src: rand.NewPCG(1, 1)})
+		s := mustNew(t, p[0], start,
+			&Settings{Kernel: HMC{StepSize: 0.5, Steps: 4, Force: p[1]}, Src: rand.NewPCG(1, 1)})
 		mustRun(t, s, 50, func(int) error {
 			for i := range 4 {
 				if v := s.X().At(i, 0); v > 1 {

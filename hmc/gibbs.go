@@ -70,7 +70,7 @@ func (m *gibbsMover) move(_ context.Context, s *Sampler) error {
 func (m *gibbsMover) update(rnd *rand.Rand) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("Update panicked: %v", r)
+			err = fmt.Errorf("the update panicked: %v", r)
 		}
 	}()
 	return m.Update(&m.arg, rnd)

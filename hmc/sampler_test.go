@@ -283,7 +283,8 @@ func TestGapIsNotCrossed(t *testing.T) {
 			}
 			return 0
 		}}
-		s := mustNew(t, d, mat.NewDense(100, 1, nil), &Settings{Kernel: HMC{StepSize: 0.1, Steps: 30}, Src: rand.NewPCG(32, 33)})
+		s := mustNew(t, d, mat.NewDense(100, 1, nil),
+			&Settings{Kernel: HMC{StepSize: 0.1, Steps: 30}, Src: rand.NewPCG(32, 33)})
 		mustRun(t, s, 5, nil)
 		if highest := mat.Max(s.X()); highest >= 1 {
 			t.Errorf("log-density %v in the gap: a chain crossed it to %v", inside, highest)
@@ -347,7 +348,8 @@ func TestSameSeedSameBits(t *testing.T) {
 	if mat.Equal(a.X(), run(2, Settings{}).X()) {
 		t.Error("another seed gives the same positions")
 	}
-	if !mat.Equal(a.X(), run(1, Settings{Kernel: HMC{StepSize: 0.1, Steps: 10, Jitter: 0.2, MaxEnergyError: 1000}}).X()) {
+	defaults := HMC{StepSize: 0.1, Steps: 10, Jitter: 0.2, MaxEnergyError: 1000}
+	if !mat.Equal(a.X(), run(1, Settings{Kernel: defaults}).X()) {
 		t.Error("zero settings are not the documented defaults")
 	}
 }

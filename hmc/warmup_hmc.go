@@ -164,9 +164,11 @@ func (t *hmcTuner) setMass(step float64) float64 {
 	var mean, known float64
 	for j := range logs {
 		a, b := t.x.square[j], t.grad.square[j]
-		logs[j] = math.NaN()
-		if l := math.Log(a/b) / 2; !math.IsNaN(l) && !math.IsInf(l, 0) {
-			logs[j] = l
+		l := math.Log(a/b) / 2
+		if !num.Finite(l) { // a force that is constant
+			l = math.Log(a / t.x.n)
+		}
+		if logs[j] = l; num.Finite(l) {
 			mean += l
 			known++
 		}
@@ -179,7 +181,7 @@ func (t *hmcTuner) setMass(step float64) float64 {
 	h.InverseMass = make([]float64, dim)
 	keep := t.x.n / (t.x.n + 5)
 	for j, l := range logs {
-		if math.IsNaN(l) {
+		if !num.Finite(l) { // the chains did not move
 			l = mean
 		}
 		h.InverseMass[j] = math.Exp(mean + keep*(l-mean))
