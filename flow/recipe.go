@@ -79,8 +79,9 @@ func BestRecipe() *Recipe {
 // the square of its sites up to 25 sites, and in proportion to them beyond, where a block
 // of splines has 2470 parameters for every site and 100 000 besides, and a block of affine
 // couplings 1300 and 170 000. A conditional decimator of m sites on a d-dimensional lattice
-// has 40·m·(m + 3^d + 23), or with smooth splines 30·m·(m + 3^d + 28). No block may have more than 2²² parameters: with splines no
-// tile more than 1660 sites, so that 37 × 37 is possible and 41 × 41 is not.
+// has 40·m·(m + 3^d + 23), or with smooth splines 30·m·(m + 3^d + 28). No block may have
+// more than 2²² parameters: with splines no tile more than 1660 sites, so that 37 × 37 is
+// possible and 41 × 41 is not.
 //
 // Model fails with ErrSettings, before anything is made, if a block would have more.
 // Otherwise it fails as NewMERA and bijector.NewSpectral do.

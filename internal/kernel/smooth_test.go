@@ -8,9 +8,9 @@ import (
 
 // smoothCase is a column of values, its numbers and gradients.
 type smoothCase[T Float] struct {
-	n                     int
-	bound                 float64
-	y, raw, d, dLogDet, p []T
+	n                  int
+	bound              float64
+	y, raw, d, dLogDet []T
 }
 
 func newSmoothCase[T Float](rnd *rand.Rand, n int, bound, size float64) *smoothCase[T] {
