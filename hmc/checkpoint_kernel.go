@@ -54,7 +54,11 @@ func (s *Sampler) saveKernels(f *safetensors.File) error {
 			continue
 		}
 		t := new(tunedState)
-		switch k := s.kernels[i].kernel().(type) {
+		k := s.kernels[i].kernel()
+		if u, ok := k.(Microcanonical); ok {
+			k = u.hmc()
+		}
+		switch k := k.(type) {
 		case HMC:
 			t.StepSize, t.Steps, t.Mass = k.StepSize, k.Steps, k.InverseMass != nil
 			if t.Mass {
@@ -146,6 +150,11 @@ func (c *kernelCounts) take(k kernelCounts, chains int) bool {
 // tune sets the mover of kernel i to the values of a file.
 func tune(m mover, t *tunedState, f *safetensors.File, i, dim int) error {
 	kernel := m.kernel()
+	name := kernelName(kernel)
+	u, unit := kernel.(Microcanonical)
+	if unit {
+		kernel = u.hmc()
+	}
 	switch k := kernel.(type) {
 	case HMC:
 		k.StepSize, k.Steps = t.StepSize, t.Steps
@@ -158,9 +167,11 @@ func tune(m mover, t *tunedState, f *safetensors.File, i, dim int) error {
 			k.InverseMass = mass
 		}
 		if t.StepSize == 0 || t.Steps == 0 {
-			return fmt.Errorf("kernel %d: HMC with StepSize %v and Steps %d", i, t.StepSize, t.Steps)
+			return fmt.Errorf("kernel %d: %s with StepSize %v and Steps %d", i, name, t.StepSize, t.Steps)
 		}
-		kernel = k
+		if kernel = k; unit {
+			kernel = microcanonical(k)
+		}
 	case RandomWalk:
 		if k.Scale = t.Scale; t.Scale == 0 {
 			return fmt.Errorf("kernel %d: RandomWalk with Scale 0", i)

@@ -69,34 +69,40 @@ type HMC struct {
 
 func (h HMC) withDefaults(dim int) (Kernel, error) {
 	setDefault(&h.StepSize, 0.1)
+	setDefault(&h.TargetAccept, 0.8)
+	return h.complete("HMC", dim)
+}
+
+// complete sets the defaults that HMC and Microcanonical share, and checks all fields.
+// name is that of the kernel.
+func (h HMC) complete(name string, dim int) (HMC, error) {
 	setDefault(&h.Jitter, 0.2)
 	setDefault(&h.MaxEnergyError, 1000)
-	setDefault(&h.TargetAccept, 0.8)
 	if h.Steps == 0 {
 		h.Steps = 10
 	}
 	switch {
 	case !(h.StepSize > 0) || !num.Finite(h.StepSize):
-		return nil, fmt.Errorf("%w: HMC with StepSize %v, want a positive, finite number", ErrSettings, h.StepSize)
+		return h, fmt.Errorf("%w: %s with StepSize %v, want a positive, finite number", ErrSettings, name, h.StepSize)
 	case h.Steps < 0:
-		return nil, fmt.Errorf("%w: HMC with Steps %d, want a positive number", ErrSettings, h.Steps)
+		return h, fmt.Errorf("%w: %s with Steps %d, want a positive number", ErrSettings, name, h.Steps)
 	case !(h.Jitter < 1):
-		return nil, fmt.Errorf("%w: HMC with Jitter %v, want a number below 1", ErrSettings, h.Jitter)
+		return h, fmt.Errorf("%w: %s with Jitter %v, want a number below 1", ErrSettings, name, h.Jitter)
 	case !(h.MaxEnergyError > 0) || !num.Finite(h.MaxEnergyError):
-		return nil, fmt.Errorf("%w: HMC with MaxEnergyError %v, want a positive, finite number",
-			ErrSettings, h.MaxEnergyError)
+		return h, fmt.Errorf("%w: %s with MaxEnergyError %v, want a positive, finite number",
+			ErrSettings, name, h.MaxEnergyError)
 	case h.InverseMass != nil && len(h.InverseMass) != dim:
-		return nil, fmt.Errorf("%w: HMC with InverseMass of %d coordinates, the density has %d",
-			ErrShape, len(h.InverseMass), dim)
+		return h, fmt.Errorf("%w: %s with InverseMass of %d coordinates, the density has %d",
+			ErrShape, name, len(h.InverseMass), dim)
 	}
 	for i, m := range h.InverseMass {
 		if !(m > 0) || !num.Finite(m) {
-			return nil, fmt.Errorf("%w: HMC with InverseMass %v in coordinate %d, want a positive, finite number",
-				ErrSettings, m, i)
+			return h, fmt.Errorf("%w: %s with InverseMass %v in coordinate %d, want a positive, finite number",
+				ErrSettings, name, m, i)
 		}
 	}
 	h.InverseMass = slices.Clone(h.InverseMass)
-	return h, checkTarget("HMC", h.TargetAccept)
+	return h, checkTarget(name, h.TargetAccept)
 }
 
 func (h HMC) mover() mover {
@@ -120,23 +126,36 @@ func checkTarget(name string, accept float64) error {
 	return nil
 }
 
-// hmcMover moves chains by HMC.
+// hmcMover moves chains by HMC or Microcanonical.
 type hmcMover struct {
 	HMC
+	unit    bool      // Microcanonical
 	scale   []float64 // √InverseMass; nil: ones
 	turn    rotation
 	kinetic []float64 // kinetic energies at the start of the trajectory
+	work    []float64 // of trajectory, if unit
 	length  float64   // of the last trajectory
 }
 
 func (m *hmcMover) kernel() Kernel {
 	h := m.HMC
 	h.InverseMass = slices.Clone(h.InverseMass)
+	if m.unit {
+		return microcanonical(h)
+	}
 	return h
 }
 
 func (m *hmcMover) set(k Kernel) {
-	m.HMC = k.(HMC)
+	if m.unit {
+		m.HMC = k.(Microcanonical).hmc()
+	} else {
+		m.HMC = k.(HMC)
+	}
+	m.setScale()
+}
+
+func (m *hmcMover) setScale() {
 	m.scale = nil
 	if m.InverseMass != nil {
 		m.scale = make([]float64, len(m.InverseMass))
@@ -157,6 +176,14 @@ func (m *hmcMover) force(d LogDensity) LogDensity {
 
 // move runs one trajectory of every chain.
 func (m *hmcMover) move(ctx context.Context, s *Sampler) error {
+	err := m.fly(ctx, s)
+	if err != nil && m.unit {
+		return fmt.Errorf("Microcanonical: %w", err)
+	}
+	return err
+}
+
+func (m *hmcMover) fly(ctx context.Context, s *Sampler) error {
 	eps := m.StepSize * (1 + max(m.Jitter, 0)*(2*s.rnd.Float64()-1))
 	m.length = eps * float64(m.Steps)
 	t := s.trial
@@ -168,11 +195,21 @@ func (m *hmcMover) move(ctx context.Context, s *Sampler) error {
 	}
 	if m.kinetic == nil {
 		m.kinetic = make([]float64, s.Chains())
+		if m.unit {
+			m.work = make([]float64, s.Chains())
+		}
 	}
+	t.work = m.work
+	clear(t.work)
 	for i := range m.kinetic {
 		v := t.v.RawRowView(i)
 		for j := range v {
 			v[j] = s.rnd.NormFloat64()
+		}
+		if m.unit {
+			t.direct(i)
+			m.kinetic[i], s.energy[i] = 0, math.NaN()
+			continue
 		}
 		m.kinetic[i] = t.kinetic(i)
 		s.energy[i] = m.kinetic[i] - s.now.logp[i]

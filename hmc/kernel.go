@@ -12,7 +12,7 @@ import (
 // Kernel is a way to move the chains that leaves the density invariant. Kernels are
 // plain data: a sampler copies them and keeps what it needs to move chains itself.
 //
-// HMC, RandomWalk, Independence, Windows, CrankNicolson, Gibbs and Mix are the
+// HMC, Microcanonical, RandomWalk, Independence, Windows, CrankNicolson, Gibbs and Mix are the
 // kernels.
 type Kernel interface {
 	// withDefaults returns the kernel with every zero field filled in. It fails if

@@ -81,18 +81,21 @@ func everyKernel(update func(*mat.Dense, *rand.Rand) error) map[string]Kernel {
 	mass := HMC{StepSize: 0.6, Steps: 2, InverseMass: []float64{1.5, 0.5}}
 	windows := Windows{Sites: [][]int{{0}, {1}, {0, 1}}}
 	return map[string]Kernel{
-		"HMC":               HMC{StepSize: 0.6, Steps: 2},
-		"HMC with mass":     mass,
-		"HMC with rotation": HMC{StepSize: 0.6, Steps: 2, Rotate: true},
-		"HMC with both":     rotate,
-		"RandomWalk":        RandomWalk{Scale: 1},
-		"Independence":      Independence{},
-		"Windows":           windows,
-		"CrankNicolson":     CrankNicolson{Beta: 0.6},
-		"Gibbs":             Gibbs{Update: update},
+		"HMC":                      HMC{StepSize: 0.6, Steps: 2},
+		"HMC with mass":            mass,
+		"HMC with rotation":        HMC{StepSize: 0.6, Steps: 2, Rotate: true},
+		"HMC with both":            rotate,
+		"Microcanonical":           Microcanonical{StepSize: 0.9, Steps: 2},
+		"Microcanonical with mass": Microcanonical{StepSize: 0.9, Steps: 2, InverseMass: []float64{1.5, 0.5}},
+		"RandomWalk":               RandomWalk{Scale: 1},
+		"Independence":             Independence{},
+		"Windows":                  windows,
+		"CrankNicolson":            CrankNicolson{Beta: 0.6},
+		"Gibbs":                    Gibbs{Update: update},
 		"Mix": Mix{
 			{Kernel: mass}, {Kernel: windows, Weight: 4}, {Kernel: RandomWalk{Scale: 1}, Weight: 2},
 			{Kernel: rotate, Weight: 0.5}, {Kernel: CrankNicolson{Beta: 0.6}}, {Kernel: Gibbs{Update: update}},
+			{Kernel: Microcanonical{StepSize: 0.9, Steps: 2}},
 		},
 	}
 }

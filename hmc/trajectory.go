@@ -16,6 +16,7 @@ type trajectory struct {
 
 	scale []float64 // √InverseMass; nil: ones
 	turn  *rotation // of HMC.Rotate; nil: the leapfrog
+	work  []float64 // energy changes by the kicks of Microcanonical; nil: HMC
 }
 
 // newTrajectory returns a trajectory for the chains of from, with velocities if from
@@ -77,8 +78,12 @@ func (t *trajectory) leapfrog(d LogDensity, eps float64, home *state) error {
 	return nil
 }
 
-// kick adds force times dt to the velocity of chain i.
+// kick adds force times dt to the velocity of chain i, or turns a velocity of length 1.
 func (t *trajectory) kick(i int, dt float64) {
+	if t.work != nil {
+		t.bend(i, dt)
+		return
+	}
 	v := t.v.RawRowView(i)
 	add(v, dt, t.scale, t.grad.RawRowView(i))
 	if t.turn != nil { // the rotation has the force −x
@@ -105,8 +110,12 @@ func (t *trajectory) kill(i int, home *state) {
 	copy(t.x.RawRowView(i), home.x.RawRowView(i))
 }
 
-// kinetic is the kinetic energy vᵀv/2 of chain i.
+// kinetic is the kinetic energy vᵀv/2 of chain i. Of a velocity of length 1 it is the
+// energy change since the start of the trajectory.
 func (t *trajectory) kinetic(i int) float64 {
+	if t.work != nil {
+		return t.work[i]
+	}
 	var sum float64
 	for _, v := range t.v.RawRowView(i) {
 		sum += v * v

@@ -117,7 +117,7 @@ type tuner interface {
 // number of its sweeps that are expected.
 func (s *Sampler) tuner(m mover, sweeps float64) tuner {
 	switch k := m.kernel().(type) {
-	case HMC:
+	case HMC, Microcanonical:
 		return newHMCTuner(s, m.(*hmcMover), sweeps)
 	case RandomWalk:
 		return &scaleTuner{

@@ -186,14 +186,20 @@ func (t *hmcTuner) setMass(step float64) float64 {
 		}
 		h.InverseMass[j] = math.Exp(mean + keep*(l-mean))
 	}
-	t.m.set(h)
+	t.m.HMC = h
+	t.m.setScale()
 	t.x.reset()
 	t.grad.reset()
 	if t.first {
 		// In units of the mass all scales are about one.
 		t.first = false
 		step = math.Pow(float64(dim), -0.25)
-		t.length = math.Log(1.5)
+		length := 1.5
+		if t.m.unit {
+			step *= math.Sqrt(float64(dim))
+			length *= math.Sqrt(float64(dim))
+		}
+		t.length = math.Log(length)
 	}
 	t.learnt, t.square = 0, 0
 	t.restart(step)
