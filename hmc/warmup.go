@@ -11,16 +11,18 @@ import (
 // afterwards, and the counts start from zero (ResetCounts).
 //
 // What is tuned, from the moves of all chains together:
-//   - HMC.StepSize, RandomWalk.Scale and CrankNicolson.Beta, until the mean acceptance
-//     probability is TargetAccept, by dual averaging (M. D. Hoffman and A. Gelman, J.
-//     Mach. Learn. Res. 15, 1593 (2014));
-//   - HMC.InverseMass, to the diagonal matrix of the smallest Fisher divergence, the
-//     square root of var(x_i)/var(∂_i ln π) as in the program nutpie, over windows of
-//     sweeps that double in length;
-//   - HMC.Steps, by gradient ascent of ChEES (M. D. Hoffman, A. Radul and P. Sountsov,
-//     PMLR 130, 3907 (2021)): the mean squared change of the squared distance
-//     from the mean. Steps stays at most 1000. Trajectories have the lengths of
-//     sampling, HMC.Jitter included.
+//   - StepSize of HMC and Microcanonical, RandomWalk.Scale and CrankNicolson.Beta, until
+//     the mean acceptance probability is TargetAccept, by dual averaging (M. D. Hoffman
+//     and A. Gelman, J. Mach. Learn. Res. 15, 1593 (2014));
+//   - InverseMass of HMC and Microcanonical, to the diagonal matrix of the smallest Fisher
+//     divergence, the square root of var(x_i)/var(∂_i ln π) as in the program nutpie, over
+//     windows of sweeps that double in length;
+//   - Steps of HMC and Microcanonical, by gradient ascent of the criterion of SNAPER
+//     (P. Sountsov and M. D. Hoffman, arXiv:2110.11576): the mean squared change of the
+//     square of the coordinate along the direction of the largest variance, divided by
+//     the fourth root of the length. Steps stays at most 1000, a bound that the sweeps
+//     approach as the square of their number. Trajectories have the lengths of sampling,
+//     Jitter included.
 //
 // The other kernels have nothing to tune. 200 to 1000 sweeps of each kernel are usual.
 // Means and variances are those of all chains and of the sweeps of a window, so that one

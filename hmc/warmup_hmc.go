@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/neuralrg/neuralrg/internal/num"
+	"gonum.org/v1/gonum/floats"
 )
 
 const (
@@ -23,12 +24,15 @@ type hmcTuner struct {
 	first   bool    // no mass has been set
 	x, grad moments // of the window
 
-	length float64 // logarithm of the length of the trajectories
-	square float64 // mean square of the gradient of the criterion
-	smooth float64 // average of length
-	learnt float64 // sweeps that length has learnt from
-	spread []float64
-	centre []float64
+	length float64   // logarithm of the length of the trajectories
+	square float64   // mean square of the gradient of the criterion
+	smooth float64   // average of length
+	learnt float64   // sweeps that length has learnt from
+	begin  []float64 // coordinates of the chains along axis before the sweep
+	centre []float64 // mean position
+	axis   []float64 // direction of the largest variance, of length 1
+	sum    []float64 // axis before normalisation
+	y      []float64 // what deviation returns
 }
 
 func newHMCTuner(s *Sampler, m *hmcMover, sweeps float64) *hmcTuner {
@@ -37,7 +41,8 @@ func newHMCTuner(s *Sampler, m *hmcMover, sweeps float64) *hmcTuner {
 		s: s, m: m, sweeps: sweeps, first: m.InverseMass == nil,
 		averaging: averaging{target: m.TargetAccept, limit: math.Inf(1)},
 		x:         newMoments(dim), grad: newMoments(dim),
-		spread: make([]float64, s.Chains()), centre: make([]float64, dim),
+		begin: make([]float64, s.Chains()), centre: make([]float64, dim),
+		axis: make([]float64, dim), sum: make([]float64, dim), y: make([]float64, dim),
 	}
 }
 
@@ -51,27 +56,43 @@ func (t *hmcTuner) start() {
 	t.window = math.Max(10, math.Round(t.sweeps/20))
 }
 
-// before keeps the squared distances of the chains from the mean.
+// before keeps the coordinates of the chains along the axis.
 func (t *hmcTuner) before() {
 	if t.x.n > 0 {
 		copy(t.centre, t.x.mean)
 	}
-	for i := range t.spread {
-		t.spread[i] = t.distance(t.s.now.x.RawRowView(i))
+	for i := range t.begin {
+		t.begin[i] = floats.Dot(t.axis, t.deviation(t.s.now.x.RawRowView(i)))
 	}
 }
 
-// distance is the squared distance from the mean, in units of the mass.
-func (t *hmcTuner) distance(x []float64) float64 {
-	var sum float64
+// deviation sets y to the distance of x from the mean, in units of the mass.
+func (t *hmcTuner) deviation(x []float64) []float64 {
 	for j, v := range x {
-		d := v - t.centre[j]
+		t.y[j] = v - t.centre[j]
 		if t.m.scale != nil {
-			d /= t.m.scale[j]
+			t.y[j] /= t.m.scale[j]
 		}
-		sum += d * d
 	}
-	return sum
+	return t.y
+}
+
+// learnAxis is a step of power iteration: the axis turns to the eigenvector of the
+// largest eigenvalue of the covariance matrix of the chains.
+func (t *hmcTuner) learnAxis() {
+	const decay = 0.98
+	floats.Scale(decay, t.sum)
+	for i := range t.begin {
+		y := t.deviation(t.s.now.x.RawRowView(i))
+		a := floats.Dot(t.axis, y)
+		if a == 0 {
+			a = 1
+		}
+		floats.AddScaled(t.sum, a, y)
+	}
+	if norm := floats.Norm(t.sum, 2); norm > 0 && num.Finite(norm) {
+		floats.ScaleTo(t.axis, 1/norm, t.sum)
+	}
 }
 
 func (t *hmcTuner) after(accept float64) {
@@ -103,9 +124,19 @@ func (t *hmcTuner) set(step float64) {
 	if t.first {
 		return // lengths mean nothing before the scales are known
 	}
-	steps := math.Round(math.Exp(t.length) / step)
-	t.m.Steps = int(math.Max(1, math.Min(maxSteps, steps)))
-	t.length = math.Min(t.length, math.Log(maxSteps*step))
+	// Rounding down: near half a period a trajectory that is too long costs more and
+	// comes back to where it began.
+	steps, most := math.Floor(math.Exp(t.length)/step), t.most()
+	t.m.Steps = int(math.Max(1, math.Min(most, steps)))
+	t.length = math.Min(t.length, math.Log(most*step))
+}
+
+// most is the largest number of steps of a trajectory in this sweep. It grows to
+// maxSteps, so that long trajectories come when scales and step size are known. The
+// warm-up of a density that needs them all costs a third of maxSteps in every sweep.
+func (t *hmcTuner) most() float64 {
+	part := math.Min(1, t.n/t.sweeps)
+	return math.Max(10, math.Round(maxSteps*part*part))
 }
 
 func (t *hmcTuner) finish() {
@@ -115,32 +146,29 @@ func (t *hmcTuner) finish() {
 	t.set(t.mean())
 }
 
-// learnLength is a step of gradient ascent of Adam, without momentum. With
-// y = (x − centre)/scale and v = dy/dt, the criterion is C = ⟨(y'² − y²)²⟩/4, and its
-// derivative by the logarithm of the length is ⟨(y'² − y²) y'·v' t⟩.
+// learnLength is a step of gradient ascent of Adam, without momentum. With a the
+// coordinate along the axis, b that at the end of a trajectory of length t, and v the
+// velocity there, the criterion is C = ⟨(b² − a²)²⟩/4 divided by the fourth root of t. The
+// derivative of C by ln t is ⟨(b² − a²) b v t⟩. The root stops the growth of t where C is
+// flat, as it is for long trajectories of Microcanonical.
 func (t *hmcTuner) learnLength() {
 	if t.first {
 		return
 	}
 	var slope, weight float64
-	for i, before := range t.spread {
+	for i, a := range t.begin {
 		p := t.s.probability(i)
 		if p == 0 {
 			continue
 		}
 		x, v := t.s.trial.x.RawRowView(i), t.s.trial.v.RawRowView(i)
-		change := t.distance(x) - before
-		var along float64
-		for j, e := range x {
-			d := e - t.centre[j]
-			if t.m.scale != nil {
-				d /= t.m.scale[j]
-			}
-			along += d * v[j]
-		}
-		slope += p * change * along * t.m.length
+		b := floats.Dot(t.axis, t.deviation(x))
+		change := b*b - a*a
+		along := b * floats.Dot(t.axis, v)
+		slope += p * change * (along*t.m.length - change/16)
 		weight += p
 	}
+	t.learnAxis()
 	if weight == 0 || !num.Finite(slope) {
 		return
 	}
@@ -202,6 +230,8 @@ func (t *hmcTuner) setMass(step float64) float64 {
 		t.length = math.Log(length)
 	}
 	t.learnt, t.square = 0, 0
+	clear(t.axis)
+	clear(t.sum)
 	t.restart(step)
 	return step
 }
