@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/neuralrg/neuralrg/internal/num"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -65,11 +64,12 @@ func (s *state) copyChain(i int, t *state, grad bool) {
 func (s *state) evaluate(d LogDensity) error {
 	// NaN shows if the density forgets to write a component. A gradient of the
 	// step before would bias the chain unnoticed.
-	for i := range s.logp {
-		g := s.grad.RawRowView(i)
-		for j := range g {
-			g[j] = math.NaN()
-		}
+	first := s.grad.RawRowView(0)
+	for j := range first {
+		first[j] = math.NaN()
+	}
+	for i := 1; i < len(s.logp); i++ {
+		copy(s.grad.RawRowView(i), first)
 	}
 	s.gradArg = *s.grad
 	return s.ask(d, &s.gradArg)
@@ -107,8 +107,9 @@ func caught(err *error) {
 
 // firstNotFinite returns the first index of v that is NaN or infinite, or −1.
 func firstNotFinite(v []float64) int {
+	const exponent = 0x7ff << 52 // of NaN and infinity
 	for i, e := range v {
-		if !num.Finite(e) {
+		if math.Float64bits(e)&exponent == exponent {
 			return i
 		}
 	}

@@ -35,7 +35,8 @@ type HMC struct {
 	// rejected. A large fall of H is rejected like a large rise: detailed balance
 	// forbids a move whose reverse is never made. A chain may start at an H so
 	// high that every trajectory falls by more than this and is rejected. It needs
-	// a smaller step or a larger bound. The default is 1000.
+	// a warm-up, which accepts every fall, a smaller step or a larger bound. The
+	// default is 1000.
 	MaxEnergyError float64
 
 	// Force, if not nil, is a density whose gradient drives the trajectories. The

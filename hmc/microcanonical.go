@@ -52,7 +52,7 @@ type Microcanonical struct {
 	InverseMass []float64
 
 	// TargetAccept is the acceptance to which WarmUp tunes the step size, above 0
-	// and below 1. The default is 0.9.
+	// and below 1. The default is 0.8.
 	TargetAccept float64
 }
 
@@ -77,7 +77,7 @@ func (k Microcanonical) withDefaults(dim int) (Kernel, error) {
 		return nil, fmt.Errorf("%w: Microcanonical with %d coordinates, want 2 or more", ErrSettings, dim)
 	}
 	setDefault(&k.StepSize, 0.1*math.Sqrt(float64(dim)))
-	setDefault(&k.TargetAccept, 0.9)
+	setDefault(&k.TargetAccept, 0.8)
 	h, err := k.hmc().complete("Microcanonical", dim)
 	return microcanonical(h), err
 }

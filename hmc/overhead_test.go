@@ -27,17 +27,18 @@ func (d *timed) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
 func BenchmarkOverhead(b *testing.B) {
 	const chains, dim = 512, 1024
 	for name, k := range map[string]Kernel{
-		"HMC":           HMC{},
-		"Rotate":        HMC{Rotate: true},
-		"InverseMass":   HMC{InverseMass: ones(dim)},
-		"CrankNicolson": CrankNicolson{},
-		"Windows":       Windows{Sites: [][]int{{0, 1, 2, 3}}},
+		"HMC":            HMC{},
+		"Rotate":         HMC{Rotate: true},
+		"InverseMass":    HMC{InverseMass: ones(dim)},
+		"Microcanonical": Microcanonical{},
+		"CrankNicolson":  CrankNicolson{},
+		"Windows":        Windows{Sites: [][]int{{0, 1, 2, 3}}},
 	} {
 		b.Run(name, func(b *testing.B) {
 			evaluations := 1
-			if h, ok := k.(HMC); ok {
-				h.Steps = 10
-				k, evaluations = h, 10
+			switch k.(type) {
+			case HMC, Microcanonical:
+				evaluations = 10 // the default of Steps
 			}
 			d := &timed{LogDensity: Func(dim, standard)}
 			s := mustNew(b, d, randn(1, chains, dim, 1), &Settings{Kernel: k, Src: rand.NewPCG(1, 2)})

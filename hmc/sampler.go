@@ -210,8 +210,13 @@ func (s *Sampler) settle(i int, u float64) {
 		rise = math.NaN()
 	}
 	s.last.EnergyErrors[i], s.last.Energies[i] = rise, s.energy[i]
-	// The negation makes a NaN divergent, too.
-	s.last.Divergent[i] = !(math.Abs(rise) <= s.kernels[s.kernel].limit())
+	change := rise
+	if !s.tuning {
+		change = math.Abs(rise)
+	}
+	// The negation makes a NaN divergent, too. A warm-up needs no detailed balance: a
+	// chain that starts far away may fall by any amount.
+	s.last.Divergent[i] = !(change <= s.kernels[s.kernel].limit())
 	s.last.Accepted[i] = !s.last.Divergent[i] && u < math.Exp(-rise)
 	if s.last.Divergent[i] {
 		s.counts.diverge(s.kernel)

@@ -93,12 +93,14 @@ func (t *trajectory) kick(i int, dt float64) {
 
 // add adds a·scale·src to dst.
 func add(dst []float64, a float64, scale, src []float64) {
+	dst = dst[:len(src)]
 	if scale == nil {
 		for j, v := range src {
 			dst[j] += a * v
 		}
 		return
 	}
+	scale = scale[:len(src)]
 	for j, v := range src {
 		dst[j] += a * scale[j] * v
 	}
@@ -140,11 +142,17 @@ func (r *rotation) set(eps float64, scale []float64) {
 }
 
 func (r *rotation) apply(x, v []float64) {
-	sin, cos := r.sin[0], r.cos[0]
-	for j := range x {
-		if len(r.sin) > 1 {
-			sin, cos = r.sin[j], r.cos[j]
+	v = v[:len(x)]
+	if len(r.sin) == 1 {
+		sin, cos := r.sin[0], r.cos[0]
+		for j, a := range x {
+			b := v[j]
+			x[j], v[j] = cos*a+sin*b, cos*b-sin*a
 		}
-		x[j], v[j] = cos*x[j]+sin*v[j], cos*v[j]-sin*x[j]
+		return
+	}
+	for j, a := range x {
+		b, sin, cos := v[j], r.sin[j], r.cos[j]
+		x[j], v[j] = cos*a+sin*b, cos*b-sin*a
 	}
 }
