@@ -81,7 +81,7 @@ const (
 
 // Save writes the chains, all counts, what WarmUp tuned and the state of Settings.Src
 // as a safetensors file with a SHA-256. Its arrays are "x", (chains, Dim), "logp" and
-// "accepted", (chains), with HMC alone "grad", (chains, Dim), and for a tuned mass of
+// "accepted", (chains), with HMC or Microcanonical alone "grad", (chains, Dim), and for a tuned mass of
 // kernel k of a mix "inverse_mass.k", (Dim). Call it between two sweeps or from the
 // visit of Run. It fails with ErrSettings for a nil writer, from the visit of
 // WarmUp, whose state is not saved, or if Src is not an encoding.BinaryMarshaler

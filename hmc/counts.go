@@ -74,8 +74,8 @@ func (s *Sampler) Stuck() []int {
 
 // Divergent returns the number of divergent proposals, of all chains in all
 // complete sweeps since New or ResetCounts. A divergent proposal is rejected. A
-// trajectory of HMC is divergent if it met NaN or infinity, or ended with |ΔH| above
-// MaxEnergyError. A proposal of another kernel is divergent if its log-density is NaN or
+// trajectory of HMC or Microcanonical is divergent if it met NaN or infinity, or ended
+// with an energy change above MaxEnergyError in size. A proposal of another kernel is divergent if its log-density is NaN or
 // +Inf; −Inf, outside the support, is a rejection only. All proposals of a sweep that
 // failed (Settings.MaxFaults) are divergent.
 func (s *Sampler) Divergent() int { return s.counts.divergent }
@@ -109,8 +109,8 @@ type Moves struct {
 	Accepted  []bool // whether the chain moved
 	Divergent []bool // whether the proposal was divergent
 
-	// EnergyErrors are ΔH of HMC in nats, and minus the logarithm of the Metropolis
-	// ratio of other kernels. They are NaN where the proposal met NaN or infinity.
+	// EnergyErrors are ΔH of HMC and W of Microcanonical in nats, and minus the
+	// logarithm of the Metropolis ratio of other kernels. They are NaN where the proposal met NaN or infinity.
 	EnergyErrors []float64
 
 	// Energies are H at the start of the trajectories of HMC in nats, with new

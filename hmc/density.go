@@ -16,7 +16,7 @@ type LogDensity interface {
 	// position of chain i. logp[i] receives its log-density in nats, up to a
 	// constant. Row i of grad, (chains, Dim), receives the gradient of logp[i]
 	// with respect to row i of x. grad is nil where the sampler needs none: in
-	// kernels without gradients, and with HMC.Force, whose gradients are used.
+	// kernels without gradients, and with a Force, whose gradients are used.
 	//
 	// LogProbGrad must write every element of logp and grad in place. It must not
 	// change x, and must not keep logp, grad or x. The sampler passes only finite

@@ -26,7 +26,7 @@ type Sampler struct {
 	gradOf int         // the number of the force (forceOf) whose gradient now has, or −1
 	trial  *trajectory // which moves the chains if it is accepted
 	rise   []float64   // −ln of the Metropolis ratio: ΔH of HMC
-	energy []float64   // H at the start of the trajectories; NaN: a kernel without
+	energy []float64   // H at the start of the trajectories of HMC; NaN: another kernel
 	x      *mat.Dense  // what X returns
 	logp   []float64   // what LogProb returns
 
@@ -43,13 +43,13 @@ type Sampler struct {
 
 // New makes a sampler of d. Its chains start at the rows of x0, (chains, Dim),
 // which is copied. New evaluates d once, with its gradient if the kernel is or
-// contains HMC, and HMC.Force once if it is set.
+// contains HMC or Microcanonical, and the Force of these once if it is set.
 //
 // The error wraps
 //   - ErrSettings for a nil density, settings that are nil or out of range, or a
 //     source that is nil or a *rand.Rand;
-//   - ErrShape if x0 is nil, has no rows or not d.Dim() columns, or if
-//     HMC.Force or HMC.InverseMass has another dimension;
+//   - ErrShape if x0 is nil, has no rows or not d.Dim() columns, or if Force or
+//     InverseMass of a kernel has another dimension;
 //   - ErrNotFinite if a position, a log-density or a gradient at the start is not
 //     finite;
 //   - the error of the density, if it returns one.
@@ -98,10 +98,10 @@ func New(d LogDensity, x0 *mat.Dense, settings *Settings) (*Sampler, error) {
 }
 
 // Sweep moves every chain once by the kernel, and accepts or rejects each chain's
-// proposal on its own. HMC calls LogProbGrad of the density once per leapfrog step. If
-// HMC.Force is set it calls that of the force instead, and that of the
-// density once at the end, without a gradient. After a kernel without gradients HMC
-// calls it once more, at the start. All other kernels call that of the density once,
+// proposal on its own. HMC and Microcanonical call LogProbGrad of the density once per
+// leapfrog step. If their Force is set they call that of the force instead, and that of
+// the density once at the end, without a gradient. After a kernel without gradients they
+// call it once more, at the start. All other kernels call that of the density once,
 // without a gradient.
 //
 // An error or a panic of the density becomes an error that names the sweep and
