@@ -75,9 +75,9 @@ func (s *Sampler) Stuck() []int {
 // Divergent returns the number of divergent proposals, of all chains in all
 // complete sweeps since New or ResetCounts. A divergent proposal is rejected. A
 // trajectory of HMC or Microcanonical is divergent if it met NaN or infinity, or ended
-// with an energy change above MaxEnergyError in size. A proposal of another kernel is divergent if its log-density is NaN or
-// +Inf; −Inf, outside the support, is a rejection only. All proposals of a sweep that
-// failed (Settings.MaxFaults) are divergent.
+// with an energy change above MaxEnergyError in size. A proposal of another kernel is
+// divergent if its log-density is NaN or +Inf; −Inf, outside the support, is a rejection
+// only. All proposals of a sweep that failed (Settings.MaxFaults) are divergent.
 func (s *Sampler) Divergent() int { return s.counts.divergent }
 
 // KernelStats tell how one kernel of a sampler has moved the chains.
