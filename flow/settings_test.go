@@ -15,9 +15,11 @@ import (
 	"strings"
 	"testing"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -274,6 +276,7 @@ func TestDocumentedDefaults(t *testing.T) {
 			EvaluateSettings: EvaluateSettings{Data: d, Src: rand.NewPCG(2, 2)}}}).s.Evaluation
 	}
 	held, annealed := evaluation(nil), must(AISSettings{Src: rand.NewPCG(1, 1)}.defaults(m))
+	measured := must(MeasureSettings{Src: rand.NewPCG(1, 1)}.defaults(m, []Observable{{"x", floats.Sum}}))
 	plateau := trained(Settings{Optimizer: OptimizerSettings{Plateau: &Plateau{}}, Window: 37}).s.Optimizer.Plateau
 	one := must(New(target.NewNormal(1), must(bijector.NewPermutation([]int{0}))))
 	evaluated := must(Evaluate(context.Background(), one, target.NewNormal(1),
@@ -351,6 +354,15 @@ func TestDocumentedDefaults(t *testing.T) {
 		"AISSettings.Resample": {"never", annealed.Resample, 0.0},
 		"AISSettings.Src":      {none, nil, nil},
 		"AISSettings.Progress": {none, nil, nil},
+
+		"MeasureSettings.Chains":    {"128", measured.Chains, 128},
+		"MeasureSettings.RelErr":    {"0.01", measured.RelErr, 0.01},
+		"MeasureSettings.MaxSweeps": {"10 000", measured.MaxSweeps, 10000},
+		"MeasureSettings.WarmUp":    {"100", measured.WarmUp, 100},
+		"MeasureSettings.Kernel":    {"chosen in the warm-up", measured.Kernel, hmc.Kernel(nil)},
+		"MeasureSettings.Start":     {"samples of the model", measured.Start, (*mat.Dense)(nil)},
+		"MeasureSettings.Src":       {none, nil, nil},
+		"MeasureSettings.Progress":  {none, nil, nil},
 
 		"Plateau.Factor":         {"½", plateau.Factor, 0.5},
 		"Plateau.Patience":       {"Settings.Window", plateau.Patience, 37},
