@@ -14,14 +14,16 @@ import (
 
 // Named is a series (steps, chains) with a name.
 type Named struct {
+	// Name is what the table and the warnings call the series.
 	Name string
-	X    *mat.Dense
+	// X holds the k-th measurement on every chain in row k.
+	X *mat.Dense
 }
 
 // Row is what the chains say of one quantity. Numbers that cannot be computed are
 // NaN: those of a constant quantity, and Tau where AutocorrTime refuses.
 type Row struct {
-	Name          string
+	Name          string  // of the series
 	Mean, MCSE    float64 // and the standard error of the mean
 	Std           float64 // standard deviation of the measurements
 	Q5, Q50, Q95  float64 // quantiles
@@ -32,6 +34,7 @@ type Row struct {
 
 // Summary is what the chains say of several quantities.
 type Summary struct {
+	// Rows are in the order of the series.
 	Rows []Row
 	// Warnings are reasons not to trust the rows, the worst first. A caller may
 	// append its own.
