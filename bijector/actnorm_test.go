@@ -25,14 +25,7 @@ func actNorm(dim int, size float64) *bijector.ActNorm {
 // An ActNorm obeys the laws of a bijector: fresh and with random parameters, alone,
 // inverted, on the tiles of a fused layer and in a chain of nodes.
 func TestActNormConformance(t *testing.T) {
-	twoByTwo := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
-	var pairs [][]int
-	for i := range 33 {
-		pairs = append(pairs, []int{65 - i, i})
-	}
-	on := func(b bijector.Bijector, tiles [][]int, n int) bijector.Bijector {
-		return must(must(bijector.Disentangler(b, tiles)).On(n))
-	}
+	twoByTwo, pairs := tilesOfFour(), manyPairs()
 	for name, b := range map[string]bijector.Bijector{
 		"fresh":         must(bijector.NewActNorm(4)),
 		"of 1":          actNorm(1, 1),

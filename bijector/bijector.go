@@ -79,36 +79,12 @@ type joiner interface {
 	join(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error)
 }
 
-// apply is b.Forward or b.Inverse, with the result checked.
+// apply is b.Forward or b.Inverse, with its argument and its results checked.
 func apply(b Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node, err error) {
-	rows, err := graph.Rows(x, b.Dim())
-	if err != nil {
-		return nil, nil, fmt.Errorf("bijector: %T: %w", b, err)
+	if inverse {
+		return graph.Inverse(b, x)
 	}
-	// What a user wrote may panic, as Gorgonia does on misuse.
-	if err := graph.Guard(func() error {
-		if inverse {
-			y, logDet, err = b.Inverse(x)
-		} else {
-			y, logDet, err = b.Forward(x)
-		}
-		return nil
-	}); err != nil {
-		return nil, nil, fmt.Errorf("bijector: %T: %w", b, err)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if r, err := graph.Rows(y, b.Dim()); err != nil {
-		return nil, nil, fmt.Errorf("bijector: %T: image: %w", b, err)
-	} else if r != rows || y.Dtype() != x.Dtype() {
-		return nil, nil, fmt.Errorf("bijector: %T: %w: image must have %d rows of %v", b, ErrShape, rows, x.Dtype())
-	}
-	if logDet == nil || !logDet.IsVector() || logDet.Shape().TotalSize() != rows || logDet.Dtype() != x.Dtype() {
-		return nil, nil, fmt.Errorf("bijector: %T: %w: log-determinant must be a (%d) vector of %v",
-			b, ErrShape, rows, x.Dtype())
-	}
-	return y, logDet, nil
+	return graph.Forward(b, x)
 }
 
 // run applies bijectors one after the other and adds their log-determinants. Layers of a

@@ -22,7 +22,7 @@ type Layer struct {
 	keep  []int // nil: all
 	last  int   // largest site
 
-	conditional bool // the kept positions are a context
+	conditional bool // the kept positions are the context
 }
 
 // Disentangler returns the layer that applies the block to every tile and
@@ -41,9 +41,9 @@ func Disentangler(block Bijector, tiles [][]int) (*Layer, error) {
 	return &Layer{block: block, tiles: cloneTiles(tiles), last: last}, nil
 }
 
-// Decimator returns the layer that applies the block to every tile, of whose
-// outputs, in the direction of inference x → z, only those at the positions
-// keep live on at coarser scales; the others are latent variables for good.
+// Decimator returns the layer that applies the block to every tile and, in the
+// direction of inference x → z, passes on to coarser scales only the outputs at the
+// positions keep. The other outputs are latent variables.
 // It fails as Disentangler does, and with ErrTiles if keep names no position,
 // all of them, one twice or one outside the tile.
 func Decimator(block Bijector, tiles [][]int, keep ...int) (*Layer, error) {
@@ -57,22 +57,23 @@ func Decimator(block Bijector, tiles [][]int, keep ...int) (*Layer, error) {
 	return l, nil
 }
 
-// ConditionalDecimator returns a decimator that leaves behind variables whose
-// distribution depends on the coarse field around them, as details of an image
-// do on a smaller copy of it. With y_c what the positions of a tile named by
-// context hold and y_f the others,
+// ConditionalDecimator returns a decimator whose latent variables have a
+// distribution that depends on the coarse field around them, as details of an image
+// depend on a smaller copy of it. Let y_c be the values of a tile at the positions of
+// the context and y_f its other values. Then
 //
 //	x → z: z_f = h(y_f; y_c), z_c = y_c, so that p(y_f | y_c) = p(z_f) |det ∂z_f/∂y_f|.
 //
-// The block, of dimension |c| + |f|, is h: it must leave the positions of the
-// context as they are, as couplings do whose Keep holds all of them. These alone
-// live on. Tiles may share their sites, and one may name a site more than once.
+// The block, of dimension |c| + |f|, is h. It must leave the positions of the
+// context unchanged, as couplings do whose Keep holds all of them. Only these
+// positions are passed on to coarser scales. Tiles may share the sites of their
+// contexts, and one tile may name such a site more than once.
 //
 // In a hierarchy the layer follows, fine to coarse, the disentanglers of its
 // scale. It fails as Decimator does, with ErrTiles if a site of the context is at
 // another position of a tile as well, and with ErrPartition if the block, or an
-// element of a chain, changes the context. Of a bijector that is not of this package
-// this is seen on two random rows; bijectortest.Check of the layer sees more.
+// element of a chain, changes the context. For a bijector of another package this is
+// tested on two random rows; bijectortest.Check of the layer tests more.
 func ConditionalDecimator(block Bijector, tiles [][]int, context ...int) (*Layer, error) {
 	dim, err := dimOf("block", block)
 	if err != nil {
@@ -112,11 +113,11 @@ func checkKeep(what, cannot string, keep []int, dim int) ([]int, error) {
 }
 
 // passer is a bijector that knows which positions it passes through, whatever
-// its parameters. All of this package are, or are made of others.
+// its parameters. Every bijector of this package is one or is made of others.
 type passer interface{ passed() []bool }
 
-// passedBy tells for every position whether a bijector passes it through: for
-// one that does not know it, whether it does so with two random rows.
+// passedBy reports for every position whether a bijector passes it through. A
+// bijector that is no passer is tried on two random rows.
 func passedBy(b Bijector) ([]bool, error) {
 	switch b := b.(type) {
 	case passer:
@@ -143,14 +144,15 @@ func passedBy(b Bijector) ([]bool, error) {
 	for i := range in {
 		in[i] = rnd.NormFloat64()
 	}
-	p := graph.NewProgram(tensor.Float64, []graph.Input{{Name: "x", Cols: n}}, []string{"forward", "inverse"}, func(nodes []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		x, _, err := apply(b, nodes[0], false)
-		if err != nil {
-			return nil, err
-		}
-		z, _, err := apply(b, nodes[0], true)
-		return []*gorgonia.Node{x, z}, err
-	})
+	p := graph.NewProgram(tensor.Float64, []graph.Input{{Name: "x", Cols: n}}, []string{"forward", "inverse"},
+		func(nodes []*gorgonia.Node) ([]*gorgonia.Node, error) {
+			x, _, err := apply(b, nodes[0], false)
+			if err != nil {
+				return nil, err
+			}
+			z, _, err := apply(b, nodes[0], true)
+			return []*gorgonia.Node{x, z}, err
+		})
 	if err := p.Run(rows, [][]float64{in}, [][]float64{x, z}); err != nil {
 		return nil, err
 	}
@@ -164,7 +166,7 @@ func passedBy(b Bijector) ([]bool, error) {
 	return all, nil
 }
 
-// without is true everywhere but at the positions that move.
+// without returns dim values, false at the positions that move and true elsewhere.
 func without(dim int, move ...[]int) []bool {
 	all := make([]bool, dim)
 	for j := range all {
@@ -194,12 +196,14 @@ func (l *Layer) Block() Bijector { return l.block }
 // Tiles returns the sites of each tile.
 func (l *Layer) Tiles() [][]int { return cloneTiles(l.tiles) }
 
-// Keep returns the positions whose outputs live on after a decimator, which are
-// the context of a conditional one; nil for a disentangler, of which all do.
+// Keep returns the positions whose outputs a decimator passes on, which are the
+// context of a conditional decimator. It returns nil for a disentangler, which passes
+// on all of them.
 func (l *Layer) Keep() []int { return slices.Clone(l.keep) }
 
 // Context returns the positions of a conditional decimator that hold the coarse
-// field, which are those it keeps; nil for other layers. Tiles may share their sites.
+// field; these are the positions that it keeps. Tiles may share the sites of their
+// contexts. Context returns nil for other layers.
 func (l *Layer) Context() []int {
 	if l.conditional {
 		return slices.Clone(l.keep)
@@ -207,8 +211,8 @@ func (l *Layer) Context() []int {
 	return nil
 }
 
-// Decimated returns the sites that do not live on after this layer, in the
-// order of tiles; none for a disentangler.
+// Decimated returns the sites that this layer does not pass on, in the order of
+// tiles; none for a disentangler.
 func (l *Layer) Decimated() []int {
 	if l.keep == nil {
 		return nil
@@ -249,8 +253,8 @@ func (l *Layer) On(n int) (Bijector, error) {
 	return newNodeLayer(l, n), nil
 }
 
-// steps are the steps of the block on the tiles of a row of n sites; none if it has
-// none.
+// steps returns the steps of the block, each on the tiles of a row of n sites. It
+// returns nil if the block has no steps.
 func (l *Layer) steps(n int) []Step {
 	b, ok := l.block.(Stepper)
 	if !ok {
@@ -281,8 +285,8 @@ type fused struct {
 	f32     kernel.Transform[float32]
 }
 
-// on is the transform on tiles of a row of n values, which may share what is at
-// the positions of the context.
+// on returns the transform on tiles of a row of n values. Tiles may share the sites
+// at the positions of the context.
 func (f *fused) on(n int, tiles [][]int, context ...int) *fusedLayer {
 	return &fusedLayer{f.weights, n, graph.NewLayer(f.f64, f.f32, n, tiles, context...), tiles, context, nil}
 }
@@ -305,7 +309,7 @@ func movedSites(dim int, tiles [][]int, context []int) [][]int {
 	return moved
 }
 
-// passed are no positions, unless a transform knows of some.
+// passed names no position. A transform that passes some through replaces it.
 func (f *fused) passed() []bool { return make([]bool, f.f64.Dim()) }
 
 // alone is the transform on whole rows.
@@ -313,7 +317,6 @@ func (f *fused) alone() *fusedLayer {
 	return f.on(f.f64.Dim(), [][]int{num.UpTo(f.f64.Dim())})
 }
 
-// identity returns 0 … n−1.
 // fusedLayer is a transform on tiles as one operation.
 type fusedLayer struct {
 	weights *Param

@@ -37,19 +37,29 @@ func orthogonal(dim int, seed uint64, sign float64) *mat.Dense {
 	return &q
 }
 
+// tilesOfFour returns the tiles of 2×2 sites of a 4×4 lattice.
+func tilesOfFour() [][]int { return must(bijector.Tiles([]int{4, 4}, 2, 1, 1)) }
+
+// manyPairs returns 33 tiles of two sites each, on a row of 66 sites.
+func manyPairs() [][]int {
+	var pairs [][]int
+	for i := range 33 {
+		pairs = append(pairs, []int{65 - i, i})
+	}
+	return pairs
+}
+
+// on returns the layer that applies a block to the tiles of a row of n sites.
+func on(b bijector.Bijector, tiles [][]int, n int) bijector.Bijector {
+	return must(must(bijector.Disentangler(b, tiles)).On(n))
+}
+
 // Linear maps keep the promises of a bijector alone, on the tiles of a layer,
 // fused or in a chain of nodes, and inverted. On 33 tiles the three rows of
 // the check fill more than one tile of the kernel, and the last one not quite.
 func TestLinearConformance(t *testing.T) {
 	src := rand.NewPCG(1, 2)
-	twoByTwo := must(bijector.Tiles([]int{4, 4}, 2, 1, 1))
-	var pairs [][]int
-	for i := range 33 {
-		pairs = append(pairs, []int{65 - i, i})
-	}
-	on := func(b bijector.Bijector, tiles [][]int, n int) bijector.Bijector {
-		return must(must(bijector.Disentangler(b, tiles)).On(n))
-	}
+	twoByTwo, pairs := tilesOfFour(), manyPairs()
 	for name, b := range map[string]bijector.Bijector{
 		"Orthogonal of 2":              must(bijector.NewOrthogonal(2, src)),
 		"Orthogonal of 5":              must(bijector.NewOrthogonal(5, src)),

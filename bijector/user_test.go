@@ -76,7 +76,7 @@ func checkRefused(t *testing.T, b bijector.Bijector, sentinel error, text string
 func TestUserBijectorErrors(t *testing.T) {
 	const (
 		of       = "bijector_test.user: "
-		logDet   = of + "wrong shape: log-determinant"
+		logDet   = of + "log-determinant: wrong shape: "
 		image    = of + "wrong shape: image must have"
 		noMatrix = of + "image: wrong shape: node of shape"
 	)

@@ -93,7 +93,7 @@ func TestUseAverage(t *testing.T) {
 			m, plain := variants(t, 1)[name], variants(t, 1)[name]
 			start := func(m *Model, a float64) *Trainer {
 				scramble(m, 2, 0.1)
-				adam := Adam{LearnRate: 1e-2, Average: a, MaxScale: 0.2}
+				adam := OptimizerSettings{LearnRate: 1e-2, Average: a, MaxScale: 0.2}
 				return must(NewTrainer(m, ising(t, 4), &Settings{Batch: 16, Optimizer: adam, Src: rand.NewPCG(1, 1)}))
 			}
 			tr, without := start(m, a), start(plain, 0)
@@ -187,7 +187,7 @@ func TestAverageIsBetter(t *testing.T) {
 	for seed := range uint64(8) {
 		off := func(a float64) float64 {
 			m := model(t, newShift(3))
-			train(t, m, d, &Settings{Steps: 1000, Batch: 16, Optimizer: Adam{LearnRate: 0.05, Average: a},
+			train(t, m, d, &Settings{Steps: 1000, Batch: 16, Optimizer: OptimizerSettings{LearnRate: 0.05, Average: a},
 				Src: rand.NewPCG(seed, 1)})
 			return evaluate(t, m, d, 4000, 9).Loss + lnZ
 		}
@@ -205,7 +205,7 @@ func TestTrainAverages(t *testing.T) {
 		m := variants(t, 3)["float64"]
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		s := &Settings{Steps: 6, Batch: 8, Optimizer: Adam{Average: 0.5}, Src: rand.NewPCG(1, 1),
+		s := &Settings{Steps: 6, Batch: 8, Optimizer: OptimizerSettings{Average: 0.5}, Src: rand.NewPCG(1, 1),
 			Recorder: RecorderFunc(func(r *Report) error {
 				if r.Step == stop {
 					cancel()
@@ -242,21 +242,21 @@ func TestTrainAverages(t *testing.T) {
 	before := params(m)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if res, err := Train(ctx, m, ising(t, 4), &Settings{Steps: 2, Optimizer: Adam{Average: 0.5},
+	if res, err := Train(ctx, m, ising(t, 4), &Settings{Steps: 2, Optimizer: OptimizerSettings{Average: 0.5},
 		Src: rand.NewPCG(1, 1)}); err == nil || res != nil {
 		t.Errorf("%+v, error %v", res, err)
 	}
 	wantSame(t, "no step", params(m), before)
 	// A model without parameters has an average, too.
 	none := model(t, must(bijector.NewPermutation([]int{1, 0})))
-	train(t, none, target.NewNormal(2), &Settings{Steps: 2, Batch: 4, Optimizer: Adam{Average: 0.5},
+	train(t, none, target.NewNormal(2), &Settings{Steps: 2, Batch: 4, Optimizer: OptimizerSettings{Average: 0.5},
 		Src: rand.NewPCG(1, 1)})
 }
 
 func TestAverageSettings(t *testing.T) {
 	for _, a := range []float64{-0.1, 1, 1.5, math.NaN(), math.Inf(1)} {
 		_, err := NewTrainer(variants(t, 8)["float64"], ising(t, 4),
-			&Settings{Optimizer: Adam{Average: a}, Src: rand.NewPCG(1, 1)})
+			&Settings{Optimizer: OptimizerSettings{Average: a}, Src: rand.NewPCG(1, 1)})
 		wantError(t, "decay", err, ErrSettings, "Average")
 	}
 }
@@ -267,8 +267,8 @@ func TestUseAverageIsBounded(t *testing.T) {
 	const bound = 0.2
 	newTrainer := func() (*Model, *Trainer) {
 		m := mera(t, 4, 3)
-		return m, must(NewTrainer(m, ising(t, 4), &Settings{Batch: 8, Optimizer: Adam{Average: 0.9, MaxScale: bound},
-			Src: rand.NewPCG(1, 1)}))
+		return m, must(NewTrainer(m, ising(t, 4), &Settings{Batch: 8,
+			Optimizer: OptimizerSettings{Average: 0.9, MaxScale: bound}, Src: rand.NewPCG(1, 1)}))
 	}
 	_, tr := newTrainer()
 	if err := tr.Run(t.Context(), 2); err != nil {

@@ -133,7 +133,10 @@ func BenchmarkRecipeStep(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		r    *flow.Recipe
-	}{{"paper", flow.PaperRecipe()}, {"fast, unconditional", unconditional}, {"fast", flow.FastRecipe()}, {"best", flow.BestRecipe()}} {
+	}{
+		{"paper", flow.PaperRecipe()}, {"fast, unconditional", unconditional},
+		{"fast", flow.FastRecipe()}, {"best", flow.BestRecipe()},
+	} {
 		for _, L := range []int{8, 16} {
 			b.Run(fmt.Sprintf("%s/L=%d", c.name, L), func(b *testing.B) {
 				src := rand.NewPCG(1, 2)
@@ -165,11 +168,12 @@ func BenchmarkLogProb(b *testing.B) {
 
 // BenchmarkLeapfrog is the cost of a leapfrog step of as many chains: one
 // evaluation of the latent energy with its gradient, which in float32 is good
-// as a force (hmc.Settings.Force).
+// as a force (hmc.HMC.Force).
 func BenchmarkLeapfrog(b *testing.B) {
 	benchmark(b, both, func(b *testing.B, m *flow.Model, pi *target.Ising) {
 		e := evaluatorLike(m, target.NewEvaluator(flow.Latent(m, pi)))
-		z, logp, grad := normal(benchBatch, m.Dim()), make([]float64, benchBatch), mat.NewDense(benchBatch, m.Dim(), nil)
+		z, logp, grad := normal(benchBatch, m.Dim()), make([]float64, benchBatch),
+			mat.NewDense(benchBatch, m.Dim(), nil)
 		repeat(b, func() error { return e.LogProbGrad(logp, grad, z) })
 	})
 }
@@ -181,7 +185,7 @@ func BenchmarkSweep(b *testing.B) {
 		e := target.NewEvaluator(flow.Latent(m, pi))
 		settings := &hmc.Settings{Src: rand.NewPCG(3, 4)}
 		if m.Bits() == 32 {
-			settings.Force = e.Float32()
+			settings.Kernel = hmc.HMC{Force: e.Float32()}
 		}
 		s := must(hmc.New(e, normal(benchBatch, m.Dim()), settings))
 		repeat(b, s.Sweep)

@@ -88,7 +88,8 @@ func TestDecimationConservesMutualInformation(t *testing.T) {
 	}
 
 	mera := must(bijector.NewMERA([]int{n}, linear(20), nil))
-	fine, coarse := must(mi.GaussianGroups(covariance(t, mera, 0), a, b)), must(mi.GaussianGroups(covariance(t, mera, 1), a, b))
+	fine, coarse := must(mi.GaussianGroups(covariance(t, mera, 0), a, b)),
+		must(mi.GaussianGroups(covariance(t, mera, 1), a, b))
 	if math.Abs(fine-coarse) < 1e-3 {
 		t.Errorf("disentanglers leave the mutual information at %g", fine)
 	}
@@ -113,7 +114,9 @@ func TestNonlinearDecimation(t *testing.T) {
 		scramble(tree, seed, 0.4)
 		z := randn(seed+6, rows, n)
 		fine, coarse := mat.NewDense(rows, n, nil), mat.NewDense(rows, n, nil)
-		for x, h := range map[*mat.Dense]*bijector.Hierarchy{fine: tree, coarse: must(bijector.NewHierarchy(n, tree.Layers()[1:]...))} {
+		for x, h := range map[*mat.Dense]*bijector.Hierarchy{
+			fine: tree, coarse: must(bijector.NewHierarchy(n, tree.Layers()[1:]...)),
+		} {
 			if err := model(t, h).Decode(x, nil, z); err != nil {
 				t.Fatal(err)
 			}
@@ -127,13 +130,16 @@ func TestNonlinearDecimation(t *testing.T) {
 		var c mat.SymDense
 		stat.CovarianceMatrix(&c, coarse, nil)
 		normal := must(mi.GaussianGroups(&c, []int{0}, []int{2}))
-		t.Logf("seed %d: I(A:B) = %.4f ± %.4f, I(a:b) = %.4f ± %.4f, of normal variables %.4f", seed, all, allErr, kept, keptErr, normal)
+		t.Logf("seed %d: I(A:B) = %.4f ± %.4f, I(a:b) = %.4f ± %.4f, of normal variables %.4f", seed, all, allErr, kept,
+			keptErr, normal)
 		if math.Abs(all-kept) > 3*math.Hypot(allErr, keptErr) {
-			t.Errorf("seed %d: decimation changes mutual information from %.4f ± %.4f to %.4f ± %.4f", seed, all, allErr, kept, keptErr)
+			t.Errorf("seed %d: decimation changes mutual information from %.4f ± %.4f to %.4f ± %.4f", seed, all,
+				allErr, kept, keptErr)
 		}
 		excess = max(excess, (kept-normal)/keptErr)
 	}
 	if excess < 5 {
-		t.Errorf("mutual information exceeds that of normal variables by %.1f errors: nothing nonlinear to conserve", excess)
+		t.Errorf("mutual information exceeds that of normal variables by %.1f errors: nothing nonlinear to conserve",
+			excess)
 	}
 }

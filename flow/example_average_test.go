@@ -23,7 +23,7 @@ func ExampleTrainer_UseAverage() {
 	}
 
 	trainer := must(flow.NewTrainer(q, pi, &flow.Settings{Batch: 128,
-		Optimizer: flow.Adam{LearnRate: 2e-2, Average: 0.97}, Src: rand.NewPCG(3, 4)}))
+		Optimizer: flow.OptimizerSettings{LearnRate: 2e-2, Average: 0.97}, Src: rand.NewPCG(3, 4)}))
 	if err := trainer.Run(ctx, 400); err != nil {
 		fmt.Println(err)
 	}
@@ -44,7 +44,7 @@ func ExamplePlateau() {
 	q := must(flow.New(target.NewNormal(4), block))
 	trainer := must(flow.NewTrainer(q, pi, &flow.Settings{
 		Batch:     128,
-		Optimizer: flow.Adam{LearnRate: 2e-2, Plateau: &flow.Plateau{Patience: 20}},
+		Optimizer: flow.OptimizerSettings{LearnRate: 2e-2, Plateau: &flow.Plateau{Patience: 20}},
 		Window:    20,
 		Src:       rand.NewPCG(3, 4),
 		Evaluation: &flow.EvaluationSettings{EvaluateSettings: flow.EvaluateSettings{Samples: 1000,

@@ -68,8 +68,8 @@ func ExampleNewTrainer() {
 	start := func() (*flow.Model, *flow.Trainer) {
 		h := must(bijector.NewMERA([]int{4, 4}, realNVP(rand.NewPCG(1, 2)), nil))
 		q := must(flow.New(target.NewNormal(16), h))
-		return q, must(flow.NewTrainer(q, ising, &flow.Settings{Batch: 64, Optimizer: flow.Adam{ClipNorm: 100},
-			Src: rand.NewPCG(3, 4)}))
+		return q, must(flow.NewTrainer(q, ising, &flow.Settings{Batch: 64,
+			Optimizer: flow.OptimizerSettings{ClipNorm: 100}, Src: rand.NewPCG(3, 4)}))
 	}
 	ctx := context.Background()
 

@@ -39,7 +39,7 @@ func ExampleLossFunc() {
 	settings := &flow.Settings{
 		Steps: 60, Batch: 64, Src: src,
 		Objective: flow.LossFunc(logVariance),
-		Optimizer: flow.Adam{LearnRate: 5e-3},
+		Optimizer: flow.OptimizerSettings{LearnRate: 5e-3},
 	}
 	before := must(flow.Evaluate(context.Background(), q, ising, &flow.EvaluateSettings{Samples: 2000, Src: src}))
 	must(flow.Train(context.Background(), q, ising, settings))

@@ -52,12 +52,14 @@ func ring() (target.Density, float64) {
 // comes down to −ln Z.
 func ExampleTrain() {
 	pi, lnZ := ring()
-	block := must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8}, Src: rand.NewPCG(1, 2)}))
+	block := must(bijector.NewRealNVP(4,
+		&bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8}, Src: rand.NewPCG(1, 2)}))
 	q := must(flow.New(target.NewNormal(4), block))
 	ctx := context.Background()
 
 	before := must(flow.Evaluate(ctx, q, pi, &flow.EvaluateSettings{Src: rand.NewPCG(5, 6)}))
-	must(flow.Train(ctx, q, pi, &flow.Settings{Steps: 500, Batch: 128, Optimizer: flow.Adam{LearnRate: 5e-3}, Src: rand.NewPCG(3, 4)}))
+	must(flow.Train(ctx, q, pi, &flow.Settings{Steps: 500, Batch: 128,
+		Optimizer: flow.OptimizerSettings{LearnRate: 5e-3}, Src: rand.NewPCG(3, 4)}))
 	after := must(flow.Evaluate(ctx, q, pi, &flow.EvaluateSettings{Src: rand.NewPCG(5, 6)}))
 
 	fmt.Printf("gap before: %.1f\n", before.Loss+lnZ)
@@ -100,14 +102,17 @@ func ExampleSymmetrize() {
 // learnt.
 func ExampleLatent() {
 	pi, _ := ring()
-	block := must(bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8}, Src: rand.NewPCG(1, 2)}))
+	block := must(bijector.NewRealNVP(4,
+		&bijector.RealNVPSettings{Couplings: 6, Hidden: []int{8}, Src: rand.NewPCG(1, 2)}))
 	q := must(flow.New(target.NewNormal(4), block))
 	ctx := context.Background()
-	must(flow.Train(ctx, q, pi, &flow.Settings{Steps: 100, Batch: 128, Optimizer: flow.Adam{LearnRate: 5e-3}, Src: rand.NewPCG(3, 4)}))
+	must(flow.Train(ctx, q, pi, &flow.Settings{Steps: 100, Batch: 128,
+		Optimizer: flow.OptimizerSettings{LearnRate: 5e-3}, Src: rand.NewPCG(3, 4)}))
 
 	const chains, sweeps = 100, 50
 	z := mat.NewDense(chains, 4, nil) // all chains start at the origin
-	s := must(hmc.New(target.NewEvaluator(flow.Latent(q, pi)), z, &hmc.Settings{StepSize: 0.3, Leapfrog: 5, Src: rand.NewPCG(5, 6)}))
+	s := must(hmc.New(target.NewEvaluator(flow.Latent(q, pi)), z,
+		&hmc.Settings{Kernel: hmc.HMC{StepSize: 0.3, Steps: 5}, Src: rand.NewPCG(5, 6)}))
 	if err := s.Run(ctx, 20, nil); err != nil {
 		log.Fatal(err)
 	}

@@ -48,19 +48,21 @@ func TestFreeFieldLimit(t *testing.T) {
 	}
 	shape, src := []int{8, 8}, rand.NewPCG(1, 2)
 	field := must(target.NewFreeField(shape, 1.25))
-	h := must(bijector.NewMERA(shape, func(int) (bijector.Bijector, error) { return bijector.NewLinear(4, src) }, &bijector.NetworkSettings{Repeat: 3}))
+	h := must(bijector.NewMERA(shape, func(int) (bijector.Bijector, error) { return bijector.NewLinear(4, src) },
+		&bijector.NetworkSettings{Repeat: 3}))
 	m := model(t, h)
 	before := gaussianGap(t, h, field)
 	must(Train(context.Background(), m, field, &Settings{
 		Batch:     128,
 		Steps:     800,
-		Optimizer: Adam{LearnRate: 0.03, Schedule: Cosine(800, 0)},
+		Optimizer: OptimizerSettings{LearnRate: 0.03, Schedule: Cosine(800, 0)},
 		Objective: ReverseKL{PathGradient: true},
 		Src:       src,
 	}))
 	gap := gaussianGap(t, h, field)
 	e := must(Evaluate(context.Background(), m, field, &EvaluateSettings{Samples: 20_000, Src: rand.NewPCG(3, 4)}))
-	t.Logf("gap %.4f nats at the start, %.5f at the end, estimated as %.5f ± %.5f", before, gap, e.Loss+field.LogZ(), e.StdErr)
+	t.Logf("gap %.4f nats at the start, %.5f at the end, estimated as %.5f ± %.5f", before, gap, e.Loss+field.LogZ(),
+		e.StdErr)
 	if gap > 0.02 {
 		t.Errorf("gap of %.4f nats, want less than 0.02", gap)
 	}

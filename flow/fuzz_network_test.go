@@ -71,7 +71,8 @@ func between(n, low, high int) bool { return n > low && n <= high }
 // made tells whether there was no error, and that one is of the package.
 func made(t *testing.T, err error) bool {
 	t.Helper()
-	known := slices.ContainsFunc([]error{ErrSettings, ErrShape, bijector.ErrHierarchy, bijector.ErrTiles}, func(e error) bool { return errors.Is(err, e) })
+	known := slices.ContainsFunc([]error{ErrSettings, ErrShape, bijector.ErrHierarchy, bijector.ErrTiles},
+		func(e error) bool { return errors.Is(err, e) })
 	if err != nil && !known {
 		t.Errorf("%v", err)
 	}

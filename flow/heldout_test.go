@@ -21,7 +21,7 @@ func TestHeldOut(t *testing.T) {
 		src := rand.NewPCG(5, 6)
 		tr, err := NewTrainer(m, pi, &Settings{
 			Batch:     16,
-			Optimizer: Adam{LearnRate: 0.01, Schedule: Cosine(12, 2)},
+			Optimizer: OptimizerSettings{LearnRate: 0.01, Schedule: Cosine(12, 2)},
 			Src:       rand.NewPCG(1, 2),
 			Recorder:  keep(&reports),
 			Evaluation: &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 50, Batch: 20,

@@ -45,7 +45,8 @@ func blocks(dim int, seed uint64, hidden ...int) bijector.BlockFunc {
 func conditional(seed uint64, hidden ...int) func(context, moved int) (bijector.Bijector, error) {
 	src := rand.NewPCG(seed, 0)
 	return func(context, moved int) (bijector.Bijector, error) {
-		return bijector.NewRealNVP(context+moved, &bijector.RealNVPSettings{Keep: [][]int{indices(context)}, Hidden: hidden, Src: src})
+		return bijector.NewRealNVP(context+moved,
+			&bijector.RealNVPSettings{Keep: [][]int{indices(context)}, Hidden: hidden, Src: src})
 	}
 }
 

@@ -69,7 +69,8 @@ func TestHierarchyErrors(t *testing.T) {
 	}{
 		{"no layers", 16, nil, bijector.ErrHierarchy, []string{"no layers"}},
 		{"nil layer", 16, []*bijector.Layer{dis(tiles(1, 0)), nil}, bijector.ErrHierarchy, []string{"layer 1 is nil"}},
-		{"disentangler on a decimated site", 16, []*bijector.Layer{dis(tiles(1, 1)), dec(tiles(1, 0)), dis([][]int{{0, 2, 8, 10}, {4, 6, 12, 14}})},
+		{"disentangler on a decimated site", 16,
+			[]*bijector.Layer{dis(tiles(1, 1)), dec(tiles(1, 0)), dis([][]int{{0, 2, 8, 10}, {4, 6, 12, 14}})},
 			bijector.ErrHierarchy, []string{"bijector: layer 2: tile 1:", "site 4 was decimated by layer 1"}},
 		{"decimator on a decimated site", 16, []*bijector.Layer{dec(tiles(1, 0)), dec([][]int{{0, 2, 8, 11}})},
 			bijector.ErrHierarchy, []string{"bijector: layer 1: tile 0:", "site 11 was decimated by layer 0"}},

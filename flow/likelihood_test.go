@@ -106,7 +106,7 @@ func TestDataFindsWhatIsMissed(t *testing.T) {
 		}
 		s := &Settings{
 			Steps: 500, Batch: 128, Src: rand.NewPCG(1, 1),
-			Optimizer: Adam{LearnRate: 5e-3, Schedule: Cosine(500, 20)},
+			Optimizer: OptimizerSettings{LearnRate: 5e-3, Schedule: Cosine(500, 20)},
 		}
 		if data != nil {
 			s.Data = &DataSettings{Source: data}

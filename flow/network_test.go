@@ -55,7 +55,8 @@ func TestNetworks(t *testing.T) {
 		{"MERA 8×8, two scales", bijector.NewMERA, []int{8, 8}, &bijector.NetworkSettings{Depth: 2},
 			[]layout{dis(1, 1), dec(1), dis(2, 2), dec(2)}, []int{48, 12, 4}},
 		{"MERA 4×4, repeated", bijector.NewMERA, []int{4, 4}, &bijector.NetworkSettings{Repeat: 2},
-			[]layout{dis(1, 1), dis(1, 0), dis(1, 1), dec(1), dis(2, 2), dis(2, 0), dis(2, 2), dec(2)}, []int{12, 3, 1}},
+			[]layout{dis(1, 1), dis(1, 0), dis(1, 1), dec(1), dis(2, 2), dis(2, 0), dis(2, 2), dec(2)},
+			[]int{12, 3, 1}},
 		{"tree 4×4", bijector.NewTree, []int{4, 4}, nil,
 			[]layout{dec(1), dec(2)}, []int{12, 3, 1}},
 		{"tree 8×8, two scales", bijector.NewTree, []int{8, 8}, &bijector.NetworkSettings{Depth: 2, Repeat: 3},
@@ -158,8 +159,10 @@ func TestConditionalNetworks(t *testing.T) {
 		around  []int // sites that the first cell of the finest scale reads
 		latents []int
 	}{
-		{"MERA 8×8", bijector.NewMERA, []int{8, 8}, bijector.NetworkSettings{}, 3, []int{54, 48, 50, 6, 0, 2, 22, 16, 18}, []int{48, 12, 3, 1}},
-		{"MERA 4×6, repeated", bijector.NewMERA, []int{4, 6}, bijector.NetworkSettings{Repeat: 2}, 5, []int{16, 12, 14, 4, 0, 2, 16, 12, 14}, []int{18, 6}},
+		{"MERA 8×8", bijector.NewMERA, []int{8, 8}, bijector.NetworkSettings{}, 3,
+			[]int{54, 48, 50, 6, 0, 2, 22, 16, 18}, []int{48, 12, 3, 1}},
+		{"MERA 4×6, repeated", bijector.NewMERA, []int{4, 6}, bijector.NetworkSettings{Repeat: 2}, 5,
+			[]int{16, 12, 14, 4, 0, 2, 16, 12, 14}, []int{18, 6}},
 		{"tree 9", bijector.NewTree, []int{9}, bijector.NetworkSettings{Size: 3}, 2, []int{6, 0, 3}, []int{6, 2, 1}},
 		{"MERA 2×2×2", bijector.NewMERA, []int{2, 2, 2}, bijector.NetworkSettings{}, 3, make([]int, 27), []int{7, 1}},
 	} {
@@ -206,9 +209,13 @@ func TestConditionalNetworks(t *testing.T) {
 		})
 	}
 	broken := errors.New("broken")
-	_, err := bijector.NewMERA([]int{4, 4}, blocks(4, 1, 3), &bijector.NetworkSettings{ContextBlock: func(_, _ int) (bijector.Bijector, error) { return nil, broken }})
+	_, err := bijector.NewMERA([]int{4, 4}, blocks(4, 1, 3),
+		&bijector.NetworkSettings{ContextBlock: func(_, _ int) (bijector.Bijector, error) { return nil, broken }})
 	wantError(t, "error of a conditional block", err, broken, "bijector: block of layer 2: broken")
-	_, err = bijector.NewMERA([]int{4, 4}, blocks(4, 1, 3), &bijector.NetworkSettings{ContextBlock: func(context, moved int) (bijector.Bijector, error) { return blocks(context+moved, 1, 3)(0) }})
+	_, err = bijector.NewMERA([]int{4, 4}, blocks(4, 1, 3),
+		&bijector.NetworkSettings{ContextBlock: func(context, moved int) (bijector.Bijector, error) {
+			return blocks(context+moved, 1, 3)(0)
+		}})
 	wantError(t, "a block that moves its context", err, bijector.ErrPartition, "bijector: layer 2")
 }
 
@@ -222,8 +229,10 @@ func TestNetworkBijectors(t *testing.T) {
 		{"MERA 4×4", bijector.NewMERA, []int{4, 4}, nil},
 		{"MERA 4×4, repeated", bijector.NewMERA, []int{4, 4}, &bijector.NetworkSettings{Repeat: 2, Depth: 1}},
 		{"MERA, chain of 8", bijector.NewMERA, []int{8}, nil},
-		{"MERA 4×4, conditional", bijector.NewMERA, []int{4, 4}, &bijector.NetworkSettings{Depth: 1, ContextBlock: conditional(4, 3)}},
-		{"tree, chain of 8, conditional", bijector.NewTree, []int{8}, &bijector.NetworkSettings{ContextBlock: conditional(4, 3)}},
+		{"MERA 4×4, conditional", bijector.NewMERA, []int{4, 4},
+			&bijector.NetworkSettings{Depth: 1, ContextBlock: conditional(4, 3)}},
+		{"tree, chain of 8, conditional", bijector.NewTree, []int{8},
+			&bijector.NetworkSettings{ContextBlock: conditional(4, 3)}},
 		{"tree 4×4", bijector.NewTree, []int{4, 4}, nil},
 		{"TEBD 4×4", bijector.NewTEBD, []int{4, 4}, nil},
 	} {
@@ -280,16 +289,20 @@ func TestNetworkErrors(t *testing.T) {
 		texts []string
 		tebd  bool // fails there too
 	}{
-		{"odd extents", []int{5, 5}, good, nil, bijector.ErrTiles, []string{"bijector: layer 0", "extent 5 of lattice [5 5]"}, true},
+		{"odd extents", []int{5, 5}, good, nil, bijector.ErrTiles,
+			[]string{"bijector: layer 0", "extent 5 of lattice [5 5]"}, true},
 		{"one odd extent", []int{4, 7}, good, nil, bijector.ErrTiles, []string{"extent 7 of lattice [4 7]"}, true},
 		{"extent of 1", []int{1, 4}, good, nil, bijector.ErrTiles, []string{"extent 1"}, true},
 		{"extent of 0", []int{0, 4}, good, nil, bijector.ErrTiles, []string{"extent 0"}, true},
 		{"no sites", []int{0}, good, nil, bijector.ErrTiles, []string{"extent 0"}, true},
 		{"negative extent", []int{4, -4}, good, nil, bijector.ErrTiles, []string{"extent -4"}, true},
 		{"no extents", nil, good, nil, bijector.ErrTiles, []string{"shape []"}, true},
-		{"too deep", []int{6, 6}, good, &bijector.NetworkSettings{Depth: 2}, bijector.ErrTiles, []string{"extent 6", "2·2"}, false},
-		{"far too deep", []int{4, 4}, good, &bijector.NetworkSettings{Depth: 200}, bijector.ErrTiles, []string{"extent 4"}, false},
-		{"blocks of 3×3", []int{4, 4}, good, &bijector.NetworkSettings{Size: 3}, bijector.ErrTiles, []string{"extent 4"}, true},
+		{"too deep", []int{6, 6}, good, &bijector.NetworkSettings{Depth: 2}, bijector.ErrTiles,
+			[]string{"extent 6", "2·2"}, false},
+		{"far too deep", []int{4, 4}, good, &bijector.NetworkSettings{Depth: 200}, bijector.ErrTiles,
+			[]string{"extent 4"}, false},
+		{"blocks of 3×3", []int{4, 4}, good, &bijector.NetworkSettings{Size: 3}, bijector.ErrTiles,
+			[]string{"extent 4"}, true},
 		{"size of 1", []int{4, 4}, good, &bijector.NetworkSettings{Size: 1}, ErrSettings, nil, true},
 		{"negative size", []int{4, 4}, good, &bijector.NetworkSettings{Size: -2}, ErrSettings, nil, true},
 		{"negative depth", []int{4, 4}, good, &bijector.NetworkSettings{Depth: -1}, ErrSettings, nil, true},
@@ -301,8 +314,10 @@ func TestNetworkErrors(t *testing.T) {
 			}
 			return good(4)
 		}, nil, broken, []string{"bijector: block of layer 1: broken"}, true},
-		{"nil block", []int{4, 4}, func(int) (bijector.Bijector, error) { return nil, nil }, nil, bijector.ErrShape, []string{"bijector: layer 0", "nil block"}, true},
-		{"block of another dimension", []int{4, 4}, blocks(3, 1, 3), nil, bijector.ErrTiles, []string{"bijector: layer 0", "4 sites for a block of dimension 3"}, true},
+		{"nil block", []int{4, 4}, func(int) (bijector.Bijector, error) { return nil, nil }, nil, bijector.ErrShape,
+			[]string{"bijector: layer 0", "nil block"}, true},
+		{"block of another dimension", []int{4, 4}, blocks(3, 1, 3), nil, bijector.ErrTiles,
+			[]string{"bijector: layer 0", "4 sites for a block of dimension 3"}, true},
 	} {
 		constructors := []constructor{bijector.NewMERA, bijector.NewTree}
 		if c.tebd {

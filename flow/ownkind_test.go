@@ -188,7 +188,7 @@ func TestOwnKindScales(t *testing.T) {
 	m := ofStages(t)
 	scramble(m, 1, 0.3)
 	tr := must(NewTrainer(m, target.NewNormal(16), &Settings{
-		Batch: 8, Optimizer: Adam{MaxScale: 0.1}, Src: rand.NewPCG(1, 1)}))
+		Batch: 8, Optimizer: OptimizerSettings{MaxScale: 0.1}, Src: rand.NewPCG(1, 1)}))
 	if _, err := tr.Step(); err != nil {
 		t.Fatal(err)
 	}

@@ -68,8 +68,12 @@ func TestTrainingGap(t *testing.T) {
 		most  float64 // what the authors' code reaches, in 700 steps on 4×4 and 600 on 8×8
 	}{
 		{4, tensor.Float32, trained4, 0.34},
-		{4, tensor.Float64, func() (*Model, error) { return trainPaper(4, 500, tensor.Float64, rand.NewPCG(3, 0)) }, 0.34},
-		{8, tensor.Float32, func() (*Model, error) { return trainPaper(8, 400, tensor.Float32, rand.NewPCG(1, 0)) }, 1.7},
+		{4, tensor.Float64, func() (*Model, error) {
+			return trainPaper(4, 500, tensor.Float64, rand.NewPCG(3, 0))
+		}, 0.34},
+		{8, tensor.Float32, func() (*Model, error) {
+			return trainPaper(8, 400, tensor.Float32, rand.NewPCG(1, 0))
+		}, 1.7},
 	} {
 		t.Run(fmt.Sprintf("L=%d/%v", c.L, c.dt), func(t *testing.T) {
 			if (c.L > 4 || c.dt == tensor.Float64) && kernel.Variant() == "plain" {
@@ -81,7 +85,8 @@ func TestTrainingGap(t *testing.T) {
 				t.Fatal(err)
 			}
 			trained, pi := time.Since(start), ising(t, c.L)
-			e, err := Evaluate(context.Background(), m.Float64(), pi, &EvaluateSettings{Samples: 2000, Src: rand.NewPCG(9, 9)})
+			e, err := Evaluate(context.Background(), m.Float64(), pi,
+				&EvaluateSettings{Samples: 2000, Src: rand.NewPCG(9, 9)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -147,8 +147,8 @@ func TestTrainAlongPath(t *testing.T) {
 	for range 2 {
 		m := symmetrize(t, mera(t, 4, 3), Inversion(16)).Float32()
 		res, err := Train(context.Background(), m, ising(t, 4),
-			&Settings{Steps: 60, Batch: 64, Optimizer: Adam{LearnRate: 5e-3}, Objective: ReverseKL{PathGradient: true},
-				Src: rand.NewPCG(1, 1)})
+			&Settings{Steps: 60, Batch: 64, Optimizer: OptimizerSettings{LearnRate: 5e-3},
+				Objective: ReverseKL{PathGradient: true}, Src: rand.NewPCG(1, 1)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -100,7 +100,7 @@ func TestPlateauSteps(t *testing.T) {
 			return 1
 		}, Plateau{Patience: 9, MinImprovement: 0.2}, 8, constant(0.5, 17, 0)},
 	} {
-		s := Settings{Window: c.window, Optimizer: Adam{Plateau: &c.p}}
+		s := Settings{Window: c.window, Optimizer: OptimizerSettings{Plateau: &c.p}}
 		given := c.p
 		if got := lossOf(t, steps, c.loss, s); !slices.Equal(got, c.want) {
 			t.Errorf("%s: learning rates %v, want %v", name, got, c.want)
@@ -131,7 +131,7 @@ func TestPlateauByDefinition(t *testing.T) {
 		}
 		s := Settings{
 			Window:    window,
-			Optimizer: Adam{Plateau: &p, Schedule: Cosine(steps+20, 5)},
+			Optimizer: OptimizerSettings{Plateau: &p, Schedule: Cosine(steps+20, 5)},
 			Anneal:    func(step int) float64 { return betas[step] },
 		}
 		got := lossOf(t, steps, func(step int) float64 { return losses[min(step, steps)] }, s)
@@ -173,7 +173,7 @@ func TestPlateauAnneal(t *testing.T) {
 	for _, ramp := range []int{0, 1, 20, 33} {
 		rates := lossOf(t, 60, func(int) float64 { return 5 },
 			Settings{Window: 4, Anneal: Ramp(0.5, ramp),
-				Optimizer: Adam{Plateau: &Plateau{Patience: 3, MinImprovement: 1e-9}}})
+				Optimizer: OptimizerSettings{Plateau: &Plateau{Patience: 3, MinImprovement: 1e-9}}})
 		// the step after the reduction, from 0
 		first := slices.IndexFunc(rates, func(r float64) bool { return r != 0.25 })
 		if want := max(ramp, 1) - 1 + 4 + 3; first != want {
@@ -188,7 +188,8 @@ func TestPlateauMoves(t *testing.T) {
 		moved := func(p *Plateau, rate float64) (params0, params1 []float64, report float64) {
 			m := variants(t, 1)[name]
 			scramble(m, 2, 0.1)
-			s := Settings{Batch: 8, Optimizer: Adam{LearnRate: 1e-3, Plateau: p}, Window: 1, Src: rand.NewPCG(1, 1)}
+			s := Settings{Batch: 8, Optimizer: OptimizerSettings{LearnRate: 1e-3, Plateau: p}, Window: 1,
+				Src: rand.NewPCG(1, 1)}
 			if p == nil {
 				s.Optimizer.Schedule = func(step int) float64 { return []float64{1, 1, rate}[step-1] }
 			}
@@ -224,10 +225,11 @@ func TestPlateauSettings(t *testing.T) {
 		{MinImprovement: -1e-3}, {MinImprovement: math.NaN()}, {MinImprovement: math.Inf(1)},
 		{MinFactor: -0.1}, {MinFactor: 1.1}, {MinFactor: math.NaN()},
 	} {
-		_, err := NewTrainer(m, pi, &Settings{Optimizer: Adam{Plateau: &p}, Src: rand.NewPCG(1, 1)})
+		_, err := NewTrainer(m, pi, &Settings{Optimizer: OptimizerSettings{Plateau: &p}, Src: rand.NewPCG(1, 1)})
 		wantError(t, fmt.Sprint(p), err, ErrSettings, "Plateau")
 	}
-	tr, err := NewTrainer(m, pi, &Settings{Optimizer: Adam{Plateau: &Plateau{}}, Window: 30, Src: rand.NewPCG(1, 1)})
+	tr, err := NewTrainer(m, pi, &Settings{Optimizer: OptimizerSettings{Plateau: &Plateau{}}, Window: 30,
+		Src: rand.NewPCG(1, 1)})
 	if err != nil || *tr.s.Optimizer.Plateau != (Plateau{0.5, 30, 0, 1e-6}) {
 		t.Errorf("defaults %+v, error %v", tr.s.Optimizer.Plateau, err)
 	}

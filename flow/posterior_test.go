@@ -257,7 +257,7 @@ func TestInversionKLTraining(t *testing.T) {
 		m := model(t, h)
 		scramble(m, 2, 0.3)
 		pi := must(target.NewIsing([]int{2, 2}, 1.5))
-		train(t, m, pi, &Settings{Steps: 200, Batch: 128, Optimizer: Adam{LearnRate: 1e-2},
+		train(t, m, pi, &Settings{Steps: 200, Batch: 128, Optimizer: OptimizerSettings{LearnRate: 1e-2},
 			Objective: ReverseKL{InversionKL: alpha}, Src: rand.NewPCG(1, 3)})
 		x, logq := sample(t, m, 2000, 5)
 		x.Scale(-1, x)

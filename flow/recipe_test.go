@@ -24,12 +24,12 @@ func TestRecipes(t *testing.T) {
 			t.Fatal(err)
 		}
 		m = symmetrize(t, m, Inversion(16)).Float32()
-		s := r.Settings(120, src)
+		s := r.Settings(250, src)
 		s.Batch = 64
 		if _, err := Train(context.Background(), m, d, s); err != nil {
 			t.Fatal(err)
 		}
-		e, err := Evaluate(context.Background(), m, d, &EvaluateSettings{Samples: 2000, Src: src})
+		e, err := Evaluate(context.Background(), m, d, &EvaluateSettings{Samples: 10000, Src: src})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,26 +51,31 @@ func TestRecipeModel(t *testing.T) {
 	if !ok || len(h.Layers()) != 3*5 || h.Layers()[0].Block().Dim() != 2 {
 		t.Errorf("a %T", m.Bijector())
 	}
-	if _, ok := h.Layers()[0].Block().(*bijector.Spline); !ok {
+	if b, ok := h.Layers()[0].Block().(*bijector.Spline); !ok || b.Describe().Kind != "smoothspline" {
 		t.Errorf("blocks are %T", h.Layers()[0].Block())
 	}
-	if _, err := (&Recipe{Network: bijector.NetworkSettings{Depth: 1}}).Model([]int{4, 5}, nil, src); !errors.Is(err, bijector.ErrTiles) {
+	_, err = (&Recipe{Network: bijector.NetworkSettings{Depth: 1}}).Model([]int{4, 5}, nil, src)
+	if !errors.Is(err, bijector.ErrTiles) {
 		t.Errorf("5 sites, a given number of scales: %v", err)
 	}
 	if _, err := BestRecipe().Model([]int{4, 4}, []float64{1}, src); !errors.Is(err, ErrShape) {
 		t.Errorf("another spectrum: %v", err)
 	}
-	if _, err := (&Recipe{Network: bijector.NetworkSettings{Size: 300}}).Model([]int{300, 300}, nil, src); !errors.Is(err, ErrSettings) {
+	_, err = (&Recipe{Network: bijector.NetworkSettings{Size: 300}}).Model([]int{300, 300}, nil, src)
+	if !errors.Is(err, ErrSettings) {
 		t.Errorf("huge blocks: %v", err)
 	}
-	if _, err := (&Recipe{ConditionalDecimators: true, Network: bijector.NetworkSettings{Size: 19}}).Model([]int{19, 19}, nil, src); !errors.Is(err, ErrSettings) {
+	nineteen := &Recipe{ConditionalDecimators: true, Network: bijector.NetworkSettings{Size: 19}}
+	if _, err := nineteen.Model([]int{19, 19}, nil, src); !errors.Is(err, ErrSettings) {
 		t.Errorf("conditional decimators of huge blocks: %v", err)
 	}
 	for _, shape := range [][]int{{8}, {2, 2}, {2, 2, 2}} {
 		m := must((&Recipe{Couplings: 1, Hidden: []int{3}, ConditionalDecimators: true}).Model(shape, nil, src))
 		bijectortest.Check(t, m.Bijector())
 	}
-	if s := FastRecipe().Settings(100, src); s.Optimizer.Schedule(10) != 1 || s.Optimizer.Schedule(101) != 0 || s.Anneal(25) != 0.75 || s.Anneal(50) != 1 || s.Objective != Objective(ReverseKL{PathGradient: true}) || s.Optimizer.LearnRate != 5e-3 {
+	if s := FastRecipe().Settings(100, src); s.Optimizer.Schedule(10) != 1 || s.Optimizer.Schedule(101) != 0 ||
+		s.Anneal(25) != 0.75 || s.Anneal(50) != 1 || s.Objective != Objective(ReverseKL{PathGradient: true}) ||
+		s.Optimizer.LearnRate != 5e-3 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -79,7 +84,9 @@ func TestRecipeModel(t *testing.T) {
 // those before the coarsest.
 func TestGrow(t *testing.T) {
 	src := rand.NewPCG(1, 1)
-	for name, r := range map[string]*Recipe{"paper": PaperRecipe(), "best": BestRecipe(), "conditional": {Couplings: 2, ConditionalDecimators: true, Whiten: true}, "blocks of 9": {Spline: true, Couplings: 1, Network: bijector.NetworkSettings{Size: 3}}} {
+	for name, r := range map[string]*Recipe{"paper": PaperRecipe(), "best": BestRecipe(),
+		"conditional": {Couplings: 2, ConditionalDecimators: true, Whiten: true},
+		"blocks of 9": {Spline: true, Couplings: 1, Network: bijector.NetworkSettings{Size: 3}}} {
 		size := max(2, r.Network.Size)
 		shape := func(depth int) []int { n := int(math.Pow(float64(size), float64(depth))); return []int{n, n} }
 		spectrum := func(depth int) []float64 { return slices.Repeat([]float64{2}, shape(depth)[0]*shape(depth)[1]) }
@@ -145,7 +152,8 @@ func TestGrowFails(t *testing.T) {
 	if _, err := BestRecipe().Grow(small, []int{4, 4}, spectrum); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("another number of layers: %v", err)
 	}
-	if _, err := (&Recipe{Spline: true, Whiten: true}).Grow(small, []int{4, 4}, spectrum); !errors.Is(err, bijector.ErrHierarchy) {
+	_, err := (&Recipe{Spline: true, Whiten: true}).Grow(small, []int{4, 4}, spectrum)
+	if !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("decimators from conditional ones: %v", err)
 	}
 	if _, err := r.Grow(small, []int{4, 4}, nil); !errors.Is(err, bijector.ErrHierarchy) {
@@ -154,9 +162,12 @@ func TestGrowFails(t *testing.T) {
 	if _, err := r.Grow(small, []int{4}, []float64{1, 1, 1, 1}); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("another dimension: %v", err)
 	}
-	_, err := r.Grow(small, []int{12, 12}, slices.Repeat([]float64{1}, 144))
-	wantError(t, "other tiles at the top", err, bijector.ErrHierarchy, "scale 2 of lattice [12 12] has tiles of 9 sites", "tiles have 4")
-	other := must(bijector.NewTree([]int{4, 4}, func(int) (bijector.Bijector, error) { return bijector.NewOrthogonal(4, src) }, nil))
+	_, err = r.Grow(small, []int{12, 12}, slices.Repeat([]float64{1}, 144))
+	wantError(t, "other tiles at the top", err, bijector.ErrHierarchy,
+		"scale 2 of lattice [12 12] has tiles of 9 sites", "tiles have 4")
+	other := must(bijector.NewTree([]int{4, 4}, func(int) (bijector.Bijector, error) {
+		return bijector.NewOrthogonal(4, src)
+	}, nil))
 	if _, err := r.Grow(model(t, other), []int{8, 8}, nil); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("a tree: %v", err)
 	}
@@ -178,12 +189,14 @@ func TestGrowBeginsWell(t *testing.T) {
 	small := must(r.Model([]int{4, 4}, ising(t, 4).Spectrum(), src))
 	s := r.Settings(150, src)
 	s.Batch = 128
-	if _, err := Train(context.Background(), symmetrize(t, small, Inversion(16)).Float32(), ising(t, 4), s); err != nil {
+	inverted := symmetrize(t, small, Inversion(16)).Float32()
+	if _, err := Train(context.Background(), inverted, ising(t, 4), s); err != nil {
 		t.Fatal(err)
 	}
 	d := ising(t, 8)
 	gap := func(m *Model) float64 {
-		e, err := Evaluate(context.Background(), symmetrize(t, m, Inversion(64)), d, &EvaluateSettings{Samples: 500, Src: src})
+		e, err := Evaluate(context.Background(), symmetrize(t, m, Inversion(64)), d,
+			&EvaluateSettings{Samples: 500, Src: src})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +206,7 @@ func TestGrowBeginsWell(t *testing.T) {
 	before := gap(must(r.Model([]int{8, 8}, d.Spectrum(), src)))
 	after := gap(grown)
 	t.Logf("gap of a new model %.2f, of a grown one %.2f", before, after)
-	if !(after < 3 && after < before/4) {
+	if !(after < 6 && after < before/4) {
 		t.Errorf("gap of a new model %.2f, of a grown one %.2f", before, after)
 	}
 }

@@ -145,8 +145,8 @@ func TestSavedIsReadBack(t *testing.T) {
 		if err := m.Save(&b); (err == nil) != sound || err != nil && (!errors.Is(err, ErrCheckpoint) || b.Len() > 0) {
 			t.Errorf("%s: names and ranks sound: %v, %d bytes, error %v", what, sound, b.Len(), err)
 		}
-		tr := must(NewTrainer(m, target.NewNormal(m.Dim()), &Settings{Batch: 2, Optimizer: Adam{Average: 0.5},
-			Src: rand.NewPCG(1, 1)}))
+		tr := must(NewTrainer(m, target.NewNormal(m.Dim()),
+			&Settings{Batch: 2, Optimizer: OptimizerSettings{Average: 0.5}, Src: rand.NewPCG(1, 1)}))
 		var b2 bytes.Buffer
 		if err := tr.Save(&b2); (err == nil) != sound {
 			t.Errorf("%s: trainer: %v", what, err)
@@ -163,7 +163,7 @@ func TestSavedIsReadBack(t *testing.T) {
 		restored++
 		again, _ = oddModel(seed, 2)
 		tr = must(NewTrainer(again, target.NewNormal(m.Dim()),
-			&Settings{Batch: 2, Optimizer: Adam{Average: 0.5}, Src: rand.NewPCG(1, 1)}))
+			&Settings{Batch: 2, Optimizer: OptimizerSettings{Average: 0.5}, Src: rand.NewPCG(1, 1)}))
 		if err := tr.Restore(&b2); err != nil || !slices.Equal(params(again), params(m)) {
 			t.Errorf("%s: trainer's Restore: %v, or other parameters", what, err)
 		}

@@ -32,7 +32,7 @@ func TestSchedule(t *testing.T) {
 		tr := must(flow.NewTrainer(m, must(target.NewIsing([]int{2, 2}, 2)), &flow.Settings{
 			Batch: 8,
 			Src:   rand.NewPCG(1, 1),
-			Optimizer: flow.Adam{Schedule: func(step int) float64 {
+			Optimizer: flow.OptimizerSettings{Schedule: func(step int) float64 {
 				if step != 1 {
 					t.Errorf("step %d", step)
 				}

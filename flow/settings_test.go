@@ -82,7 +82,7 @@ func TestRestoreComparesSettings(t *testing.T) {
 		"Data.Source": {func(s *Settings) { s.Data.Source = &numberedData{calls: 9} }, mayDiffer},
 		"Data.Weight": {func(s *Settings) { s.Data.Weight = 0.4 }, "Data.Weight"},
 
-		"Optimizer":           {func(s *Settings) { s.Optimizer = Adam{} }, "Optimizer.LearnRate"},
+		"Optimizer":           {func(s *Settings) { s.Optimizer = OptimizerSettings{} }, "Optimizer.LearnRate"},
 		"Optimizer.LearnRate": {func(s *Settings) { s.Optimizer.LearnRate *= 1 + 1e-15 }, "Optimizer.LearnRate"},
 		// a function cannot be compared
 		"Optimizer.Schedule": {func(s *Settings) { s.Optimizer.Schedule = Cosine(9, 1) }, mayDiffer},
@@ -119,7 +119,7 @@ func TestRestoreComparesSettings(t *testing.T) {
 		s := &Settings{
 			Steps: 9, Batch: 6, Window: 4, Src: rand.NewPCG(1, 1),
 			Data: &DataSettings{Source: &numberedData{}, Weight: 0.3},
-			Optimizer: Adam{
+			Optimizer: OptimizerSettings{
 				LearnRate: 3e-3, Average: 0.9, ClipNorm: 5, MaxScale: 1,
 				Plateau: &Plateau{Factor: 0.6, Patience: 2, MinImprovement: 0.1, MinFactor: 0.01},
 			},
@@ -273,8 +273,8 @@ func TestDocumentedDefaults(t *testing.T) {
 		return trained(Settings{Evaluation: &EvaluationSettings{
 			EvaluateSettings: EvaluateSettings{Data: d, Src: rand.NewPCG(2, 2)}}}).s.Evaluation
 	}
-	held := evaluation(nil)
-	plateau := trained(Settings{Optimizer: Adam{Plateau: &Plateau{}}, Window: 37}).s.Optimizer.Plateau
+	held, annealed := evaluation(nil), must(AISSettings{Src: rand.NewPCG(1, 1)}.defaults(m))
+	plateau := trained(Settings{Optimizer: OptimizerSettings{Plateau: &Plateau{}}, Window: 37}).s.Optimizer.Plateau
 	one := must(New(target.NewNormal(1), must(bijector.NewPermutation([]int{0}))))
 	evaluated := must(Evaluate(context.Background(), one, target.NewNormal(1),
 		&EvaluateSettings{Src: rand.NewPCG(1, 1)}))
@@ -320,12 +320,12 @@ func TestDocumentedDefaults(t *testing.T) {
 		"DataSettings.Weight": {"½", trained(Settings{Data: &DataSettings{Source: &numberedData{}}}).s.Data.Weight,
 			0.5},
 
-		"Adam.LearnRate": {"1e-3", adam.LearnRate, 1e-3},
-		"Adam.Schedule":  {"constant", must(adam.Schedule.at(7)), 1.0},
-		"Adam.Plateau":   {none, adam.Plateau, (*Plateau)(nil)},
-		"Adam.ClipNorm":  {none, adam.ClipNorm, 0.0},
-		"Adam.MaxScale":  {none, adam.MaxScale, 0.0},
-		"Adam.Average":   {none, adam.Average, 0.0},
+		"OptimizerSettings.LearnRate": {"1e-3", adam.LearnRate, 1e-3},
+		"OptimizerSettings.Schedule":  {"constant", must(adam.Schedule.at(7)), 1.0},
+		"OptimizerSettings.Plateau":   {none, adam.Plateau, (*Plateau)(nil)},
+		"OptimizerSettings.ClipNorm":  {none, adam.ClipNorm, 0.0},
+		"OptimizerSettings.MaxScale":  {none, adam.MaxScale, 0.0},
+		"OptimizerSettings.Average":   {none, adam.Average, 0.0},
 
 		"FaultSettings.Policy": {"FaultStop", plain.Faults.Policy, FaultStop},
 		"FaultSettings.Max":    {"100", plain.Faults.Max, 100},
@@ -340,6 +340,17 @@ func TestDocumentedDefaults(t *testing.T) {
 		"EvaluateSettings.DataSamples": {"else Samples", []int{
 			evaluation(&numberedData{}).DataSamples, evaluation(&DataRows{X: randn(1, 9, 4)}).DataSamples},
 			[]int{10000, 9}},
+
+		"AISSettings.Samples": {"1000", annealed.Samples, 1000},
+		"AISSettings.Batch":   {"500", annealed.Batch, 500},
+		"AISSettings.Betas":   {"those of a pilot run", annealed.Betas, []float64(nil)},
+		"AISSettings.Rungs":   {"as many as the path is long", annealed.Rungs, 0},
+		"AISSettings.Steps":   {"1", annealed.Steps, 1},
+		"AISSettings.Moves": {"Those of all latent variables and of half the lattice", annealed.Moves,
+			defaultMoves(m)},
+		"AISSettings.Resample": {"never", annealed.Resample, 0.0},
+		"AISSettings.Src":      {none, nil, nil},
+		"AISSettings.Progress": {none, nil, nil},
 
 		"Plateau.Factor":         {"½", plateau.Factor, 0.5},
 		"Plateau.Patience":       {"Settings.Window", plateau.Patience, 37},
@@ -364,9 +375,11 @@ func TestDocumentedDefaults(t *testing.T) {
 		"SplineSettings.Keep":       {"drawn like those of a RealNVP", len(spline.Keep), 4},
 		"SplineSettings.Src":        {none, nil, nil},
 
-		"Recipe.Couplings":             {"that of its bijector", []int{couplings(false), couplings(true)}, []int{defaultCouplings(false), defaultCouplings(true)}},
+		"Recipe.Couplings": {"that of its bijector", []int{couplings(false), couplings(true)},
+			[]int{defaultCouplings(false), defaultCouplings(true)}},
 		"Recipe.Hidden":                {none, nil, nil},
 		"Recipe.Spline":                {none, nil, nil},
+		"Recipe.Rational":              {none, nil, nil},
 		"Recipe.Network":               {none, nil, nil},
 		"Recipe.ConditionalDecimators": {none, nil, nil},
 		"Recipe.Whiten":                {none, nil, nil},
@@ -407,7 +420,7 @@ func TestDocumentedDefaults(t *testing.T) {
 func defaultCouplings(spline bool) int {
 	src := rand.NewPCG(1, 1)
 	if spline {
-		return len(must(bijector.NewSpline(2, &bijector.SplineSettings{Src: src})).Couplings())
+		return len(must(bijector.NewSmoothSpline(2, &bijector.SplineSettings{Src: src})).Couplings())
 	}
 	return len(must(bijector.NewRealNVP(2, &bijector.RealNVPSettings{Src: src})).Couplings())
 }

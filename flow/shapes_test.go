@@ -76,7 +76,8 @@ func TestRecipeJoinsAnyShape(t *testing.T) {
 // Such networks are bijectors.
 func TestRecipeOddShapesAreBijectors(t *testing.T) {
 	for _, shape := range [][]int{{1}, {3}, {1, 4}, {3, 3}, {2, 6}, {6, 1, 1}} {
-		m := must((&Recipe{Couplings: 2, Hidden: []int{3}, ConditionalDecimators: true}).Model(shape, nil, rand.NewPCG(3, 4)))
+		m := must((&Recipe{Couplings: 2, Hidden: []int{3}, ConditionalDecimators: true}).Model(shape, nil,
+			rand.NewPCG(3, 4)))
 		bijectortest.Check(t, m.Bijector())
 	}
 }
@@ -153,12 +154,16 @@ func TestIndependent(t *testing.T) {
 		{"8 × 8", mera(8, nil), apart(0)},
 		{"6 × 6, 3 × 3 of which live on", mera(6, nil), apart(0, 2, 4, 12, 14, 16, 24, 26, 28)},
 		{"one scale of 4 × 4", mera(4, &bijector.NetworkSettings{Depth: 1}), apart(0, 2, 8, 10)},
-		{"conditional decimators read, but do not join", mera(4, &bijector.NetworkSettings{Depth: 1, ContextBlock: conditional(1, 3)}), apart(0, 2, 8, 10)},
+		{"conditional decimators read, but do not join",
+			mera(4, &bijector.NetworkSettings{Depth: 1, ContextBlock: conditional(1, 3)}), apart(0, 2, 8, 10)},
 		{"TEBD", must(bijector.NewTEBD([]int{6}, blocks(2, 1, 3), nil)), [][]int{{0, 1, 2, 3, 4, 5}}},
-		{"disentanglers on one half of a ring", must(bijector.NewHierarchy(6, must(bijector.Disentangler(pair, [][]int{{5, 1}, {0, 3}})),
+		{"disentanglers on one half of a ring", must(bijector.NewHierarchy(6,
+			must(bijector.Disentangler(pair, [][]int{{5, 1}, {0, 3}})),
 			must(bijector.Disentangler(pair, [][]int{{3, 5}})))), [][]int{{0, 1, 3, 5}, {2}, {4}}},
-		{"joined before the decimator only", must(bijector.NewHierarchy(4, must(bijector.Disentangler(pair, [][]int{{0, 3}, {1, 2}})),
-			must(bijector.Decimator(pair, [][]int{{0, 1}}, 0)), must(bijector.Disentangler(pair, [][]int{{3, 2}})))), [][]int{{0}, {2, 3}}},
+		{"joined before the decimator only", must(bijector.NewHierarchy(4,
+			must(bijector.Disentangler(pair, [][]int{{0, 3}, {1, 2}})),
+			must(bijector.Decimator(pair, [][]int{{0, 1}}, 0)), must(bijector.Disentangler(pair, [][]int{{3, 2}})))),
+			[][]int{{0}, {2, 3}}},
 	} {
 		if got := c.h.Independent(); !slices.EqualFunc(got, c.want, slices.Equal) {
 			t.Errorf("%s: groups %v, want %v", c.name, got, c.want)
@@ -169,19 +174,25 @@ func TestIndependent(t *testing.T) {
 // The price of a block is the number of its parameters.
 func TestRecipePrice(t *testing.T) {
 	src := rand.NewPCG(1, 2)
-	for _, r := range []*Recipe{PaperRecipe(), FastRecipe(), {Spline: true, Couplings: 3, Hidden: []int{}}, {Couplings: 2, Hidden: []int{7}}} {
+	for _, r := range []*Recipe{
+		PaperRecipe(), FastRecipe(), {Spline: true, Couplings: 3, Hidden: []int{}}, {Couplings: 2, Hidden: []int{7}},
+		{Spline: true, Rational: true}, {Rational: true},
+	} {
 		for _, sites := range []int{2, 4, 10, 50} { // half of which are kept
-			if got, want := r.params(float64(sites), r.hidden(sites, 2)), must(r.block(sites, 2, src)).Params()[0].Value().DataSize(); got != float64(want) {
+			got := r.params(float64(sites), r.hidden(sites, 2))
+			if want := must(r.block(sites, 2, src)).Params()[0].Value().DataSize(); got != float64(want) {
 				t.Errorf("%+v: %d sites are priced at %g parameters, have %d", r, sites, got, want)
 			}
 		}
 	}
-	r := &Recipe{Hidden: []int{6, 5}}
-	for _, c := range [][2]int{{3, 1}, {9, 3}, {27, 7}} {
-		context, moved := c[0], c[1]
-		got := 2 * float64(moved) * (2*netParams(float64(context+moved-1), r.Hidden, 1) + 1)
-		if want := must(r.given(context, moved, src)).Params()[0].Value().DataSize(); got != float64(want) {
-			t.Errorf("a conditional decimator of %d sites given %d is priced at %g parameters, has %d", moved, context, got, want)
+	for _, r := range []*Recipe{{Hidden: []int{6, 5}}, {}, {Spline: true}, {Spline: true, Rational: true}} {
+		for _, c := range [][2]int{{3, 1}, {9, 3}, {27, 7}} {
+			context, moved := c[0], c[1]
+			got := r.givenParams(float64(context), float64(moved))
+			if want := must(r.given(context, moved, src)).Params()[0].Value().DataSize(); got != float64(want) {
+				t.Errorf("%+v: a conditional decimator of %d sites given %d is priced at %g parameters, has %d",
+					r, moved, context, got, want)
+			}
 		}
 	}
 }
@@ -247,7 +258,8 @@ func TestHostileNetworks(t *testing.T) {
 			if name == c.but {
 				continue
 			}
-			if !errors.Is(err, ErrSettings) && !errors.Is(err, bijector.ErrHierarchy) && !errors.Is(err, bijector.ErrTiles) && !errors.Is(err, ErrShape) {
+			if !errors.Is(err, ErrSettings) && !errors.Is(err, bijector.ErrHierarchy) &&
+				!errors.Is(err, bijector.ErrTiles) && !errors.Is(err, ErrShape) {
 				t.Errorf("%s, %s: error %v", name, c.name, err)
 			}
 			if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
@@ -261,16 +273,19 @@ func TestHostileNetworks(t *testing.T) {
 	_, err = bijector.NewTEBD([]int{1 << 26}, blocks(2, 1, 3), large)
 	wantError(t, "TEBD, many layers on many sites", err, ErrSettings, "[67108864]", "100 layers")
 	_, err = FastRecipe().Model([]int{101, 101}, nil, src)
-	wantError(t, "a prime extent", err, ErrSettings, "lattice [101 101]", "tiles [101 101]", "10201 sites", "3.72e+07 parameters")
+	wantError(t, "a prime extent", err, ErrSettings, "lattice [101 101]", "tiles [101 101]", "10201 sites",
+		"2.53e+07 parameters")
 	_, err = FastRecipe().Model(slices.Repeat([]int{2}, 26), nil, src)
 	wantError(t, "many axes", err, ErrSettings, "6.7108864e+07 sites")
 	_, err = (&Recipe{ConditionalDecimators: true}).Model([]int{961, 31}, nil, src)
-	wantError(t, "conditional decimators", err, ErrSettings, "lattice [961 31]", "conditional decimator of 960 variables given 9")
+	wantError(t, "conditional decimators", err, ErrSettings, "lattice [961 31]",
+		"conditional decimator of 960 variables given 9")
 	for _, r := range []*Recipe{{Hidden: []int{1 << 62}}, {Hidden: []int{1 << 31, 1 << 31}}, {Couplings: 1 << 40}} {
 		_, err := r.Model([]int{4, 4}, nil, src)
 		wantError(t, "hostile couplings", err, ErrSettings, "lattice [4 4]")
 	}
-	if _, err := bijector.NewHierarchy(1<<62, hierarchyOf(t, must(PaperRecipe().Model([]int{2}, nil, src))).Layers()...); !errors.Is(err, bijector.ErrHierarchy) {
+	two := hierarchyOf(t, must(PaperRecipe().Model([]int{2}, nil, src)))
+	if _, err := bijector.NewHierarchy(1<<62, two.Layers()...); !errors.Is(err, bijector.ErrHierarchy) {
 		t.Errorf("2^62 sites: %v", err)
 	}
 }

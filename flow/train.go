@@ -35,7 +35,7 @@ type Trainer struct {
 	params   [][]float64
 	scales   []*mat.VecDense // of couplings, where they are bounded
 	adam     *adam
-	plateau  plateauState // of Adam.Plateau
+	plateau  plateauState // of OptimizerSettings.Plateau
 	averages [][]float64  // of params, or nil
 	shrink   float64      // factor of the learning rate after faults
 
@@ -130,7 +130,7 @@ func (tr *Trainer) Run(ctx context.Context, steps int) error {
 // Train trains m on the density t for s.Steps steps (paper, Algorithm 1). It
 // fails as NewTrainer and Step do, and with ErrSettings unless s.Steps is
 // positive. When it is stopped, by ctx or by an error, the result is that of
-// the steps made, and nil if there are none. With Adam.Average the model
+// the steps made, and nil if there are none. With OptimizerSettings.Average the model
 // ends with the averaged parameters, however few the steps.
 func Train(ctx context.Context, m *Model, t target.Density, s *Settings) (*Result, error) {
 	tr, err := NewTrainer(m, t, s)

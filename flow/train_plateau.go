@@ -8,7 +8,7 @@ import (
 )
 
 // Plateau lowers the learning rate whenever the loss has ceased to fall, on top
-// of Adam.Schedule. A zero field means its default.
+// of OptimizerSettings.Schedule. A zero field means its default.
 //
 // The loss is the running estimate, of the last Settings.Window steps. It is
 // judged once all of these steps were made at β = 1 and after the last reduction;

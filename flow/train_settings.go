@@ -31,7 +31,7 @@ type Settings struct {
 	Images    int           // elements of the symmetry group in the mean that is q, all by default
 	Data      *DataSettings // configurations of the target to learn from, none by default
 
-	Optimizer  Adam                // the rule by which the parameters follow the gradient
+	Optimizer  OptimizerSettings   // the rule by which the parameters follow the gradient
 	Faults     FaultSettings       // what to do about a batch that fails
 	Evaluation *EvaluationSettings // of the model in the course of training, none by default
 

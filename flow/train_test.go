@@ -59,7 +59,7 @@ func TestVariationalBound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := evaluate(t, m, pi, 2000, 1)
 			bound("untrained", *before)
-			res := train(t, m, pi, &Settings{Steps: 120, Batch: 128, Optimizer: Adam{LearnRate: 1e-2},
+			res := train(t, m, pi, &Settings{Steps: 120, Batch: 128, Optimizer: OptimizerSettings{LearnRate: 1e-2},
 				Src:      rand.NewPCG(2, 3),
 				Recorder: RecorderFunc(func(r *Report) error { bound("training", r.Running); return nil })})
 			after := evaluate(t, m, pi, 4000, 1)
@@ -109,7 +109,8 @@ func TestTrainGaussian(t *testing.T) {
 			Src: rand.NewPCG(1, 1)}))
 		m := model(t, b).as(dt)
 		for _, rate := range []float64{1e-2, 2e-3} {
-			train(t, m, d, &Settings{Steps: 400, Batch: 256, Optimizer: Adam{LearnRate: rate}, Src: rand.NewPCG(2, 2)})
+			train(t, m, d, &Settings{Steps: 400, Batch: 256, Optimizer: OptimizerSettings{LearnRate: rate},
+				Src: rand.NewPCG(2, 2)})
 		}
 		e := evaluate(t, m, d, 5000, 3)
 		t.Logf("%v: gap %.5f ± %.5f, ln Z off by %.1e, ESS %.4f", dt, e.Loss+lnZ, e.StdErr, e.LogZ-lnZ, e.ESS)
@@ -157,7 +158,8 @@ func TestFirstStepGoesDownhill(t *testing.T) {
 			return mean, norm
 		}
 		before, slope := loss()
-		tr, err := NewTrainer(m, pi, &Settings{Batch: rows, Optimizer: Adam{LearnRate: rate}, Src: rand.NewPCG(4, 4)})
+		tr, err := NewTrainer(m, pi, &Settings{Batch: rows, Optimizer: OptimizerSettings{LearnRate: rate},
+			Src: rand.NewPCG(4, 4)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,11 +304,14 @@ func TestTrainSettings(t *testing.T) {
 		{"no steps", m, pi, &Settings{Src: src}, ErrSettings, []string{"0 steps"}},
 		{"negative steps", m, pi, &Settings{Steps: -2, Src: src}, ErrSettings, []string{"-2 steps"}},
 		{"negative batch", m, pi, &Settings{Steps: 1, Batch: -5, Src: src}, ErrSettings, []string{"batch of -5"}},
-		{"negative rate", m, pi, &Settings{Steps: 1, Optimizer: Adam{LearnRate: -1e-3}, Src: src}, ErrSettings,
+		{"negative rate", m, pi, &Settings{Steps: 1, Optimizer: OptimizerSettings{LearnRate: -1e-3}, Src: src},
+			ErrSettings,
 			[]string{"learning rate -0.001"}},
-		{"NaN rate", m, pi, &Settings{Steps: 1, Optimizer: Adam{LearnRate: math.NaN()}, Src: src}, ErrSettings,
+		{"NaN rate", m, pi, &Settings{Steps: 1, Optimizer: OptimizerSettings{LearnRate: math.NaN()}, Src: src},
+			ErrSettings,
 			[]string{"learning rate NaN"}},
-		{"infinite rate", m, pi, &Settings{Steps: 1, Optimizer: Adam{LearnRate: math.Inf(1)}, Src: src}, ErrSettings,
+		{"infinite rate", m, pi, &Settings{Steps: 1, Optimizer: OptimizerSettings{LearnRate: math.Inf(1)}, Src: src},
+			ErrSettings,
 			[]string{"learning rate +Inf"}},
 		{"negative window", m, pi, &Settings{Steps: 1, Window: -1, Src: src}, ErrSettings, []string{"window of -1"}},
 		{"nil model", nil, pi, &Settings{Steps: 1, Src: src}, ErrSettings, nil},
@@ -529,7 +534,8 @@ func TestTrainUserBijector(t *testing.T) {
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 		m := model(t, newShift(3)).as(dt)
 		for _, rate := range []float64{0.03, 0.001} {
-			train(t, m, d, &Settings{Steps: 300, Batch: 64, Optimizer: Adam{LearnRate: rate}, Src: rand.NewPCG(1, 1)})
+			train(t, m, d, &Settings{Steps: 300, Batch: 64, Optimizer: OptimizerSettings{LearnRate: rate},
+				Src: rand.NewPCG(1, 1)})
 		}
 		wantClose(t, "shift", params(m), []float64{1, 2, 3}, 0.02)
 	}

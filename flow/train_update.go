@@ -29,7 +29,7 @@ func (tr *Trainer) update(factor float64) error {
 	return nil
 }
 
-// clampScales bounds the scales of couplings by Adam.MaxScale.
+// clampScales bounds the scales of couplings by OptimizerSettings.MaxScale.
 func (tr *Trainer) clampScales() {
 	bound := tr.s.Optimizer.MaxScale
 	for _, s := range tr.scales {
@@ -39,7 +39,7 @@ func (tr *Trainer) clampScales() {
 	}
 }
 
-// scalesOf are the scales that Adam.MaxScale bounds, of all parts of a model.
+// scalesOf are the scales that OptimizerSettings.MaxScale bounds, of all parts of a model.
 func scalesOf(m *Model) (scales []*mat.VecDense) {
 	for _, b := range partsOf(m.b) {
 		if b, ok := b.(bijector.LogScaler); ok {

@@ -30,7 +30,7 @@ type options struct {
 }
 
 var help = console.Help{
-	Synopsis: "collective [flags] shows what the latent variables of a trained flow are, Fig. 4 of the paper.",
+	Synopsis: "collective [flags] draws Fig. 4 of the paper: what the latent variables of a trained flow mean.",
 	Groups: []console.Group{{Title: "Flags", Flags: []string{
 		"L", "T", "steps", "model", "chains", "burn", "between", "samples", "seed",
 		"checkpoint", "resume", "out", "memory",
@@ -39,19 +39,23 @@ var help = console.Help{
 
 // define makes the flags.
 func (o *options) define(f *flag.FlagSet) {
-	f.IntVar(&o.L, "L", 8, "`N` sites along an edge, a power of two")
-	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature `T`, by default the critical one")
-	f.IntVar(&o.steps, "steps", 600, "training steps `N`, if there is no model yet")
-	f.IntVar(&o.chains, "chains", 500, "`N` hybrid Monte Carlo chains, a multiple of ten")
-	f.IntVar(&o.burn, "burn", 200, "`N` sweeps before the first sample, ten autocorrelation times of m² or more")
-	f.IntVar(&o.between, "between", 50, "`N` sweeps between samples of a chain, two autocorrelation times or more")
-	f.IntVar(&o.samples, "samples", 1000, "`N` samples, a multiple of the chains")
-	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of all randomness")
-	f.StringVar(&o.model, "model", "", "`FILE` of the flow: read if it exists, else written")
-	f.StringVar(&o.checkpoint, "checkpoint", "", "`FILE` for the state of training, every 100 steps")
-	f.BoolVar(&o.resume, "resume", false, "go on training from -checkpoint, if it exists")
-	f.StringVar(&o.out, "out", "out", "directory `DIR` for figures")
-	f.Float64Var(&o.memory, "memory", 8, "memory that a run may need, in `GB`")
+	f.IntVar(&o.L, "L", 8, "the lattice has `N`×N sites, N a power of two")
+	f.Float64Var(&o.T, "T", target.CriticalTemperature(),
+		"temperature `T` in units of J, by default the critical temperature")
+	f.IntVar(&o.steps, "steps", 600, "make `N` training steps if there is no model yet")
+	f.IntVar(&o.chains, "chains", 500, "run `N` hybrid Monte Carlo chains, a multiple of ten")
+	f.IntVar(&o.burn, "burn", 200,
+		"make `N` sweeps before the first sample, at least ten autocorrelation times of m²")
+	f.IntVar(&o.between, "between", 50,
+		"make `N` sweeps between samples of a chain, at least two autocorrelation times")
+	f.IntVar(&o.samples, "samples", 1000, "take `N` samples in all, a multiple of -chains")
+	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of all random numbers")
+	f.StringVar(&o.model, "model", "",
+		"read the flow from `FILE` if it exists, else train one and write it there")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "write the state of training to `FILE` every 100 steps")
+	f.BoolVar(&o.resume, "resume", false, "go on from the file of -checkpoint if it exists")
+	f.StringVar(&o.out, "out", "out", "write figures to the directory `DIR`")
+	f.Float64Var(&o.memory, "memory", 8, "refuse a run that needs more memory than this, in `GB`")
 }
 
 func parse(args []string) (*options, error) {
@@ -61,24 +65,19 @@ func parse(args []string) (*options, error) {
 	if err := help.Parse(f, args, os.Stdout, console.Width(os.Stdout)); err != nil {
 		return nil, err
 	}
-	if f.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
-	}
-	if err := o.check(); err != nil {
+	if err := console.Positive(f, "steps", "burn", "between"); err != nil {
 		return nil, err
 	}
-	return o, nil
+	return o, o.check()
 }
 
-// check says which flag is out of its range.
+// check refuses flags that are out of their range.
 func (o *options) check() error {
 	switch {
 	case o.resume && o.checkpoint == "":
 		return errors.New("-resume: from which file? give -checkpoint")
 	case o.L < 4 || o.L&(o.L-1) != 0:
 		return fmt.Errorf("-L %d: want a power of two, 4 or more, so that the network ends in one block", o.L)
-	case o.steps <= 0 || o.burn <= 0 || o.between <= 0:
-		return fmt.Errorf("want positive numbers for -steps %d, -burn %d and -between %d", o.steps, o.burn, o.between)
 	case o.chains <= 0 || o.chains%groups != 0:
 		return fmt.Errorf("-chains %d: want a multiple of %d, for the errors", o.chains, groups)
 	case o.samples < o.chains || o.samples%o.chains != 0:

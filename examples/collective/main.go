@@ -1,27 +1,24 @@
-// Command collective looks inside a flow that was trained on the
-// two-dimensional Ising model: Fig. 4 of Li and Wang, Phys. Rev. Lett. 121,
-// 260601 (2018).
+// Command collective shows what the latent variables of a flow mean. The flow was
+// trained on the two-dimensional Ising model. The figures are Fig. 4 of Li and Wang,
+// Phys. Rev. Lett. 121, 260601 (2018).
 //
 //	go run ./examples/collective
 //	go run ./examples/collective -L 16 -model ising.safetensors -chains 1000 -burn 450 -between 100 -samples 2000
 //
-// It draws the responses E[∂z_i/∂x] of the collective variables at the top of the
-// hierarchy and of one variable at every level. It also draws the mutual information
-// of all pairs of latent variables and of all pairs of physical variables. All are
-// means over the target, which hybrid Monte Carlo in the latent space samples without
-// bias. The chains start at samples of the model. The program prints how many
-// autocorrelation times of m² they have to forget their start, and between two
-// samples.
+// The program draws the responses E[∂z_i/∂x] of the collective variables at the top
+// of the hierarchy and of one variable at every level. It also draws the mutual
+// information of all pairs of latent variables and of all pairs of physical variables.
+// All are means over the target. Hybrid Monte Carlo in the latent space samples the
+// target without bias. The chains start at samples of the model. The program prints
+// the length of the burn-in and the spacing of the samples in autocorrelation times of
+// m².
 //
-// The flow is read from the file of -model, as examples/ising2d -model writes it. If
-// there is no such file, the program trains a flow and saves it there.
+// The program reads the flow from the file of -model, which examples/ising2d -model
+// writes. If there is no such file, the program trains a flow and saves it there.
 package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -32,19 +29,13 @@ import (
 )
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	o, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
 	if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
 		err = run(ctx, o)
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "collective:", err)
-		os.Exit(1)
-	}
+	console.Exit("collective", err)
 }
 
 func run(ctx context.Context, o *options) error {
@@ -59,8 +50,8 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	// These sources are not used in training. So samples do not depend on whether
-	// the model was trained, resumed or read.
+	// Training uses another source. So the samples are the same whether the model was
+	// trained, resumed or read.
 	x, z, err := sample(ctx, m, ising, o, rand.NewPCG(o.seed, 4))
 	if err != nil {
 		return err
@@ -73,8 +64,8 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	// Posterior may have inverted a configuration. A random image has the density of
-	// the target again.
+	// Posterior may have inverted a configuration. A random image of it has the
+	// distribution of the target again.
 	if err := m.RandomImages(x, src); err != nil {
 		return err
 	}

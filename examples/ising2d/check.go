@@ -30,28 +30,6 @@ func (o *options) lists() error {
 	return nil
 }
 
-// positive checks the flags that must be above zero.
-func (o *options) positive() error {
-	for _, n := range []struct {
-		name  string
-		value int
-	}{{"L", o.L}, {"steps", o.steps}, {"batch", o.batch}, {"chains", o.chains}, {"sweeps", o.sweeps},
-		{"between", o.between}, {"leapfrog", o.leapfrog}, {"save", o.save}, {"repeat", o.repeat}} {
-		if n.value <= 0 {
-			return fmt.Errorf("-%s %d: want a positive number", n.name, n.value)
-		}
-	}
-	for _, x := range []struct {
-		name  string
-		value float64
-	}{{"lr", o.lr}, {"anneal", o.anneal}, {"stepsize", o.stepSize}, {"memory", o.memory}} {
-		if !(x.value > 0) {
-			return fmt.Errorf("-%s %g: want a positive number", x.name, x.value)
-		}
-	}
-	return nil
-}
-
 // sensible checks the other ranges, and flags that need each other.
 func (o *options) sensible() error {
 	switch {

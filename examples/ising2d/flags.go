@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,7 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// options are the flags.
+// options are the values of the flags.
 type options struct {
 	// Most used.
 	recipe     string
@@ -97,70 +96,76 @@ func (o *options) define(f *flag.FlagSet) {
 	o.defineNetwork(f)
 	o.defineTraining(f)
 	o.defineSampling(f)
-	f.IntVar(&o.save, "save", 100, "training steps or sweeps `N` from one checkpoint to the next")
-	f.Float64Var(&o.memory, "memory", 8, "memory that a run may need, in `GB`")
+	f.IntVar(&o.save, "save", 100, "write the file of -checkpoint after every `N` training steps or sweeps")
+	f.Float64Var(&o.memory, "memory", 8, "refuse a run that needs more memory than this, in `GB`")
 }
 
 func (o *options) defineMostUsed(f *flag.FlagSet) {
-	f.StringVar(&o.recipe, "recipe", "fast", "`NAME` of settings: fast, best, paper or none")
-	f.BoolVar(&o.paper, "paper", false, "the run of Fig. 3 of the paper, 16×16 sites")
-	f.IntVar(&o.L, "L", 4, "`N` sites along an edge of the lattice")
-	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature `T`, by default the critical one")
-	f.IntVar(&o.steps, "steps", 800, "training steps `N`, may be raised on -resume")
+	f.StringVar(&o.recipe, "recipe", "fast", "set several flags by `NAME`: fast, best, paper or none")
+	f.BoolVar(&o.paper, "paper", false, "make the run of Fig. 3 of the paper, on 16×16 sites")
+	f.IntVar(&o.L, "L", 4, "the lattice has `N`×N sites")
+	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature `T` in units of J, by default the critical one")
+	f.IntVar(&o.steps, "steps", 800, "make `N` training steps; may be raised with -resume")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of all random numbers")
-	f.IntVar(&o.chains, "chains", 128, "`N` hybrid Monte Carlo chains")
+	f.IntVar(&o.chains, "chains", 128, "run `N` hybrid Monte Carlo chains")
 	f.IntVar(&o.sweeps, "sweeps", 120, "`N` trajectories of every chain in latent space")
-	f.StringVar(&o.out, "out", "out", "directory `DIR` for figures")
-	f.StringVar(&o.model, "model", "", "`FILE` for the trained flow")
-	f.StringVar(&o.grow, "grow", "", "begin with the flow of a smaller lattice, `FILE`")
-	f.StringVar(&o.json, "json", "", "`FILE` for the results")
-	f.StringVar(&o.checkpoint, "checkpoint", "", "`FILE` for the state of the run")
-	f.BoolVar(&o.resume, "resume", false, "go on from the file of -checkpoint, if it is there")
+	f.StringVar(&o.out, "out", "out", "write figures to the directory `DIR`")
+	f.StringVar(&o.model, "model", "", "write the trained flow to `FILE`")
+	f.StringVar(&o.grow, "grow", "", "start from the flow of a smaller lattice in `FILE`")
+	f.StringVar(&o.json, "json", "", "write the results to `FILE`")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "write the state of the run to `FILE`")
+	f.BoolVar(&o.resume, "resume", false, "go on from the file of -checkpoint if it exists")
 }
 
 func (o *options) defineNetwork(f *flag.FlagSet) {
-	f.IntVar(&o.couplings, "couplings", 0, "`N` couplings per block, 0 for 10, or 4 with -spline")
-	f.StringVar(&o.hiddenText, "hidden", "10,10,10", "units `N,N,...` of the hidden layers")
-	f.IntVar(&o.repeat, "repeat", 1, "`N` pairs of layers per scale; recipe best: 2")
-	f.IntVar(&o.size, "size", 2, "`N` sites along an edge of a block, if the lattice can be cut into such blocks")
+	f.IntVar(&o.couplings, "couplings", 0, "`N` couplings per block; 0 means 10, or 4 with -spline")
+	f.StringVar(&o.hiddenText, "hidden", "10,10,10", "hidden layers of `N,N,...` units")
+	f.IntVar(&o.repeat, "repeat", 1, "`N` pairs of layers per scale; recipe best sets 2")
+	f.IntVar(&o.size, "size", 2, "blocks of `N`×N sites, if the lattice can be cut into such blocks")
 	f.BoolVar(&o.spline, "spline", false,
-		"a rational-quadratic spline after every affine coupling; recipes fast and best")
+		"add a smooth spline to every affine coupling; recipes fast and best set it")
 	f.BoolVar(&o.conditional, "conditional", false,
-		"what a scale adds to the field depends on the coarse field around it; recipes fast and best")
-	f.BoolVar(&o.white, "white", false, "end with the root of the covariance K+αI; recipes fast and best")
+		"the latent variables of a scale depend on the coarse field around them; recipes fast and best set it")
+	f.BoolVar(&o.white, "white", false, "end with the square root of the covariance K+αI; recipes fast and best set it")
 	f.BoolVar(&o.symmetric, "symmetric", true, "symmetrise over x → −x")
-	f.BoolVar(&o.reflect, "reflect", false, "symmetrise over the reflections of the lattice, too")
-	f.BoolVar(&o.translate, "translate", false, "symmetrise over the translations, too")
+	f.BoolVar(&o.reflect, "reflect", false, "symmetrise over the reflections of the lattice as well")
+	f.BoolVar(&o.translate, "translate", false, "symmetrise over the translations as well")
 }
 
 func (o *options) defineTraining(f *flag.FlagSet) {
-	f.IntVar(&o.batch, "batch", 512, "`N` configurations per step")
-	f.Float64Var(&o.lr, "lr", 1e-3, "learning rate `X`; all recipes but none: 5e-3, with -grow 2e-3")
+	f.IntVar(&o.batch, "batch", 512, "`N` configurations per training step")
+	f.Float64Var(&o.lr, "lr", 1e-3, "learning rate `X`; all recipes but none set 5e-3, or 2e-3 with -grow")
 	f.BoolVar(&o.cosine, "cosine", false,
-		"the learning rate rises for 50 steps and then falls to zero; all recipes but none")
+		"the learning rate rises for 50 steps and then falls to zero; all recipes but none set it")
 	f.Float64Var(&o.average, "average", 0,
-		"training ends with the moving average of the parameters with decay `X`, for example 0.97; 0 for the last ones")
-	f.BoolVar(&o.path, "path", false, "path gradients; recipes fast and best")
-	f.Float64Var(&o.anneal, "anneal", 1, "inverse temperature `X` at the start of training, which rises to 1 "+
-		"in the first half; recipes fast and best: 0.5, with -grow 1")
+		"at the end, take the moving average of the parameters with decay `X`, for example 0.97; 0 takes the last ones")
+	f.BoolVar(&o.path, "path", false, "use path gradients; recipes fast and best set it")
+	f.Float64Var(&o.anneal, "anneal", 1, "inverse temperature `X` at the start of training; it rises to 1 "+
+		"in the first half of the steps; recipes fast and best set 0.5, or 1 with -grow")
 	f.IntVar(&o.images, "images", 0,
-		"symmetrise a sample of training over `N` random elements of the symmetry group, 0 for all")
-	f.StringVar(&o.dtypeText, "dtype", "f32", "precision `TYPE` of training, f64 or f32")
+		"symmetrise each sample of training over `N` random elements of the symmetry group; 0 means all")
+	f.StringVar(&o.dtypeText, "dtype", "f32", "precision `TYPE` of training: f64 or f32")
 	f.IntVar(&o.every, "every", 0,
-		"run hybrid Monte Carlo during training, too, after every `N` training steps, 0 for never")
-	f.IntVar(&o.between, "between", 4, "`N` trajectories of every chain each time")
-	f.Float64Var(&o.adapt, "adapt", 0, "train on the configurations of the latent chains, too, with weight `X` "+
-		"below 1, to learn what the flow does not propose; needs -every")
+		"run hybrid Monte Carlo during training as well, after every `N` training steps; 0 means never")
+	f.IntVar(&o.between, "between", 4, "`N` trajectories of every chain each time that -every runs them")
+	f.Float64Var(&o.adapt, "adapt", 0, "train on the configurations of the latent chains as well, with weight `X` "+
+		"below 1; the flow then learns configurations that it does not propose; needs -every")
 }
 
 func (o *options) defineSampling(f *flag.FlagSet) {
-	f.IntVar(&o.samples, "samples", 10000, "`N` samples that judge the flow, and as many with weights")
+	f.IntVar(&o.samples, "samples", 10000, "evaluate the flow on `N` samples, and reweight as many")
 	f.IntVar(&o.physical, "physical", 0,
-		"`N` trajectories of every chain in physical space, where they cost much less; 0 for ten times -sweeps")
-	f.Float64Var(&o.stepSize, "stepsize", 0.2, "leapfrog step `X`")
-	f.IntVar(&o.leapfrog, "leapfrog", 10, "`N` leapfrog steps of a trajectory")
+		"`N` trajectories of every chain in physical space, where they cost much less; 0 means ten times -sweeps")
+	f.Float64Var(&o.stepSize, "stepsize", 0.2, "size `X` of a leapfrog step")
+	f.IntVar(&o.leapfrog, "leapfrog", 10, "`N` leapfrog steps per trajectory")
 	f.Float64Var(&o.jitter, "jitter", 0.2, "fraction `X`, below 1, by which the leapfrog step varies at random from "+
-		"trajectory to trajectory; 0 for none, then a trajectory as long as a period of the motion goes nowhere")
+		"trajectory to trajectory; with 0, a trajectory as long as a period of the motion ends where it began")
+}
+
+// positive are the numbers that must be above zero.
+var positive = []string{
+	"L", "steps", "batch", "chains", "sweeps", "between", "leapfrog", "save", "repeat",
+	"lr", "anneal", "stepsize", "memory",
 }
 
 // separate are the flags that may change when a run is resumed, or that only set
@@ -176,13 +181,10 @@ func parse(args []string) (*options, error) {
 	if err := help.Parse(f, args, os.Stdout, console.Width(os.Stdout)); err != nil {
 		return nil, err
 	}
-	if f.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
-	}
 	if err := o.preset(f); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(o.lists(), o.positive(), o.sensible()); err != nil {
+	if err := errors.Join(console.Positive(f, positive...), o.lists(), o.sensible()); err != nil {
 		return nil, err
 	}
 	if o.physical == 0 {

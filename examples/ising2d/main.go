@@ -1,6 +1,6 @@
 // Command ising2d trains a neural-network renormalization group flow on the
-// two-dimensional Ising model in its continuous dual form. Training knows the
-// energy alone. The program then computes ⟨m²⟩ without bias in three ways: by
+// two-dimensional Ising model in its continuous dual form. Training uses the energy
+// only, and no data. The program then computes ⟨m²⟩ without bias in three ways: by
 // hybrid Monte Carlo in the latent space of the flow, by hybrid Monte Carlo in
 // physical space, and from samples of the flow with weights π/q.
 //
@@ -9,50 +9,44 @@
 //	go run ./examples/ising2d -recipe best -L 8 -steps 5000 -model flow8
 //	go run ./examples/ising2d -recipe best -L 16 -steps 2000 -grow flow8
 //
-// The second command is Fig. 3 of Li and Wang, Phys. Rev. Lett. 121, 260601 (2018):
-// the 16×16 lattice, with hybrid Monte Carlo during training, too.
+// The second command makes Fig. 3 of Li and Wang, Phys. Rev. Lett. 121, 260601 (2018).
+// It trains on the 16×16 lattice and runs hybrid Monte Carlo during training as well.
+// The last two commands train on 8×8 sites and then grow the flow to 16×16 sites.
 //
 // The program prints the loss beside its exact lower bound −ln Z and ⟨m²⟩ beside
 // its exact value, and saves figures.
 //
-// Ctrl-C ends the phase under way (training, evaluation, one of the samplers), and
-// the program goes on with what there is. With -checkpoint FILE, Ctrl-C and SIGTERM
-// end the program instead. The same command with -resume then goes on from there,
-// to the bit, also after a crash. Without -resume a file that exists is not
-// written over.
+// Ctrl-C ends the phase under way (training, evaluation or one of the samplers). The
+// program then goes on with the results so far. With -checkpoint FILE, Ctrl-C and
+// SIGTERM end the program instead. The same command with -resume then goes on from the
+// file, also after a crash, and the results are the same to the bit. Without -resume
+// the program does not overwrite a file that exists.
 //
-// On -resume, -steps may be raised. Training then goes on from its end, and samples
-// of the shorter training are dropped. With -cosine, the learning rate follows the
-// cosine over the new number of steps. With -anneal, the inverse temperature rises
-// as in the first run. Without these two flags the result is that of one run of all
-// steps, to the bit.
+// With -resume, -steps may be raised. Training then goes on from its end, and the
+// samples of the shorter training are dropped. With -cosine, the learning rate follows
+// the cosine over the new number of steps. With -anneal, the inverse temperature rises
+// as in the first run. Without these two flags, the result is the same as that of one
+// run of all steps, to the bit.
 package main
 
 import (
 	"encoding/json"
 	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
+	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/target"
 )
 
 func main() {
 	o, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
 	if err == nil {
 		err = run(o)
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "ising2d:", err)
-		os.Exit(1)
-	}
+	console.Exit("ising2d", err)
 }
 
 func run(o *options) error {

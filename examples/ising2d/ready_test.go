@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/neuralrg/neuralrg/examples/internal/memory"
-	"github.com/neuralrg/neuralrg/target"
 )
 
 // A run that is too large is refused before anything is allocated.
@@ -29,7 +28,7 @@ func TestPrice(t *testing.T) {
 		flag := strings.Fields(args)[0]
 		if err := o.price(); !errors.Is(err, memory.ErrLimit) {
 			t.Errorf("%s: error %v, want the memory that it needs", args, err)
-			continue // which run would try to get
+			continue // run would try to allocate it
 		}
 		err = run(o)
 		if !errors.Is(err, memory.ErrLimit) || !strings.Contains(err.Error(), flag) ||
@@ -111,33 +110,18 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// At high temperature the default trajectory is one period of the motion, and
-// without jitter the chains stay where they are.
+// At high temperature the default trajectory lasts one period of the motion. Without
+// jitter, every trajectory then ends where it began.
 func TestResonance(t *testing.T) {
 	off, stdErr := map[string]float64{}, map[string]float64{}
 	for _, jitter := range []string{"", "-jitter 0"} {
-		o, err := parse(strings.Fields("-recipe none -couplings 1 -hidden 2 -T 1e6 -sweeps 80 " + jitter))
-		if err != nil {
-			t.Fatal(err)
-		}
-		src := rand.NewPCG(3, 4)
-		ising, err := target.NewIsing([]int{o.L, o.L}, o.T)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m, err := newModel(o, ising, src)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ws, err := newWalkers(m, ising, o, src)
-		if err != nil {
-			t.Fatal(err)
-		}
+		flags := "-recipe none -couplings 1 -hidden 2 -T 1e6 -sweeps 80 " + jitter
+		ising, ws := chainsOf(t, flags, rand.NewPCG(3, 4))
 		s, err := ws[1].start()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := ws[1].sweep(context.Background(), s, o.sweeps, func() error { return nil }); err != nil {
+		if err := ws[1].sweep(context.Background(), s, ws[1].o.sweeps, func() error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 		exact, _ := ising.ExactStructureFactor()

@@ -56,7 +56,7 @@ func (r *training) settings(ctx context.Context, m *flow.Model) (*flow.Settings,
 	s := &flow.Settings{
 		Batch: o.batch, Images: o.images, Window: 20, Src: k.src,
 		Objective: flow.ReverseKL{PathGradient: o.path},
-		Optimizer: flow.Adam{LearnRate: o.lr, Average: o.average},
+		Optimizer: flow.OptimizerSettings{LearnRate: o.lr, Average: o.average},
 	}
 	if o.anneal != 1 {
 		s.Anneal = k.inverseTemperature

@@ -25,7 +25,7 @@ type options struct {
 }
 
 var help = console.Help{
-	Synopsis: "scan [flags] trains networks of every depth at many temperatures, Figs. S1 and S2 of the paper.",
+	Synopsis: "scan [flags] trains networks of every depth at several temperatures, for Figs. S1 and S2 of the paper.",
 	Groups: []console.Group{{Title: "Flags", Flags: []string{
 		"L", "temps", "first", "steps", "batch", "couplings", "lr", "alpha", "seed", "cold", "cell", "out", "memory",
 	}}},
@@ -55,19 +55,19 @@ func (s *settings) flags() map[string]string {
 
 // define makes the flags.
 func (o *options) define(f *flag.FlagSet) {
-	f.IntVar(&o.L, "L", 8, "`N` sites along an edge, a power of two")
-	f.StringVar(&o.tempsText, "temps", "2.0,2.1,2.2,2.3,2.4,2.5,2.6,2.7", "temperatures `T,T,...`")
-	f.IntVar(&o.First, "first", 1000, "training steps `N` of a cell that starts from random parameters")
-	f.IntVar(&o.Steps, "steps", 400, "training steps `N` of a cell that starts from another cell")
-	f.IntVar(&o.Batch, "batch", 512, "`N` configurations per step")
+	f.IntVar(&o.L, "L", 8, "the lattice has `N`×N sites, N a power of two")
+	f.StringVar(&o.tempsText, "temps", "2.0,2.1,2.2,2.3,2.4,2.5,2.6,2.7", "temperatures `T,T,...` in units of J")
+	f.IntVar(&o.First, "first", 1000, "make `N` training steps of a cell that starts from random parameters")
+	f.IntVar(&o.Steps, "steps", 400, "make `N` training steps of a cell that starts from another cell")
+	f.IntVar(&o.Batch, "batch", 512, "`N` configurations per training step")
 	f.IntVar(&o.Couplings, "couplings", 10, "`N` affine couplings per block")
-	f.Float64Var(&o.Rate, "lr", 3e-3, "largest learning rate `X`, which falls to zero in every cell")
-	f.Float64Var(&o.Alpha, "alpha", 1, "factor `X` of KL(q(x) ‖ q(−x)) in the loss")
-	f.Uint64Var(&o.Seed, "seed", 1, "seed `N` of all randomness")
+	f.Float64Var(&o.Rate, "lr", 3e-3, "largest learning rate `X`; it falls to zero in every cell")
+	f.Float64Var(&o.Alpha, "alpha", 1, "weight `X` of KL(q(x) ‖ q(−x)) in the loss")
+	f.Uint64Var(&o.Seed, "seed", 1, "seed `N` of all random numbers")
 	f.BoolVar(&o.Cold, "cold", false, "start every cell from random parameters")
-	f.IntVar(&o.cell, "cell", -1, "make cell `N` alone, from 0; no figures")
-	f.StringVar(&o.out, "out", "out/scan", "directory `DIR` for results and figures")
-	f.Float64Var(&o.memory, "memory", 8, "memory that a run may need, in `GB`")
+	f.IntVar(&o.cell, "cell", -1, "make only cell `N`, counted from 0, and no figures; -1 makes all")
+	f.StringVar(&o.out, "out", "out/scan", "write results and figures to the directory `DIR`")
+	f.Float64Var(&o.memory, "memory", 8, "refuse a run that needs more memory than this, in `GB`")
 }
 
 func parse(args []string) (*options, error) {
@@ -77,11 +77,11 @@ func parse(args []string) (*options, error) {
 	if err := help.Parse(f, args, os.Stdout, console.Width(os.Stdout)); err != nil {
 		return nil, err
 	}
-	if f.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
-	}
-	if err := o.numbers(); err != nil {
+	if err := console.Positive(f, "first", "steps", "batch", "couplings"); err != nil {
 		return nil, err
+	}
+	if o.L < 2 || o.L&(o.L-1) != 0 {
+		return nil, fmt.Errorf("-L %d: want a power of two", o.L)
 	}
 	if err := o.temperatures(); err != nil {
 		return nil, err
@@ -90,22 +90,6 @@ func parse(args []string) (*options, error) {
 		return nil, fmt.Errorf("-cell %d: want one of 0 to %d", o.cell, o.cells()-1)
 	}
 	return o, nil
-}
-
-// numbers checks the flags that are numbers.
-func (o *options) numbers() error {
-	for _, n := range []struct {
-		name  string
-		value int
-	}{{"first", o.First}, {"steps", o.Steps}, {"batch", o.Batch}, {"couplings", o.Couplings}} {
-		if n.value <= 0 {
-			return fmt.Errorf("-%s %d: want a positive number", n.name, n.value)
-		}
-	}
-	if o.L < 2 || o.L&(o.L-1) != 0 {
-		return fmt.Errorf("-L %d: want a power of two", o.L)
-	}
-	return nil
 }
 
 // temperatures reads -temps.

@@ -1,26 +1,25 @@
-// Command scan trains networks of every depth at a range of temperatures of the
-// two-dimensional Ising model and compares their free energies with the exact
-// ones: Figs. S1 and S2 of Li and Wang, Phys. Rev. Lett. 121, 260601 (2018).
+// Command scan trains networks of every depth on the two-dimensional Ising model at
+// several temperatures. It compares their free energies with the exact ones. The
+// figures are Figs. S1 and S2 of Li and Wang, Phys. Rev. Lett. 121, 260601 (2018).
 //
 //	go run ./examples/scan -L 8
 //	go run ./examples/scan -L 16 -cell 3
 //
-// A cell is one depth at one temperature. Networks are not symmetrised; instead, the
-// loss has the penalty α·KL(q(x) ‖ q(−x)) of App. E. A cell starts from the
-// parameters of the cell at the next higher temperature. A cell of the highest
-// temperature, or any with -cold, starts from random parameters.
+// A cell is a network of one depth at one temperature. Networks are not symmetrised.
+// Instead, the loss has the penalty α·KL(q(x) ‖ q(−x)) of App. E. A cell starts from
+// the parameters of the cell at the next higher temperature. A cell at the highest
+// temperature starts from random parameters. With -cold, every cell does.
 //
-// Every cell that is done leaves its files in the directory -out and is not made
-// again. With -cell i, counted from 0, the program makes one cell, so that many
-// machines can share the work; the cell that it starts from must be done. A last run
-// without -cell draws the figures. Ctrl-C stops at once. The same command then goes
-// on where the cell under way was.
+// A finished cell leaves its files in the directory -out and is not trained again.
+// With -cell i, counted from 0, the program makes one cell, so that several machines
+// can share the work. The cell that it starts from must be finished. A last run without
+// -cell draws the figures. Ctrl-C stops the program after the training step under way.
+// The same command then goes on from there.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -31,19 +30,13 @@ import (
 )
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	o, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
 	if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
 		err = run(ctx, o)
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "scan:", err)
-		os.Exit(1)
-	}
+	console.Exit("scan", err)
 }
 
 func run(ctx context.Context, o *options) error {

@@ -75,7 +75,7 @@ func (w *work) train(ctx context.Context, m *flow.Model, t target.Density, src r
 	var tr *flow.Trainer
 	tr, err := flow.NewTrainer(m, t, &flow.Settings{
 		Batch:     o.Batch,
-		Optimizer: flow.Adam{LearnRate: o.Rate, Schedule: flow.Cosine(w.Steps, w.Steps/20)},
+		Optimizer: flow.OptimizerSettings{LearnRate: o.Rate, Schedule: flow.Cosine(w.Steps, w.Steps/20)},
 		Objective: flow.ReverseKL{InversionKL: o.Alpha},
 		Src:       src,
 		Recorder: flow.RecorderFunc(func(r *flow.Report) error {

@@ -14,10 +14,8 @@ import (
 
 // Named is a series (steps, chains) with a name.
 type Named struct {
-	// Name is what the table and the warnings call the series.
-	Name string
-	// X holds the k-th measurement on every chain in row k.
-	X *mat.Dense
+	Name string     // for texts
+	X    *mat.Dense // (steps, chains)
 }
 
 // Row is what the chains say of one quantity. Numbers that cannot be computed are
@@ -34,8 +32,7 @@ type Row struct {
 
 // Summary is what the chains say of several quantities.
 type Summary struct {
-	// Rows are in the order of the series.
-	Rows []Row
+	Rows []Row // of the series, in their order
 	// Warnings are reasons not to trust the rows, the worst first. A caller may
 	// append its own.
 	Warnings []string

@@ -3,8 +3,9 @@ package graph
 import (
 	"fmt"
 
-	"github.com/neuralrg/neuralrg/internal/errs"
 	"gorgonia.org/gorgonia"
+
+	"github.com/neuralrg/neuralrg/internal/errs"
 )
 
 // Bijection is an invertible map with its log-determinants.
@@ -29,20 +30,24 @@ func mapped(b Bijection, f func(*gorgonia.Node) (y, logDet *gorgonia.Node, err e
 	y, logDet *gorgonia.Node, err error) {
 	rows, err := Rows(x, b.Dim())
 	if err != nil {
-		return nil, nil, fmt.Errorf("%T: %w", b, err)
+		return nil, nil, fmt.Errorf("bijector: %T: %w", b, err)
 	}
 	var failed error
-	// What a user wrote may panic, as Gorgonia does on misuse.
+	// A user's method may panic, as Gorgonia does on misuse.
 	if err := Guard(func() error { y, logDet, failed = f(x); return nil }); err != nil {
-		return nil, nil, fmt.Errorf("%T: %w", b, err)
+		return nil, nil, fmt.Errorf("bijector: %T: %w", b, err)
 	}
 	if failed != nil {
 		return nil, nil, failed
 	}
 	if r, err := Rows(y, b.Dim()); err != nil {
-		return nil, nil, fmt.Errorf("%T: image: %w", b, err)
+		return nil, nil, fmt.Errorf("bijector: %T: image: %w", b, err)
 	} else if r != rows || y.Dtype() != x.Dtype() {
-		return nil, nil, fmt.Errorf("%T: %w: image must have %d rows of %v", b, errs.ErrShape, rows, x.Dtype())
+		return nil, nil, fmt.Errorf("bijector: %T: %w: image must have %d rows of %v",
+			b, errs.ErrShape, rows, x.Dtype())
 	}
-	return y, logDet, Vector(fmt.Sprintf("log-determinant of %T", b), logDet, x)
+	if err := Vector(fmt.Sprintf("bijector: %T: log-determinant", b), logDet, x); err != nil {
+		return nil, nil, err
+	}
+	return y, logDet, nil
 }

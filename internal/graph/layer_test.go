@@ -12,7 +12,7 @@ import (
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
-// counted counts the ways in which a block is evaluated.
+// counted is a block that counts how often it is evaluated in each way.
 type counted[T kernel.Float] struct {
 	*kernel.Couplings[T]
 	runs, jacobians, grads *atomic.Int64
@@ -33,8 +33,8 @@ func (c counted[T]) Grad(dw, dx, x, dLogDet, w []T, inverse bool, scratch []T) {
 	c.Couplings.Grad(dw, dx, x, dLogDet, w, inverse, scratch)
 }
 
-// layerCosts are programs on two layers of one block: of their input, (rows,
-// 6), and, repeated in every row, their parameters.
+// layerCosts makes programs on two layers of one block. Their inputs are x, (rows, 6),
+// and the parameters, which are repeated in every row.
 type layerCosts struct {
 	runs, jacobians, grads atomic.Int64
 	params                 int
@@ -55,8 +55,8 @@ func newLayerCosts() *layerCosts {
 	return c
 }
 
-// program returns the cost and the gradients of the input and of the
-// parameters, if they are wanted.
+// program computes the cost and, if they are wanted, its gradients with respect to
+// the input and to the parameters.
 func (c *layerCosts) program(dt tensor.Dtype, inverse, dx, dw bool) *Program {
 	return NewProgram(dt, []Input{{Name: "x", Cols: 6}, {Name: "w", Cols: c.params}}, nil,
 		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
@@ -93,75 +93,98 @@ func (c *layerCosts) program(dt tensor.Dtype, inverse, dx, dw bool) *Program {
 		})
 }
 
-// A program that wants the gradient of its input alone takes Jacobians along and
-// never computes a net twice; the others do without. All agree.
+// evaluations are numbers of evaluations of blocks: without a Jacobian, with one, and
+// of gradients.
+type evaluations struct{ runs, jacobians, grads int64 }
+
+// counts returns what was counted since the last call.
+func (c *layerCosts) counts() evaluations {
+	return evaluations{c.runs.Swap(0), c.jacobians.Swap(0), c.grads.Swap(0)}
+}
+
+// layerCase is a program on layerCosts in one precision and one direction, with its
+// input x and its parameters w.
+type layerCase struct {
+	*layerCosts
+	dt      tensor.Dtype
+	inverse bool
+	x, w    []float64
+}
+
+// run evaluates the cost and the gradients that are wanted, twice, and checks how
+// often the blocks were evaluated.
+func (c *layerCase) run(t *testing.T, dx, dw bool, want evaluations) (v float64, dX, dW []float64) {
+	t.Helper()
+	p, out := c.program(c.dt, c.inverse, dx, dw), [][]float64{make([]float64, 1)}
+	if dx {
+		dX = make([]float64, len(c.x))
+		out = append(out, dX)
+	}
+	if dw {
+		dW = make([]float64, len(c.w))
+		out = append(out, dW)
+	}
+	for range 2 {
+		c.counts()
+		if err := p.Run(len(c.x)/6, [][]float64{c.x, c.w}, out); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.counts(); got != want {
+			t.Errorf("gradients of input %v and of parameters %v: evaluations %+v, want %+v", dx, dw, got, want)
+		}
+	}
+	return out[0][0], dX, dW
+}
+
+// A program that needs only the gradient of its input computes Jacobians and
+// evaluates every net once. Other programs compute no Jacobians. All agree.
 func TestLayerJacobian(t *testing.T) {
+	const rows = 70 // two tiles, and thus four for both layers
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 		for _, inverse := range []bool{false, true} {
-			c := newLayerCosts()
+			costs := newLayerCosts()
+			c := &layerCase{costs, dt, inverse, make([]float64, rows*6), make([]float64, rows*costs.params)}
 			rnd := rand.New(rand.NewPCG(1, 2))
-			const rows = 70 // two tiles, and thus four for both layers
-			x, w := make([]float64, rows*6), make([]float64, rows*c.params)
-			for i := range x {
-				x[i] = rnd.NormFloat64()
+			for i := range c.x {
+				c.x[i] = rnd.NormFloat64()
 			}
-			for i := range w {
-				w[i] = 0.5 * rnd.NormFloat64()
+			for i := range c.w {
+				c.w[i] = 0.5 * rnd.NormFloat64()
 			}
-			run := func(dx, dw bool, runs, jacobians, grads int64) (v float64, dX, dW []float64) {
-				t.Helper()
-				p, out := c.program(dt, inverse, dx, dw), [][]float64{make([]float64, 1)}
-				if dx {
-					dX = make([]float64, len(x))
-					out = append(out, dX)
-				}
-				if dw {
-					dW = make([]float64, len(w))
-					out = append(out, dW)
-				}
-				for range 2 {
-					c.runs.Store(0)
-					c.jacobians.Store(0)
-					c.grads.Store(0)
-					if err := p.Run(rows, [][]float64{x, w}, out); err != nil {
-						t.Fatal(err)
-					}
-					if c.runs.Load() != runs || c.jacobians.Load() != jacobians || c.grads.Load() != grads {
-						t.Errorf("gradients of input %v and of parameters %v:"+
-							" %d runs, %d with a Jacobian, %d gradients, want %d, %d, %d",
-							dx, dw, c.runs.Load(), c.jacobians.Load(), c.grads.Load(), runs, jacobians, grads)
-					}
-				}
-				return out[0][0], dX, dW
-			}
-			value, _, _ := run(false, false, 4, 0, 0)
-			v1, short, _ := run(true, false, 0, 4, 0)
-			v2, long, dW := run(true, true, 4, 0, 4)
-			v3, _, alone := run(false, true, 4, 0, 4)
-			if value != v1 || value != v2 || value != v3 {
-				t.Errorf("costs %g, %g, %g, %g", value, v1, v2, v3)
-			}
-			tol := 1e-12
-			if dt == tensor.Float32 {
-				tol = 1e-3
-			}
-			for i, want := range long {
-				if !(math.Abs(short[i]-want) <= tol*(1+math.Abs(want))) {
-					t.Fatalf("%v, inverse %v: gradient of input %d is %g with Jacobians, %g without", dt, inverse, i,
-						short[i], want)
-				}
-			}
-			for i, want := range dW {
-				if alone[i] != want {
-					t.Fatalf("%v: gradient of parameter %d changes with that of the input", dt, i)
-				}
-			}
+			c.check(t)
 		}
 	}
 }
 
-// A chain of layers works in a few buffers, however long it is, and its gradient
-// in a few more beside the states that it needs again.
+// check compares the programs that want none, one or both of the gradients.
+func (c *layerCase) check(t *testing.T) {
+	t.Helper()
+	value, _, _ := c.run(t, false, false, evaluations{runs: 4})
+	v1, short, _ := c.run(t, true, false, evaluations{jacobians: 4})
+	v2, long, dW := c.run(t, true, true, evaluations{runs: 4, grads: 4})
+	v3, _, alone := c.run(t, false, true, evaluations{runs: 4, grads: 4})
+	if value != v1 || value != v2 || value != v3 {
+		t.Errorf("costs %g, %g, %g, %g", value, v1, v2, v3)
+	}
+	tol := 1e-12
+	if c.dt == tensor.Float32 {
+		tol = 1e-3
+	}
+	for i, want := range long {
+		if !(math.Abs(short[i]-want) <= tol*(1+math.Abs(want))) {
+			t.Fatalf("%v, inverse %v: gradient of input %d is %g with Jacobians, %g without",
+				c.dt, c.inverse, i, short[i], want)
+		}
+	}
+	for i, want := range dW {
+		if alone[i] != want {
+			t.Fatalf("%v: gradient of parameter %d changes with that of the input", c.dt, i)
+		}
+	}
+}
+
+// A chain of layers of any length works in a few buffers. Its gradient keeps the
+// states that it needs again and works in a few buffers more.
 func TestBuffersAreShared(t *testing.T) {
 	c := newLayerCosts()
 	const rows, layers = 5, 20

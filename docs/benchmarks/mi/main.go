@@ -84,7 +84,8 @@ func run() error {
 	}
 
 	fmt.Printf("normal variables, mean and spread over %d draws\n\n", seeds)
-	fmt.Printf("| n, ρ | exact | mi, Rank | mi, Raw, standardised | scikit-learn %s |\n|---|---|---|---|---|\n", version)
+	fmt.Printf("| n, ρ | exact | mi, Rank | mi, Raw, standardised | scikit-learn %s |\n", version)
+	fmt.Println("|---|---|---|---|---|")
 	for k, r := range rows {
 		fmt.Printf("| %d, %g | %.4f |", r.n, r.rho, -0.5*math.Log1p(-r.rho*r.rho))
 		for _, answers := range [][]answer{ranks, ours, peers} {
@@ -196,7 +197,10 @@ func peerAnswers(problems []problem) (answers []answer, version string, err erro
 	for _, p := range problems {
 		_, cols := p.x.Dims()
 		a := answer{values: make([]float64, cols)}
-		if err := errors.Join(binary.Read(r, binary.LittleEndian, a.values), binary.Read(r, binary.LittleEndian, &a.seconds)); err != nil {
+		if err := errors.Join(
+			binary.Read(r, binary.LittleEndian, a.values),
+			binary.Read(r, binary.LittleEndian, &a.seconds),
+		); err != nil {
 			return nil, "", fmt.Errorf("answer of %s: %w", python, err)
 		}
 		answers = append(answers, a)

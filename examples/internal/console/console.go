@@ -2,6 +2,8 @@
 package console
 
 import (
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -28,8 +30,18 @@ func Printf(format string, args ...any) {
 	io.WriteString(os.Stdout, Wrap(fmt.Sprintf(format, args...), Width(os.Stdout)))
 }
 
-// Wrap breaks lines of more than width characters at spaces. What follows is
-// indented as its line is. A word that is too long stays whole.
+// Exit ends a program. After an error it prints the error under the name of the
+// program, and the exit status is 1. A request for help is no error.
+func Exit(name string, err error) {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Wrap breaks lines of more than width characters at spaces. The new lines have the
+// indent of the line that was broken. A word that is too long stays whole.
 func Wrap(text string, width int) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

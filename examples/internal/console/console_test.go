@@ -60,6 +60,10 @@ func TestHelp(t *testing.T) {
 	if err == nil || text != "" || !strings.Contains(err.Error(), "-none") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%q, %v", text, err)
 	}
+	text, err = parse(80, "-steps", "7", "here")
+	if err == nil || text != "" || !strings.Contains(err.Error(), `"here"`) {
+		t.Errorf("an argument that is no flag: %q, %v", text, err)
+	}
 	f := flag.NewFlagSet("test", flag.ContinueOnError)
 	f.Int("forgotten", 1, "")
 	err = (&Help{"", []Group{{"", nil}}}).Parse(f, nil, &bytes.Buffer{}, 80)
@@ -68,5 +72,23 @@ func TestHelp(t *testing.T) {
 	}
 	if text, err := parse(80, "-steps", "7"); err != nil || text != "" {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+func TestPositive(t *testing.T) {
+	f := flag.NewFlagSet("test", flag.ContinueOnError)
+	f.Int("steps", 7, "")
+	f.Float64("lr", 0.1, "")
+	for _, c := range []struct{ name, value, want string }{
+		{"steps", "7", ""}, {"lr", "1e-300", ""}, {"lr", "+Inf", ""},
+		{"steps", "0", "-steps 0"}, {"steps", "-3", "-steps -3"}, {"lr", "0", "-lr 0"}, {"lr", "NaN", "-lr NaN"},
+	} {
+		old := f.Lookup(c.name).Value.String()
+		f.Set(c.name, c.value)
+		err := Positive(f, "steps", "lr")
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("-%s %s: %v, want %q", c.name, c.value, err, c.want)
+		}
+		f.Set(c.name, old)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // Help is what -h prints.
 type Help struct {
 	Synopsis string  // what the program does
-	Groups   []Group // of flags; the first is what -h shows, -help-all shows all
+	Groups   []Group // groups of flags; -h shows the first group, -help-all shows all
 }
 
 // Group is a set of flags that belong together.
@@ -22,9 +22,9 @@ type Group struct {
 	Flags []string
 }
 
-// Parse parses arguments. For -h, or -help-all if there is more than one group, it
-// prints the flags and returns flag.ErrHelp. A flag that is in no group is an
-// error.
+// Parse parses the arguments of a program that takes flags only. For -h, or -help-all
+// if there is more than one group, it prints the flags and returns flag.ErrHelp. A
+// flag that is in no group is an error.
 func (h *Help) Parse(f *flag.FlagSet, args []string, out io.Writer, width int) error {
 	f.SetOutput(io.Discard) // the caller prints errors
 	f.Usage = func() {}
@@ -39,14 +39,26 @@ func (h *Help) Parse(f *flag.FlagSet, args []string, out io.Writer, width int) e
 	if *all {
 		err = flag.ErrHelp
 	}
-	switch err {
-	case nil:
-	case flag.ErrHelp:
+	switch {
+	case err == flag.ErrHelp:
 		io.WriteString(out, h.text(f, *all, min(width, Columns)))
-	default:
+	case err == nil && f.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case err != nil:
 		err = fmt.Errorf("%w; -h lists the flags", err)
 	}
 	return err
+}
+
+// Positive checks that the named flags, which are numbers, are above zero.
+func Positive(f *flag.FlagSet, names ...string) error {
+	for _, name := range names {
+		text := f.Lookup(name).Value.String()
+		if v, err := strconv.ParseFloat(text, 64); err != nil || !(v > 0) {
+			return fmt.Errorf("-%s %s: want a positive number", name, text)
+		}
+	}
+	return nil
 }
 
 // complete checks that every flag is in a group.
@@ -60,7 +72,7 @@ func (h *Help) complete(f *flag.FlagSet) (err error) {
 	return err
 }
 
-// text is the list of flags.
+// text returns the list of flags.
 func (h *Help) text(f *flag.FlagSet, all bool, width int) string {
 	var b strings.Builder
 	b.WriteString(Wrap(h.Synopsis, width) + "\n")
@@ -75,7 +87,7 @@ func (h *Help) text(f *flag.FlagSet, all bool, width int) string {
 		}
 	}
 	if !all && len(h.Groups) > 1 {
-		fmt.Fprintf(&b, "-help-all shows %d flags more.\n", h.count()-len(groups[0].Flags))
+		fmt.Fprintf(&b, "-help-all shows %d more flags.\n", h.count()-len(groups[0].Flags))
 	}
 	return b.String()
 }
@@ -88,7 +100,8 @@ func (h *Help) count() int {
 	return n
 }
 
-// describe is one flag, its meaning indented, and its default.
+// describe returns the lines of one flag: its name, its meaning, indented, and its
+// default.
 func describe(f *flag.Flag, width int) string {
 	const indent = 20
 	kind, text := flag.UnquoteUsage(f)

@@ -75,7 +75,7 @@ func main() {
 	})
 	m := must(flow.New(target.NewNormal(n), h))
 	before := must(flow.Evaluate(ctx, m, action, &flow.EvaluateSettings{Samples: 2000, Src: src}))
-	res := must(flow.Train(ctx, m, action, &flow.Settings{Steps: 150, Batch: 128, Optimizer: flow.Adam{LearnRate: 5e-3}, Src: src}))
+	res := must(flow.Train(ctx, m, action, &flow.Settings{Steps: 150, Batch: 128, Optimizer: flow.OptimizerSettings{LearnRate: 5e-3}, Src: src}))
 	after := must(flow.Evaluate(ctx, m, action, &flow.EvaluateSettings{Samples: 2000, Src: src}))
 	check(after.Loss < before.Loss-0.5, "flow: %d steps lower the bound of −ln Z from %.2f to %.2f", res.Steps, before.Loss, after.Loss)
 
@@ -84,7 +84,7 @@ func main() {
 	check(must(flow.Load(&file)).Dim() == n, "flow: loaded")
 
 	energy := target.NewEvaluator(flow.Latent(m, action))
-	s := must(hmc.New(energy, mat.NewDense(64, n, nil), &hmc.Settings{StepSize: 0.3, Src: src}))
+	s := must(hmc.New(energy, mat.NewDense(64, n, nil), &hmc.Settings{Kernel: hmc.HMC{StepSize: 0.3}, Src: src}))
 	check(s.Run(ctx, 40, nil) == nil && s.AcceptRate() > 0.5, "hmc: acceptance %.2f", s.AcceptRate())
 
 	positions := must(draws.New(s.Chains(), n))
