@@ -29,20 +29,20 @@ type MeasureSettings struct {
 	// Chains is the number of chains, 128 by default.
 	Chains int
 	// RelErr is the standard error at which Measure stops, for every observable in units of
-	// its mean or, if that is larger, of its standard deviation. The default is 0.01.
+	// its mean or, if that is larger, of its standard deviation; 0.01 by default.
 	RelErr float64
 	// MaxSweeps is the number of sweeps after which Measure gives up, the warm-up not
 	// counted; 10 000 by default.
 	MaxSweeps int
 	// WarmUp is the number of sweeps that are not measured; 100 by default.
 	WarmUp int
-	// Kernel moves the chains in latent space. The default is chosen in the warm-up, see
-	// Measure. Kernels without hmc.HMC need no gradients.
+	// Kernel moves the chains in latent space. Kernels without hmc.HMC need no gradients.
+	// It is chosen in the warm-up by default, see Measure.
 	Kernel hmc.Kernel
 	// Start has a configuration x in each row, from which chains start, one after the
-	// other, again from the first if there are fewer rows than chains. By default the
-	// chains start from samples of the model. Configurations of modes that the model may
-	// lack are good starts: chains that do not mix then show it.
+	// other, again from the first if there are fewer rows than chains; samples of the model
+	// by default. Configurations of modes that the model may lack are good starts: chains
+	// that do not mix then show it.
 	Start *mat.Dense
 	// Src is the source of all randomness; required.
 	Src rand.Source

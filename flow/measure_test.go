@@ -63,7 +63,9 @@ func TestMeasureFollowsChains(t *testing.T) {
 	scramble(m, 1, 0.2)
 	s := &MeasureSettings{Chains: 10, Src: rand.NewPCG(1, 2)}
 	obs := []Observable{{"first", func(x []float64) float64 { return x[0] }}}
-	s.Kernel = hmc.Mix{{Kernel: hmc.Independence{}}, {Kernel: hmc.HMC{Steps: 2}}, {Kernel: hmc.CrankNicolson{Beta: 0.5}}}
+	s.Kernel = hmc.Mix{
+		{Kernel: hmc.Independence{}}, {Kernel: hmc.HMC{Steps: 2}}, {Kernel: hmc.CrankNicolson{Beta: 0.5}},
+	}
 	full := must(s.defaults(m, obs))
 	r := must(newMeasurer(m, pi, obs, full))
 	want := mat.NewDense(10, 16, nil)
