@@ -35,7 +35,8 @@ func TestMeasureIsExact(t *testing.T) {
 		"bad":         {bad, nil},
 		"HMC":         {plain, hmc.HMC{StepSize: 0.25, Steps: 6}},
 		"mix": {plain, hmc.Mix{
-			{Kernel: hmc.HMC{StepSize: 0.25, Steps: 4}}, {Kernel: hmc.Independence{}}, {Kernel: hmc.RandomWalk{Scale: 0.2}},
+			{Kernel: hmc.HMC{StepSize: 0.25, Steps: 4}}, {Kernel: hmc.Independence{}},
+			{Kernel: hmc.RandomWalk{Scale: 0.2}},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
