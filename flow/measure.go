@@ -26,7 +26,7 @@ type Observable struct {
 
 // MeasureSettings configures Measure. A zero field means its default.
 type MeasureSettings struct {
-	// Chains is the number of chains, 128 by default.
+	// Chains is the number of chains, 32 by default. More of them cost a longer warm-up.
 	Chains int
 	// RelErr is the standard error at which Measure stops, for every observable in units of
 	// its mean or, if that is larger, of its standard deviation; 0.01 by default.
@@ -156,7 +156,7 @@ func (s MeasureSettings) defaults(m *Model, observables []Observable) (*MeasureS
 		return nil, fmt.Errorf("%w: the prior is a %T, want a normal one", ErrSettings, m.prior)
 	}
 	if s.Chains == 0 {
-		s.Chains = 128
+		s.Chains = 32
 	}
 	if s.RelErr == 0 {
 		s.RelErr = 0.01
@@ -237,7 +237,8 @@ func (r *measurer) run(ctx context.Context) error {
 	}
 	for r.sweeps < r.s.MaxSweeps {
 		n := max(100-r.sweeps, r.sweeps/4)
-		if err := r.sampler.Run(ctx, min(n, r.s.MaxSweeps-r.sweeps), func(int) error { return r.measure() }); err != nil {
+		err := r.sampler.Run(ctx, min(n, r.s.MaxSweeps-r.sweeps), func(int) error { return r.measure() })
+		if err != nil {
 			return err
 		}
 		known, err := r.result()
@@ -303,7 +304,8 @@ func (r *measurer) result() (*Measurement, error) {
 	k := &Measurement{Sweeps: r.sweeps, Kernels: r.sampler.Stats()}
 	for i, o := range r.observables {
 		v := r.values[i]
-		k.Series = append(k.Series, diag.Named{Name: o.Name, X: mat.NewDense(r.sweeps, r.s.Chains, v[:len(v):len(v)])})
+		x := mat.NewDense(r.sweeps, r.s.Chains, v[:len(v):len(v)])
+		k.Series = append(k.Series, diag.Named{Name: o.Name, X: x})
 	}
 	summary, err := diag.Summarize(k.Series)
 	if err != nil {
