@@ -19,6 +19,48 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
+// user is what one goroutine of TestConcurrentUse does with a model, and the results that
+// it must find.
+type user struct {
+	m, f32   *Model
+	energy   *target.Evaluator
+	x, grad  *mat.Dense // samples; gradients of the energy at start
+	logq     []float64  // of the samples
+	logp     []float64  // at start
+	start    *mat.Dense
+	evaluate func(seed uint64) error
+}
+
+func (u *user) run(t *testing.T, seed uint64) {
+	y, logq := mat.NewDense(9, 16, nil), make([]float64, 9)
+	if err := u.m.Sample(y, logq, rand.NewPCG(1, 3)); err != nil || !mat.Equal(u.x, y) ||
+		!slices.Equal(logq, u.logq) {
+		t.Errorf("Sample: %v, or other numbers", err)
+	}
+	if err := u.evaluate(seed); err != nil {
+		t.Error(err)
+	}
+	if err := u.f32.LogProbs(logq, y); err != nil {
+		t.Error(err)
+	}
+	if err := u.m.Posterior(y, nil, u.x, rand.NewPCG(1, 1)); err != nil {
+		t.Error(err)
+	}
+	logp, grad := make([]float64, 3), mat.NewDense(3, 16, nil)
+	if err := u.energy.LogProbGrad(logp, grad, u.start); err != nil || !slices.Equal(logp, u.logp) ||
+		!mat.Equal(grad, u.grad) {
+		t.Errorf("Latent: %v, or other numbers", err)
+	}
+	if s, err := hmc.New(u.energy, u.start, &hmc.Settings{Leapfrog: 2, Src: rand.NewPCG(1, 1)}); err != nil {
+		t.Error(err)
+	} else if err := s.Sweep(); err != nil {
+		t.Error(err)
+	}
+	if data := save(t, u.m); len(data) == 0 {
+		t.Error("no file")
+	}
+}
+
 // Many goroutines sample and evaluate one model while a copy, saved and
 // loaded, is trained.
 func TestConcurrentUse(t *testing.T) {
@@ -32,7 +74,6 @@ func TestConcurrentUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := params(m)
-	f32 := m.Float32()
 	energy := target.NewEvaluator(Latent(m, ising(t, 4)))
 	x, want := sample(t, m, 9, 1)
 	start := randn(1, 3, 16)
@@ -50,37 +91,14 @@ func TestConcurrentUse(t *testing.T) {
 			}
 		}
 	})
+	u := &user{m, m.Float32(), energy, x, wantGrad, want, wantLogp, start, func(seed uint64) error {
+		_, err := Evaluate(ctx, m, ising(t, 4), &EvaluateSettings{Samples: 20, Src: rand.NewPCG(seed, 1)})
+		return err
+	}}
 	for k := range 6 {
 		users.Go(func() {
 			for range 4 {
-				y, logq := mat.NewDense(9, 16, nil), make([]float64, 9)
-				if err := m.Sample(y, logq, rand.NewPCG(1, 3)); err != nil || !mat.Equal(x, y) ||
-					!slices.Equal(logq, want) {
-					t.Errorf("Sample: %v, or other numbers", err)
-				}
-				if _, err := Evaluate(ctx, m, ising(t, 4),
-					&EvaluateSettings{Samples: 20, Src: rand.NewPCG(uint64(k), 1)}); err != nil {
-					t.Error(err)
-				}
-				if err := f32.LogProbs(logq, y); err != nil {
-					t.Error(err)
-				}
-				if err := m.Posterior(y, nil, x, rand.NewPCG(1, 1)); err != nil {
-					t.Error(err)
-				}
-				logp, grad := make([]float64, 3), mat.NewDense(3, 16, nil)
-				if err := energy.LogProbGrad(logp, grad, start); err != nil || !slices.Equal(logp, wantLogp) ||
-					!mat.Equal(grad, wantGrad) {
-					t.Errorf("Latent: %v, or other numbers", err)
-				}
-				if s, err := hmc.New(energy, start, &hmc.Settings{Leapfrog: 2, Src: rand.NewPCG(1, 1)}); err != nil {
-					t.Error(err)
-				} else if err := s.Sweep(); err != nil {
-					t.Error(err)
-				}
-				if data := save(t, m); len(data) == 0 {
-					t.Error("no file")
-				}
+				u.run(t, uint64(k))
 			}
 		})
 	}

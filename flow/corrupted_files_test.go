@@ -20,20 +20,17 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// 40 000 damaged and hostile files of models, trainers, samplers and of the
-// authors' code: none panics, none is taken for another, none costs more memory
-// than a small multiple of its size.
-func TestCorruptedFiles(t *testing.T) {
-	count := 40000
-	if testing.Short() {
-		count = 3000
-	}
-	type kind struct {
-		name string
-		data []byte
-		read func(data []byte) (numbers []float64, err error) // that were read
-	}
-	var kinds []kind
+// fileKind is a sound file and what reads such files.
+type fileKind struct {
+	name string
+	data []byte
+	read func(data []byte) (numbers []float64, err error) // that were read
+}
+
+// corruptible returns files of models, of a trainer, of a sampler and of the authors'
+// code.
+func corruptible(t *testing.T) (kinds []fileKind) {
+	t.Helper()
 	load := func(data []byte) ([]float64, error) {
 		m, err := Load(bytes.NewReader(data))
 		if err != nil {
@@ -44,9 +41,9 @@ func TestCorruptedFiles(t *testing.T) {
 	models := zoo(t)
 	for _, name := range []string{"mera", "symmetric", "shared", "composed", "reflection", "white", "splines",
 		"actnorm", "float32"} {
-		kinds = append(kinds, kind{name, save(t, models[name]), load})
+		kinds = append(kinds, fileKind{name, save(t, models[name]), load})
 	}
-	kinds = append(kinds, kind{"restored", save(t, models["tebd"]), func(data []byte) ([]float64, error) {
+	kinds = append(kinds, fileKind{"restored", save(t, models["tebd"]), func(data []byte) ([]float64, error) {
 		err := models["tebd"].Restore(bytes.NewReader(data))
 		return params(models["tebd"]), err
 	}})
@@ -55,7 +52,7 @@ func TestCorruptedFiles(t *testing.T) {
 	if err := errors.Join(tr.Run(context.Background(), 9), tr.Save(&b)); err != nil {
 		t.Fatal(err)
 	}
-	kinds = append(kinds, kind{"trainer", bytes.Clone(b.Bytes()), func(data []byte) ([]float64, error) {
+	kinds = append(kinds, fileKind{"trainer", bytes.Clone(b.Bytes()), func(data []byte) ([]float64, error) {
 		err := tr.Restore(bytes.NewReader(data))
 		return slices.Concat(params(m), slices.Concat(tr.adam.m...), slices.Concat(tr.adam.v...),
 			slices.Concat(tr.averages...), []float64{tr.plateau.Factor, tr.plateau.Best}), err
@@ -68,61 +65,77 @@ func TestCorruptedFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds = append(kinds, kind{"sampler", bytes.Clone(b.Bytes()), func(data []byte) ([]float64, error) {
+	kinds = append(kinds, fileKind{"sampler", bytes.Clone(b.Bytes()), func(data []byte) ([]float64, error) {
 		err := s.Restore(bytes.NewReader(data))
 		return slices.Concat(s.X().RawMatrix().Data, s.LogProb()), err
 	}})
 	b.Reset()
-	if err := safetensors.Write(&b, torchFile(t, readGolden(t, "testdata/golden/mera_L4.json"), "")); err != nil {
+	if err := safetensors.Write(&b, paperFile(t, readGolden(t, "testdata/golden/mera_L4.json"), "")); err != nil {
 		t.Fatal(err)
 	}
-	kinds = append(kinds, kind{"authors'", bytes.Clone(b.Bytes()), func(data []byte) ([]float64, error) {
+	kinds = append(kinds, fileKind{"authors'", bytes.Clone(b.Bytes()), func(data []byte) ([]float64, error) {
 		m, err := LoadPaper(bytes.NewReader(data), 4)
 		if err != nil {
 			return nil, err
 		}
 		return params(m), nil
 	}})
+	return kinds
+}
 
-	// What lives is small next to what is allocated: less often is enough.
+// damaged returns a damaged copy of a file, and whether its digest was corrected.
+func damaged(data []byte, rnd *rand.Rand) (bad []byte, sealed bool) {
+	bad = bytes.Clone(data)
+	headerLen := int(binary.LittleEndian.Uint64(bad))
+	switch rnd.IntN(7) {
+	case 0:
+		bad = bad[:rnd.IntN(len(bad))]
+	case 1:
+		bad[rnd.IntN(len(bad))] ^= 1 << rnd.IntN(8)
+	case 2:
+		for range 1 + rnd.IntN(20) {
+			bad[rnd.IntN(len(bad))] = byte(rnd.Uint32())
+		}
+	case 3: // a header of another length
+		binary.LittleEndian.PutUint64(bad, rnd.Uint64()>>rnd.IntN(64))
+	case 4: // a digit or bracket of the header, with a digest that fits
+		for range 1 + rnd.IntN(3) {
+			at := 8 + rnd.IntN(headerLen)
+			bad[at] = `0123456789{}[],:"-e `[rnd.IntN(20)]
+		}
+		sealed = seal(bad)
+	case 5: // values, with a digest that fits
+		at := 8 + headerLen + rnd.IntN(len(bad)-8-headerLen)
+		bad[at] = byte(rnd.Uint32())
+		sealed = seal(bad)
+	case 6: // a number of the description that is much larger, with a digest that fits
+		at := 8 + rnd.IntN(headerLen)
+		for at < 8+headerLen && (bad[at] < '0' || bad[at] > '9') {
+			at++
+		}
+		bad = slices.Insert(bad, at, []byte(strings.Repeat("9", 1+rnd.IntN(12)))...)
+		binary.LittleEndian.PutUint64(bad, binary.LittleEndian.Uint64(bad)+uint64(len(bad)-len(data)))
+		sealed = seal(bad)
+	}
+	return bad, sealed
+}
+
+// 40 000 damaged and hostile files of models, trainers, samplers and of the authors'
+// code are read. No file makes the reader panic, none is accepted unless its digest was
+// corrected, and none costs more memory than a small multiple of its size.
+func TestCorruptedFiles(t *testing.T) {
+	count := 40000
+	if testing.Short() {
+		count = 3000
+	}
+	kinds := corruptible(t)
+	// The live heap is small compared with what is allocated: collect it less often.
 	defer debug.SetGCPercent(debug.SetGCPercent(1000))
 	rnd := rand.New(rand.NewPCG(1, 2))
 	loaded, most, panics := map[string]int{}, 0, 0
 	for i := range count {
 		k := kinds[i%len(kinds)]
-		bad := bytes.Clone(k.data)
-		headerLen := int(binary.LittleEndian.Uint64(bad))
-		sealed := false
-		switch rnd.IntN(7) {
-		case 0:
-			bad = bad[:rnd.IntN(len(bad))]
-		case 1:
-			bad[rnd.IntN(len(bad))] ^= 1 << rnd.IntN(8)
-		case 2:
-			for range 1 + rnd.IntN(20) {
-				bad[rnd.IntN(len(bad))] = byte(rnd.Uint32())
-			}
-		case 3: // a header of another length
-			binary.LittleEndian.PutUint64(bad, rnd.Uint64()>>rnd.IntN(64))
-		case 4: // a digit or bracket of the header, with a digest that fits
-			for range 1 + rnd.IntN(3) {
-				at := 8 + rnd.IntN(headerLen)
-				bad[at] = `0123456789{}[],:"-e `[rnd.IntN(20)]
-			}
-			sealed = seal(bad)
-		case 5: // values, with a digest that fits
-			at := 8 + headerLen + rnd.IntN(len(bad)-8-headerLen)
-			bad[at] = byte(rnd.Uint32())
-			sealed = seal(bad)
-		case 6: // a number of the description that is much larger, with a digest that fits
-			at := 8 + rnd.IntN(headerLen)
-			for at < 8+headerLen && (bad[at] < '0' || bad[at] > '9') {
-				at++
-			}
-			bad = slices.Insert(bad, at, []byte(strings.Repeat("9", 1+rnd.IntN(12)))...)
-			binary.LittleEndian.PutUint64(bad, binary.LittleEndian.Uint64(bad)+uint64(len(bad)-len(k.data)))
-			sealed = seal(bad)
-		}
+		bad, sealed := damaged(k.data, rnd)
 		if bytes.Equal(bad, k.data) {
 			continue
 		}
@@ -146,9 +159,9 @@ func TestCorruptedFiles(t *testing.T) {
 			}
 			continue
 		}
-		// Whoever can forge the digest can make files; they are sound.
+		// A file with a corrected digest may be read; then its numbers are finite.
 		loaded[k.name]++
-		// Theirs have no digest that is checked.
+		// Files of the authors' code have no digest.
 		if !sealed && k.name != "authors'" {
 			t.Errorf("file %d, %s, was read", i, k.name)
 		}
@@ -216,25 +229,27 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
+// smallTrainer is a trainer of four variables; all adds every option that has a state.
+func smallTrainer(t testing.TB, all bool) (*Model, *Trainer) {
+	m := model(t, must(bijector.NewMERA([]int{2, 2}, blocks(4, 3, 2), nil)))
+	s := &Settings{Batch: 2, Window: 2, Faults: FaultSettings{Policy: FaultSkip}, Src: rand.NewPCG(1, 1)}
+	if all {
+		s.Optimizer.Average, s.Optimizer.Plateau = 0.9, &Plateau{Patience: 1}
+		s.Evaluation = &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 2, Src: rand.NewPCG(2, 2)},
+			Every: 1}
+	}
+	tr, err := NewTrainer(m, target.NewNormal(4), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, tr
+}
+
 // Whatever the file, a trainer takes over a state in which it can go on, or none.
 func FuzzRestoreTrainer(f *testing.F) {
 	minimizeBriefly()
-	newTrainer := func(t testing.TB, all bool) (*Model, *Trainer) {
-		m := model(t, must(bijector.NewMERA([]int{2, 2}, blocks(4, 3, 2), nil)))
-		s := &Settings{Batch: 2, Window: 2, Faults: FaultSettings{Policy: FaultSkip}, Src: rand.NewPCG(1, 1)}
-		if all {
-			s.Optimizer.Average, s.Optimizer.Plateau = 0.9, &Plateau{Patience: 1}
-			s.Evaluation = &EvaluationSettings{EvaluateSettings: EvaluateSettings{Samples: 2, Src: rand.NewPCG(2, 2)},
-				Every: 1}
-		}
-		tr, err := NewTrainer(m, target.NewNormal(4), s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return m, tr
-	}
 	for _, all := range []bool{false, true} {
-		_, tr := newTrainer(f, all)
+		_, tr := smallTrainer(f, all)
 		for range 2 {
 			var b bytes.Buffer
 			if err := errors.Join(tr.Save(&b), tr.Run(context.Background(), 3)); err != nil {
@@ -247,7 +262,7 @@ func FuzzRestoreTrainer(f *testing.F) {
 		data = bytes.Clone(data)
 		seal(data)
 		for _, all := range []bool{false, true} {
-			m, tr := newTrainer(t, all)
+			m, tr := smallTrainer(t, all)
 			before := params(m)
 			var err error
 			if used := costOf(func() { err = tr.Restore(bytes.NewReader(data)) }); used > allowed(len(data)) {
@@ -279,7 +294,7 @@ func FuzzRestoreTrainer(f *testing.F) {
 			if err := tr.Save(&b); err != nil {
 				t.Errorf("%v", err)
 			}
-			if _, again := newTrainer(t, all); again.Restore(&b) != nil {
+			if _, again := smallTrainer(t, all); again.Restore(&b) != nil {
 				t.Error("it cannot be taken up again")
 			}
 		}

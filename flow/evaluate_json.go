@@ -8,8 +8,8 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// maybe is a number that is "NaN", "+Inf" or "-Inf" in JSON, which has no numbers
-// for them, where it is not finite.
+// maybe is a number whose values NaN, +∞ and −∞ are the strings "NaN", "+Inf" and
+// "-Inf" in JSON, because JSON has no such numbers.
 type maybe float64
 
 func (m maybe) MarshalJSON() ([]byte, error) {
@@ -53,8 +53,7 @@ func (e *Estimate) json() estimateJSON {
 	if f := e.Forward; f != nil {
 		j.Forward = &forwardJSON{
 			f.Samples, maybe(f.Bound), maybe(f.StdErr), maybe(f.ESS), maybe(f.LogZ), maybe(f.LogZErr),
-			maybe(f.TailIndex),
-			f.OutOfSupport, maybe(f.Deviation),
+			maybe(f.TailIndex), f.OutOfSupport, maybe(f.Deviation),
 		}
 	}
 	return j
@@ -63,21 +62,19 @@ func (e *Estimate) json() estimateJSON {
 func (j *estimateJSON) estimate() Estimate {
 	e := Estimate{
 		j.Samples, float64(j.Loss), float64(j.StdErr), float64(j.Variance), float64(j.ESS), float64(j.LogZ),
-		float64(j.LogZErr),
-		float64(j.TailIndex), j.OutOfSupport, j.Dropped, nil,
+		float64(j.LogZErr), float64(j.TailIndex), j.OutOfSupport, j.Dropped, nil,
 	}
 	if f := j.Forward; f != nil {
 		e.Forward = &Forward{
 			f.Samples, float64(f.Bound), float64(f.StdErr), float64(f.ESS), float64(f.LogZ), float64(f.LogZErr),
-			float64(f.TailIndex),
-			f.OutOfSupport, float64(f.Deviation),
+			float64(f.TailIndex), f.OutOfSupport, float64(f.Deviation),
 		}
 	}
 	return e
 }
 
-// MarshalJSON writes the fields by their names. What is not
-// finite is "NaN", "+Inf" or "-Inf".
+// MarshalJSON writes the fields by their names. A number that is not finite is the
+// string "NaN", "+Inf" or "-Inf".
 func (e Estimate) MarshalJSON() ([]byte, error) { return json.Marshal(e.json()) }
 
 // UnmarshalJSON reads what MarshalJSON writes.

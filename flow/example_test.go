@@ -12,6 +12,7 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/diag"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -127,7 +128,7 @@ func ExampleLatent() {
 	}); err != nil {
 		log.Fatal(err)
 	}
-	mean, stdErr := hmc.MeanStdErr(means)
+	mean, stdErr := diag.MeanStdErr(means)
 	exact := (1. + 1./3 + 1./3 + 1./5) / 4
 	fmt.Println("more than 90% accepted:", s.AcceptRate() > 0.9)
 	fmt.Println("⟨x²⟩ within 3 errors:", math.Abs(mean-exact) < 3*stdErr)

@@ -77,8 +77,73 @@ func TestNilPieces(t *testing.T) {
 	}
 }
 
-// Constructors take whatever numbers, nils and NaNs: they build, or fail with an
-// error of the package.
+// fuzzed are the numbers of one input of FuzzConstructors.
+type fuzzed struct {
+	a, b, c int
+	u, v    float64
+}
+
+// pick maps any number to 0 … of−1.
+func pick(n, of int) int { return ((n % of) + of) % of }
+
+// fuzzedSettings makes settings of training from numbers.
+func fuzzedSettings(n fuzzed, data DataSource, steps Recorder, src rand.Source) *Settings {
+	a, b, c, u, v := n.a, n.b, n.c, n.u, n.v
+	s := &Settings{
+		Steps: c,
+		Batch: a,
+		Optimizer: OptimizerSettings{LearnRate: u, Average: v, ClipNorm: u, MaxScale: v, Schedule: Ramp(u, b),
+			Plateau: &Plateau{Factor: u, Patience: a, MinImprovement: v, MinFactor: u}},
+		Objective: ReverseKL{InversionKL: v, PathGradient: a%2 == 0},
+		Images:    b,
+		Faults:    FaultSettings{Policy: FaultPolicy(pick(b, 5) - 1), Max: pick(c, 7) - 1},
+		Window:    c,
+		Data:      &DataSettings{Source: data, Weight: u},
+		Recorder:  steps,
+		Src:       src,
+		Anneal:    Cosine(a, c),
+	}
+	// One at a time, or some setting is out of range nearly always.
+	switch pick(b, 8) {
+	case 0:
+		s = &Settings{Steps: c, Batch: a, Recorder: steps, Src: src}
+	case 1:
+		s = &Settings{Steps: 1, Batch: 4, Optimizer: OptimizerSettings{LearnRate: u, ClipNorm: v}, Window: c,
+			Src: src}
+	case 2:
+		s = &Settings{Steps: 1, Batch: 4,
+			Optimizer: OptimizerSettings{Plateau: s.Optimizer.Plateau, Schedule: s.Optimizer.Schedule},
+			Anneal:    s.Anneal, Src: src}
+	case 3:
+		s = &Settings{Steps: 1, Batch: 4, Data: &DataSettings{Source: data}, Faults: s.Faults, Images: b,
+			Src: src}
+	case 4:
+		s = &Settings{Steps: 1, Batch: 4,
+			Evaluation: &EvaluationSettings{
+				EvaluateSettings: EvaluateSettings{Samples: pick(a, 1000), Batch: b, Data: data,
+					Src: rand.NewPCG(1, 1)}, Every: c}, Src: src}
+	}
+	if s.Batch > 1000 && s.Batch <= maxBatch {
+		s.Batch = 1000 // memory, no more
+	}
+	return s
+}
+
+// wantKnown requires that an error is nil or one that the package documents.
+func wantKnown(t *testing.T, what string, err error) {
+	t.Helper()
+	for _, is := range []error{
+		nil, ErrSettings, ErrShape, ErrSymmetry, ErrNotFinite, context.DeadlineExceeded, context.Canceled,
+	} {
+		if errors.Is(err, is) {
+			return
+		}
+	}
+	t.Errorf("%s: %v", what, err)
+}
+
+// Constructors take any numbers, nil and NaN. They build, or they fail with an error of
+// the package.
 func FuzzConstructors(f *testing.F) {
 	minimizeBriefly()
 	f.Add(uint8(0), 0, 0, 0, 0.0, 0.0)
@@ -88,21 +153,11 @@ func FuzzConstructors(f *testing.F) {
 	f.Add(uint8(4), 4, -7, 2, 1e-300, 1e3)
 	f.Add(uint8(5), 13, 4, 6, 0.1, 0.2)
 	f.Fuzz(func(t *testing.T, kind uint8, a, b, c int, u, v float64) {
-		known := func(what string, err error) {
-			for _, is := range []error{
-				nil, ErrSettings, ErrShape, ErrSymmetry, ErrNotFinite, context.DeadlineExceeded, context.Canceled,
-			} {
-				if errors.Is(err, is) {
-					return
-				}
-			}
-			t.Errorf("%s: %v", what, err)
-		}
 		ctx, cancel := context.WithCancel(t.Context())
 		steps := RecorderFunc(func(*Report) error { cancel(); return nil })
 		m := must(New(target.NewNormal(2), newShift(2)))
-		pick := func(n, of int) int { return ((n % of) + of) % of }
 		src := rand.Source(rand.NewPCG(uint64(a), uint64(b)))
+		n := fuzzed{a, b, c, u, v}
 		var data DataSource
 		if pick(a, 3) == 1 {
 			data = &DataRows{X: mat.NewDense(3, 2, []float64{u, v, 1, 2, u, 0}), Next: pick(b, 5) - 1}
@@ -110,54 +165,18 @@ func FuzzConstructors(f *testing.F) {
 		switch kind % 6 {
 		case 0:
 			_, err := New(priors()[pick(a, len(priors()))], pieces()[pick(b, len(pieces()))])
-			known("New", err)
+			wantKnown(t, "New", err)
 		case 1, 2:
 			s := &EvaluateSettings{Samples: a, Batch: b, Images: c, Data: data, DataSamples: pick(c, 9) - 2, Src: src}
 			if s.Samples > 1000 { // it would take as long
 				s.Samples = min(s.Samples, 1000)
 			}
 			_, err := Evaluate(ctx, m, densities()[pick(c, len(densities()))], s)
-			known("Evaluate", err)
+			wantKnown(t, "Evaluate", err)
 		case 3, 4:
-			s := &Settings{
-				Steps: c,
-				Batch: a,
-				Optimizer: OptimizerSettings{LearnRate: u, Average: v, ClipNorm: u, MaxScale: v, Schedule: Ramp(u, b),
-					Plateau: &Plateau{Factor: u, Patience: a, MinImprovement: v, MinFactor: u}},
-				Objective: ReverseKL{InversionKL: v, PathGradient: a%2 == 0},
-				Images:    b,
-				Faults:    FaultSettings{Policy: FaultPolicy(pick(b, 5) - 1), Max: pick(c, 7) - 1},
-				Window:    c,
-				Data:      &DataSettings{Source: data, Weight: u},
-				Recorder:  steps,
-				Src:       src,
-				Anneal:    Cosine(a, c),
-			}
-			// One at a time, or some setting is out of range nearly always.
-			switch pick(b, 8) {
-			case 0:
-				s = &Settings{Steps: c, Batch: a, Recorder: steps, Src: src}
-			case 1:
-				s = &Settings{Steps: 1, Batch: 4, Optimizer: OptimizerSettings{LearnRate: u, ClipNorm: v}, Window: c,
-					Src: src}
-			case 2:
-				s = &Settings{Steps: 1, Batch: 4,
-					Optimizer: OptimizerSettings{Plateau: s.Optimizer.Plateau, Schedule: s.Optimizer.Schedule},
-					Anneal:    s.Anneal, Src: src}
-			case 3:
-				s = &Settings{Steps: 1, Batch: 4, Data: &DataSettings{Source: data}, Faults: s.Faults, Images: b,
-					Src: src}
-			case 4:
-				s = &Settings{Steps: 1, Batch: 4,
-					Evaluation: &EvaluationSettings{
-						EvaluateSettings: EvaluateSettings{Samples: pick(a, 1000), Batch: b, Data: data,
-							Src: rand.NewPCG(1, 1)}, Every: c}, Src: src}
-			}
-			if s.Batch > 1000 && s.Batch <= maxBatch {
-				s.Batch = 1000 // memory, no more
-			}
+			s := fuzzedSettings(n, data, steps, src)
 			res, err := Train(ctx, m, densities()[pick(c, len(densities()))], s)
-			known("Train", err)
+			wantKnown(t, "Train", err)
 			if res != nil && (res.Steps < 1 || math.IsNaN(res.Loss)) {
 				t.Errorf("a result of nothing: %v", res)
 			}
@@ -175,9 +194,9 @@ func FuzzConstructors(f *testing.F) {
 				g.Perm = nil
 			}
 			_, err := Symmetrize(m, g, Symmetry{Sign: make([]float64, pick(c, 4))})
-			known("Symmetrize", err)
+			wantKnown(t, "Symmetrize", err)
 			_, err = Symmetrize(m, g)
-			known("Symmetrize", err)
+			wantKnown(t, "Symmetrize", err)
 		}
 	})
 }

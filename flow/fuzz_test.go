@@ -12,8 +12,8 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// Layers of any tiles are refused, by themselves or as a hierarchy, with an
-// error that says so, or they make a flow whose inverse is one.
+// Layers of any tiles are refused with an error, alone or as a hierarchy, or they make
+// a flow whose inverse is correct.
 func FuzzHierarchy(f *testing.F) {
 	minimizeBriefly()
 	f.Add(8, []byte{0, 1, 2, 3, 0x80, 4, 5, 6, 7, 0x81, 0, 4})
@@ -29,43 +29,8 @@ func FuzzHierarchy(f *testing.F) {
 		if n > 64 || len(data) > 200 {
 			return
 		}
-		// A byte of 0x80 or more begins a layer, those below are the sites of
-		// its tiles, two by two.
-		var layers []*bijector.Layer
-		flush := func(kind byte, sites []int) bool {
-			var tiles [][]int
-			for ; len(sites) > 1; sites = sites[2:] {
-				tiles = append(tiles, sites[:2])
-			}
-			if len(sites) == 1 {
-				tiles = append(tiles, sites)
-			}
-			var l *bijector.Layer
-			var err error
-			switch kind % 4 {
-			case 0:
-				l, err = bijector.Disentangler(block, tiles)
-			default:
-				l, err = bijector.Decimator(block, tiles, int(kind%4)-1)
-			}
-			if err != nil && !errors.Is(err, bijector.ErrTiles) {
-				t.Errorf("layer: %v", err)
-			}
-			layers = append(layers, l)
-			return err == nil
-		}
-		kind, sites := byte(0x80), []int(nil)
-		for _, b := range data {
-			if b < 0x80 {
-				sites = append(sites, int(b)-2) // some negative
-				continue
-			}
-			if !flush(kind, sites) {
-				return
-			}
-			kind, sites = b, nil
-		}
-		if !flush(kind, sites) {
+		layers, ok := layersOf(t, block, data)
+		if !ok {
 			return
 		}
 		h, err := bijector.NewHierarchy(n, layers...)
@@ -97,6 +62,46 @@ func FuzzHierarchy(f *testing.F) {
 			t.Error("the inverse is none")
 		}
 	})
+}
+
+// layersOf makes layers of bytes. A byte of 0x80 or more begins a layer; bytes below are
+// the sites of its tiles, two by two. It returns false if a layer is refused.
+func layersOf(t *testing.T, block bijector.Bijector, data []byte) (layers []*bijector.Layer, ok bool) {
+	flush := func(kind byte, sites []int) bool {
+		var tiles [][]int
+		for ; len(sites) > 1; sites = sites[2:] {
+			tiles = append(tiles, sites[:2])
+		}
+		if len(sites) == 1 {
+			tiles = append(tiles, sites)
+		}
+		var l *bijector.Layer
+		var err error
+		switch kind % 4 {
+		case 0:
+			l, err = bijector.Disentangler(block, tiles)
+		default:
+			l, err = bijector.Decimator(block, tiles, int(kind%4)-1)
+		}
+		if err != nil && !errors.Is(err, bijector.ErrTiles) {
+			t.Errorf("layer: %v", err)
+		}
+		layers = append(layers, l)
+		return err == nil
+	}
+	kind, sites := byte(0x80), []int(nil)
+	for _, b := range data {
+		if b < 0x80 {
+			sites = append(sites, int(b)-2) // some negative
+			continue
+		}
+		if !flush(kind, sites) {
+			return layers, false
+		}
+		kind, sites = b, nil
+	}
+	ok = flush(kind, sites)
+	return layers, ok
 }
 
 // Symmetries of any lattice are groups or errors.

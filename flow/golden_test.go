@@ -277,6 +277,7 @@ func TestGoldenMaskedGradients(t *testing.T) {
 	}
 }
 
+// check compares a model with the authors' numbers, twice in a row.
 func (g *golden) check(t *testing.T, m *Model, d deviations) {
 	t.Helper()
 	n := m.Dim()
@@ -286,10 +287,9 @@ func (g *golden) check(t *testing.T, m *Model, d deviations) {
 		t.Fatal(err)
 	}
 	sym := symmetrize(t, m, Inversion(n))
-	z, x2 := mat.NewDense(rows, n, slices.Clone(g.Z)), mat.NewDense(rows, n, slices.Clone(g.X2))
+	z := mat.NewDense(rows, n, slices.Clone(g.Z))
 	weights := params(m)
 
-	image, perRow := mat.NewDense(rows, n, nil), make([]float64, rows)
 	logPi := density(m.dtype, pi)
 	losses := map[bool]*graph.Program{
 		false: stepProgram(m, pi, ReverseKL{}, nil), true: stepProgram(sym, pi, ReverseKL{}, nil),
@@ -300,25 +300,10 @@ func (g *golden) check(t *testing.T, m *Model, d deviations) {
 	}
 
 	for range 2 {
-		ok := func(err error) {
-			t.Helper()
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		ok(m.Decode(image, perRow, z))
-		d.add("x", image.RawMatrix().Data, g.X)
-		d.add("ln det ∂x/∂z", perRow, g.LogDetForward)
-		ok(m.Encode(image, perRow, x2))
-		d.add("z", image.RawMatrix().Data, g.Z2)
-		d.add("ln det ∂z/∂x", perRow, g.LogDetInverse)
-		ok(m.LogProbs(perRow, x2))
-		d.add("ln q", perRow, g.LogQ)
-		ok(sym.LogProbs(perRow, x2))
-		d.add("ln q, symmetrised", perRow, g.LogQSym)
-		ok(logPi.Run(rows, [][]float64{g.X2}, [][]float64{perRow}))
+		g.checkDensities(t, m, sym, d)
+		perRow := make([]float64, rows)
+		fatal(t, logPi.Run(rows, [][]float64{g.X2}, [][]float64{perRow}))
 		d.add("ln π", perRow, g.LogPi)
-
 		for _, c := range []struct {
 			suffix string
 			m      *Model
@@ -331,19 +316,19 @@ func (g *golden) check(t *testing.T, m *Model, d deviations) {
 			for _, p := range c.m.Params() {
 				out = append(out, make([]float64, p.Value().Shape().TotalSize()))
 			}
-			ok(losses[c.sym].Run(rows, [][]float64{g.Z, {1}}, out))
+			fatal(t, losses[c.sym].Run(rows, [][]float64{g.Z, {1}}, out))
 			d.add("loss"+c.suffix, []float64{stat.Mean(logq, nil) - stat.Mean(logpi, nil)}, []float64{c.loss})
 			for k, p := range c.m.Params() {
 				d.add("∂loss/∂θ"+c.suffix, out[2+k], g.gradient(t, c.m, p, c.sym))
 			}
 
 			u, du := make([]float64, rows), mat.NewDense(rows, n, nil)
-			ok(latents[c.sym].Run(rows, [][]float64{g.Z}, [][]float64{u, du.RawMatrix().Data}))
+			fatal(t, latents[c.sym].Run(rows, [][]float64{g.Z}, [][]float64{u, du.RawMatrix().Data}))
 			negate(u, du.RawMatrix().Data)
 			d.add("U"+c.suffix, u, c.u)
 			d.add("∂U/∂z"+c.suffix, du.RawMatrix().Data, c.du)
 			if m.dtype == tensor.Float64 { // and by the public way, which is float64
-				ok(evaluators[c.sym].LogProbGrad(u, du, z))
+				fatal(t, evaluators[c.sym].LogProbGrad(u, du, z))
 				negate(u, du.RawMatrix().Data)
 				d.add("U, evaluator"+c.suffix, u, c.u)
 				d.add("∂U/∂z, evaluator"+c.suffix, du.RawMatrix().Data, c.du)
@@ -351,8 +336,29 @@ func (g *golden) check(t *testing.T, m *Model, d deviations) {
 		}
 	}
 	wantSame(t, "z after the runs", z.RawMatrix().Data, g.Z)
-	wantSame(t, "x2 after the runs", x2.RawMatrix().Data, g.X2)
 	wantSame(t, "parameters after the runs", params(m), weights)
+}
+
+// checkDensities compares both directions of a model and its densities with the authors'
+// numbers.
+func (g *golden) checkDensities(t *testing.T, m, sym *Model, d deviations) {
+	t.Helper()
+	n := m.Dim()
+	rows := len(g.Z) / n
+	z, x2 := mat.NewDense(rows, n, slices.Clone(g.Z)), mat.NewDense(rows, n, slices.Clone(g.X2))
+	image, perRow := mat.NewDense(rows, n, nil), make([]float64, rows)
+	fatal(t, m.Decode(image, perRow, z))
+	d.add("x", image.RawMatrix().Data, g.X)
+	d.add("ln det ∂x/∂z", perRow, g.LogDetForward)
+	fatal(t, m.Encode(image, perRow, x2))
+	d.add("z", image.RawMatrix().Data, g.Z2)
+	d.add("ln det ∂z/∂x", perRow, g.LogDetInverse)
+	fatal(t, m.LogProbs(perRow, x2))
+	d.add("ln q", perRow, g.LogQ)
+	fatal(t, sym.LogProbs(perRow, x2))
+	d.add("ln q, symmetrised", perRow, g.LogQSym)
+	wantSame(t, "z after the runs", z.RawMatrix().Data, g.Z)
+	wantSame(t, "x2 after the runs", x2.RawMatrix().Data, g.X2)
 }
 
 // gradient is the authors' gradient of the loss in the layout of p.
@@ -412,4 +418,12 @@ func latentGrad(m *Model, t target.Density) *graph.Program {
 			}
 			return []*gorgonia.Node{p, grads[0]}, nil
 		})
+}
+
+// fatal stops a test at an error.
+func fatal(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/diag"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -101,7 +102,7 @@ func TestLatentHMC(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			m2, stdErr := hmc.MeanStdErr(means)
+			m2, stdErr := diag.MeanStdErr(means)
 			t.Logf("⟨m²⟩ = %.4f ± %.4f, exact %.4f, accepted %.2f", m2, stdErr, exact, s.AcceptRate())
 			if stdErr > 0.01 || math.Abs(m2-exact) > 4*stdErr {
 				t.Errorf("⟨m²⟩ = %.4f ± %.4f, want %.4f", m2, stdErr, exact)

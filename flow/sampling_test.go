@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/diag"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -61,7 +62,7 @@ func TestLatentSampling(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mean, stdErr = hmc.MeanStdErr(means)
+		mean, stdErr = diag.MeanStdErr(means)
 		return mean, stdErr, s.AcceptRate()
 	}
 	mean, stdErr, accept := sample(Latent(m, pi), z, true)

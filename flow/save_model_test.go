@@ -53,7 +53,8 @@ func zoo(t testing.TB) map[string]*Model {
 		"pure": model(t, must(bijector.NewSpline(3,
 			&bijector.SplineSettings{Keep: [][]int{{2}, {0, 1}}, Pure: true, Src: src}))),
 	}
-	norms := must(bijector.NewTree([]int{4}, func(int) (bijector.Bijector, error) { return bijector.NewActNorm(2) }, nil))
+	norm := func(int) (bijector.Bijector, error) { return bijector.NewActNorm(2) }
+	norms := must(bijector.NewTree([]int{4}, norm, nil))
 	all["actnorm"] = model(t, must(bijector.NewChain(norms, bijector.Invert(must(bijector.NewActNorm(4))))))
 	all["float32"] = all["mera"].Float32()
 	for name, m := range all {
@@ -223,7 +224,8 @@ func TestSaveRefuses(t *testing.T) {
 	}
 }
 
-// Files of version 1 that lie in testdata are read as they were meant.
+// A file of version 1 in testdata is read as the model that wrote it, and written again
+// with the same bytes.
 func TestGoldenCheckpoint(t *testing.T) {
 	m := symmetrize(t, mera(t, 4, 21), Inversion(16))
 	name := filepath.Join("testdata", "v1.safetensors")
@@ -250,8 +252,23 @@ func TestGoldenCheckpoint(t *testing.T) {
 var writeV1 = flag.Bool("v1", false,
 	"write the missing files of testdata/v1-*.safetensors, and testdata/v1.json")
 
-// So are those of every kind of model and of a trainer: the file is written as
-// it was, and its density is what it was when the file was new.
+// newV1 makes a model, and the file of testdata that holds it.
+func newV1(t *testing.T, name string) (*Model, []byte) {
+	t.Helper()
+	if name != "trainer" {
+		m := zoo(t)[name]
+		return m, save(t, m)
+	}
+	m, tr := trainer(t, 1, Settings{})
+	var b bytes.Buffer
+	if err := errors.Join(tr.Run(context.Background(), 3), tr.Save(&b)); err != nil {
+		t.Fatal(err)
+	}
+	return m, b.Bytes()
+}
+
+// Files of version 1 of every kind of model and of a trainer are written as they were,
+// and their densities are what they were when the files were new.
 func TestGoldenCheckpoints(t *testing.T) {
 	const numbers = "testdata/v1.json"
 	density := map[string][]float64{}
@@ -266,17 +283,9 @@ func TestGoldenCheckpoints(t *testing.T) {
 		file := "testdata/v1-" + name + ".safetensors"
 		data, err := os.ReadFile(file)
 		if errors.Is(err, os.ErrNotExist) && *writeV1 {
-			if name == "trainer" {
-				m, tr := trainer(t, 1, Settings{})
-				var b bytes.Buffer
-				if err := errors.Join(tr.Run(context.Background(), 3), tr.Save(&b)); err != nil {
-					t.Fatal(err)
-				}
-				data, density[name] = b.Bytes(), logq(m)
-			} else {
-				m := zoo(t)[name]
-				data, density[name] = save(t, m), logq(m)
-			}
+			var m *Model
+			m, data = newV1(t, name)
+			density[name] = logq(m)
 			text, _ := json.Marshal(density)
 			err = errors.Join(os.WriteFile(file, data, 0o666), os.WriteFile(numbers, text, 0o666))
 		}

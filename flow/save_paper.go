@@ -20,12 +20,12 @@ import (
 //
 //	safetensors.torch.save_file(model.state_dict(), "model.safetensors")
 //
-// The networks of that code read all values of a tile with those to be updated
-// at zero, and compute updates for all of which some are ignored; here they
-// are without these parts, and the density is the same. A model wrapped for
-// the symmetry x → −x is symmetrised. There the first layer of each scale is on
-// unshifted tiles and the second, shifted, decimates. Values of float32 become
-// float64. All errors but those of the reader wrap ErrCheckpoint.
+// The networks of that code read all values of a tile, with zeros in place of those to
+// be updated. They also compute updates of all values, and some of these are ignored.
+// The model leaves these parts of the networks out; its density is the same. A model
+// wrapped for the symmetry x → −x is symmetrised. In that code the first layer of each
+// scale is on unshifted tiles, and the second, on shifted tiles, decimates. Values of
+// float32 become float64. All errors but those of the reader wrap ErrCheckpoint.
 func LoadPaper(r io.Reader, L int) (*Model, error) {
 	if r == nil {
 		return nil, fmt.Errorf("flow: LoadPaper: %w: nil reader", ErrSettings)
@@ -34,7 +34,7 @@ func LoadPaper(r io.Reader, L int) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("flow: LoadPaper: %w", err)
 	}
-	m, err := torchModel(f, L)
+	m, err := authorsModel(f, L)
 	if err != nil {
 		return nil, fmt.Errorf("flow: LoadPaper: %w: %w", ErrCheckpoint, err)
 	}
@@ -55,7 +55,7 @@ type paper struct {
 	prefix string // of the names of all arrays of the network
 }
 
-func torchModel(f *safetensors.File, L int) (*Model, error) {
+func authorsModel(f *safetensors.File, L int) (*Model, error) {
 	const first = "layerList.0.maskList"
 	at := slices.IndexFunc(f.Arrays, func(a safetensors.Array) bool { return strings.HasSuffix(a.Name, first) })
 	if at < 0 {

@@ -15,8 +15,8 @@ import (
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
-// torchFile is a flow of the authors' code as its state_dict has it.
-func torchFile(t testing.TB, g *golden, prefix string) *safetensors.File {
+// paperFile is a flow of the authors' code as its state_dict has it.
+func paperFile(t testing.TB, g *golden, prefix string) *safetensors.File {
 	t.Helper()
 	f := &safetensors.File{Meta: map[string]string{"format": "pt"}}
 	add := func(name string, v []float64, shape ...int) {
@@ -55,7 +55,7 @@ func TestLoadPaper(t *testing.T) {
 		x := mat.NewDense(len(g.X2)/n, n, g.X2)
 		for prefix, want := range map[string][]float64{"": g.LogQ, "flow.": g.LogQSym} {
 			var b bytes.Buffer
-			if err := safetensors.Write(&b, torchFile(t, g, prefix)); err != nil {
+			if err := safetensors.Write(&b, paperFile(t, g, prefix)); err != nil {
 				t.Fatal(err)
 			}
 			m, err := LoadPaper(&b, g.L)
@@ -71,7 +71,7 @@ func TestLoadPaper(t *testing.T) {
 	}
 }
 
-func TestLoadTorchRefuses(t *testing.T) {
+func TestLoadPaperRefuses(t *testing.T) {
 	g := readGolden(t, "testdata/golden/mera_L4.json")
 	for name, c := range map[string]struct {
 		L      int
@@ -106,7 +106,7 @@ func TestLoadTorchRefuses(t *testing.T) {
 			}
 		}},
 	} {
-		f := torchFile(t, g, "")
+		f := paperFile(t, g, "")
 		c.change(f)
 		var b bytes.Buffer
 		if err := safetensors.Write(&b, f); err != nil {
@@ -139,7 +139,7 @@ func FuzzLoadPaper(f *testing.F) {
 	minimizeBriefly()
 	g := readGolden(f, "testdata/golden/mera_L4.json")
 	for _, prefix := range []string{"", "flow."} {
-		file := torchFile(f, g, prefix)
+		file := paperFile(f, g, prefix)
 		// Two layers are a model of the 2×2 lattice, and fewer bytes to change.
 		file.Arrays = slices.DeleteFunc(file.Arrays, func(a safetensors.Array) bool {
 			return !strings.Contains(a.Name, "prior") && !strings.Contains(a.Name, "layerList.0.m") &&
@@ -179,10 +179,10 @@ func FuzzLoadPaper(f *testing.F) {
 }
 
 // A digest in metadata of the authors' files is theirs and not checked.
-func TestLoadTorchForeignDigest(t *testing.T) {
+func TestLoadPaperForeignDigest(t *testing.T) {
 	g := readGolden(t, "testdata/golden/mera_L4.json")
 	var b bytes.Buffer
-	if err := safetensors.Write(&b, torchFile(t, g, "")); err != nil {
+	if err := safetensors.Write(&b, paperFile(t, g, "")); err != nil {
 		t.Fatal(err)
 	}
 	data := b.Bytes()

@@ -27,17 +27,15 @@ func average(averages, params [][]float64, a float64, step int) {
 	}
 }
 
-// UseAverage sets the parameters of the model to their average, with decay
-// OptimizerSettings.Average, over all steps so far. It is for the end of training: the
-// average has less of the noise that a learning rate which does not vanish
-// leaves in the parameters.
+// UseAverage sets the parameters of the model to their average over all steps so far,
+// with decay OptimizerSettings.Average. Call it at the end of training: a learning rate
+// that does not vanish leaves noise in the parameters, and their average has less of it.
 //
-// The optimiser and the average itself stay as they are. Training that goes on
-// does so from the averaged parameters, and takes what follows into the same
-// average, which includes the steps that led there. Save writes the parameters
-// as they are, before and after.
+// The optimiser and the average itself do not change. Further training starts from the
+// averaged parameters and continues the same average, which still includes the earlier
+// steps. Save writes the current parameters, before UseAverage as well as after it.
 //
-// It fails with ErrSettings without OptimizerSettings.Average and before the first step.
+// UseAverage fails with ErrSettings if Average is 0, and before the first step.
 func (tr *Trainer) UseAverage() error {
 	if tr.s.Optimizer.Average == 0 || tr.step == 0 {
 		return fmt.Errorf("flow: UseAverage: %w: Average %g after %d steps", ErrSettings, tr.s.Optimizer.Average,

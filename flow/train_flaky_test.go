@@ -10,6 +10,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/diag"
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/target"
 	"gonum.org/v1/gonum/mat"
@@ -114,7 +115,7 @@ func faultDrill(t *testing.T, policy FaultPolicy) {
 		t.Fatal(err)
 	}
 	want, _ := exact.ExactStructureFactor()
-	mean, stdErr := hmc.MeanStdErr(means)
+	mean, stdErr := diag.MeanStdErr(means)
 	t.Logf("failures by kind %v", d.kinds)
 	if slices.Contains(d.kinds[:], 0) {
 		t.Error("a kind of failure is missing")

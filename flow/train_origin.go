@@ -11,8 +11,8 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// owner says to which parameter and steps a component of the gradient, all parameters
-// end to end, belongs.
+// owner names the parameter and the steps to which a component of the gradient belongs.
+// Components are counted over all parameters, one after another.
 func (m *Model) owner(component int) string {
 	for _, p := range m.Params() {
 		v := p.Value().Float64s()
@@ -33,7 +33,7 @@ func (m *Model) owner(component int) string {
 	return ""
 }
 
-// owns tells whether a value is one of the parameters of b.
+// owns reports whether a value is an element of a parameter of b.
 func owns(b bijector.Bijector, value *float64) bool {
 	for _, p := range b.Params() {
 		v := p.Value().Float64s()
@@ -46,7 +46,7 @@ func owns(b bijector.Bijector, value *float64) bool {
 	return false
 }
 
-// stepsOf returns the steps of a bijector, none for most.
+// stepsOf returns the steps of a bijector, or nil if it has none.
 func stepsOf(b bijector.Bijector) []bijector.Step {
 	if s, ok := b.(bijector.Stepper); ok {
 		return s.Steps()
@@ -55,7 +55,7 @@ func stepsOf(b bijector.Bijector) []bijector.Step {
 }
 
 // origin maps latent rows z forward, step by step, and names the first step whose image
-// is not finite; "" if there is none.
+// is not finite. It returns "" if there is none.
 func (m *Model) origin(z []float64) string {
 	if _, ok := m.image(m.b, z); ok {
 		return ""
@@ -63,8 +63,8 @@ func (m *Model) origin(z []float64) string {
 	return "not finite from " + m.within(m.b, z, nil)
 }
 
-// within names the place in b, whose image of z is not finite: the names of the steps
-// on the way there, and the bijector at the end.
+// within finds where in b the image of z becomes not finite. It names the steps on the
+// way to that place and the bijector there. The image of z under b is not finite.
 func (m *Model) within(b bijector.Bijector, z []float64, path []string) string {
 	for _, step := range stepsOf(b) {
 		image, ok := m.image(step.Map, z)
@@ -82,7 +82,7 @@ func (m *Model) within(b bijector.Bijector, z []float64, path []string) string {
 	return strings.Join(append(path, graph.NameOf(b)), ", ")
 }
 
-// image is the image of z and whether it and the log-determinants are finite.
+// image returns the image of z, and whether it and the log-determinants are finite.
 func (m *Model) image(b bijector.Bijector, z []float64) ([]float64, bool) {
 	inputs := []graph.Input{{Name: "z", Cols: m.Dim()}}
 	p := graph.NewProgram(m.dtype, inputs, []string{"x", "ln |det|"},

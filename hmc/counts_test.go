@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/neuralrg/neuralrg/hmc/diag"
 )
 
 // Two chains start where no trajectory is accepted. The rate of all chains hides
@@ -160,7 +162,7 @@ func TestJitterBreaksResonance(t *testing.T) {
 			}
 			return nil
 		})
-		tau, _, err := AutocorrTime(series)
+		tau, _, err := diag.AutocorrTime(series)
 		return tau, err
 	}
 	if tau, err := run(-1); err == nil {

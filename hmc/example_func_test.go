@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/diag"
 )
 
 // A quartic oscillator as a plain Go function: ln π(x) = −x⁴/4. The exact
@@ -45,7 +46,7 @@ func ExampleFunc() {
 		fmt.Println(err)
 		return
 	}
-	mean, stdErr := hmc.MeanStdErr(means)
+	mean, stdErr := diag.MeanStdErr(means)
 	fmt.Printf("⟨x²⟩ = %.3f ± %.3f\n", mean, stdErr)
 	// Output: ⟨x²⟩ = 0.676 ± 0.002
 }

@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/diag"
 )
 
 // quartic is the density proportional to exp(−x⁴/4).
@@ -53,7 +54,7 @@ func ExampleNew() {
 		fmt.Println(err)
 		return
 	}
-	mean, stdErr := hmc.MeanStdErr(means)
+	mean, stdErr := diag.MeanStdErr(means)
 	fmt.Printf("⟨x²⟩ = %.3f ± %.3f\n", mean, stdErr)
 	fmt.Printf("accepted %.0f%%, divergent %d\n", 100*s.AcceptRate(), s.Divergent())
 	// Output:

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/neuralrg/neuralrg/hmc/diag"
 )
 
 // sigmas is the number of standard errors by which an estimate may be wrong. A
@@ -47,7 +49,7 @@ func chainMeans(t testing.TB, s *Sampler, n int, f func(x []float64) float64) []
 // standard errors, or if the standard error exceeds precision.
 func wantMean(t *testing.T, what string, values []float64, want, precision float64) {
 	t.Helper()
-	got, stdErr := MeanStdErr(values)
+	got, stdErr := diag.MeanStdErr(values)
 	if !(stdErr > 0 && stdErr < precision) {
 		t.Errorf("%s: standard error %g, want below %g", what, stdErr, precision)
 	}
@@ -177,7 +179,7 @@ func TestAcceptRateIsExact(t *testing.T) {
 		return nil
 	})
 	wantMean(t, "acceptance", means, want, 0.003)
-	if moved, _ := MeanStdErr(means); math.Abs(s.AcceptRate()-moved) > 1e-9 {
+	if moved, _ := diag.MeanStdErr(means); math.Abs(s.AcceptRate()-moved) > 1e-9 {
 		t.Errorf("AcceptRate %v, but %v of all trajectories moved", s.AcceptRate(), moved)
 	}
 }

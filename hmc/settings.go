@@ -1,7 +1,6 @@
 package hmc
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -10,8 +9,8 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// Errors are wrapped with what was wrong and where. All but ErrWindow are the
-// same values as in the other packages of the module.
+// Errors are wrapped with what was wrong and where. They are the same values as
+// in the other packages of the module.
 var (
 	// ErrShape reports a matrix whose rows or columns do not fit.
 	ErrShape = errs.ErrShape
@@ -22,8 +21,6 @@ var (
 	// ErrCheckpoint reports a file that is damaged, of another version, or that
 	// does not fit the sampler.
 	ErrCheckpoint = errs.ErrFormat
-	// ErrWindow reports chains that are too short for an autocorrelation time.
-	ErrWindow = errors.New("series too short")
 )
 
 // Settings are the parameters of a sampler. A zero field means its default; Src

@@ -10,6 +10,7 @@ import (
 	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/diag"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -89,9 +90,9 @@ func (r *recording) record(sweep int) error {
 // chains), without the first quarter of the sweeps.
 func judge(series *mat.Dense, o *options) {
 	sweeps, chains := series.Dims()
-	m2, stdErr := hmc.MeanStdErr(series.RawRowView(sweeps - 1))
+	m2, stdErr := diag.MeanStdErr(series.RawRowView(sweeps - 1))
 	console.Printf("⟨m²⟩ after the last sweep %.4f ± %.4f\n", m2, stdErr)
-	tau, tauErr, err := hmc.AutocorrTime(series.Slice(sweeps/4, sweeps, 0, chains).(*mat.Dense))
+	tau, tauErr, err := diag.AutocorrTime(series.Slice(sweeps/4, sweeps, 0, chains).(*mat.Dense))
 	if err != nil {
 		console.Printf("autocorrelation time τ of m²: too short a run to tell; more -burn?\n")
 		return

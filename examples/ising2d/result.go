@@ -7,7 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/diag"
 )
 
 // sampling is the result of one sampler. Tau is the integrated autocorrelation
@@ -69,7 +69,7 @@ func autocorrTime(sweeps [][]float64) (tau, stdErr float64) {
 	for k, m2 := range sweeps {
 		series.SetRow(k, m2)
 	}
-	tau, stdErr, err := hmc.AutocorrTime(series)
+	tau, stdErr, err := diag.AutocorrTime(series)
 	if err != nil {
 		return math.NaN(), math.NaN()
 	}
@@ -88,7 +88,7 @@ func chainMean(sweeps [][]float64) (mean, stdErr float64) {
 			means[i] += v / float64(len(sweeps))
 		}
 	}
-	return hmc.MeanStdErr(means)
+	return diag.MeanStdErr(means)
 }
 
 // doubt says why a result is not to be trusted, and is empty if it is. The exact

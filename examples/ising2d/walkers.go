@@ -12,6 +12,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/diag"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -104,7 +105,7 @@ func (w *walkers) sweep(ctx context.Context, s *hmc.Sampler, sweeps int, visit f
 
 // measured adds m² of every chain after a sweep.
 func (w *walkers) measured(m2 []float64) {
-	mean, stdErr := hmc.MeanStdErr(m2)
+	mean, stdErr := diag.MeanStdErr(m2)
 	w.m2, w.err, w.chains = append(w.m2, mean), append(w.err, stdErr), append(w.chains, m2)
 }
 

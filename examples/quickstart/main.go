@@ -17,6 +17,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/diag"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -75,7 +76,7 @@ func susceptibility(steps, sweeps int) (chi, stdErr float64) {
 	if err != nil {
 		panic(err)
 	}
-	return hmc.MeanStdErr(means) // chains are independent, the sweeps of one are not
+	return diag.MeanStdErr(means) // chains are independent, the sweeps of one are not
 }
 
 func must[T any](v T, err error) T {

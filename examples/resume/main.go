@@ -26,6 +26,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/diag"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -62,7 +63,7 @@ func run(ctx context.Context, dir string, steps, sweeps int) (m2, stdErr float64
 	if err != nil {
 		return 0, 0, err
 	}
-	m2, stdErr = hmc.MeanStdErr(s.m2)
+	m2, stdErr = diag.MeanStdErr(s.m2)
 	return m2 / float64(sweeps), stdErr / float64(sweeps), nil
 }
 

@@ -73,7 +73,7 @@ func (a *Array) Shape() []int {
 }
 
 // Series returns number j of all draws as a new (draws, chains) matrix, as
-// hmc.AutocorrTime expects it. Without draws the matrix is empty. Series panics if
+// diag.AutocorrTime expects it. Without draws the matrix is empty. Series panics if
 // j is not in 0…size−1.
 func (a *Array) Series(j int) *mat.Dense {
 	if j < 0 || j >= a.size {

@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/hmc/diag"
 	"github.com/neuralrg/neuralrg/hmc/draws"
 )
 
@@ -46,7 +47,7 @@ func ExampleNew() {
 	}
 	fmt.Println("x", x.Shape(), "logp", logp.Shape())
 
-	tau, _, err := hmc.AutocorrTime(x.Series(0))
+	tau, _, err := diag.AutocorrTime(x.Series(0))
 	if err != nil {
 		panic(err)
 	}

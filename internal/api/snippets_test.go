@@ -25,7 +25,7 @@ var snippetImports = []string{
 	"gonum.org/v1/gonum/floats", "gonum.org/v1/gonum/mat",
 	"gonum.org/v1/plot", "gonum.org/v1/plot/plotter", "gonum.org/v1/plot/vg",
 	"github.com/neuralrg/neuralrg/bijector", "github.com/neuralrg/neuralrg/flow",
-	"github.com/neuralrg/neuralrg/hmc", "github.com/neuralrg/neuralrg/target",
+	"github.com/neuralrg/neuralrg/hmc", "github.com/neuralrg/neuralrg/hmc/diag", "github.com/neuralrg/neuralrg/target",
 }
 
 // snippetNames are what a block of a page may take from the text around it.

@@ -35,11 +35,12 @@ var allowed = map[string][]string{
 		"internal/errs", "internal/num", "internal/graph", "internal/kernel", "internal/fourier", "internal/lattice",
 	},
 	"flow": {
-		"bijector", "target",
+		"bijector", "target", "hmc/diag",
 		"internal/errs", "internal/num", "internal/graph", "internal/kernel", "internal/safetensors",
 		"internal/lattice",
 	},
 	"hmc":       {"internal/errs", "internal/num", "internal/safetensors"},
+	"hmc/diag":  {"internal/errs", "internal/num"},
 	"hmc/draws": {"internal/errs"},
 	"mi":        {"internal/errs", "internal/num"},
 }
@@ -47,6 +48,7 @@ var allowed = map[string][]string{
 // without lists modules that a package must not depend on, directly or not.
 var without = map[string][]string{
 	"hmc":             {"gorgonia.org/"},
+	"hmc/diag":        {"gorgonia.org/"},
 	"hmc/draws":       {"gorgonia.org/"},
 	"mi":              {"gorgonia.org/"},
 	"internal/kernel": {"gorgonia.org/", "gonum.org/"},

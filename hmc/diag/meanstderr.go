@@ -1,8 +1,9 @@
-package hmc
+package diag
 
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -51,13 +52,13 @@ func MeanStdErr(chainMeans []float64) (mean, stdErr float64) {
 // average that is not finite, naming the chain, and ErrSettings for a level
 // that is not between 0 and 1.
 func MeanInterval(chainMeans []float64, level float64) (mean, half float64, err error) {
-	switch i := firstNotFinite(chainMeans); {
+	switch i := slices.IndexFunc(chainMeans, notFinite); {
 	case len(chainMeans) < 2:
-		return 0, 0, fmt.Errorf("hmc: MeanInterval: %w: %d chains, want two or more", ErrShape, len(chainMeans))
+		return 0, 0, fmt.Errorf("diag: MeanInterval: %w: %d chains, want two or more", ErrShape, len(chainMeans))
 	case i >= 0:
-		return 0, 0, fmt.Errorf("hmc: MeanInterval: %w: the average of chain %d is %v", ErrNotFinite, i, chainMeans[i])
+		return 0, 0, fmt.Errorf("diag: MeanInterval: %w: the average of chain %d is %v", ErrNotFinite, i, chainMeans[i])
 	case !(level > 0 && level < 1):
-		return 0, 0, fmt.Errorf("hmc: MeanInterval: %w: level %v, want between 0 and 1", ErrSettings, level)
+		return 0, 0, fmt.Errorf("diag: MeanInterval: %w: level %v, want between 0 and 1", ErrSettings, level)
 	}
 	mean, stdErr := MeanStdErr(chainMeans)
 	t := distuv.StudentsT{Sigma: 1, Nu: float64(len(chainMeans) - 1)}

@@ -1,8 +1,9 @@
-package hmc
+package diag
 
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -52,7 +53,7 @@ const (
 func AutocorrTime(x *mat.Dense) (tau, stdErr float64, err error) {
 	tau, stdErr, err = autocorrTime(x)
 	if err != nil {
-		return 0, 0, fmt.Errorf("hmc: AutocorrTime: %w", err)
+		return 0, 0, fmt.Errorf("diag: AutocorrTime: %w", err)
 	}
 	return tau, stdErr, nil
 }
@@ -178,7 +179,7 @@ func newRecord(x *mat.Dense) (*record, error) {
 	largest := 0.0
 	for k := range steps {
 		row := x.RawRowView(k)
-		if i := firstNotFinite(row); i >= 0 {
+		if i := slices.IndexFunc(row, notFinite); i >= 0 {
 			return nil, fmt.Errorf("%w: step %d of chain %d is %v", ErrNotFinite, k, i, row[i])
 		}
 		for _, v := range row {
