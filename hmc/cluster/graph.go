@@ -8,11 +8,13 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// Bond joins the different sites I and J, with the coupling K = βJ_IJ. Several bonds may
-// join the same two sites: their couplings add up.
+// Bond joins two different sites. Several bonds may join the same two sites: their
+// couplings add up.
 type Bond struct {
+	// I and J are the two sites, in any order.
 	I, J int
-	K    float64
+	// K is the coupling βJ_IJ, of either sign.
+	K float64
 }
 
 // Lattice returns the bonds of a periodic lattice with one extent per axis, of any
