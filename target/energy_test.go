@@ -156,7 +156,7 @@ func TestEnergyLimits(t *testing.T) {
 			if shape[0] == 2 { // a double bond has twice the correlation 1/T
 				want = -3 / T
 			}
-			checkWithin(t, fmt.Sprint(shape, T, " energy"), energy, want, 1e-15)
+			checkWithin(t, fmt.Sprint(shape, T, " energy"), energy, want, 3e-14)
 			if !(heat >= 0 && heat < 1e-14) {
 				t.Errorf("%v at %g: specific heat %g", shape, T, heat)
 			}

@@ -2,20 +2,19 @@ package target
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/neuralrg/neuralrg/internal/fourier"
+	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
 // FieldsGivenSpins draws configurations x given spins s, (rows, N), and stores them in x,
 // (rows, N). x may be s. Given s, x is normal with mean (K+αI)s and covariance K+αI. So
 // spins of the Ising model give exact samples of π(x)/Z.
 //
-// It fails with ErrShape for other extents, with ErrSettings if src is nil or if a spin
-// is not ±1, and then draws nothing.
+// It fails with ErrShape for other extents, and with ErrSettings if src is nil or if a
+// spin is not ±1, naming row and site. It then draws nothing.
 func (m *Ising) FieldsGivenSpins(x, s *mat.Dense, src rand.Source) error {
 	if x == nil || s == nil {
 		return fmt.Errorf("target: Ising: %w: nil matrix", ErrShape)
@@ -35,26 +34,46 @@ func (m *Ising) FieldsGivenSpins(x, s *mat.Dense, src rand.Source) error {
 			}
 		}
 	}
-	factors := m.Spectrum()
-	for k, v := range factors {
-		factors[k] = math.Sqrt(v)
-	}
 	// With R = √(K+αI) and white noise ξ, x = R(Rs + ξ).
-	root := fourier.NewDiagonal(m.shape, factors)
-	ws, rnd := root.NewWorkspace(), rand.New(src)
+	m.applyRoot(x, s)
+	rnd := rand.New(src)
 	for i := range rows {
 		row := x.RawRowView(i)
-		root.Apply(row, s.RawRowView(i), ws)
 		for j := range row {
 			row[j] += rnd.NormFloat64()
 		}
-		root.Apply(row, row, ws)
 	}
+	m.applyRoot(x, x)
 	return nil
 }
 
+// applyRoot stores √(K+αI) times each row of x in the same row of dst, which may be x.
+func (m *Ising) applyRoot(dst, x *mat.Dense) {
+	root, n := m.root(), m.Dim()
+	rows, _ := x.Dims()
+	kernel.Rows(rows, func(from, to int) {
+		w := m.work.Get().(*isingWork)
+		defer m.work.Put(w)
+		for from < to {
+			block := min(to-from, len(w.y)/n)
+			y := w.y[:block*n]
+			for r := range block {
+				copy(y[r*n:(r+1)*n], x.RawRowView(from+r))
+			}
+			root.Apply(y, y, w.ws)
+			for r := range block {
+				dst.SetRow(from+r, y[r*n:(r+1)*n])
+			}
+			from += block
+		}
+	})
+}
+
 // Gibbs redraws the spins given x and then x given the spins, for every row of x,
-// (rows, N). It leaves π(x)/Z invariant. It fails as Spins and FieldsGivenSpins do.
+// (rows, N). Both draws are exact, so that Gibbs leaves π(x)/Z invariant and every draw
+// is accepted. It is local: at T_c, chains forget their state as slowly as those of a
+// local update of the spins. It fails as Spins does, and with ErrSettings if rnd is nil,
+// and then draws nothing.
 func (m *Ising) Gibbs(x *mat.Dense, rnd *rand.Rand) error {
 	if x == nil {
 		return fmt.Errorf("target: Ising: %w: nil matrix", ErrShape)
