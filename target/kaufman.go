@@ -94,30 +94,37 @@ func kaufmanSum(rows, cols int, w, sign float64) taylor {
 
 // kaufmanGamma returns |γ_k| of a torus of n columns, and delta = |γ_k| − ln(2/w), with
 // their derivatives by ln w. w ≤ 1 is the smaller of sinh 2β and its inverse:
-// cosh 2β coth 2β = w + 1/w.
+// cosh 2β coth 2β = w + 1/w. For w < 1/2, the derivatives of delta are those of
+// delta + w cos(πk/n): over the k of a product, the cosines add up to zero.
 //
 // Near T_c, |γ_k| is small, and the arccosh of a number near 1 would lose half of the
-// digits. The sum d below has positive terms only and keeps all digits. The derivatives of
-// delta vanish as w → 0. They keep their digits, too.
+// digits. The sum d below has positive terms only and keeps all digits. For small w, the
+// derivatives of delta are of the order of w², and keep their digits, too.
 func kaufmanGamma(w float64, k, n int) (gamma, delta taylor) {
 	h := math.Sin(math.Pi * float64(k) / float64(2*n))
+	c := 1 - 2*h*h
 	d := (1-w)*(1-w) + 2*w*h*h          // w(cosh γ_k − 1)
 	r := math.Sqrt(d * (d + 2*w))       // w sinh |γ_k|
 	delta.v = math.Log((d + w + r) / 2) // ln of w·exp(γ_k)/2
-	c := 1 - 2*h*h
-	switch {
-	case k == 0: // r = (1−w)√(1+w²) may vanish
+	gamma.v = 2 * math.Asinh(math.Sqrt(d/(2*w)))
+	if k > 0 {
+		gamma.d = -(1 - w) * (1 + w) / r
+		gamma.dd = (1 + w*w - (d+w)*gamma.d*gamma.d) / r
+		s := w*(1+c*c-2*w*c+w*w) - 2*c // (r²−1)/w
+		t := s / (r + 1)
+		delta.d = w * w * (3 + c*c - 2*w*c + c*(s+t) - w*c*r) / (r * (r + 1 - w*w))
+		delta.dd = (w*w*c*(2*c-2*w+t) + (d+w)*(delta.d*(2+2*w*c-delta.d)-w*w*c*c)) / r
+	} else { // r = (1−w)√(1+w²) may vanish
 		root := math.Sqrt(1 + w*w)
-		delta.d = -2 * w / (root * (root + 1 + w))
-		delta.dd = -w * (1 - w) / (root * root * root)
-	case w < 0.5:
-		delta.d = w * (w*(3+c*c-2*w*c) - 2*c) / (r * (r + 1 - w*w))
-		delta.dd = (w*c + (d+w)*delta.d*(2-delta.d)) / r
-	default:
-		delta.d = 1 - (1-w)*(1+w)/r
-		delta.dd = (w*c + (d+w)*delta.d*(2-delta.d)) / r
+		gamma.d = -(1 + w) / root
+		gamma.dd = -w * (1 - w) / (root * root * root)
+		delta.d = w * w * (root + w + w/(root+1)) / (root * (root + 1 + w))
+		delta.dd = w * w * (1 + w*(root*root+root+1)/(root+1)) / (root * root * root)
 	}
-	return taylor{2 * math.Asinh(math.Sqrt(d/(2*w))), delta.d - 1, delta.dd}, delta
+	if w >= 0.5 {
+		delta.d, delta.dd = 1+gamma.d, gamma.dd
+	}
+	return gamma, delta
 }
 
 // ringLogZ returns the exact ln Z, in nats, of the Ising spins on a ring of n ≥ 2
