@@ -116,7 +116,8 @@ func (h *hostile) ising(t *testing.T, m *Ising, err error) {
 		}
 	}
 	energy, heat, ok := m.ExactEnergy()
-	if bound := float64(len(h.shape)) * (1 + 1e-12); !ok || !(energy <= 0 && energy >= -bound) || !(heat >= 0 && heat < 10) {
+	bound := float64(len(h.shape)) * (1 + 1e-12)
+	if !ok || !(energy <= 0 && energy >= -bound) || !(heat >= 0 && heat < 10) {
 		t.Errorf("%s: energy %g, specific heat %g, %t", what, energy, heat, ok)
 	}
 	x, spins := h.matrix(n), mat.NewDense(max(1, h.rows), n, nil)
