@@ -65,7 +65,8 @@ func kaufmanSum(rows, cols int, w, sign float64) taylor {
 		gamma, delta := kaufmanGamma(w, k, cols)
 		grow, x := delta.scaled(m/2), gamma.scaled(m)
 		q, rest := math.Exp(-x.v), -math.Expm1(-x.v)
-		cosh, sinh := 2*(k+1)%4, 2*(k+1)%4+1
+		cosh := 2 - 2*(k%2)
+		sinh := cosh + 1
 		terms[cosh] = terms[cosh].plus(grow).plus(x.through(math.Log1p(q), -q/(1+q), q/((1+q)*(1+q))))
 		terms[sinh] = terms[sinh].plus(grow)
 		if k == 0 {

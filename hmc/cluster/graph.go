@@ -47,9 +47,9 @@ func Lattice(shape []int, K float64) ([]Bond, error) {
 
 // graph holds the bonds of a model in two orders: as a list, and by site.
 type graph struct {
-	sites int
-	bonds []link
-	coupl []float64 // K of every bond
+	sites     int
+	bonds     []link
+	couplings []float64 // K of every bond
 	// The links of site i are near[first[i]:first[i+1]].
 	first []int
 	near  []link
@@ -68,11 +68,11 @@ func newGraph(sites int, bonds []Bond) (*graph, error) {
 		return nil, fmt.Errorf("cluster: %w: %d sites, want between 1 and %d", ErrSettings, sites, lattice.MaxSites)
 	}
 	g := &graph{
-		sites: sites,
-		bonds: make([]link, len(bonds)),
-		coupl: make([]float64, len(bonds)),
-		first: make([]int, sites+1),
-		near:  make([]link, 2*len(bonds)),
+		sites:     sites,
+		bonds:     make([]link, len(bonds)),
+		couplings: make([]float64, len(bonds)),
+		first:     make([]int, sites+1),
+		near:      make([]link, 2*len(bonds)),
 	}
 	total := 0.0
 	for b, bond := range bonds {
@@ -90,7 +90,7 @@ func newGraph(sites int, bonds []Bond) (*graph, error) {
 		}
 		active := math.Copysign(-math.Expm1(-2*math.Abs(bond.K)), bond.K)
 		g.bonds[b] = link{int32(bond.I), int32(bond.J), active}
-		g.coupl[b] = bond.K
+		g.couplings[b] = bond.K
 		g.first[bond.I]++
 		g.first[bond.J]++
 	}
@@ -119,9 +119,9 @@ func (g *graph) energy(s []int8) float64 {
 	sum := 0.0
 	for b, l := range g.bonds {
 		if s[l.from] == s[l.to] {
-			sum -= g.coupl[b]
+			sum -= g.couplings[b]
 		} else {
-			sum += g.coupl[b]
+			sum += g.couplings[b]
 		}
 	}
 	return sum
