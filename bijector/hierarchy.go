@@ -121,40 +121,17 @@ func (h *Hierarchy) Latents(level int) []int {
 func (h *Hierarchy) Independent() [][]int {
 	last := -1 // decimator
 	for k, l := range h.layers {
-		if l.Keep() != nil {
+		if l.keep != nil {
 			last = k
 		}
 	}
-	first := make([]int, h.Dim()) // a site of the same group that is not larger
-	for site := range first {
-		first[site] = site
-	}
-	root := func(site int) int {
-		for first[site] != site {
-			first[site] = first[first[site]]
-			site = first[site]
-		}
-		return site
-	}
+	f := newForest(h.Dim())
 	for _, l := range h.layers[last+1:] {
-		for _, tile := range l.Tiles() {
-			for _, site := range tile[1:] {
-				a, b := root(tile[0]), root(site)
-				first[max(a, b)] = min(a, b)
-			}
+		for _, tile := range l.tiles {
+			f.join(tile)
 		}
 	}
-	var groups [][]int
-	at := map[int]int{}
-	for _, site := range h.Latents(h.levels - 1) {
-		k, ok := at[root(site)]
-		if !ok {
-			k = len(groups)
-			at[site], groups = k, append(groups, nil)
-		}
-		groups[k] = append(groups[k], site)
-	}
-	return groups
+	return f.groups(h.Latents(h.levels - 1))
 }
 
 const hierarchyKind = "hierarchy"

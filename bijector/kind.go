@@ -86,7 +86,8 @@ type Stored interface {
 func kinds() []Kind {
 	return []Kind{
 		{realNVPKind, buildRealNVP},
-		{splineKind, buildSpline},
+		{rationalSplines().kind, rationalSplines().build},
+		{smoothSplines().kind, smoothSplines().build},
 		{orthogonalKind, buildOrthogonal},
 		{linearKind, buildLinear},
 		{actNormKind, buildActNorm},

@@ -48,7 +48,8 @@ func TestAllocations(t *testing.T) {
 			x, logq, src := mat.NewDense(rows, m.Dim(), nil), make([]float64, rows), rand.NewPCG(5, 6)
 			e := evaluatorLike(m, target.NewEvaluator(flow.Latent(m, pi)))
 			logp, grad := make([]float64, rows), mat.NewDense(rows, m.Dim(), nil)
-			chains := must(hmc.New(e, normal(rows, m.Dim()), &hmc.Settings{Leapfrog: 2, Src: rand.NewPCG(7, 8)}))
+			settings := &hmc.Settings{Kernel: hmc.HMC{Steps: 2}, Src: rand.NewPCG(7, 8)}
+			chains := must(hmc.New(e, normal(rows, m.Dim()), settings))
 			for _, c := range []struct {
 				name string
 				want float64

@@ -168,7 +168,7 @@ func BenchmarkLogProb(b *testing.B) {
 
 // BenchmarkLeapfrog is the cost of a leapfrog step of as many chains: one
 // evaluation of the latent energy with its gradient, which in float32 is good
-// as a force (hmc.Settings.Force).
+// as a force (hmc.HMC.Force).
 func BenchmarkLeapfrog(b *testing.B) {
 	benchmark(b, both, func(b *testing.B, m *flow.Model, pi *target.Ising) {
 		e := evaluatorLike(m, target.NewEvaluator(flow.Latent(m, pi)))
@@ -185,7 +185,7 @@ func BenchmarkSweep(b *testing.B) {
 		e := target.NewEvaluator(flow.Latent(m, pi))
 		settings := &hmc.Settings{Src: rand.NewPCG(3, 4)}
 		if m.Bits() == 32 {
-			settings.Force = e.Float32()
+			settings.Kernel = hmc.HMC{Force: e.Float32()}
 		}
 		s := must(hmc.New(e, normal(benchBatch, m.Dim()), settings))
 		repeat(b, s.Sweep)

@@ -34,7 +34,7 @@ func (c *chains) Sample(x *mat.Dense) error {
 	if err := c.model.Posterior(z, nil, c.x, c.src); err != nil {
 		return err
 	}
-	s, err := hmc.New(c.latent, z, &hmc.Settings{StepSize: 0.2, Leapfrog: 5, Src: c.src})
+	s, err := hmc.New(c.latent, z, &hmc.Settings{Kernel: hmc.HMC{StepSize: 0.2, Steps: 5}, Src: c.src})
 	if err != nil {
 		return err
 	}

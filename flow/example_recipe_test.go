@@ -26,7 +26,7 @@ func ExamplePaperRecipe() {
 
 func ExampleFastRecipe() {
 	describe("fast", flow.FastRecipe())
-	// Output: fast: 9 blocks with 43902 parameters
+	// Output: fast: 9 blocks with 37269 parameters
 }
 
 // The best recipe, from energy to settings: what remains is flow.Train.

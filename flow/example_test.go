@@ -112,7 +112,7 @@ func ExampleLatent() {
 	const chains, sweeps = 100, 50
 	z := mat.NewDense(chains, 4, nil) // all chains start at the origin
 	s := must(hmc.New(target.NewEvaluator(flow.Latent(q, pi)), z,
-		&hmc.Settings{StepSize: 0.3, Leapfrog: 5, Src: rand.NewPCG(5, 6)}))
+		&hmc.Settings{Kernel: hmc.HMC{StepSize: 0.3, Steps: 5}, Src: rand.NewPCG(5, 6)}))
 	if err := s.Run(ctx, 20, nil); err != nil {
 		log.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func TestLatentHMC(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			const chains, warmup, sweeps = 100, 40, 60
 			s, err := hmc.New(target.NewEvaluator(Latent(m, pi)), randn(3, chains, 16),
-				&hmc.Settings{StepSize: 0.25, Leapfrog: 8, Jitter: 0.3, Src: rand.NewPCG(4, 5)})
+				&hmc.Settings{Kernel: hmc.HMC{StepSize: 0.25, Steps: 8, Jitter: 0.3}, Src: rand.NewPCG(4, 5)})
 			if err != nil {
 				t.Fatal(err)
 			}

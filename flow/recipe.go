@@ -13,8 +13,9 @@ import (
 // want.
 //
 // With ConditionalDecimators, what a scale adds to the field is distributed given the
-// coarse field around it. The decimators have two affine couplings for every variable
-// that a tile adds, or are those of Network.ContextBlock, if that is not nil. The
+// coarse field around it. The decimators have one coupling by a smooth spline for every
+// variable that a tile adds, or two affine couplings without Spline or with Rational,
+// or they are those of Network.ContextBlock, if that is not nil. The
 // parameters of these couplings grow as the square of the sites of a tile: they are
 // meant for small tiles.
 type Recipe struct {
@@ -22,8 +23,12 @@ type Recipe struct {
 	Couplings int
 	// Hidden are the units of the hidden layers, as in bijector.RealNVPSettings.
 	Hidden []int
-	// Spline makes blocks of bijector.Spline in place of bijector.RealNVP.
+	// Spline makes blocks by bijector.NewSmoothSpline in place of bijector.NewRealNVP.
 	Spline bool
+	// Rational makes the splines by bijector.NewSpline, and conditional decimators
+	// affine. The forces of the latent energy jump then, and a step takes longer.
+	// Without Spline it has no effect.
+	Rational bool
 	// Network is that of the MERA.
 	Network bijector.NetworkSettings
 	// ConditionalDecimators gives the network conditional decimators.
@@ -46,8 +51,8 @@ type Recipe struct {
 // PaperRecipe is the network of the paper: ten affine couplings per block.
 func PaperRecipe() *Recipe { return &Recipe{} }
 
-// FastRecipe has splines, conditional decimators, whitening, path gradients and
-// annealing. A step takes 3.6 times as long as one of the paper's network
+// FastRecipe has smooth splines, conditional decimators, whitening, path gradients and
+// annealing. A step takes about twice as long as one of the paper's network
 // (BenchmarkRecipeStep).
 func FastRecipe() *Recipe {
 	return &Recipe{Spline: true, ConditionalDecimators: true, Whiten: true, PathGradient: true, Anneal: 0.5}
@@ -72,10 +77,11 @@ func BestRecipe() *Recipe {
 // sites end in a block on 7 × 7. By default the hidden layers of these have 5/2 units for every
 // site of a tile, at least 10 and at most 64. Parameters, time and memory of a block grow so as
 // the square of its sites up to 25 sites, and in proportion to them beyond, where a block
-// of splines has 3640 parameters for every site and 100 000 besides, and a block of affine
+// of splines has 2470 parameters for every site and 100 000 besides, and a block of affine
 // couplings 1300 and 170 000. A conditional decimator of m sites on a d-dimensional lattice
-// has 40·m·(m + 3^d + 23). No block may have more than 2²² parameters: with splines no
-// tile more than 1100 sites, so that 31 × 31 is possible and 37 × 37 is not.
+// has 40·m·(m + 3^d + 23), or with smooth splines 30·m·(m + 3^d + 28). No block may have
+// more than 2²² parameters: with splines no tile more than 1660 sites, so that 37 × 37 is
+// possible and 41 × 41 is not.
 //
 // Model fails with ErrSettings, before anything is made, if a block would have more.
 // Otherwise it fails as NewMERA and bijector.NewSpectral do.

@@ -22,11 +22,14 @@ func (r *Recipe) network(src rand.Source) *bijector.NetworkSettings {
 // of the given number of axes.
 func (r *Recipe) block(sites, axes int, src rand.Source) (bijector.Bijector, error) {
 	hidden := r.hidden(sites, axes)
+	spline := &bijector.SplineSettings{Couplings: r.Couplings, Hidden: hidden, Src: src}
 	switch {
 	case sites == 1:
 		return bijector.NewActNorm(1) // couplings need two
+	case r.smooth():
+		return bijector.NewSmoothSpline(sites, spline)
 	case r.Spline:
-		return bijector.NewSpline(sites, &bijector.SplineSettings{Couplings: r.Couplings, Hidden: hidden, Src: src})
+		return bijector.NewSpline(sites, spline)
 	}
 	return bijector.NewRealNVP(sites, &bijector.RealNVPSettings{Couplings: r.Couplings, Hidden: hidden, Src: src})
 }
@@ -49,9 +52,20 @@ func (r *Recipe) hidden(sites, axes int) []int {
 	return []int{units, units, units}
 }
 
+// smooth tells whether the recipe has smooth splines.
+func (r *Recipe) smooth() bool { return r.Spline && !r.Rational }
+
+// perVariable is the number of couplings of a conditional decimator for every variable.
+func (r *Recipe) perVariable() int {
+	if r.smooth() {
+		return 1
+	}
+	return 2
+}
+
 // given is the block of a conditional decimator.
 func (r *Recipe) given(context, moved int, src rand.Source) (bijector.Bijector, error) {
-	keep := make([][]int, 2*moved)
+	keep := make([][]int, r.perVariable()*moved)
 	for k := range keep { // all but one
 		for j := range context + moved {
 			if j != context+k%moved {
@@ -59,7 +73,20 @@ func (r *Recipe) given(context, moved int, src rand.Source) (bijector.Bijector, 
 			}
 		}
 	}
+	if r.smooth() {
+		return bijector.NewSmoothSpline(context+moved, &bijector.SplineSettings{Keep: keep, Hidden: r.Hidden, Src: src})
+	}
 	return bijector.NewRealNVP(context+moved, &bijector.RealNVPSettings{Keep: keep, Hidden: r.Hidden, Src: src})
+}
+
+// givenParams is the number of parameters of the block of a conditional decimator.
+func (r *Recipe) givenParams(context, moved float64) float64 {
+	kept := context + moved - 1
+	each := 2*netParams(kept, r.Hidden, 1) + 1
+	if r.smooth() {
+		each += netParams(kept, r.Hidden, smoothNumbers)
+	}
+	return float64(r.perVariable()) * moved * each
 }
 
 // maxBlock is the largest number of parameters of a block.
@@ -79,7 +106,7 @@ func (r *Recipe) price(shape []int, scales []bijector.Scale) error {
 				"more than %d", ErrSettings, shape, k, c.Size, sites, n, maxBlock)
 		}
 		context, moved := math.Pow(3, float64(len(shape))), sites-1
-		n := 2 * moved * (2*netParams(context+moved-1, r.Hidden, 1) + 1)
+		n := r.givenParams(context, moved)
 		if n > maxBlock && r.ConditionalDecimators && r.Network.ContextBlock == nil && !c.Top {
 			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, "+
 				"whose conditional decimator of %g variables given %g "+
@@ -89,13 +116,23 @@ func (r *Recipe) price(shape []int, scales []bijector.Scale) error {
 	return nil
 }
 
+// How many numbers make a spline with the default number of bins.
+const (
+	smoothNumbers   = 16 - 2
+	rationalNumbers = 3*8 - 1
+)
+
 // params is the number of parameters of a block of so many sites. For an odd number it is
 // that of one more, half of which are kept.
 func (r *Recipe) params(sites float64, hidden []int) float64 {
 	half := math.Ceil(sites / 2)
 	each, couplings := 2*netParams(half, hidden, half)+half, 10
 	if r.Spline {
-		each, couplings = each+netParams(half, hidden, (3*8-1)*half), 4
+		numbers := float64(rationalNumbers)
+		if r.smooth() {
+			numbers = smoothNumbers
+		}
+		each, couplings = each+netParams(half, hidden, numbers*half), 4
 	}
 	if r.Couplings != 0 {
 		couplings = r.Couplings

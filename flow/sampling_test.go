@@ -38,7 +38,8 @@ func TestLatentSampling(t *testing.T) {
 		t.Fatal(err)
 	}
 	sample := func(d target.Density, start *mat.Dense, decode bool) (mean, stdErr, accept float64) {
-		s, err := hmc.New(target.NewEvaluator(d).Float32(), start, &hmc.Settings{StepSize: 0.4, Leapfrog: 5, Src: src})
+		settings := &hmc.Settings{Kernel: hmc.HMC{StepSize: 0.4, Steps: 5}, Src: src}
+		s, err := hmc.New(target.NewEvaluator(d).Float32(), start, settings)
 		if err != nil {
 			t.Fatal(err)
 		}

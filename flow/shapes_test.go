@@ -176,6 +176,7 @@ func TestRecipePrice(t *testing.T) {
 	src := rand.NewPCG(1, 2)
 	for _, r := range []*Recipe{
 		PaperRecipe(), FastRecipe(), {Spline: true, Couplings: 3, Hidden: []int{}}, {Couplings: 2, Hidden: []int{7}},
+		{Spline: true, Rational: true}, {Rational: true},
 	} {
 		for _, sites := range []int{2, 4, 10, 50} { // half of which are kept
 			got := r.params(float64(sites), r.hidden(sites, 2))
@@ -184,13 +185,14 @@ func TestRecipePrice(t *testing.T) {
 			}
 		}
 	}
-	r := &Recipe{Hidden: []int{6, 5}}
-	for _, c := range [][2]int{{3, 1}, {9, 3}, {27, 7}} {
-		context, moved := c[0], c[1]
-		got := 2 * float64(moved) * (2*netParams(float64(context+moved-1), r.Hidden, 1) + 1)
-		if want := must(r.given(context, moved, src)).Params()[0].Value().DataSize(); got != float64(want) {
-			t.Errorf("a conditional decimator of %d sites given %d is priced at %g parameters, has %d", moved, context,
-				got, want)
+	for _, r := range []*Recipe{{Hidden: []int{6, 5}}, {}, {Spline: true}, {Spline: true, Rational: true}} {
+		for _, c := range [][2]int{{3, 1}, {9, 3}, {27, 7}} {
+			context, moved := c[0], c[1]
+			got := r.givenParams(float64(context), float64(moved))
+			if want := must(r.given(context, moved, src)).Params()[0].Value().DataSize(); got != float64(want) {
+				t.Errorf("%+v: a conditional decimator of %d sites given %d is priced at %g parameters, has %d",
+					r, moved, context, got, want)
+			}
 		}
 	}
 }
@@ -272,7 +274,7 @@ func TestHostileNetworks(t *testing.T) {
 	wantError(t, "TEBD, many layers on many sites", err, ErrSettings, "[67108864]", "100 layers")
 	_, err = FastRecipe().Model([]int{101, 101}, nil, src)
 	wantError(t, "a prime extent", err, ErrSettings, "lattice [101 101]", "tiles [101 101]", "10201 sites",
-		"3.72e+07 parameters")
+		"2.53e+07 parameters")
 	_, err = FastRecipe().Model(slices.Repeat([]int{2}, 26), nil, src)
 	wantError(t, "many axes", err, ErrSettings, "6.7108864e+07 sites")
 	_, err = (&Recipe{ConditionalDecimators: true}).Model([]int{961, 31}, nil, src)

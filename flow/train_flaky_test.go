@@ -92,7 +92,7 @@ func faultDrill(t *testing.T, policy FaultPolicy) {
 	const chains = 200
 	start := mat.NewDense(chains, 16, nil)
 	target.NewNormal(16).Rand(start.RawMatrix().Data, rand.New(src))
-	settings := &hmc.Settings{StepSize: 0.4, Leapfrog: 5, MaxFaults: 10, Src: src}
+	settings := &hmc.Settings{Kernel: hmc.HMC{StepSize: 0.4, Steps: 5}, MaxFaults: 10, Src: src}
 	s, err := hmc.New(target.NewEvaluator(Latent(m, d)), start, settings)
 	for err != nil { // the start may meet a failure as well
 		s, err = hmc.New(target.NewEvaluator(Latent(m, d)), start, settings)

@@ -7,10 +7,10 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/neuralrg/neuralrg/internal/num"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
@@ -25,11 +25,11 @@ type source interface {
 // per chain are arrays.
 type samplerState struct {
 	StepSize       float64 `json:"step_size"`
-	Leapfrog       int     `json:"leapfrog"`
+	Steps          int     `json:"leapfrog"`
 	Jitter         float64 `json:"jitter"`
 	MaxEnergyError float64 `json:"max_energy_error"`
 	MaxFaults      int     `json:"max_faults"`
-	Force          bool    `json:"force,omitempty"` // whether Settings.Force is set
+	Force          bool    `json:"force,omitempty"` // whether HMC.Force is set
 	Failed         int     `json:"failed"`          // sweeps in a row
 	Sweeps         int     `json:"sweeps"`
 	Uncounted      int     `json:"uncounted,omitempty"` // sweeps before ResetCounts
@@ -39,14 +39,17 @@ type samplerState struct {
 }
 
 func (s *Sampler) state() samplerState {
-	t := &s.settings
-	return samplerState{
-		StepSize: t.StepSize, Leapfrog: t.Leapfrog, Jitter: t.Jitter,
-		MaxEnergyError: t.MaxEnergyError, MaxFaults: t.MaxFaults, Force: t.Force != nil,
-		Failed: s.failed, Sweeps: s.sweeps, Uncounted: s.counts.before,
+	f := samplerState{
+		MaxFaults: s.settings.MaxFaults,
+		Failed:    s.failed, Sweeps: s.sweeps, Uncounted: s.counts.before,
 		Accepted: s.counts.accepted, Divergent: s.counts.divergent,
-		Source: fmt.Sprintf("%T", t.Src),
+		Source: fmt.Sprintf("%T", s.settings.Src),
 	}
+	if h, ok := s.settings.Kernel.(HMC); ok {
+		f.StepSize, f.Steps, f.Jitter = h.StepSize, h.Steps, max(h.Jitter, 0)
+		f.MaxEnergyError, f.Force = h.MaxEnergyError, h.Force != nil
+	}
+	return f
 }
 
 // check fails if the file has other settings than the sampler, whose state is
@@ -64,7 +67,7 @@ func (f samplerState) check(want samplerState, chains int) error {
 	if f.Sweeps < 0 || f.Sweeps > math.MaxInt/chains || f.Failed < 0 || f.Failed > f.Sweeps ||
 		f.Uncounted < 0 || sweeps < 0 || f.Accepted < 0 || f.Divergent < 0 ||
 		f.Divergent > sweeps*chains || f.Accepted > sweeps*chains-f.Divergent {
-		return fmt.Errorf("%d accepted and %d divergent trajectories in %d sweeps, %d of them uncounted, of %d chains",
+		return fmt.Errorf("%d accepted and %d divergent proposals in %d sweeps, %d of them uncounted, of %d chains",
 			f.Accepted, f.Divergent, f.Sweeps, f.Uncounted, chains)
 	}
 	return nil
@@ -72,16 +75,17 @@ func (f samplerState) check(want samplerState, chains int) error {
 
 const (
 	samplerKey  = "sampler"
-	acceptedKey = "accepted" // trajectories per chain; the first files lack it
+	acceptedKey = "accepted" // proposals per chain; the first files lack it
 	maxState    = 1 << 14    // bytes of a samplerState in JSON
 )
 
-// Save writes the chains, all counts and the state of Settings.Src as a
-// safetensors file with a SHA-256. Its arrays are "x" and "grad", (chains, Dim),
-// and "logp" and "accepted", (chains). Call it between two sweeps or from the
-// visit of Run. It fails with ErrSettings for a nil writer, or if Src is not an
-// encoding.BinaryMarshaler and BinaryUnmarshaler as rand.PCG and rand.ChaCha8
-// are.
+// Save writes the chains, all counts, what WarmUp tuned and the state of Settings.Src
+// as a safetensors file with a SHA-256. Its arrays are "x", (chains, Dim), "logp" and
+// "accepted", (chains), with HMC alone "grad", (chains, Dim), and for a tuned mass of
+// kernel k of a mix "inverse_mass.k", (Dim). Call it between two sweeps or from the
+// visit of Run. It fails with ErrSettings for a nil writer, from the visit of
+// WarmUp, whose state is not saved, or if Src is not an encoding.BinaryMarshaler
+// and BinaryUnmarshaler as rand.PCG and rand.ChaCha8 are.
 func (s *Sampler) Save(w io.Writer) error {
 	if err := s.save(w); err != nil {
 		return fmt.Errorf("hmc: Save: %w", err)
@@ -98,6 +102,9 @@ func (s *Sampler) save(w io.Writer) error {
 	if w == nil {
 		return fmt.Errorf("%w: nil writer", ErrSettings)
 	}
+	if s.tuning {
+		return fmt.Errorf("%w: the warm-up is not complete: its state cannot be saved", ErrSettings)
+	}
 	random, err := src.MarshalBinary()
 	if err != nil {
 		return err
@@ -111,10 +118,16 @@ func (s *Sampler) save(w io.Writer) error {
 		Meta: map[string]string{samplerKey: string(text)},
 		Arrays: []safetensors.Array{
 			{Name: "x", Shape: []int{chains, dim}, Values: s.now.x.RawMatrix().Data},
-			{Name: "grad", Shape: []int{chains, dim}, Values: s.now.grad.RawMatrix().Data},
 			{Name: "logp", Shape: []int{chains}, Values: s.now.logp},
 			{Name: "source", Shape: []int{len(random)}, Values: random},
 		},
+	}
+	if s.weights == nil && s.now.grad != nil {
+		grad := safetensors.Array{Name: "grad", Shape: []int{chains, dim}, Values: s.now.grad.RawMatrix().Data}
+		f.Arrays = slices.Insert(f.Arrays, 1, grad)
+	}
+	if err := s.saveKernels(f); err != nil {
+		return err
 	}
 	if s.counts.chains != nil {
 		f.Arrays = append(f.Arrays, safetensors.Array{Name: acceptedKey, Shape: []int{chains}, Values: s.counts.chains})
@@ -125,7 +138,7 @@ func (s *Sampler) save(w io.Writer) error {
 // Restore sets the sampler to the state that Save wrote: the sweeps that follow
 // are the same, to the bit, as those after Save. The sampler must have been made
 // with the same density, force and settings, the same number of chains, and a
-// source of the same type. In a file, Jitter 0 stands for a negative
+// source of the same type; what WarmUp tuned comes from the file. In a file, Jitter 0 stands for a negative
 // Settings.Jitter. A nil reader is ErrSettings. All other errors wrap
 // ErrCheckpoint, except those of the reader. After an error the sampler is as
 // before.
@@ -161,24 +174,13 @@ func (s *Sampler) restore(f *safetensors.File, kind string) error {
 	if err := saved.check(s.state(), chains); err != nil {
 		return err
 	}
-	x, err := f.Float64s("x", chains, dim)
+	kernels, tuned, err := s.kernelsOf(f, &saved)
 	if err != nil {
 		return err
 	}
-	grad, err := f.Float64s("grad", chains, dim)
+	now, err := s.stateOf(f)
 	if err != nil {
 		return err
-	}
-	logp, err := f.Float64s("logp", chains)
-	if err != nil {
-		return err
-	}
-	for _, values := range [][]float64{x, grad, logp} {
-		for i, v := range values {
-			if !num.Finite(v) {
-				return fmt.Errorf("value %d of a state is %v", i, v)
-			}
-		}
 	}
 	accepted, err := acceptedOf(f, &saved, chains)
 	if err != nil {
@@ -195,15 +197,46 @@ func (s *Sampler) restore(f *safetensors.File, kind string) error {
 	if err := src.UnmarshalBinary(random); err != nil {
 		return fmt.Errorf("state of the source: %w", err)
 	}
-	s.now.x.Copy(mat.NewDense(chains, dim, x))
-	s.now.grad.Copy(mat.NewDense(chains, dim, grad))
-	copy(s.now.logp, logp)
+	s.now.x.Copy(mat.NewDense(chains, dim, now["x"]))
+	copy(s.now.logp, now["logp"])
+	s.gradOf = -1
+	if grad, ok := now["grad"]; ok {
+		s.now.grad.Copy(mat.NewDense(chains, dim, grad))
+		s.gradOf = s.forceOf(0)
+	}
 	s.failed, s.sweeps = saved.Failed, saved.Sweeps
-	s.counts = counts{saved.Uncounted, saved.Accepted, saved.Divergent, accepted}
+	s.counts = counts{saved.Uncounted, saved.Accepted, saved.Divergent, accepted, kernels}
+	s.tuned = tuned != nil
+	if tuned == nil {
+		tuned, _ = movers(s.settings.Kernel)
+	}
+	s.kernels = tuned
 	return nil
 }
 
-// acceptedOf returns the accepted trajectories of each chain, nil if the file
+// stateOf returns the positions and log-densities of a file, and the gradients if there
+// must be any.
+func (s *Sampler) stateOf(f *safetensors.File) (map[string][]float64, error) {
+	chains, dim := s.now.x.Dims()
+	shapes := map[string][]int{"x": {chains, dim}, "logp": {chains}}
+	if s.weights == nil && s.now.grad != nil {
+		shapes["grad"] = []int{chains, dim}
+	}
+	now := map[string][]float64{}
+	for name, shape := range shapes {
+		values, err := f.Float64s(name, shape...)
+		if err != nil {
+			return nil, err
+		}
+		if i := firstNotFinite(values); i >= 0 {
+			return nil, fmt.Errorf("value %d of array %s is %v", i, name, values[i])
+		}
+		now[name] = values
+	}
+	return now, nil
+}
+
+// acceptedOf returns the accepted proposals of each chain, nil if the file
 // has only their sum.
 func acceptedOf(f *safetensors.File, saved *samplerState, chains int) ([]int64, error) {
 	if _, err := f.Array(acceptedKey); err != nil {
@@ -219,14 +252,14 @@ func acceptedOf(f *safetensors.File, saved *samplerState, chains int) ([]int64, 
 	accepted, sum := make([]int64, chains), 0
 	for i, v := range values {
 		if v < 0 || v > saved.Sweeps-saved.Uncounted {
-			return nil, fmt.Errorf("%d accepted trajectories of chain %d in %d sweeps",
+			return nil, fmt.Errorf("%d accepted proposals of chain %d in %d sweeps",
 				v, i, saved.Sweeps-saved.Uncounted)
 		}
 		accepted[i] = int64(v)
 		sum += v
 	}
 	if sum != saved.Accepted {
-		return nil, fmt.Errorf("%d accepted trajectories, %d by chain", saved.Accepted, sum)
+		return nil, fmt.Errorf("%d accepted proposals, %d by chain", saved.Accepted, sum)
 	}
 	return accepted, nil
 }

@@ -26,7 +26,7 @@ func TestStuck(t *testing.T) {
 		return normal(grad, x)
 	}}
 	start := mat.NewDense(6, 1, []float64{0, 100, 1, -1, 100, 0.5})
-	s := mustNew(t, d, start, &Settings{StepSize: 0.5, MaxEnergyError: 1e9, Src: rand.NewPCG(1, 2)})
+	s := mustNew(t, d, start, &Settings{Kernel: HMC{StepSize: 0.5, MaxEnergyError: 1e9}, Src: rand.NewPCG(1, 2)})
 	if s.Stuck() != nil {
 		t.Errorf("%v stuck before the first sweep", s.Stuck())
 	}
@@ -86,7 +86,7 @@ func TestChainAcceptRatesIsACopy(t *testing.T) {
 
 // A reset removes the counts of burn-in; a file keeps those of a run.
 func TestCountsResume(t *testing.T) {
-	wild := Settings{StepSize: 1.5}
+	wild := Settings{Kernel: HMC{StepSize: 1.5}}
 	s := anharmonicSampler(t, 1, wild)
 	mustRun(t, s, 30, nil)
 	if s.Divergent() == 0 {
@@ -153,7 +153,7 @@ func TestJitterBreaksResonance(t *testing.T) {
 	period := 2 * math.Sin(math.Pi/leapfrog)
 	run := func(jitter float64) (float64, error) {
 		s := mustNew(t, &pointwise{dim: 1, f: normal}, randn(3, chains, 1, 1),
-			&Settings{StepSize: period, Leapfrog: leapfrog, Jitter: jitter, Src: rand.NewPCG(1, 1)})
+			&Settings{Kernel: HMC{StepSize: period, Steps: leapfrog, Jitter: jitter}, Src: rand.NewPCG(1, 1)})
 		series := mat.NewDense(sweeps, chains, nil)
 		mustRun(t, s, sweeps, func(k int) error {
 			for c := range chains {
@@ -176,7 +176,7 @@ func TestJitterBreaksResonance(t *testing.T) {
 		t.Errorf("by default: τ = %v, %v, want %v", tau, err, want)
 	}
 	_, err = New(&pointwise{dim: 1, f: normal}, mat.NewDense(1, 1, nil),
-		&Settings{Jitter: math.Inf(1), Src: rand.NewPCG(1, 1)})
+		&Settings{Kernel: HMC{Jitter: math.Inf(1)}, Src: rand.NewPCG(1, 1)})
 	if !errors.Is(err, ErrSettings) {
 		t.Errorf("infinite jitter: %v", err)
 	}

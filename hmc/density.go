@@ -16,8 +16,8 @@ type LogDensity interface {
 	// LogProbGrad evaluates every chain. Row i of x, (chains, Dim), is the
 	// position of chain i. logp[i] receives its log-density in nats, up to a
 	// constant. Row i of grad, (chains, Dim), receives the gradient of logp[i]
-	// with respect to row i of x. With Settings.Force the gradients are those of
-	// another density: grad is then nil.
+	// with respect to row i of x. grad is nil where the sampler needs none: in
+	// kernels without gradients, and with HMC.Force, whose gradients are used.
 	//
 	// LogProbGrad must write every element of logp and grad in place. It must not
 	// change x, and must not keep logp, grad or x. The sampler passes only finite
@@ -27,7 +27,8 @@ type LogDensity interface {
 	LogProbGrad(logp []float64, grad, x *mat.Dense) error
 }
 
-// state is the position of every chain, with log-density and gradient there.
+// state is the position of every chain, with log-density and gradient there. The
+// gradient is nil if no kernel needs it.
 type state struct {
 	x, grad *mat.Dense
 	logp    []float64
@@ -35,13 +36,13 @@ type state struct {
 	xArg, gradArg mat.Dense // the matrices that the density is given
 }
 
-func newState(x *mat.Dense) state {
+func newState(x *mat.Dense, grad bool) state {
 	chains, dim := x.Dims()
-	return state{
-		x:    mat.DenseCopyOf(x),
-		grad: mat.NewDense(chains, dim, nil),
-		logp: make([]float64, chains),
+	s := state{x: mat.DenseCopyOf(x), logp: make([]float64, chains)}
+	if grad {
+		s.grad = mat.NewDense(chains, dim, nil)
 	}
+	return s
 }
 
 func (s *state) copyFrom(t *state) {
@@ -50,9 +51,13 @@ func (s *state) copyFrom(t *state) {
 	copy(s.logp, t.logp)
 }
 
-func (s *state) copyChain(i int, t *state) {
+// copyChain copies the position of chain i with its log-density and, if wanted, the
+// gradient.
+func (s *state) copyChain(i int, t *state, grad bool) {
 	copy(s.x.RawRowView(i), t.x.RawRowView(i))
-	copy(s.grad.RawRowView(i), t.grad.RawRowView(i))
+	if grad {
+		copy(s.grad.RawRowView(i), t.grad.RawRowView(i))
+	}
 	s.logp[i] = t.logp[i]
 }
 

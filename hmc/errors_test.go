@@ -56,17 +56,20 @@ func TestBadStart(t *testing.T) {
 		{"rand.Rand", good, x, &Settings{Src: rand.New(src)}, ErrSettings, "pass the *rand.PCG or *rand.ChaCha8"},
 		{"nil pointer to a density", (*pointwise)(nil), x, &Settings{Src: src}, nilPointer,
 			"dimension of the density: log-density panicked"},
-		{"nil pointer to a force", good, x, &Settings{Force: (*pointwise)(nil), Src: src}, nilPointer,
+		{"nil pointer to a force", good, x, &Settings{Kernel: HMC{Force: (*pointwise)(nil)}, Src: src}, nilPointer,
 			"dimension of the force: log-density panicked"},
-		{"negative step", good, x, &Settings{StepSize: -1, Src: src}, ErrSettings, "step size -1"},
-		{"NaN step", good, x, &Settings{StepSize: nan, Src: src}, ErrSettings, "step size NaN"},
-		{"infinite step", good, x, &Settings{StepSize: inf, Src: src}, ErrSettings, "step size +Inf"},
-		{"negative leapfrog", good, x, &Settings{Leapfrog: -2, Src: src}, ErrSettings, "-2 leapfrog"},
-		{"jitter one", good, x, &Settings{Jitter: 1, Src: src}, ErrSettings, "jitter 1"},
-		{"NaN jitter", good, x, &Settings{Jitter: nan, Src: src}, ErrSettings, "jitter NaN"},
-		{"negative energy error", good, x, &Settings{MaxEnergyError: -1, Src: src}, ErrSettings, "energy error -1"},
-		{"NaN energy error", good, x, &Settings{MaxEnergyError: nan, Src: src}, ErrSettings, "energy error NaN"},
-		{"infinite energy error", good, x, &Settings{MaxEnergyError: inf, Src: src}, ErrSettings, "energy error +Inf"},
+		{"negative step", good, x, &Settings{Kernel: HMC{StepSize: -1}, Src: src}, ErrSettings, "StepSize -1"},
+		{"NaN step", good, x, &Settings{Kernel: HMC{StepSize: nan}, Src: src}, ErrSettings, "StepSize NaN"},
+		{"infinite step", good, x, &Settings{Kernel: HMC{StepSize: inf}, Src: src}, ErrSettings, "StepSize +Inf"},
+		{"negative leapfrog", good, x, &Settings{Kernel: HMC{Steps: -2}, Src: src}, ErrSettings, "Steps -2"},
+		{"jitter one", good, x, &Settings{Kernel: HMC{Jitter: 1}, Src: src}, ErrSettings, "Jitter 1"},
+		{"NaN jitter", good, x, &Settings{Kernel: HMC{Jitter: nan}, Src: src}, ErrSettings, "Jitter NaN"},
+		{"negative energy error", good, x,
+			&Settings{Kernel: HMC{MaxEnergyError: -1}, Src: src}, ErrSettings, "MaxEnergyError -1"},
+		{"NaN energy error", good, x,
+			&Settings{Kernel: HMC{MaxEnergyError: nan}, Src: src}, ErrSettings, "MaxEnergyError NaN"},
+		{"infinite energy error", good, x,
+			&Settings{Kernel: HMC{MaxEnergyError: inf}, Src: src}, ErrSettings, "MaxEnergyError +Inf"},
 		{"nil start", good, nil, &Settings{Src: src}, ErrShape, "no rows"},
 		{"empty start", good, &mat.Dense{}, &Settings{Src: src}, ErrShape, "no rows"},
 		{"wrong columns", good, mat.NewDense(2, 3, nil), &Settings{Src: src}, ErrShape,
@@ -123,7 +126,7 @@ func TestFailureMidRun(t *testing.T) {
 					return c.fail()
 				}
 				return nil
-			}}, start, &Settings{Leapfrog: leapfrog, Src: rand.NewPCG(4, 5)})
+			}}, start, &Settings{Kernel: HMC{Steps: leapfrog}, Src: rand.NewPCG(4, 5)})
 			visits := 0
 			err := s.Run(ctx, 10, func(sweep int) error {
 				if sweep != visits {
@@ -135,7 +138,7 @@ func TestFailureMidRun(t *testing.T) {
 			wantError(t, "Run", err, c.is, c.text)
 
 			twin := mustNew(t, &pointwise{dim: 2, f: anharmonic}, start,
-				&Settings{Leapfrog: leapfrog, Src: rand.NewPCG(4, 5)})
+				&Settings{Kernel: HMC{Steps: leapfrog}, Src: rand.NewPCG(4, 5)})
 			mustRun(t, twin, 3, nil)
 			if visits != 3 || s.Sweeps() != 3 || s.AcceptRate() != twin.AcceptRate() {
 				t.Errorf("%d visits, %d sweeps, acceptance %v, want 3, 3, %v",

@@ -23,9 +23,8 @@ func ExampleFunc() {
 	}
 	const chains, warmup, sweeps = 100, 50, 1000
 	s, err := hmc.New(hmc.Func(1, quartic), mat.NewDense(chains, 1, nil), &hmc.Settings{
-		StepSize: 0.3,
-		Leapfrog: 5,
-		Src:      rand.NewPCG(1, 2),
+		Kernel: hmc.HMC{StepSize: 0.3, Steps: 5},
+		Src:    rand.NewPCG(1, 2),
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -30,9 +30,8 @@ func (quartic) LogProbGrad(logp []float64, grad, x *mat.Dense) error {
 func ExampleNew() {
 	const chains, warmup, sweeps = 100, 50, 1000
 	s, err := hmc.New(quartic{}, mat.NewDense(chains, 1, nil), &hmc.Settings{
-		StepSize: 0.3,
-		Leapfrog: 5,
-		Src:      rand.NewPCG(1, 2),
+		Kernel: hmc.HMC{StepSize: 0.3, Steps: 5},
+		Src:    rand.NewPCG(1, 2),
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -9,12 +9,12 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// With Settings.Force a sweep calls the density once, without a gradient. The
+// With HMC.Force a sweep calls the density once, without a gradient. The
 // sampler keeps the values of the density and the gradients of the force.
 func TestForce(t *testing.T) {
 	d, force := &pointwise{dim: 1, f: skewed}, &pointwise{dim: 1, f: crude}
 	s := mustNew(t, d, randn(20, 10, 1, 1),
-		&Settings{StepSize: 0.5, Leapfrog: 7, Force: force, Src: rand.NewPCG(21, 22)})
+		&Settings{Kernel: HMC{StepSize: 0.5, Steps: 7, Force: force}, Src: rand.NewPCG(21, 22)})
 	mustRun(t, s, 30, nil)
 	if d.calls != 31 || d.values != 31 || force.calls != 1+30*7 || force.values != 0 {
 		t.Errorf("%d calls of the density, %d without gradient, and %d of the force, want 31, 31 and %d",
@@ -34,10 +34,11 @@ func TestForce(t *testing.T) {
 	}
 
 	// The density as its own force changes nothing.
-	settings := Settings{StepSize: 0.5, Src: rand.NewPCG(1, 1)}
+	settings := Settings{Kernel: HMC{StepSize: 0.5}, Src: rand.NewPCG(1, 1)}
 	alone := mustNew(t, d, randn(20, 10, 1, 1), &settings)
 	mustRun(t, alone, 20, nil)
-	settings.Force, settings.Src = &pointwise{dim: 1, f: skewed}, rand.NewPCG(1, 1)
+	settings.Kernel = HMC{StepSize: 0.5, Force: &pointwise{dim: 1, f: skewed}}
+	settings.Src = rand.NewPCG(1, 1)
 	both := mustNew(t, d, randn(20, 10, 1, 1), &settings)
 	mustRun(t, both, 20, nil)
 	if !mat.Equal(alone.X(), both.X()) {
@@ -61,7 +62,8 @@ func TestForceFaults(t *testing.T) {
 		"force":   {{dim: 1, f: skewed}, {dim: 1, f: wall}},
 		"density": {{dim: 1, f: wall}, {dim: 1, f: skewed}},
 	} {
-		s := mustNew(t, p[0], start, &Settings{StepSize: 0.5, Leapfrog: 4, Force: p[1], Src: rand.NewPCG(1, 1)})
+		s := mustNew(t, p[0], start,
+			&Settings{Kernel: HMC{StepSize: 0.5, Steps: 4, Force: p[1]}, Src: rand.NewPCG(1, 1)})
 		mustRun(t, s, 50, func(int) error {
 			for i := range 4 {
 				if v := s.X().At(i, 0); v > 1 {
@@ -82,7 +84,7 @@ func TestForceFaults(t *testing.T) {
 			}
 			return nil
 		}
-		s := mustNew(t, p[0], start, &Settings{Force: p[1], Src: rand.NewPCG(1, 1)})
+		s := mustNew(t, p[0], start, &Settings{Kernel: HMC{Force: p[1]}, Src: rand.NewPCG(1, 1)})
 		before := mat.DenseCopyOf(s.X())
 		if err := s.Sweep(); !errors.Is(err, fails) || !mat.Equal(before, s.X()) {
 			t.Errorf("%s: %v", name, err)
@@ -91,12 +93,12 @@ func TestForceFaults(t *testing.T) {
 	}
 	beyond := mat.NewDense(1, 1, []float64{2})
 	_, err := New(&pointwise{dim: 1, f: skewed}, beyond,
-		&Settings{Force: &pointwise{dim: 1, f: wall}, Src: rand.NewPCG(1, 1)})
+		&Settings{Kernel: HMC{Force: &pointwise{dim: 1, f: wall}}, Src: rand.NewPCG(1, 1)})
 	wantError(t, "force at the start", err, ErrNotFinite, "log-density of the force is NaN")
 	_, err = New(&pointwise{dim: 1, f: wall}, beyond,
-		&Settings{Force: &pointwise{dim: 1, f: skewed}, Src: rand.NewPCG(1, 1)})
+		&Settings{Kernel: HMC{Force: &pointwise{dim: 1, f: skewed}}, Src: rand.NewPCG(1, 1)})
 	wantError(t, "density at the start", err, ErrNotFinite, "log-density is NaN")
 	_, err = New(&pointwise{dim: 1, f: skewed}, start,
-		&Settings{Force: &pointwise{dim: 2, f: anharmonic}, Src: rand.NewPCG(1, 1)})
+		&Settings{Kernel: HMC{Force: &pointwise{dim: 2, f: anharmonic}}, Src: rand.NewPCG(1, 1)})
 	wantError(t, "dimensions", err, ErrShape, "the force has dimension 2, the density 1")
 }

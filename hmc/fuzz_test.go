@@ -23,11 +23,18 @@ func fuzzSettings(kind uint8, s *Settings) *Settings {
 	case 5:
 		return nil
 	case 6:
-		s.Force = (*pointwise)(nil)
+		setForce(s, (*pointwise)(nil))
 	case 7:
-		s.Force = &pointwise{dim: 2, f: anharmonic}
+		setForce(s, &pointwise{dim: 2, f: anharmonic})
 	}
 	return s
+}
+
+// setForce sets the force of HMC.
+func setForce(s *Settings, force LogDensity) {
+	h, _ := s.Kernel.(HMC)
+	h.Force = force
+	s.Kernel = h
 }
 
 // fuzzDensity returns one of a few densities, nil among them.
@@ -67,8 +74,9 @@ func FuzzNew(f *testing.F) {
 			x = &mat.Dense{}
 		}
 		s := &Settings{
-			StepSize: step, Leapfrog: leapfrog, Jitter: jitter, MaxEnergyError: bound, MaxFaults: faults,
-			Src: rand.NewPCG(1, 2),
+			Kernel:    HMC{StepSize: step, Steps: leapfrog, Jitter: jitter, MaxEnergyError: bound},
+			MaxFaults: faults,
+			Src:       rand.NewPCG(1, 2),
 		}
 		d := fuzzDensity(kind>>4, dim, cols, fill)
 		sampler, err := New(d, x, fuzzSettings(kind, s))
@@ -78,7 +86,7 @@ func FuzzNew(f *testing.F) {
 			}
 			return
 		}
-		if sampler.settings.Leapfrog > 64 {
+		if sampler.settings.Kernel.(HMC).Steps > 64 {
 			return
 		}
 		if err := sampler.Run(t.Context(), 3, nil); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/neuralrg/neuralrg/internal/num"
 )
@@ -13,7 +14,9 @@ import (
 // Metropolis test needs only the change of ln π − ln N(0, 1) then, and no gradient.
 // In the latent space of a flow this is the change of ln π(x) − ln q(x).
 //
-// Independence, Windows and CrankNicolson are proposals.
+// Independence, Windows and CrankNicolson are proposals. As kernels of a sampler they
+// accept with probability min(1, e^Δ), Δ the change of ln π(x) + xᵀx/2. A sweep then
+// evaluates the density once, without its gradient.
 type Proposal interface {
 	// Propose sets to, of the same length as from, to the proposed position. It does
 	// not change from. The number of draws from rnd does not depend on the values.
@@ -52,21 +55,23 @@ func (w Windows) Propose(to, from []float64, rnd *rand.Rand) {
 
 // Check fails with ErrSettings if there is no window, a window is empty, or a window
 // has a coordinate twice or one that is not from 0 to dim−1.
-func (w Windows) Check(dim int) error {
+func (w Windows) Check(dim int) error { return prefixed(w.check(dim)) }
+
+func (w Windows) check(dim int) error {
 	if len(w.Sites) == 0 {
-		return fmt.Errorf("hmc: %w: no windows", ErrSettings)
+		return fmt.Errorf("%w: Windows with no Sites", ErrSettings)
 	}
 	seen := make([]int, dim) // 1 + the last window that has the coordinate
 	for k, sites := range w.Sites {
 		if len(sites) == 0 {
-			return fmt.Errorf("hmc: %w: window %d is empty", ErrSettings, k)
+			return fmt.Errorf("%w: Windows: window %d is empty", ErrSettings, k)
 		}
 		for _, i := range sites {
 			if i < 0 || i >= dim {
-				return fmt.Errorf("hmc: %w: window %d has coordinate %d of %d", ErrSettings, k, i, dim)
+				return fmt.Errorf("%w: Windows: window %d has coordinate %d of %d", ErrSettings, k, i, dim)
 			}
 			if seen[i] == k+1 {
-				return fmt.Errorf("hmc: %w: window %d has coordinate %d twice", ErrSettings, k, i)
+				return fmt.Errorf("%w: Windows: window %d has coordinate %d twice", ErrSettings, k, i)
 			}
 			seen[i] = k + 1
 		}
@@ -74,14 +79,29 @@ func (w Windows) Check(dim int) error {
 	return nil
 }
 
+// clone returns a copy with slices of its own.
+func (w Windows) clone() Windows {
+	c := Windows{Sites: make([][]int, len(w.Sites))}
+	for i, sites := range w.Sites {
+		c.Sites[i] = slices.Clone(sites)
+	}
+	return c
+}
+
 // CrankNicolson is the preconditioned Crank–Nicolson proposal
 //
 //	to = √(1−Beta²)·from + Beta·ξ,    ξ ~ N(0, 1)
 //
 // (S. L. Cotter, G. O. Roberts, A. M. Stuart and D. White, Statist. Sci. 28, 424 (2013)).
+// WarmUp tunes Beta.
 type CrankNicolson struct {
-	// Beta is above 0 and at most 1; 1 is Independence.
+	// Beta is above 0 and at most 1; 1 is Independence. The default of a sampler is
+	// 0.3; a Proposal has none.
 	Beta float64
+
+	// TargetAccept is the acceptance to which WarmUp tunes Beta, above 0 and below 1.
+	// The default is 0.4.
+	TargetAccept float64
 }
 
 // Propose sets to as the formula says.
@@ -93,9 +113,19 @@ func (c CrankNicolson) Propose(to, from []float64, rnd *rand.Rand) {
 }
 
 // Check fails with ErrSettings for a Beta out of range.
-func (c CrankNicolson) Check(int) error {
+func (c CrankNicolson) Check(int) error { return prefixed(c.check()) }
+
+func (c CrankNicolson) check() error {
 	if !num.Finite(c.Beta) || c.Beta <= 0 || c.Beta > 1 {
-		return fmt.Errorf("hmc: %w: Crank–Nicolson with Beta %v, want above 0 and at most 1", ErrSettings, c.Beta)
+		return fmt.Errorf("%w: CrankNicolson with Beta %v, want a number above 0 and at most 1", ErrSettings, c.Beta)
+	}
+	return nil
+}
+
+// prefixed names the package in an error.
+func prefixed(err error) error {
+	if err != nil {
+		return fmt.Errorf("hmc: %w", err)
 	}
 	return nil
 }

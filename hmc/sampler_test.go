@@ -82,7 +82,7 @@ func TestCorrelatedGaussian(t *testing.T) {
 	}}
 	for _, jitter := range []float64{-1, 0.5} {
 		s := mustNew(t, d, mat.NewDense(200, 3, nil),
-			&Settings{StepSize: 0.4, Leapfrog: 6, Jitter: jitter, Src: rand.NewPCG(1, 2)})
+			&Settings{Kernel: HMC{StepSize: 0.4, Steps: 6, Jitter: jitter}, Src: rand.NewPCG(1, 2)})
 		mustRun(t, s, 100, nil)
 		for j := range 3 {
 			for k := range j + 1 {
@@ -101,7 +101,7 @@ func TestCorrelatedGaussian(t *testing.T) {
 func TestDoubleWell(t *testing.T) {
 	exact := tabulate(doubleWell)
 	s := mustNew(t, &pointwise{dim: 1, f: doubleWell}, randn(5, 400, 1, 0.5),
-		&Settings{StepSize: 0.25, Leapfrog: 5, Src: rand.NewPCG(3, 4)})
+		&Settings{Kernel: HMC{StepSize: 0.25, Steps: 5}, Src: rand.NewPCG(3, 4)})
 	mustRun(t, s, 200, nil)
 	square := func(x float64) float64 { return x * x }
 	wantMean(t, "second moment", chainMeans(t, s, 500, func(x []float64) float64 { return square(x[0]) }),
@@ -116,14 +116,13 @@ func TestLargeStepKeepsEquilibrium(t *testing.T) {
 	const chains = 200_000
 	exact := tabulate(skewed)
 	start := exact.quantiles(chains)
-	for _, settings := range []Settings{
-		{StepSize: 1.1, Leapfrog: 1, Jitter: -1},
-		{StepSize: 0.9, Leapfrog: 3, Jitter: 0.2},
-		{StepSize: 0.8, Leapfrog: 2, Jitter: -1, MaxEnergyError: 0.3},
-		{StepSize: 0.7, Leapfrog: 3, Jitter: -1, Force: &pointwise{dim: 1, f: crude}},
+	for _, kernel := range []HMC{
+		{StepSize: 1.1, Steps: 1, Jitter: -1},
+		{StepSize: 0.9, Steps: 3, Jitter: 0.2},
+		{StepSize: 0.8, Steps: 2, Jitter: -1, MaxEnergyError: 0.3},
+		{StepSize: 0.7, Steps: 3, Jitter: -1, Force: &pointwise{dim: 1, f: crude}},
 	} {
-		settings.Src = rand.NewPCG(5, 6)
-		s := mustNew(t, &pointwise{dim: 1, f: skewed}, start, &settings)
+		s := mustNew(t, &pointwise{dim: 1, f: skewed}, start, &Settings{Kernel: kernel, Src: rand.NewPCG(5, 6)})
 		mustRun(t, s, 1, nil)
 		if rate := s.AcceptRate(); rate < 0.3 || rate > 0.8 {
 			t.Errorf("acceptance %v leaves the accept step untested", rate)
@@ -165,7 +164,7 @@ func TestAcceptRateIsExact(t *testing.T) {
 		}
 	}
 	s := mustNew(t, &pointwise{dim: 1, f: skewed}, exact.quantiles(chains),
-		&Settings{StepSize: eps, Leapfrog: 1, Jitter: -1, Src: rand.NewPCG(7, 8)})
+		&Settings{Kernel: HMC{StepSize: eps, Steps: 1, Jitter: -1}, Src: rand.NewPCG(7, 8)})
 	means := make([]float64, chains)
 	x := mat.DenseCopyOf(s.X())
 	mustRun(t, s, sweeps, func(int) error {
@@ -205,7 +204,7 @@ func TestWall(t *testing.T) {
 			return normal(grad, x)
 		}}
 		start := mat.NewDense(300, 1, nil)
-		s := mustNew(t, d, start, &Settings{StepSize: 0.3, Leapfrog: 4, Src: rand.NewPCG(9, 10)})
+		s := mustNew(t, d, start, &Settings{Kernel: HMC{StepSize: 0.3, Steps: 4}, Src: rand.NewPCG(9, 10)})
 		mustRun(t, s, 50, nil)
 		lowest := inf
 		first := chainMeans(t, s, 300, func(x []float64) float64 {
@@ -258,7 +257,7 @@ func TestAlwaysDivergent(t *testing.T) {
 		"energy falls": {dim: 2, f: atStart(-1e6, 0)},
 	} {
 		for _, leapfrog := range []int{1, 10} {
-			s := mustNew(t, d, start, &Settings{StepSize: 3, Leapfrog: leapfrog, Src: rand.NewPCG(12, 13)})
+			s := mustNew(t, d, start, &Settings{Kernel: HMC{StepSize: 3, Steps: leapfrog}, Src: rand.NewPCG(12, 13)})
 			mustRun(t, s, sweeps, nil)
 			if s.Divergent() != chains*sweeps || s.AcceptRate() != 0 {
 				t.Errorf("%s: %d divergent of %d, acceptance %v", name, s.Divergent(), chains*sweeps, s.AcceptRate())
@@ -284,7 +283,8 @@ func TestGapIsNotCrossed(t *testing.T) {
 			}
 			return 0
 		}}
-		s := mustNew(t, d, mat.NewDense(100, 1, nil), &Settings{StepSize: 0.1, Leapfrog: 30, Src: rand.NewPCG(32, 33)})
+		s := mustNew(t, d, mat.NewDense(100, 1, nil),
+			&Settings{Kernel: HMC{StepSize: 0.1, Steps: 30}, Src: rand.NewPCG(32, 33)})
 		mustRun(t, s, 5, nil)
 		if highest := mat.Max(s.X()); highest >= 1 {
 			t.Errorf("log-density %v in the gap: a chain crossed it to %v", inside, highest)
@@ -311,7 +311,7 @@ func TestDivergenceStaysInItsChain(t *testing.T) {
 	start := randn(14, 8, 2, 1)
 	run := func(first func(grad, x []float64) float64) *Sampler {
 		s := mustNew(t, &rowwise{&pointwise{f: first}, &pointwise{dim: 2, f: anharmonic}}, start,
-			&Settings{StepSize: 0.3, Jitter: 0.2, Src: rand.NewPCG(15, 16)})
+			&Settings{Kernel: HMC{StepSize: 0.3, Jitter: 0.2}, Src: rand.NewPCG(15, 16)})
 		mustRun(t, s, 50, nil)
 		return s
 	}
@@ -348,7 +348,8 @@ func TestSameSeedSameBits(t *testing.T) {
 	if mat.Equal(a.X(), run(2, Settings{}).X()) {
 		t.Error("another seed gives the same positions")
 	}
-	if !mat.Equal(a.X(), run(1, Settings{StepSize: 0.1, Leapfrog: 10, Jitter: 0.2, MaxEnergyError: 1000}).X()) {
+	defaults := HMC{StepSize: 0.1, Steps: 10, Jitter: 0.2, MaxEnergyError: 1000}
+	if !mat.Equal(a.X(), run(1, Settings{Kernel: defaults}).X()) {
 		t.Error("zero settings are not the documented defaults")
 	}
 }
@@ -362,7 +363,7 @@ func TestDrawOrder(t *testing.T) {
 		return 0
 	}}
 	s := mustNew(t, d, mat.NewDense(chains, dim, nil),
-		&Settings{StepSize: eps, Leapfrog: leapfrog, Jitter: jitter, Src: rand.NewPCG(18, 19)})
+		&Settings{Kernel: HMC{StepSize: eps, Steps: leapfrog, Jitter: jitter}, Src: rand.NewPCG(18, 19)})
 	rnd := rand.New(rand.NewPCG(18, 19))
 	want := mat.NewDense(chains, dim, nil)
 	mustRun(t, s, 5, func(sweep int) error {
@@ -380,7 +381,7 @@ func TestDrawOrder(t *testing.T) {
 
 func TestSweepCostsOneCallPerStep(t *testing.T) {
 	d := &pointwise{dim: 1, f: skewed}
-	s := mustNew(t, d, randn(20, 10, 1, 1), &Settings{StepSize: 0.8, Leapfrog: 7, Src: rand.NewPCG(21, 22)})
+	s := mustNew(t, d, randn(20, 10, 1, 1), &Settings{Kernel: HMC{StepSize: 0.8, Steps: 7}, Src: rand.NewPCG(21, 22)})
 	if d.calls != 1 {
 		t.Errorf("New made %d calls, want 1", d.calls)
 	}
@@ -437,7 +438,7 @@ func TestAcceptRateBeforeFirstSweep(t *testing.T) {
 
 func TestSweepAllocatesNothing(t *testing.T) {
 	s := mustNew(t, &pointwise{dim: 2, f: anharmonic}, randn(26, 16, 2, 1),
-		&Settings{StepSize: 0.5, Jitter: 0.1, Src: rand.NewPCG(27, 28)})
+		&Settings{Kernel: HMC{StepSize: 0.5, Jitter: 0.1}, Src: rand.NewPCG(27, 28)})
 	if n := testing.AllocsPerRun(100, func() {
 		if err := s.Sweep(); err != nil {
 			t.Fatal(err)
@@ -452,7 +453,7 @@ func TestSweepAllocatesNothing(t *testing.T) {
 func BenchmarkSweep(b *testing.B) {
 	const chains, dim, leapfrog = 64, 256, 10
 	s := mustNew(b, &pointwise{dim: dim, f: normal}, randn(29, chains, dim, 1),
-		&Settings{Leapfrog: leapfrog, Src: rand.NewPCG(30, 31)})
+		&Settings{Kernel: HMC{Steps: leapfrog}, Src: rand.NewPCG(30, 31)})
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := s.Sweep(); err != nil {

@@ -68,7 +68,7 @@ func newEvaluator(d Density, dt tensor.Dtype) *Evaluator {
 
 // Float32 returns an evaluator of the same density with float32 arithmetic. It is nearly
 // twice as fast. Its gradients can serve as forces in hybrid Monte Carlo
-// (hmc.Settings.Force). The energies of hybrid Monte Carlo should stay in float64.
+// (hmc.HMC.Force). The energies of hybrid Monte Carlo should stay in float64.
 func (e *Evaluator) Float32() *Evaluator { return newEvaluator(e.d, tensor.Float32) }
 
 // Float64 returns an evaluator of the same density with float64 arithmetic.

@@ -24,7 +24,8 @@ func TestChainsStayWithinWalls(t *testing.T) {
 		})
 		const chains, sweeps = 50, 400
 		s, err := hmc.New(target.NewEvaluator(box), mat.NewDense(chains, 1, nil), &hmc.Settings{
-			StepSize: 0.5, Leapfrog: 1, Src: rand.NewPCG(1, 1),
+			Kernel: hmc.HMC{StepSize: 0.5, Steps: 1},
+			Src:    rand.NewPCG(1, 1),
 		})
 		if err != nil {
 			t.Fatal(err)

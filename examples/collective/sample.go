@@ -26,7 +26,10 @@ func sample(
 	target.NewNormal(n).Rand(start.RawMatrix().Data, rand.New(src))
 	// Energies are in float64, forces in float32.
 	density := target.NewEvaluator(flow.Latent(m, ising))
-	s, err := hmc.New(density, start, &hmc.Settings{StepSize: 0.2, Jitter: 0.2, Force: density.Float32(), Src: src})
+	s, err := hmc.New(density, start, &hmc.Settings{
+		Kernel: hmc.HMC{StepSize: 0.2, Jitter: 0.2, Force: density.Float32()},
+		Src:    src,
+	})
 	if err != nil {
 		return nil, nil, err
 	}

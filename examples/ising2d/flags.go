@@ -123,7 +123,7 @@ func (o *options) defineNetwork(f *flag.FlagSet) {
 	f.IntVar(&o.repeat, "repeat", 1, "`N` pairs of layers per scale; recipe best sets 2")
 	f.IntVar(&o.size, "size", 2, "blocks of `N`×N sites, if the lattice can be cut into such blocks")
 	f.BoolVar(&o.spline, "spline", false,
-		"add a rational-quadratic spline to every affine coupling; recipes fast and best set it")
+		"add a smooth spline to every affine coupling; recipes fast and best set it")
 	f.BoolVar(&o.conditional, "conditional", false,
 		"the latent variables of a scale depend on the coarse field around them; recipes fast and best set it")
 	f.BoolVar(&o.white, "white", false, "end with the square root of the covariance K+αI; recipes fast and best set it")

@@ -80,7 +80,8 @@ func (w *walkers) sampler(z *mat.Dense) (*hmc.Sampler, error) {
 		jitter = -1 // 0 would be the default of hmc
 	}
 	return hmc.New(w.density, z, &hmc.Settings{
-		StepSize: w.o.stepSize, Leapfrog: w.o.leapfrog, Jitter: jitter, Force: w.force, Src: w.src,
+		Kernel: hmc.HMC{StepSize: w.o.stepSize, Steps: w.o.leapfrog, Jitter: jitter, Force: w.force},
+		Src:    w.src,
 	})
 }
 

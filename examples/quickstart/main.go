@@ -60,7 +60,9 @@ func susceptibility(steps, sweeps int) (chi, stdErr float64) {
 	const chains, burnin = 100, 10
 	latent := target.NewEvaluator(flow.Latent(q, phi4))
 	sampler := must(hmc.New(latent, mat.NewDense(chains, sites, nil), &hmc.Settings{
-		StepSize: 0.3, Leapfrog: 5, Force: latent.Float32(), Src: src, // forces need no precision, energies do
+		// Forces need no precision, energies do.
+		Kernel: hmc.HMC{StepSize: 0.3, Steps: 5, Force: latent.Float32()},
+		Src:    src,
 	}))
 	phi, means := mat.NewDense(chains, sites, nil), make([]float64, chains)
 	err := sampler.Run(ctx, burnin+sweeps, func(sweep int) error {

@@ -124,7 +124,7 @@ func (s *sampling) restore(r io.Reader) error {
 func sample(ctx context.Context, q *flow.Model, ising *target.Ising, sweeps int, file string) (*sampling, error) {
 	latent := target.NewEvaluator(flow.Latent(q, ising))
 	sampler, err := hmc.New(latent, mat.NewDense(chains, sites, nil),
-		&hmc.Settings{StepSize: 0.3, Leapfrog: 5, Force: latent.Float32(), Src: rand.NewPCG(3, 4)})
+		&hmc.Settings{Kernel: hmc.HMC{StepSize: 0.3, Steps: 5, Force: latent.Float32()}, Src: rand.NewPCG(3, 4)})
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 		"internal/errs", "internal/num", "internal/graph", "internal/kernel", "internal/fourier", "internal/lattice",
 	},
 	"flow": {
-		"bijector", "target", "hmc/diag",
+		"bijector", "target", "hmc", "hmc/diag",
 		"internal/errs", "internal/num", "internal/graph", "internal/kernel", "internal/safetensors",
 		"internal/lattice",
 	},

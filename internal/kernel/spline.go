@@ -2,23 +2,18 @@ package kernel
 
 import "math"
 
-// Spline is the shape of one rational-quadratic spline coupling (Durkan,
-// Bekasov, Murray and Papamakarios, arXiv:1906.04032). The columns in Keep pass
-// through and feed a net. Every column in Move is mapped by a monotonic spline
-// of its own, which takes the interval [−Bound, Bound] onto itself. Outside of
-// the interval the map is the identity.
+// rational is a curve: a rational-quadratic spline (Durkan, Bekasov, Murray and
+// Papamakarios, arXiv:1906.04032).
 //
-// The net R gives 3·Bins−1 numbers for every moved column, one column after the
-// other. A softmax of the first Bins numbers gives the widths of the bins, and a
-// softmax of the next Bins numbers their heights. The others give the logarithms
-// of the slopes at the inner knots: logSlopes bounds them smoothly. At both ends
-// of the interval the slope is one. If all numbers are zero, the map is the
-// identity.
-type Spline struct {
-	Keep, Move []int
-	R          Net
-	Bins       int
-	Bound      float64
+// It takes 3·Bins−1 numbers. A softmax of the first Bins numbers gives the widths
+// of the bins, and a softmax of the next Bins numbers their heights. The others
+// give the logarithms of the slopes at the inner knots: logSlopes bounds them
+// smoothly. At both ends of the interval the slope is one. If all numbers are
+// zero, the map is the identity.
+type rational[T Float] struct {
+	bins    int
+	bound   T
+	numbers []T // see splineBins
 }
 
 // The least width and height of a bin, as a fraction of the interval, and the
@@ -28,32 +23,12 @@ const (
 	minSlope = 1e-3
 )
 
-// Outputs is the number of outputs that R must have.
-func (c *Spline) Outputs() int { return len(c.Move) * (3*c.Bins - 1) }
-
-// NewSpline returns the block of the given couplings on rows of dim values. If
-// couplings is not nil, the k-th affine coupling comes before the k-th spline.
-func NewSpline[T Float](dim int, couplings []Coupling, splines []Spline) *Couplings[T] {
-	var chain []coupling[T]
-	for k := range splines {
-		if couplings != nil {
-			chain = append(chain, affine[T]{&couplings[k]})
-		}
-		s := &splines[k]
-		interval := 2 * s.Bound
-		numbers := []T{T(interval * (1 - float64(s.Bins)*minBin)), T(interval * minBin), T(-s.Bound)}
-		chain = append(chain, spline[T]{s, numbers})
-	}
-	return newCouplings(dim, chain)
+func newRational[T Float](bins int, bound float64) rational[T] {
+	interval := 2 * bound
+	return rational[T]{bins, T(bound), []T{T(interval * (1 - float64(bins)*minBin)), T(interval * minBin), T(-bound)}}
 }
 
-// spline makes a Spline one of a chain.
-type spline[T Float] struct {
-	*Spline
-	numbers []T // see splineBins
-}
-
-// What column saves of every row of a moved column, beside the softmaxes.
+// What run saves of every row, beside the softmaxes.
 const (
 	splineBin    = iota // number of the bin, −1 outside of the interval
 	splineAt            // place in the bin, from 0 to 1
@@ -66,55 +41,12 @@ const (
 	splineSaved         // number of values saved
 )
 
-func (c spline[T]) params() int { return c.R.Params() }
+func (c rational[T]) saved() int { return splineSaved }
 
-func (c spline[T]) saved() int {
-	return (len(c.Keep)+len(c.Move)*splineSaved)*Lanes + c.R.acts
-}
-
-// scratch is for the gradients of the outputs of R and of the kept columns.
-func (c spline[T]) scratch() int { return (c.Outputs()+len(c.Keep))*Lanes + c.R.scratch() }
-
-func (c spline[T]) split(saved []T) (in, bins, act []T) {
-	nk, nm := len(c.Keep)*Lanes, len(c.Move)*splineSaved*Lanes
-	return saved[:nk], saved[nk : nk+nm], saved[nk+nm : nk+nm+c.R.acts]
-}
-
-func (c spline[T]) run(x, logDet, w []T, inverse bool, saved []T) {
-	in, bins, act := c.split(saved)
-	for i, k := range c.Keep {
-		copy(in[i*Lanes:(i+1)*Lanes], x[k*Lanes:])
-	}
-	out := netRun(c.R, w, in, act)
-	per := (3*c.Bins - 1) * Lanes
-	var slope [Lanes]T // product of the slopes since the last logarithm
-	for i, m := range c.Move {
-		if i%2 == 0 {
-			for l := range slope {
-				slope[l] = 1
-			}
-		}
-		bin := bins[i*splineSaved*Lanes : (i+1)*splineSaved*Lanes]
-		c.column(x[m*Lanes:(m+1)*Lanes], slope[:], out[i*per:(i+1)*per], bin, inverse)
-		// One logarithm for two columns: the product of two slopes cannot overflow.
-		if logDet != nil && (i%2 == 1 || i == len(c.Move)-1) {
-			for l, v := range slope {
-				if ld := T(math.Log(float64(v))); inverse {
-					logDet[l] -= ld
-				} else {
-					logDet[l] += ld
-				}
-			}
-		}
-	}
-}
-
-// column maps one moved column y and multiplies slope by the slope of the
-// forward map. r holds the outputs of the net for this column. column replaces
-// them by what the gradient needs: the softmaxes, and the derivatives that
-// slopeGrads gives.
-func (c spline[T]) column(y, slope, r, saved []T, inverse bool) {
-	n, bound := c.Bins, T(c.Bound)
+// run replaces r by what the gradient needs: the softmaxes, and the derivatives
+// that slopeGrads gives.
+func (c rational[T]) run(y, slope, r, saved []T, inverse bool) {
+	n, bound := c.bins, c.bound
 	widths, heights, slopes := r[:n*Lanes], r[n*Lanes:2*n*Lanes], r[2*n*Lanes:]
 	softmax(widths, n)
 	softmax(heights, n)
@@ -182,34 +114,8 @@ func splineRoot[T Float](s, d0, d1, t T) T {
 	return 2 * s * t / (b + root)
 }
 
-func (c spline[T]) grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T) {
-	in, bins, act := c.split(saved)
-	outs := c.Outputs() * Lanes
-	dOut, scratch := scratch[:outs], scratch[outs:]
-	dKeep, scratch := scratch[:len(in)], scratch[len(in):]
-	out := act[len(act)-outs:]
-	per := (3*c.Bins - 1) * Lanes
-	for i, m := range c.Move {
-		c.columnGrad(dOut[i*per:(i+1)*per], dx[m*Lanes:(m+1)*Lanes], dLogDet[:Lanes], out[i*per:(i+1)*per],
-			bins[i*splineSaved*Lanes:(i+1)*splineSaved*Lanes], inverse)
-	}
-	clear(dKeep)
-	netBack(c.R, dw, dKeep, w, in, act, dOut, scratch)
-	for i, k := range c.Keep {
-		add(dx[k*Lanes:(k+1)*Lanes], dKeep[i*Lanes:(i+1)*Lanes])
-	}
-}
-
-// columnGrad takes the gradient d of a moved column back through column and sets
-// dr, the gradient of the net's outputs.
-//
-// Let F(x; θ) be the forward map, L = ln ∂F/∂x, and b the gradient of the
-// log-determinant. Forward, the result is the gradient of a·F + b·L with a = d.
-// The inverse gives the x with F(x; θ) = y, and the log-determinant −L. The
-// gradient of y is then u = (d − b·∂L/∂x) / ∂F/∂x, and that of θ is the gradient
-// of a·F + b'·L with a = −u and b' = −b.
-func (c spline[T]) columnGrad(dr, d, dLogDet, r, saved []T, inverse bool) {
-	n := c.Bins
+func (c rational[T]) grad(dr, d, dLogDet, r, saved []T, inverse bool) {
+	n := c.bins
 	bin, at := saved[splineBin*Lanes:][:Lanes], saved[splineAt*Lanes:][:Lanes]
 	wide, high := saved[splineW*Lanes:][:Lanes], saved[splineH*Lanes:][:Lanes]
 	low, up := saved[splineLow*Lanes:][:Lanes], saved[splineHigh*Lanes:][:Lanes]

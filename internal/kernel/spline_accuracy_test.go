@@ -67,14 +67,17 @@ func (e *exactSpline) at(x *big.Float) (knot *big.Float, beyond, slope float64) 
 	return e.y[k], h * xi * (s*xi + low*rest) / den, s * s * (up*xi*xi + 2*s*xi*rest + low*rest*rest) / (den * den)
 }
 
+// exactCurve is what exactSpline.at is.
+type exactCurve func(x *big.Float) (knot *big.Float, beyond, slope float64)
+
 // around returns the slope at x, the largest slope at x and at x ± d, and by how
 // much the logarithm of the slope changes there. This bounds the effect of an
 // error d of x or of a knot.
-func (e *exactSpline) around(x *big.Float, d float64) (slope, largest, logVaries float64) {
-	_, _, slope = e.at(x)
+func (at exactCurve) around(x *big.Float, d float64) (slope, largest, logVaries float64) {
+	_, _, slope = at(x)
 	largest = slope
 	for _, part := range []float64{-1, 1} {
-		_, _, s := e.at(new(big.Float).Add(x, exact(part*d)))
+		_, _, s := at(new(big.Float).Add(x, exact(part*d)))
 		largest, logVaries = max(largest, s), max(logVaries, math.Abs(math.Log(s/slope)))
 	}
 	return slope, largest, logVaries
@@ -82,10 +85,21 @@ func (e *exactSpline) around(x *big.Float, d float64) (slope, largest, logVaries
 
 // splineCase is one spline, given by the outputs raw of a net.
 type splineCase struct {
-	name  string
-	bins  int
-	bound float64
-	raw   []float64
+	name   string
+	bins   int
+	bound  float64
+	raw    []float64
+	smooth bool
+}
+
+// exact returns the spline and its knots on both axes.
+func (c *splineCase) exact() (curve exactCurve, x, y []*big.Float) {
+	if c.smooth {
+		e := newExactSmooth(c.bins, c.bound, c.raw)
+		return e.at, e.x, e.y
+	}
+	e := newExactSpline(c.bins, c.bound, c.raw)
+	return e.at, e.x, e.y
 }
 
 // splineCases goes through slopes, sizes of bins, numbers of bins and bounds, up
@@ -99,7 +113,7 @@ func splineCases() []splineCase {
 				bound := []float64{1e-30, 1e-3, 6, 6, 6, 1e3, 1e30}[rnd.IntN(7)]
 				for _, pattern := range []string{"up", "down", "to and fro", "random"} {
 					name := fmt.Sprintf("%d bins on ±%g, slopes e^±%g %s, edges %g", bins, bound, slope, pattern, edge)
-					c := splineCase{name, bins, bound, nil}
+					c := splineCase{name, bins, bound, nil, false}
 					for k := range 3*bins - 1 {
 						size := edge
 						if k >= 2*bins {
@@ -134,7 +148,7 @@ func splineCases() []splineCase {
 
 // splineOf runs the spline of a case on a tile of values.
 func splineOf[T Float](c splineCase) func(v []T, inverse bool) (image, logDet []T) {
-	s := Spline{Keep: []int{0}, Move: []int{1}, Bins: c.bins, Bound: c.bound}
+	s := Spline{Keep: []int{0}, Move: []int{1}, Bins: c.bins, Bound: c.bound, Smooth: c.smooth}
 	s.R = NewNet(1, nil, s.Outputs())
 	b := NewSpline[T](2, nil, []Spline{s})
 	w := make([]T, b.Params())
@@ -159,20 +173,21 @@ func splineOf[T Float](c splineCase) func(v []T, inverse bool) (image, logDet []
 // image.
 func TestSplineAccuracy(t *testing.T) {
 	forEachVariant(t, func(t *testing.T) {
-		t.Run("float64", testSplineAccuracy[float64])
-		t.Run("float32", testSplineAccuracy[float32])
+		t.Run("float64", func(t *testing.T) { testSplineAccuracy[float64](t, splineCases()) })
+		t.Run("float32", func(t *testing.T) { testSplineAccuracy[float32](t, splineCases()) })
 	})
 }
 
 // splineRoundings is the error of a knot or a value in roundings of the bound.
 const splineRoundings = 8
 
-func testSplineAccuracy[T Float](t *testing.T) {
+func testSplineAccuracy[T Float](t *testing.T, cases []splineCase) {
 	rnd := rand.New(rand.NewPCG(13, 1))
 	worst := 0.0
-	for _, c := range splineCases() {
+	for _, c := range cases {
 		c.bound = float64(T(c.bound))
-		e, f := newExactSpline(c.bins, c.bound, c.raw), splineOf[T](c)
+		curve, xs, ys := c.exact()
+		f := splineOf[T](c)
 		for _, inverse := range []bool{false, true} {
 			in := make([]T, Lanes)
 			for l := range in {
@@ -180,9 +195,9 @@ func testSplineAccuracy[T Float](t *testing.T) {
 					in[l] = T(c.bound * (2*rnd.Float64() - 1))
 					continue
 				}
-				knots := e.x
+				knots := xs
 				if inverse {
-					knots = e.y
+					knots = ys
 				}
 				knot, _ := knots[rnd.IntN(len(knots))].Float64()
 				in[l] = T(knot + c.bound*math.Pow(10, -6*rnd.Float64())*(2*rnd.Float64()-1))
@@ -193,14 +208,14 @@ func testSplineAccuracy[T Float](t *testing.T) {
 				if inverse {
 					x, y, ld = y, x, -ld
 				}
-				worst = max(worst, e.errors(t, c, inverse, x, y, ld, epsilon[T]()))
+				worst = max(worst, curve.errors(t, c, inverse, x, y, ld, epsilon[T]()))
 			}
 			if inverse {
 				continue
 			}
 			back, _ := f(out, true)
 			for l := range in {
-				e.roundTrip(t, c, exact(float64(in[l])), exact(float64(back[l])), epsilon[T]())
+				curve.roundTrip(t, c, exact(float64(in[l])), exact(float64(back[l])), epsilon[T]())
 			}
 		}
 	}
@@ -209,11 +224,11 @@ func testSplineAccuracy[T Float](t *testing.T) {
 
 // errors checks that y is the image of x and ld the logarithm of the slope. It
 // returns the larger of their errors, divided by what is allowed.
-func (e *exactSpline) errors(t *testing.T, c splineCase, inverse bool, x, y *big.Float, ld, eps float64) float64 {
+func (at exactCurve) errors(t *testing.T, c splineCase, inverse bool, x, y *big.Float, ld, eps float64) float64 {
 	t.Helper()
 	d := splineRoundings * eps * c.bound
-	knot, beyond, _ := e.at(x)
-	slope, largest, logVaries := e.around(x, d)
+	knot, beyond, _ := at(x)
+	slope, largest, logVaries := at.around(x, d)
 	wrong := difference(y, knot) - beyond
 	value := math.Abs(wrong) / (d * (1 + largest))
 	slopes := math.Abs(ld-math.Log(slope)) / (splineRoundings*eps*(8+math.Abs(ld)) + logVaries)
@@ -227,14 +242,14 @@ func (e *exactSpline) errors(t *testing.T, c splineCase, inverse bool, x, y *big
 
 // roundTrip checks that back, the inverse of the image of x, is as near to x as
 // errors of the image on both ways allow.
-func (e *exactSpline) roundTrip(t *testing.T, c splineCase, x, back *big.Float, eps float64) {
+func (at exactCurve) roundTrip(t *testing.T, c splineCase, x, back *big.Float, eps float64) {
 	t.Helper()
 	d := 2 * splineRoundings * eps * c.bound
-	slope, largest, _ := e.around(x, d)
+	slope, largest, _ := at.around(x, d)
 	way := difference(back, x)
 	least := slope
 	for _, part := range []float64{0.5, 1} {
-		_, _, s := e.at(new(big.Float).Add(x, exact(part*way)))
+		_, _, s := at(new(big.Float).Add(x, exact(part*way)))
 		least = min(least, s)
 	}
 	if !(math.Abs(way)*least <= d*(1+largest)) {

@@ -29,6 +29,9 @@ type vector[T Float] struct {
 	softmax     func(r *T, n int)
 	softmaxGrad func(d, p, bin, dSize, dStart, scale *T, n int)
 	splineBins  func(v, along, across, bin, start, end, wide, high, numbers *T, n int)
+
+	smoothForward, smoothInverse         func(y, slope, p, saved, numbers *T, n int)
+	smoothForwardGrad, smoothInverseGrad func(dr, d, dLogDet, p, saved, numbers *T, n int)
 }
 
 // variant is one set of implementations of the primitives: vector code in both

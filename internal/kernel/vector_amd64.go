@@ -34,6 +34,10 @@ var avx512F32 = vector[float32]{
 	softmax:              softmaxF32AVX512,
 	softmaxGrad:          softmaxGradF32AVX512,
 	splineBins:           splineBinsF32AVX512,
+	smoothForward:        smoothForwardF32AVX512,
+	smoothInverse:        smoothInverseF32AVX512,
+	smoothForwardGrad:    smoothForwardGradF32AVX512,
+	smoothInverseGrad:    smoothInverseGradF32AVX512,
 }
 
 var avx512F64 = vector[float64]{
@@ -53,6 +57,10 @@ var avx512F64 = vector[float64]{
 	softmax:              softmaxF64AVX512,
 	softmaxGrad:          softmaxGradF64AVX512,
 	splineBins:           splineBinsF64AVX512,
+	smoothForward:        smoothForwardF64AVX512,
+	smoothInverse:        smoothInverseF64AVX512,
+	smoothForwardGrad:    smoothForwardGradF64AVX512,
+	smoothInverseGrad:    smoothInverseGradF64AVX512,
 }
 
 var avx2F32 = vector[float32]{
@@ -72,6 +80,10 @@ var avx2F32 = vector[float32]{
 	softmax:              softmaxF32AVX2,
 	softmaxGrad:          softmaxGradF32AVX2,
 	splineBins:           splineBinsF32AVX2,
+	smoothForward:        smoothForwardF32AVX2,
+	smoothInverse:        smoothInverseF32AVX2,
+	smoothForwardGrad:    smoothForwardGradF32AVX2,
+	smoothInverseGrad:    smoothInverseGradF32AVX2,
 }
 
 var avx2F64 = vector[float64]{
@@ -91,4 +103,8 @@ var avx2F64 = vector[float64]{
 	softmax:              softmaxF64AVX2,
 	softmaxGrad:          softmaxGradF64AVX2,
 	splineBins:           splineBinsF64AVX2,
+	smoothForward:        smoothForwardF64AVX2,
+	smoothInverse:        smoothInverseF64AVX2,
+	smoothForwardGrad:    smoothForwardGradF64AVX2,
+	smoothInverseGrad:    smoothInverseGradF64AVX2,
 }

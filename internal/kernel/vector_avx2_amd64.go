@@ -100,6 +100,30 @@ func softmaxGradF32AVX2(d *float32, p *float32, bin *float32, dSize *float32, dS
 func splineBinsF32AVX2(v *float32, along *float32, across *float32, bin *float32, start *float32,
 	end *float32, wide *float32, high *float32, numbers *float32, n int)
 
+// smoothForwardF32AVX2 maps a column by smooth splines, see the function of the same name.
+//
+//go:noescape
+func smoothForwardF32AVX2(y *float32, slope *float32, p *float32, saved *float32, numbers *float32,
+	n int)
+
+// smoothForwardGradF32AVX2 is the gradient of smoothForward, see the function of the same name.
+//
+//go:noescape
+func smoothForwardGradF32AVX2(dr *float32, d *float32, dLogDet *float32, p *float32,
+	saved *float32, numbers *float32, n int)
+
+// smoothInverseF32AVX2 is the inverse of smoothForward, see the function of the same name.
+//
+//go:noescape
+func smoothInverseF32AVX2(y *float32, slope *float32, p *float32, saved *float32, numbers *float32,
+	n int)
+
+// smoothInverseGradF32AVX2 is the gradient of smoothInverse, see the function of the same name.
+//
+//go:noescape
+func smoothInverseGradF32AVX2(dr *float32, d *float32, dLogDet *float32, p *float32,
+	saved *float32, numbers *float32, n int)
+
 // denseF64AVX2 sets out = (W·in + b)·(min(a, 0) + 1) for a tile, without b or a if that is nil.
 // W has strides sj and si.
 //
@@ -195,3 +219,27 @@ func softmaxGradF64AVX2(d *float64, p *float64, bin *float64, dSize *float64, dS
 //go:noescape
 func splineBinsF64AVX2(v *float64, along *float64, across *float64, bin *float64, start *float64,
 	end *float64, wide *float64, high *float64, numbers *float64, n int)
+
+// smoothForwardF64AVX2 maps a column by smooth splines, see the function of the same name.
+//
+//go:noescape
+func smoothForwardF64AVX2(y *float64, slope *float64, p *float64, saved *float64, numbers *float64,
+	n int)
+
+// smoothForwardGradF64AVX2 is the gradient of smoothForward, see the function of the same name.
+//
+//go:noescape
+func smoothForwardGradF64AVX2(dr *float64, d *float64, dLogDet *float64, p *float64,
+	saved *float64, numbers *float64, n int)
+
+// smoothInverseF64AVX2 is the inverse of smoothForward, see the function of the same name.
+//
+//go:noescape
+func smoothInverseF64AVX2(y *float64, slope *float64, p *float64, saved *float64, numbers *float64,
+	n int)
+
+// smoothInverseGradF64AVX2 is the gradient of smoothInverse, see the function of the same name.
+//
+//go:noescape
+func smoothInverseGradF64AVX2(dr *float64, d *float64, dLogDet *float64, p *float64,
+	saved *float64, numbers *float64, n int)

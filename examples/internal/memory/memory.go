@@ -79,7 +79,12 @@ func (n Network) Cost() (params, layers float64) {
 		if n.Conditional && !top {
 			const context = 9
 			others := float64(size)*float64(size) - 1
-			params += 2 * others * (2*n.net(context+others-1, 1) + 1)
+			affine := 2*n.net(context+others-1, 1) + 1
+			if n.Spline {
+				params += others * (affine + n.net(context+others-1, smoothNumbers))
+			} else {
+				params += 2 * others * affine
+			}
 			layers++
 		}
 		l /= size
@@ -97,14 +102,16 @@ func smallestFactor(l int) int {
 	return l
 }
 
+// smoothNumbers is how many numbers make a smooth spline of 16 bins.
+const smoothNumbers = 16 - 2
+
 // block is the number of parameters of a block on a square of size×size sites.
 func (n Network) block(size int) float64 {
-	const bins = 8
 	kept := float64(size) * float64(size) / 2
 	moved := kept
 	sum := 2*n.net(kept, moved) + moved
 	if n.Spline {
-		sum += n.net(kept, moved*(3*bins-1))
+		sum += n.net(kept, moved*smoothNumbers)
 	}
 	switch {
 	case n.Couplings > 0:

@@ -30,11 +30,11 @@ func TestNetwork(t *testing.T) {
 		params, layers float64
 	}{
 		{Network{L: 4, Size: 2, Hidden: hidden}, 21840, 4},
-		{Network{L: 4, Size: 2, Hidden: hidden, Spline: true, Conditional: true}, 29268, 6},
-		{Network{L: 4, Size: 2, Repeat: 2, Hidden: hidden, Spline: true, Conditional: true}, 50100, 10},
+		{Network{L: 4, Size: 2, Hidden: hidden, Spline: true, Conditional: true}, 24846, 6},
+		{Network{L: 4, Size: 2, Repeat: 2, Hidden: hidden, Spline: true, Conditional: true}, 42510, 10},
 		{Network{L: 16, Size: 2, Hidden: hidden}, 43680, 8},
-		{Network{L: 5, Size: 2, Hidden: hidden, Spline: true, Conditional: true}, 36120, 2},
-		{Network{L: 4, Size: 3, Hidden: hidden, Spline: true, Conditional: true}, 25050, 5},
+		{Network{L: 5, Size: 2, Hidden: hidden, Spline: true, Conditional: true}, 26220, 2},
+		{Network{L: 4, Size: 3, Hidden: hidden, Spline: true, Conditional: true}, 21255, 5},
 		{Network{L: 16, Size: 2, Depth: 1, Hidden: hidden}, 10920, 2},
 		{Network{L: 4, Size: 2, Couplings: 1e9, Hidden: hidden}, 2.184e12, 4},
 	} {

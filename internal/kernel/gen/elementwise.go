@@ -327,7 +327,7 @@ func (e *emitter) eluMasked(together int) {
 	for _, v := range powers {
 		p = append(p, e.held(e.number(v)))
 	}
-	const nearest, less = 8, 0x11 // round to an integer; x < y; both without a signal
+	const nearest = 8 // round to an integer, without a signal
 	e.sweep(z, together, func() {
 		x, r, s, q := e.vecs(together), e.vecs(together), e.vecs(together), e.vecs(together)
 		negative := make([]reg.Register, together)

@@ -50,6 +50,7 @@ func write(dir string, set instructionSet) error {
 		e.elementwise()
 		e.coupling()
 		e.spline()
+		e.smooth()
 	}
 	f, err := ctx.Result()
 	if err != nil {

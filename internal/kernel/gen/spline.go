@@ -173,18 +173,8 @@ func (e *emitter) splineBins() {
 // replaceWhere replaces chosen by the candidates in the rows with x ≥ knot, and
 // not for NaN.
 func (e *emitter) replaceWhere(x, knot reg.VecVirtual, chosen, candidates []reg.VecVirtual) {
-	const notLess = 0x1d // x ≥ y without a signal, false for NaN
-	if e.evex() {
-		k := e.K()
-		e.op("VCMPP", imm8(notLess), knot, x, k)
-		for i, from := range candidates {
-			e.op("VMOVAP", from, k, chosen[i])
-		}
-		return
-	}
-	mask := e.vec()
-	e.op("VCMPP", imm8(notLess), knot, x, mask)
+	mask := e.where(x, notLess, knot)
 	for i, from := range candidates {
-		e.op("VBLENDVP", mask, from, chosen[i], chosen[i])
+		e.replace(mask, from, chosen[i])
 	}
 }

@@ -84,7 +84,7 @@ func main() {
 	check(must(flow.Load(&file)).Dim() == n, "flow: loaded")
 
 	energy := target.NewEvaluator(flow.Latent(m, action))
-	s := must(hmc.New(energy, mat.NewDense(64, n, nil), &hmc.Settings{StepSize: 0.3, Src: src}))
+	s := must(hmc.New(energy, mat.NewDense(64, n, nil), &hmc.Settings{Kernel: hmc.HMC{StepSize: 0.3}, Src: src}))
 	check(s.Run(ctx, 40, nil) == nil && s.AcceptRate() > 0.5, "hmc: acceptance %.2f", s.AcceptRate())
 
 	positions := must(draws.New(s.Chains(), n))

@@ -18,7 +18,7 @@ type flight struct {
 // launch returns trajectories of the density from the rows of x and v.
 func launch(t *testing.T, d LogDensity, x, v *mat.Dense) *flight {
 	t.Helper()
-	f := &flight{d: d, home: newState(x)}
+	f := &flight{d: d, home: newState(x, true)}
 	if err := f.home.evaluate(d); err != nil {
 		t.Fatal(err)
 	}

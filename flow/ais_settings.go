@@ -1,0 +1,100 @@
+package flow
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/hmc"
+	"github.com/neuralrg/neuralrg/internal/graph"
+)
+
+// defaults returns the settings for a model with their defaults; Betas stay nil if a
+// pilot run is to set them.
+func (s AISSettings) defaults(m *Model) (*AISSettings, error) {
+	if s.Samples < 0 || s.Batch < 0 {
+		return nil, fmt.Errorf("%w: %d samples in batches of %d", ErrSettings, s.Samples, s.Batch)
+	}
+	if s.Rungs < 0 || s.Steps < 0 {
+		return nil, fmt.Errorf("%w: %d rungs with %d moves each", ErrSettings, s.Rungs, s.Steps)
+	}
+	if !(s.Resample >= 0 && s.Resample <= 1) {
+		return nil, fmt.Errorf("%w: Resample %g, want 0 to 1", ErrSettings, s.Resample)
+	}
+	if s.Samples == 0 {
+		s.Samples = 1000
+	}
+	if s.Batch == 0 {
+		s.Batch = 500
+	}
+	if s.Steps == 0 {
+		s.Steps = 1
+	}
+	if err := s.checkBetas(); err != nil {
+		return nil, err
+	}
+	s.Betas = slices.Clone(s.Betas)
+	if s.Moves == nil {
+		s.Moves = defaultMoves(m)
+	}
+	if err := checkMoves(s.Moves, m.Dim()); err != nil {
+		return nil, err
+	}
+	return &s, checkBatch(s.Samples, m)
+}
+
+// checkBetas fails for rungs that do not rise from 0 to 1.
+func (s *AISSettings) checkBetas() error {
+	if s.Betas == nil {
+		return nil
+	}
+	last := len(s.Betas) - 1
+	switch {
+	case last < 1:
+		return fmt.Errorf("%w: %d rungs in Betas, want two or more", ErrSettings, len(s.Betas))
+	case s.Betas[0] != 0:
+		return fmt.Errorf("%w: Betas begin with %g, want 0", ErrSettings, s.Betas[0])
+	case s.Betas[last] != 1:
+		return fmt.Errorf("%w: Betas end with %g, want 1", ErrSettings, s.Betas[last])
+	case s.Rungs != 0 && s.Rungs != last:
+		return fmt.Errorf("%w: %d Rungs, and Betas of %d steps", ErrSettings, s.Rungs, last)
+	}
+	for k := range last {
+		if !(s.Betas[k] < s.Betas[k+1]) {
+			return fmt.Errorf("%w: Betas[%d] is %g and Betas[%d] is %g, want rising numbers",
+				ErrSettings, k, s.Betas[k], k+1, s.Betas[k+1])
+		}
+	}
+	return nil
+}
+
+func checkMoves(moves []hmc.Proposal, dim int) error {
+	if len(moves) == 0 {
+		return fmt.Errorf("%w: no moves", ErrSettings)
+	}
+	for k, p := range moves {
+		if p == nil {
+			return fmt.Errorf("%w: move %d is nil", ErrSettings, k)
+		}
+		if err := graph.Guard(func() error { return p.Check(dim) }); err != nil {
+			return fmt.Errorf("%w: move %d: %w", ErrSettings, k, err)
+		}
+	}
+	return nil
+}
+
+// defaultMoves are those that AISSettings.Moves promises.
+func defaultMoves(m *Model) []hmc.Proposal {
+	b := m.b
+	if c, ok := b.(*bijector.Chain); ok {
+		b = c.Bijectors()[0]
+	}
+	if h, ok := b.(*bijector.Hierarchy); ok {
+		for level := h.Levels() - 2; level >= 0; level-- {
+			if cells := h.Cells(level); len(cells) > 1 {
+				return []hmc.Proposal{hmc.Independence{}, hmc.Windows{Sites: cells}}
+			}
+		}
+	}
+	return []hmc.Proposal{hmc.Independence{}, hmc.CrankNicolson{Beta: 0.3}}
+}
