@@ -93,7 +93,7 @@ func ConditionalDecimator(block Bijector, tiles [][]int, context ...int) (*Layer
 	for _, j := range keep {
 		if !passed[j] {
 			return nil, fmt.Errorf(
-				"bijector: conditional decimator: %w: %T changes position %d, which is of the context",
+				"bijector: conditional decimator: %w: %T changes position %d, which belongs to the context",
 				ErrPartition, block, j)
 		}
 	}

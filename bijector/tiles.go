@@ -35,7 +35,7 @@ func Tiles(shape []int, size, step, offset int) ([][]int, error) {
 // every axis.
 func Boxes(shape, size, step, offset []int) ([][]int, error) {
 	if d := len(shape); d == 0 || len(size) != d || len(step) != d || len(offset) != d {
-		return nil, fmt.Errorf("bijector: %w: shape %v, size %v, step %v, offset %v",
+		return nil, fmt.Errorf("bijector: %w: shape %v, size %v, step %v, offset %v: want one number for each axis",
 			ErrTiles, shape, size, step, offset)
 	}
 	count := make([]int, len(shape)) // tiles along each axis

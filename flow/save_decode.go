@@ -72,7 +72,7 @@ func (d *decoder) parse(text string) (*architecture, error) {
 		return nil, fmt.Errorf("no bijector")
 	}
 	if a.Prior != "normal" {
-		return nil, fmt.Errorf("prior %.40q: %w", a.Prior, errCustom)
+		return nil, fmt.Errorf("prior %.40q is not target.Normal: build the model and use Model.Restore", a.Prior)
 	}
 	expanded := make([]int, len(a.Nodes)) // number of parts, parts of parts included, at every place they occur
 	for k := range a.Nodes {

@@ -11,7 +11,7 @@ import (
 )
 
 // errCustom reports a prior or bijector that a file names but does not describe.
-var errCustom = errors.New("made by a program: build the model there and use Model.Restore")
+var errCustom = errors.New("not of this library: pass its Kind to Load, or build the model and use Model.Restore")
 
 // Keys of the metadata of a file.
 const (

@@ -140,7 +140,7 @@ func Train(ctx context.Context, m *Model, t target.Density, s *Settings) (*Resul
 		return nil, err
 	}
 	if s.Steps <= 0 {
-		return nil, fmt.Errorf("flow: %w: %d steps", ErrSettings, s.Steps)
+		return nil, fmt.Errorf("flow: Train: %w: %d steps, want Settings.Steps of one or more", ErrSettings, s.Steps)
 	}
 	err = tr.Run(ctx, s.Steps)
 	if tr.step == 0 {

@@ -11,7 +11,8 @@ import (
 )
 
 // Objective is the loss that training minimises: a ReverseKL, or a loss of your own as a
-// LossFunc. Reports and results always contain the mean of ln(q/π), for every objective.
+// LossFunc. Reports and results contain the mean of ln(q/π), for every objective. The value
+// of a loss of your own is not reported; a fault is found in its gradient.
 type Objective interface {
 	// Loss builds the loss of a batch from its nodes. It returns a node of shape (rows),
 	// whose mean is minimised, or a scalar node. It is called once for every graph that is

@@ -32,7 +32,10 @@ func stepProgram(m *Model, t target.Density, o Objective, s *images) *graph.Prog
 				return nil, err
 			}
 			grads, err := m.paramGrads(loss, in[0])
-			return append([]*gorgonia.Node{logq, logpi}, grads...), err
+			if err != nil {
+				return nil, fmt.Errorf("gradient of objective %T, which must depend on the parameters: %w", o, err)
+			}
+			return append([]*gorgonia.Node{logq, logpi}, grads...), nil
 		})
 }
 
