@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/target"
@@ -19,7 +20,8 @@ type options struct {
 	paper      bool
 	L          int
 	T          float64
-	steps      int
+	steps      int // 0 until a run with -budget knows them
+	budget     time.Duration
 	seed       uint64
 	chains     int
 	sweeps     int
@@ -69,13 +71,19 @@ type options struct {
 
 	// values are the flags that must be the same when a run is resumed.
 	values map[string]string
+
+	// With -budget.
+	share    time.Duration // of the budget, for this lattice
+	smaller  []*options    // the runs of smaller lattices before this one
+	fresh    pace          // of a flow that begins with random parameters
+	ownBatch bool          // -batch is given
 }
 
 var help = console.Help{
 	Synopsis: "ising2d [flags] trains a flow on the Ising model and samples the model with it.",
 	Groups: []console.Group{
 		{Title: "Most used", Flags: []string{
-			"recipe", "paper", "L", "T", "steps", "seed", "chains", "sweeps",
+			"recipe", "paper", "L", "T", "steps", "budget", "seed", "chains", "sweeps",
 			"out", "model", "grow", "json", "checkpoint", "resume",
 		}},
 		{Title: "Network", Flags: []string{
@@ -106,6 +114,7 @@ func (o *options) defineMostUsed(f *flag.FlagSet) {
 	f.IntVar(&o.L, "L", 4, "the lattice has `N`×N sites")
 	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature `T` in units of J, by default the critical one")
 	f.IntVar(&o.steps, "steps", 800, "make `N` training steps; may be raised with -resume")
+	f.DurationVar(&o.budget, "budget", 0, "train for at most the time `D`, for example 20m, in place of -steps")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of all random numbers")
 	f.IntVar(&o.chains, "chains", 128, "run `N` hybrid Monte Carlo chains")
 	f.IntVar(&o.sweeps, "sweeps", 120, "`N` trajectories of every chain in latent space")
@@ -133,7 +142,7 @@ func (o *options) defineNetwork(f *flag.FlagSet) {
 }
 
 func (o *options) defineTraining(f *flag.FlagSet) {
-	f.IntVar(&o.batch, "batch", 512, "`N` configurations per training step")
+	f.IntVar(&o.batch, "batch", 512, "`N` configurations per training step; with -budget, 256 above 16×16 sites")
 	f.Float64Var(&o.lr, "lr", 1e-3, "learning rate `X`; all recipes but none set 5e-3, or 2e-3 with -grow")
 	f.BoolVar(&o.cosine, "cosine", false,
 		"the learning rate rises for 50 steps and then falls to zero; all recipes but none set it")
@@ -197,6 +206,10 @@ func parse(args []string) (*options, error) {
 			o.values[f.Name] = f.Value.String()
 		}
 	})
+	if o.budget > 0 {
+		o.steps = 0
+		o.chain()
+	}
 	return o, nil
 }
 

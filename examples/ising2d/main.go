@@ -60,17 +60,22 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	model, err := newModel(o, ising, src)
+	printBanner(o, ising)
+	small, earlier, err := trainSmaller(interrupts, o, src)
 	if err != nil {
 		return err
 	}
-	printBanner(o, model, ising)
+	model, err := newModel(o, small, ising, src)
+	if err != nil {
+		return err
+	}
 	model64 := model.Float64() // for evaluation and sampling
 	samplers, err := newWalkers(model64, ising, o, src)
 	if err != nil {
 		return err
 	}
 	k := &keeper{o: o, src: src, model: model, walkers: samplers}
+	k.Stage, k.Earlier = len(o.smaller), earlier
 	if err := train(interrupts, k, model, ising); err != nil {
 		return err
 	}

@@ -48,6 +48,11 @@ func TestBadFlags(t *testing.T) {
 		{"-L 0", "-L 0"},
 		{"-memory 0", "-memory 0"},
 		{"-resume", "-checkpoint"},
+		{"-budget -1s", "-budget -1s"},
+		{"-budget 20", "-budget"},
+		{"-budget 20m -steps 800", "-steps 800 -budget 20m0s"},
+		{"-budget 20m -paper", "-every 100"},
+		{"-budget 20m -every 5", "-every 5"},
 		{"-nonsense", "-nonsense"},
 		{"-dtype f16", "-dtype f16"},
 		{"here", `"here"`},
@@ -259,7 +264,7 @@ func chainsOf(t *testing.T, flags string, src *rand.PCG) (*target.Ising, []*walk
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newModel(o, ising, src)
+	m, err := newModel(o, nil, ising, src)
 	if err != nil {
 		t.Fatal(err)
 	}

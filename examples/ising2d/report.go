@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/flow"
@@ -38,10 +39,23 @@ func summarise(k *keeper, exact float64) *summary {
 	}
 }
 
-func printBanner(o *options, m *flow.Model, ising *target.Ising) {
+func printBanner(o *options, ising *target.Ising) {
 	console.Printf("Ising model on a torus of %d×%d sites, T = %.6g, exact −ln Z = %.4f\n",
 		o.L, o.L, o.T, -ising.LogZ())
-	console.Printf("Flow of %d parameters, trained for %d steps of %d samples\n", countParams(m), o.steps, o.batch)
+}
+
+// printFlow tells how a flow is about to be trained.
+func printFlow(o *options, m *flow.Model) {
+	if o.budget == 0 {
+		console.Printf("Flow of %d parameters, trained for %d steps of %d samples\n", countParams(m), o.steps, o.batch)
+		return
+	}
+	share := o.share
+	if share > 10*time.Second {
+		share = share.Round(time.Second)
+	}
+	console.Printf("Flow of %d parameters for %d×%d sites, trained for %v in steps of %d samples\n",
+		countParams(m), o.L, o.L, share, o.batch)
 }
 
 // printEnergy tells how close the flow comes to the exact free energy.

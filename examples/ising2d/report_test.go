@@ -79,8 +79,10 @@ func TestWidth(t *testing.T) {
 	}
 	text := printed(t, func() {
 		small := &options{L: 4, size: 2, couplings: 1, repeat: 1, single: o.single}
-		m := must(newModel(small, must(target.NewIsing([]int{4, 4}, 2)), rand.NewPCG(1, 1)))
-		printBanner(o, m, must(target.NewIsing([]int{64, 64}, o.T)))
+		m := must(newModel(small, nil, must(target.NewIsing([]int{4, 4}, 2)), rand.NewPCG(1, 1)))
+		printBanner(o, must(target.NewIsing([]int{64, 64}, o.T)))
+		printFlow(o, m)
+		printFlow(must(parse(strings.Fields("-L 64 -budget 200h"))), m)
 		s.printEnergy(&flow.Estimate{Samples: 10000})
 		printSamplers(rows, 0.4444, 12345)
 		s.printEnd(o)
