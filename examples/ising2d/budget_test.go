@@ -56,7 +56,7 @@ func TestChainIsResumed(t *testing.T) {
 	state := filepath.Join(dir, "state")
 	flags := "-every 0 -L 16 -budget 600ms -cosine -batch 64 -resume"
 	o := must(parse(append(strings.Fields("-recipe none -couplings 2 -hidden 4 -chains 3 -sweeps 5 -physical 7 "+
-		"-average 0.9 -save 4 -samples 100 -between 1 "+flags), "-checkpoint", state)))
+		"-average 0.9 -save 4 -samples 100 -between 1 -measure 0 -ais 20 -rungs 3 "+flags), "-checkpoint", state)))
 	i := newInterrupts(true)
 	defer i.stop()
 	m, spent, err := trainSmaller(i, o, rand.NewPCG(o.seed, 2018))
@@ -79,12 +79,14 @@ func TestChainIsResumed(t *testing.T) {
 func TestChainIsTerminated(t *testing.T) {
 	p := build(t)
 	for stops := 0; ; stops++ {
-		cmd := exec.Command(p.binary, append(strings.Fields("-recipe none -couplings 2 -hidden 4 -L 16 -batch 64 -chains 4 "+
-			"-sweeps 5 -physical 5 -samples 100 -budget 3s -resume -checkpoint"), p.file("state"), "-out", p.file("out"))...)
+		args := strings.Fields("-recipe none -couplings 2 -hidden 4 -L 16 -batch 64 -chains 4 -sweeps 5 -physical 5 " +
+			"-samples 100 -measure 0 -budget 3s -resume")
+		cmd := exec.Command(p.binary, append(args, "-checkpoint", p.file("state"), "-out", p.file("out"))...)
 		out, err := start(t, cmd, 700*time.Millisecond, func(p *os.Process) { p.Signal(syscall.SIGTERM) })
 		if err == nil {
-			if r := recordOf(t, p.file("state")); r.Stage != 1 || !r.Trained || stops == 0 || r.Earlier+r.Seconds > 4 {
-				t.Errorf("after %d stops: stage %d, trained %t, %v + %v s", stops, r.Stage, r.Trained, r.Earlier, r.Seconds)
+			r := recordOf(t, p.file("state"))
+			if r.Stage != 1 || !r.Trained || stops == 0 || r.Earlier+r.Seconds > 4 {
+				t.Errorf("after %d stops: %+v", stops, r)
 			}
 			return
 		}
@@ -131,8 +133,8 @@ func TestBudgetIsOver(t *testing.T) {
 // of the whole.
 func TestChain(t *testing.T) {
 	for args, want := range map[string][]int{
-		"-L 4": {4}, "-L 8": {8}, "-L 16": {8, 16}, "-L 32": {8, 16, 32}, "-L 64": {8, 16, 32, 64}, "-L 24": {12, 24},
-		"-L 14": {14}, "-L 18": {18}, "-L 20": {10, 20}, "-L 27 -size 3": {9, 27}, "-L 64 -size 4": {16, 64},
+		"-L 4": {4}, "-L 8": {8}, "-L 16": {8, 16}, "-L 32": {8, 16, 32}, "-L 64": {8, 16, 32, 64},
+		"-L 24": {12, 24}, "-L 14": {14}, "-L 18": {18}, "-L 20": {10, 20}, "-L 27 -size 3": {9, 27}, "-L 64 -size 4": {16, 64},
 		"-L 28": {14, 28}, "-L 36": {36}, "-L 60": {60}, "-L 44": {22, 44}, "-L 40": {10, 20, 40}, "-L 16 -recipe best": {8, 16},
 		"-L 16 -recipe none": {8, 16}, "-L 16 -grow x": {16},
 	} {

@@ -42,6 +42,10 @@ func (o *options) sensible() error {
 	case o.budget > 0 && o.every > 0:
 		return fmt.Errorf("-budget %v -every %d: the budget is for training alone; leave out -paper or give -every 0",
 			o.budget, o.every)
+	case o.measure < 0:
+		return fmt.Errorf("-measure %v: want a positive time, or 0 to leave it out", o.measure)
+	case o.ais < 0 || o.rungs < 0:
+		return fmt.Errorf("-ais %d -rungs %d: want positive numbers, or 0", o.ais, o.rungs)
 	case o.couplings < 0:
 		return fmt.Errorf("-couplings %d: want a positive number, or 0 for the default", o.couplings)
 	case o.physical < 0:

@@ -60,6 +60,11 @@ type options struct {
 	adapt     float64
 
 	// Sampling.
+	measure  time.Duration
+	relErr   float64
+	ais      int
+	rungs    int
+	cold     bool
 	physical int
 	samples  int
 	stepSize float64
@@ -93,7 +98,9 @@ var help = console.Help{
 		{Title: "Training", Flags: []string{
 			"batch", "lr", "cosine", "average", "path", "anneal", "images", "dtype", "every", "between", "adapt",
 		}},
-		{Title: "Sampling", Flags: []string{"physical", "samples", "stepsize", "leapfrog", "jitter"}},
+		{Title: "Sampling", Flags: []string{
+			"measure", "relerr", "ais", "rungs", "samples", "physical", "stepsize", "leapfrog", "jitter", "cold",
+		}},
 		{Title: "Other", Flags: []string{"save", "memory"}},
 	},
 }
@@ -117,7 +124,7 @@ func (o *options) defineMostUsed(f *flag.FlagSet) {
 	f.DurationVar(&o.budget, "budget", 0, "train for at most the time `D`, for example 20m, in place of -steps")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of all random numbers")
 	f.IntVar(&o.chains, "chains", 128, "run `N` hybrid Monte Carlo chains")
-	f.IntVar(&o.sweeps, "sweeps", 120, "`N` trajectories of every chain in latent space")
+	f.IntVar(&o.sweeps, "sweeps", 40, "`N` trajectories of every chain in latent space")
 	f.StringVar(&o.out, "out", "out", "write figures to the directory `DIR`")
 	f.StringVar(&o.model, "model", "", "write the trained flow to `FILE`")
 	f.StringVar(&o.grow, "grow", "", "start from the flow of a smaller lattice in `FILE`")
@@ -162,6 +169,14 @@ func (o *options) defineTraining(f *flag.FlagSet) {
 }
 
 func (o *options) defineSampling(f *flag.FlagSet) {
+	f.DurationVar(&o.measure, "measure", 10*time.Minute,
+		"measure ⟨m²⟩ by the latent mix, flow.Measure, for at most the time `D`; 0 leaves it out")
+	f.Float64Var(&o.relErr, "relerr", 0.01, "the relative error `X` at which the latent mix stops")
+	f.IntVar(&o.ais, "ais", 0, "compute ln Z by `N` samples annealed from the flow to π; "+
+		"0 means 1000 in 30 rungs up to 8×8 sites, and none on larger lattices")
+	f.IntVar(&o.rungs, "rungs", 0, "`N` steps from the flow to π for -ais; 0 lets a short pilot run choose")
+	f.BoolVar(&o.cold, "cold", false,
+		"start the latent chains at a cold configuration, not at samples of the flow; -paper sets it")
 	f.IntVar(&o.samples, "samples", 10000, "evaluate the flow on `N` samples, and reweight as many")
 	f.IntVar(&o.physical, "physical", 0,
 		"`N` trajectories of every chain in physical space, where they cost much less; 0 means ten times -sweeps")
@@ -174,7 +189,7 @@ func (o *options) defineSampling(f *flag.FlagSet) {
 // positive are the numbers that must be above zero.
 var positive = []string{
 	"L", "steps", "batch", "chains", "sweeps", "between", "leapfrog", "save", "repeat",
-	"lr", "anneal", "stepsize", "memory",
+	"lr", "anneal", "stepsize", "memory", "relerr",
 }
 
 // separate are the flags that may change when a run is resumed, or that only set
@@ -199,6 +214,12 @@ func parse(args []string) (*options, error) {
 	if o.physical == 0 {
 		o.physical = 10 * o.sweeps
 		f.Set("physical", strconv.Itoa(o.physical))
+	}
+	if o.ais == 0 && o.L <= 8 {
+		f.Set("ais", "1000")
+		if o.rungs == 0 {
+			f.Set("rungs", "30")
+		}
 	}
 	o.values = map[string]string{}
 	f.VisitAll(func(f *flag.Flag) {

@@ -39,8 +39,12 @@ type record struct {
 	Last    flow.Estimate     `json:"last"`              // running estimate after the last step
 	Judged  *flow.Estimate    `json:"judged,omitempty"`  // evaluation after training
 	Walkers []walkersState    `json:"walkers"`
-	Stage   int               `json:"stage,omitempty"`   // lattices trained before this one
-	Earlier float64           `json:"earlier,omitempty"` // seconds of their training
+	// Results after training, nil until they are there.
+	Annealed *annealed `json:"annealed,omitempty"`
+	Measured *measured `json:"measured,omitempty"`
+	// Of a chain of lattices.
+	Stage   int     `json:"stage,omitempty"`   // lattices trained before this one
+	Earlier float64 `json:"earlier,omitempty"` // seconds of their training
 }
 
 // walkersState says how far a set of chains is.
