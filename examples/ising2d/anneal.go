@@ -61,8 +61,8 @@ func anneal(i *interrupts, k *keeper, m *flow.Model, ising *target.Ising) error 
 	return k.save()
 }
 
-// print tells how much annealing improves the samples of the flow.
-func (a *annealed) print() {
+// print tells how much annealing improves the samples of the flow; exact is −ln Z.
+func (a *annealed) print(exact float64) {
 	if a == nil {
 		return
 	}
@@ -70,6 +70,7 @@ func (a *annealed) print() {
 		a.Samples, a.Rungs, seconds(a.Seconds))
 	for _, line := range []string{
 		fmt.Sprintf("bound         %10.4f", a.Bound),
+		fmt.Sprintf("gap           %10.4f", float64(a.Bound)-exact),
 		fmt.Sprintf("−ln⟨w⟩        %10.4f ± %.4f", -a.LogZ, a.LogZErr),
 		fmt.Sprintf("ESS           %10.3f", a.ESS),
 	} {

@@ -134,8 +134,9 @@ func TestBudgetIsOver(t *testing.T) {
 func TestChain(t *testing.T) {
 	for args, want := range map[string][]int{
 		"-L 4": {4}, "-L 8": {8}, "-L 16": {8, 16}, "-L 32": {8, 16, 32}, "-L 64": {8, 16, 32, 64},
-		"-L 24": {12, 24}, "-L 14": {14}, "-L 18": {18}, "-L 20": {10, 20}, "-L 27 -size 3": {9, 27}, "-L 64 -size 4": {16, 64},
-		"-L 28": {14, 28}, "-L 36": {36}, "-L 60": {60}, "-L 44": {22, 44}, "-L 40": {10, 20, 40}, "-L 16 -recipe best": {8, 16},
+		"-L 24": {12, 24}, "-L 14": {14}, "-L 18": {18}, "-L 20": {10, 20}, "-L 27 -size 3": {9, 27},
+		"-L 64 -size 4": {16, 64}, "-L 28": {14, 28}, "-L 36": {36}, "-L 60": {60}, "-L 44": {22, 44},
+		"-L 40": {10, 20, 40}, "-L 16 -recipe best": {8, 16},
 		"-L 16 -recipe none": {8, 16}, "-L 16 -grow x": {16},
 	} {
 		o := must(parse(append(strings.Fields(args), "-budget", "20m", "-out", t.TempDir())))

@@ -107,7 +107,7 @@ func run(o *options) error {
 	}
 	s := summarise(k, exact)
 	s.printEnergy(k.evaluated)
-	s.AIS.print()
+	s.AIS.print(exact)
 	if err := s.sample(interrupts, k, model64, ising); err != nil {
 		return err
 	}

@@ -191,7 +191,8 @@ func runFor(t *testing.T, dir string, args ...string) map[string]any {
 	t.Helper()
 	file := filepath.Join(dir, "result.json")
 	o, err := parse(append(args,
-		"-chains", "4", "-sweeps", "4", "-samples", "700", "-measure", "2s", "-relerr", "0.2", "-ais", "60", "-rungs", "5",
+		"-chains", "4", "-sweeps", "4", "-samples", "700",
+		"-measure", "2s", "-relerr", "0.2", "-ais", "60", "-rungs", "5",
 		"-out", filepath.Join(dir, "figures"), "-json", file))
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,8 @@ import (
 // the flow is. A resumed run repeats neither.
 func TestMeasureAndAnneal(t *testing.T) {
 	dir := t.TempDir()
-	flags := "-every 0 -recipe fast -batch 128 -steps 80 -chains 32 -relerr 0.02 -measure 5m -ais 400 -rungs 20 -save 100000"
+	flags := "-every 0 -recipe fast -batch 128 -steps 80 -chains 32 " +
+		"-relerr 0.02 -measure 5m -ais 400 -rungs 20 -save 100000"
 	_, r := small(t, dir, flags)
 	s, a := r["sampling"].(map[string]any), r["ais"].(map[string]any)
 	number := func(of map[string]any, name string) float64 { return of[name].(float64) }
@@ -44,7 +45,7 @@ func TestMeasureIsStopped(t *testing.T) {
 	text := printed(t, func() {
 		_, r := small(t, t.TempDir(), "-steps 3 -measure 1ns")
 		s := r["sampling"].(map[string]any)
-		if s["m2"] != nil || s["rhat"] != nil || !strings.Contains(s["verdict"].(string), "do not trust: it was stopped") {
+		if s["m2"] != nil || s["rhat"] != nil || !strings.HasPrefix(s["verdict"].(string), "do not trust: it was") {
 			t.Errorf("%v", s)
 		}
 	})

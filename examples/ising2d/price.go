@@ -30,6 +30,9 @@ func (o *options) price() error {
 	if o.every > 0 {
 		sweeps += steps / float64(o.every) * float64(o.between)
 	}
+	if o.measure > 0 {
+		sweeps += 1e4 // at most
+	}
 	return memory.Check(o.memory,
 		memory.Part{What: "the parameters (-couplings, -hidden, -size, -repeat)", Bytes: memory.Params(params)},
 		memory.Part{What: "a batch (-batch, -L, -images)", Bytes: memory.Rows(float64(o.batch)*images, sites, layers)},

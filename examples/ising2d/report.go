@@ -181,11 +181,11 @@ func printSamplers(rows []row, m2, training float64) {
 		}
 	}
 	fmt.Print(table(rows, m2))
-	off := ""
+	text := "τ: autocorrelation time of m² in leapfrog steps. cost: seconds to a standard error of 0.001."
 	if !math.IsNaN(m2) {
-		off = "off: distance from the exact value in standard errors. "
+		text = "off: distance from the exact value in standard errors. " + text
 	}
-	console.Printf("%sτ: autocorrelation time of m² in leapfrog steps. cost: seconds to a standard error of 0.001.\n", off)
+	console.Printf("%s\n", text)
 	console.Printf("%s\n", verdict(rows, training))
 }
 

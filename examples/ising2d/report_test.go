@@ -163,7 +163,8 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%s, want %s", got, c.want)
 		}
 	}
-	if d := doubt(sampling{M2: 1, M2Err: 0.01, Accept: 0.5, Tau: 1}, 0, 0, 0.9); !strings.Contains(d, "10 of its errors") {
+	good := sampling{M2: 1, M2Err: 0.01, Accept: 0.5, Tau: 1}
+	if d := doubt(good, 0, 0, 0.9); !strings.Contains(d, "10 of its errors") {
 		t.Errorf("%q", d)
 	}
 	tau, nan := number(math.NaN()), math.NaN()
@@ -178,7 +179,7 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%q, want %q", d, want)
 		}
 	}
-	if d := doubt(sampling{M2: 1, M2Err: 0.01, Accept: 0.5, Tau: 1}, 0, 0, math.NaN()); d != "" {
+	if d := doubt(good, 0, 0, math.NaN()); d != "" {
 		t.Errorf("%q", d)
 	}
 }
