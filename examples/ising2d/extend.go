@@ -19,7 +19,7 @@ type leg struct {
 // now.
 func (o *options) same(was *record) error {
 	differ := checkpoint.Differences(was.Options, o.values)
-	if steps := was.Legs[len(was.Legs)-1].Steps; differ == "" && o.steps < steps {
+	if steps := was.Legs[len(was.Legs)-1].Steps; differ == "" && o.budget == 0 && o.steps < steps {
 		differ = fmt.Sprintf("-steps was %d, now %d, but can only be raised", steps, o.steps)
 	}
 	if differ != "" {
