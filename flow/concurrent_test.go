@@ -51,7 +51,8 @@ func (u *user) run(t *testing.T, seed uint64) {
 		!mat.Equal(grad, u.grad) {
 		t.Errorf("Latent: %v, or other numbers", err)
 	}
-	if s, err := hmc.New(u.energy, u.start, &hmc.Settings{Kernel: hmc.HMC{Steps: 2}, Src: rand.NewPCG(1, 1)}); err != nil {
+	settings := &hmc.Settings{Kernel: hmc.HMC{Steps: 2}, Src: rand.NewPCG(1, 1)}
+	if s, err := hmc.New(u.energy, u.start, settings); err != nil {
 		t.Error(err)
 	} else if err := s.Sweep(); err != nil {
 		t.Error(err)

@@ -40,35 +40,43 @@ func (l *latent) Dim() int {
 }
 
 func (l *latent) LogProb(z *gorgonia.Node) (*gorgonia.Node, error) {
+	logp, _, err := l.at(z)
+	return logp, err
+}
+
+// at maps z to its log-density and to x = g(z).
+func (l *latent) at(z *gorgonia.Node) (logp, x *gorgonia.Node, err error) {
 	if l.m == nil || l.t == nil {
-		return nil, fmt.Errorf("flow: Latent: %w: nil model or target", ErrShape)
+		return nil, nil, fmt.Errorf("flow: Latent: %w: nil model or target", ErrShape)
 	}
 	if l.t.Dim() != l.m.Dim() {
-		return nil, fmt.Errorf("flow: Latent: %w: model of dimension %d, target of dimension %d", ErrShape, l.m.Dim(),
-			l.t.Dim())
+		return nil, nil, fmt.Errorf("flow: Latent: %w: model of dimension %d, target of dimension %d",
+			ErrShape, l.m.Dim(), l.t.Dim())
 	}
 	if l.m.group == nil { // then ln p − ln q is the log-determinant
 		x, logDet, err := graph.Forward(l.m.b, z)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		logpi, err := graph.LogProb(l.t, x)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return graph.Combine(0, []float64{1, 1}, logpi, logDet)
+		logp, err := graph.Combine(0, []float64{1, 1}, logpi, logDet)
+		return logp, x, err
 	}
-	logp, err := graph.LogProb(l.m.prior, z)
+	prior, err := graph.LogProb(l.m.prior, z)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	x, logq, err := l.m.push(z, logp, nil)
+	x, logq, err := l.m.push(z, prior, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	logpi, err := graph.LogProb(l.t, x)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return graph.Combine(0, []float64{1, 1, -1}, logp, logpi, logq)
+	logp, err = graph.Combine(0, []float64{1, 1, -1}, prior, logpi, logq)
+	return logp, x, err
 }

@@ -35,6 +35,8 @@ type Ising struct {
 	alpha    float64
 	coupling *circulant
 	work     sync.Pool // *isingWork
+
+	root func() *fourier.Diagonal // √(K+αI), made at the first call
 }
 
 // isingWork is the scratch space of one goroutine.
@@ -91,6 +93,13 @@ func newIsing(shape []int, T, alpha, least float64) *Ising {
 		n := m.coupling.inverse.Block() * m.Dim()
 		return &isingWork{m.coupling.newWorkspace(), make([]float64, n), make([]float64, wholeTiles(n))}
 	}
+	m.root = sync.OnceValue(func() *fourier.Diagonal {
+		factors := m.Spectrum()
+		for k, v := range factors {
+			factors[k] = math.Sqrt(v)
+		}
+		return fourier.NewDiagonal(m.shape, factors)
+	})
 	return m
 }
 

@@ -14,14 +14,14 @@ import (
 
 // Named is a series (steps, chains) with a name.
 type Named struct {
-	Name string
-	X    *mat.Dense
+	Name string     // for texts
+	X    *mat.Dense // (steps, chains)
 }
 
 // Row is what the chains say of one quantity. Numbers that cannot be computed are
 // NaN: those of a constant quantity, and Tau where AutocorrTime refuses.
 type Row struct {
-	Name          string
+	Name          string  // of the series
 	Mean, MCSE    float64 // and the standard error of the mean
 	Std           float64 // standard deviation of the measurements
 	Q5, Q50, Q95  float64 // quantiles
@@ -32,7 +32,7 @@ type Row struct {
 
 // Summary is what the chains say of several quantities.
 type Summary struct {
-	Rows []Row
+	Rows []Row // of the series, in their order
 	// Warnings are reasons not to trust the rows, the worst first. A caller may
 	// append its own.
 	Warnings []string

@@ -51,7 +51,8 @@ func (c chains) warnings(r *Row, unit float64) [kinds]string {
 		w[drifting] = "drifting: the last third of the steps has another mean than the first"
 	}
 	if want := min(leastESS*float64(len(c)), enoughESS); min(r.ESS, r.ESSTail) < want {
-		w[short] = fmt.Sprintf("too short: effective samples %.0f (bulk), %.0f (tail), want %.0f", r.ESS, r.ESSTail, want)
+		w[short] = fmt.Sprintf("too short: effective samples %.0f (bulk), %.0f (tail), want %.0f",
+			r.ESS, r.ESSTail, want)
 	}
 	return w
 }
