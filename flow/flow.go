@@ -13,8 +13,9 @@
 // It needs the energy −ln π of the target and no samples. Evaluate estimates the loss,
 // the effective sample size and ln Z of a trained model. Symmetrize gives q a symmetry
 // group of the target (App. D). Latent is the density of the target in the latent space
-// (eq. 6). Hybrid Monte Carlo (package hmc) mixes well there, and its results are
-// unbiased.
+// (eq. 6). The kernels of package hmc mix well there, and their results are unbiased:
+// Measure runs them and returns means of observables with errors. AIS goes from the model
+// to the target in small steps; its weights give ln Z.
 //
 // A configuration is a row: nodes and matrices are (rows, Dim), quantities per
 // configuration are (rows). Logarithms are natural. ln q, ln π, ln Z and losses are in
