@@ -16,37 +16,39 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// Observable is a number that Measure measures.
+// Observable is a function of a configuration whose mean Measure estimates.
 type Observable struct {
-	// Name is for texts.
+	// Name is the name in tables, warnings and errors.
 	Name string
-	// Func returns the number of a configuration x, (Dim). It must not change or keep x.
+	// Func returns the value at a configuration x, (Dim). It must not change or keep x.
 	Func func(x []float64) float64
 }
 
 // MeasureSettings configures Measure. A zero field means its default.
 type MeasureSettings struct {
-	// Chains is the number of chains, 128 by default.
+	// Chains is the number of chains, 32 by default. With more chains a warm-up sweep takes
+	// longer.
 	Chains int
-	// RelErr is the standard error at which Measure stops, for every observable in units of
-	// its mean or, if that is larger, of its standard deviation; 0.01 by default.
+	// RelErr is the relative standard error at which Measure stops, 0.01 by default. For
+	// every observable it is relative to the mean or the standard deviation, whichever is
+	// larger.
 	RelErr float64
-	// MaxSweeps is the number of sweeps after which Measure gives up, the warm-up not
-	// counted; 10 000 by default.
+	// MaxSweeps is the largest number of sweeps, without the warm-up; 10 000 by default.
 	MaxSweeps int
-	// WarmUp is the number of sweeps that are not measured; 100 by default.
+	// WarmUp is the number of sweeps before the first measurement, 100 by default.
 	WarmUp int
-	// Kernel moves the chains in latent space. Kernels without hmc.HMC need no gradients.
-	// It is chosen in the warm-up by default, see Measure.
+	// Kernel moves the chains in latent space. Only hmc.HMC needs gradients. By default the
+	// warm-up chooses the kernel, see Measure.
 	Kernel hmc.Kernel
-	// Start has a configuration x in each row, from which chains start, one after the
-	// other, again from the first if there are fewer rows than chains; samples of the model
-	// by default. Configurations of modes that the model may lack are good starts: chains
-	// that do not mix then show it.
+	// Start has a configuration x in each row. Chain k starts from row k; if there are fewer
+	// rows than chains, the rows are used again. The default is samples of the model. Good
+	// starts are configurations of modes that the model may lack: if the chains then do not
+	// mix, there is a warning.
 	Start *mat.Dense
 	// Src is the source of all randomness; required.
 	Src rand.Source
-	// Progress, if not nil, is told now and then what is known. An error stops Measure.
+	// Progress receives the results so far, from time to time; nil: none. If it returns an
+	// error, Measure stops.
 	Progress func(*Measurement) error
 }
 
@@ -57,7 +59,7 @@ type Measurement struct {
 	diag.Summary
 	// Sweeps is the number of sweeps that were measured.
 	Sweeps int
-	// Kernels tell how each kernel moved the chains in these sweeps.
+	// Kernels has the statistics of each kernel in these sweeps.
 	Kernels []hmc.KernelStats
 	// Series has the measurements of every observable, (Sweeps, Chains).
 	Series []diag.Named
@@ -82,26 +84,33 @@ func (m *Measurement) String() string {
 // the target, however good the model is; a good model makes the run short. Nothing needs
 // to be tuned.
 //
-// By default the chains start from samples of the model, and these kernels are mixed:
-// redrawing all latent variables (hmc.Independence), redrawing windows of them
-// (hmc.Windows, the Hierarchy.Cells of a model whose bijector is a bijector.Hierarchy or a
-// chain that begins with one), and hmc.CrankNicolson. The first half of the warm-up tries all
-// of them; half of the sweeps after that are of the best one, the other half of all others.
-// Unless the best one refreshes a fifth of the latent variables in a sweep, also on the chains
-// on which it is accepted least, hmc.HMC joins them for half of the time, with Rotate and
+// By default the chains start from samples of the model, and three kinds of moves are
+// mixed:
+//   - hmc.Independence redraws all latent variables;
+//   - hmc.Windows redraws the latent variables of one window. The windows are the
+//     Hierarchy.Cells; the bijector must be a bijector.Hierarchy or a chain that begins
+//     with one;
+//   - hmc.CrankNicolson changes all latent variables a little.
+//
+// The first half of the warm-up tries all of them. Afterwards half of the sweeps use the
+// best kernel and the other half use the others. The best kernel is good enough if it
+// redraws a fifth of the latent variables per sweep, also on the chains on which it is
+// accepted least. If it is not, half of the sweeps are hmc.HMC, with Rotate and
 // trajectories of length π/2 or at most 12 steps.
 //
-// Measure stops when all errors are below RelErr and there is no warning, or after
-// MaxSweeps, which is then a warning. It measures after every sweep, on random images if
-// the model is symmetrised, and in float64.
+// Measure stops when all errors are below RelErr and there is no warning. It also stops
+// after MaxSweeps, with a warning. It measures after every sweep, in float64, and on random
+// images if the model is symmetrised.
 //
-// When ctx is done or Progress fails, Measure returns the error and, if there are four
-// sweeps or more, what is known by then. It fails with ErrSettings for a nil source or context,
-// no observables, a nil Func, numbers out of range, or a prior that is not target.Normal;
-// with ErrShape for a Start of the wrong width; with ErrNotFinite, naming observable
-// and chain, for a measurement that is not finite; and otherwise as Evaluate does.
+// If ctx is done or Progress fails, Measure returns the error and, after four sweeps or
+// more, the results so far. It fails with ErrSettings for a nil source or context, no
+// observables, a nil Func, numbers out of range, or a prior that is not target.Normal. It
+// fails with ErrShape for a Start of the wrong width, and with ErrNotFinite, naming
+// observable and chain, for a measurement that is not finite. Otherwise it fails as
+// Evaluate does.
 //
-// No chain shows a mode that none has visited: if the model lacks one, only Start can help.
+// The chains cannot show a mode that none of them has visited. If the model lacks a mode,
+// start some chains there (Start).
 func Measure(
 	ctx context.Context, m *Model, t target.Density, observables []Observable, s *MeasureSettings,
 ) (*Measurement, error) {
@@ -156,7 +165,7 @@ func (s MeasureSettings) defaults(m *Model, observables []Observable) (*MeasureS
 		return nil, fmt.Errorf("%w: the prior is a %T, want a normal one", ErrSettings, m.prior)
 	}
 	if s.Chains == 0 {
-		s.Chains = 128
+		s.Chains = 32
 	}
 	if s.RelErr == 0 {
 		s.RelErr = 0.01
@@ -237,7 +246,8 @@ func (r *measurer) run(ctx context.Context) error {
 	}
 	for r.sweeps < r.s.MaxSweeps {
 		n := max(100-r.sweeps, r.sweeps/4)
-		if err := r.sampler.Run(ctx, min(n, r.s.MaxSweeps-r.sweeps), func(int) error { return r.measure() }); err != nil {
+		err := r.sampler.Run(ctx, min(n, r.s.MaxSweeps-r.sweeps), func(int) error { return r.measure() })
+		if err != nil {
 			return err
 		}
 		known, err := r.result()
@@ -303,7 +313,8 @@ func (r *measurer) result() (*Measurement, error) {
 	k := &Measurement{Sweeps: r.sweeps, Kernels: r.sampler.Stats()}
 	for i, o := range r.observables {
 		v := r.values[i]
-		k.Series = append(k.Series, diag.Named{Name: o.Name, X: mat.NewDense(r.sweeps, r.s.Chains, v[:len(v):len(v)])})
+		x := mat.NewDense(r.sweeps, r.s.Chains, v[:len(v):len(v)])
+		k.Series = append(k.Series, diag.Named{Name: o.Name, X: x})
 	}
 	summary, err := diag.Summarize(k.Series)
 	if err != nil {

@@ -184,8 +184,8 @@ func (r *measurer) tunedHMC(ctx context.Context) (k hmc.HMC, err error) {
 
 // latentProgram maps z to the log-density of Latent and to x = g(z).
 func latentProgram(m *Model, t target.Density) *graph.Program {
-	in, l := []graph.Input{{Name: "z", Cols: m.Dim()}}, &latent{m, t}
-	return graph.NewProgram(tensor.Float64, in, []string{"−U", "x"}, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+	in, out, l := []graph.Input{{Name: "z", Cols: m.Dim()}}, []string{"−U", "x"}, &latent{m, t}
+	return graph.NewProgram(tensor.Float64, in, out, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		logp, x, err := l.at(in[0])
 		return []*gorgonia.Node{logp, x}, err
 	})

@@ -357,7 +357,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"AISSettings.Src":      {none, nil, nil},
 		"AISSettings.Progress": {none, nil, nil},
 
-		"MeasureSettings.Chains":    {"128", measured.Chains, 128},
+		"MeasureSettings.Chains":    {"32", measured.Chains, 32},
 		"MeasureSettings.RelErr":    {"0.01", measured.RelErr, 0.01},
 		"MeasureSettings.MaxSweeps": {"10 000", measured.MaxSweeps, 10000},
 		"MeasureSettings.WarmUp":    {"100", measured.WarmUp, 100},

@@ -42,6 +42,7 @@ type options struct {
 	reflect     bool
 	translate   bool
 	spline      bool
+	rational    bool
 	white       bool
 	symmetric   bool
 
@@ -92,7 +93,7 @@ var help = console.Help{
 			"out", "model", "grow", "json", "checkpoint", "resume",
 		}},
 		{Title: "Network", Flags: []string{
-			"couplings", "hidden", "repeat", "size", "spline", "conditional", "white",
+			"couplings", "hidden", "repeat", "size", "spline", "rational", "conditional", "white",
 			"symmetric", "reflect", "translate",
 		}},
 		{Title: "Training", Flags: []string{
@@ -140,6 +141,8 @@ func (o *options) defineNetwork(f *flag.FlagSet) {
 	f.IntVar(&o.size, "size", 2, "blocks of `N`×N sites, if the lattice can be cut into such blocks")
 	f.BoolVar(&o.spline, "spline", false,
 		"add a smooth spline to every affine coupling; recipes fast and best set it")
+	f.BoolVar(&o.rational, "rational", false,
+		"rational-quadratic splines and affine conditional decimators, as in earlier versions")
 	f.BoolVar(&o.conditional, "conditional", false,
 		"the latent variables of a scale depend on the coarse field around them; recipes fast and best set it")
 	f.BoolVar(&o.white, "white", false, "end with the square root of the covariance K+αI; recipes fast and best set it")

@@ -32,7 +32,7 @@ func newModel(o *options, small *flow.Model, ising *target.Ising, src rand.Sourc
 
 func newNetwork(o *options, small *flow.Model, ising *target.Ising, src rand.Source) (*flow.Model, error) {
 	recipe := &flow.Recipe{
-		Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline,
+		Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline, Rational: o.rational,
 		Network:               bijector.NetworkSettings{Size: o.size, Repeat: o.repeat},
 		ConditionalDecimators: o.conditional, Whiten: o.white,
 	}
