@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -22,9 +23,16 @@ func (r *training) within(ctx context.Context) (context.Context, context.CancelF
 	return context.WithDeadline(ctx, r.deadline)
 }
 
+// pacer knows since when, and from which step on, this program has made steps, and when
+// the number of steps was last looked at.
+type pacer struct {
+	start time.Time
+	from  int
+	last  time.Time
+}
+
 // plan sets the number of training steps of a run with -budget: those that fit into
-// the time that is left, but for a reserve of 5 %. The learning rate and the inverse
-// temperature follow this number.
+// the time that is left. The learning rate and the inverse temperature follow this number.
 func (r *training) plan(ctx context.Context, s *flow.Settings, t target.Density) error {
 	if r.o.steps > 0 {
 		return nil
@@ -33,13 +41,32 @@ func (r *training) plan(ctx context.Context, s *flow.Settings, t target.Density)
 	if err != nil {
 		return err
 	}
-	steps := int(0.95 * float64(time.Until(r.deadline)) / float64(step))
+	steps := int(0.97 * float64(time.Until(r.deadline)) / float64(step))
 	if steps < 1 {
 		return r.tooShort()
 	}
 	r.o.steps, r.Legs[0].Steps = steps, steps
 	console.Printf("A training step takes %s s: %d steps\n", seconds(number(step.Seconds())), steps)
 	return r.o.price()
+}
+
+// replan looks at the number of steps again whenever a twentieth of the time is over. If
+// steps have become slower or faster, so that by a tenth fewer or more of them are left, a
+// new leg of training begins.
+func (r *training) replan() {
+	made := len(r.history.Loss)
+	if time.Since(r.pacer.last) < r.o.share/20 || made == r.o.steps {
+		return
+	}
+	r.pacer.last = time.Now()
+	step := float64(time.Since(r.pacer.start)) / float64(made-r.pacer.from)
+	planned := r.o.steps - made
+	left := max(1, int(0.98*float64(time.Until(r.deadline))/step))
+	if math.Abs(float64(left-planned)) > 0.1*float64(planned) {
+		r.o.steps = made + left
+		r.Legs = append(r.Legs, leg{made, r.o.steps})
+		r.bar.setTotal(r.o.steps)
+	}
 }
 
 // stepTime is the mean time of a training step. It trains a copy of the model, which is
@@ -80,7 +107,7 @@ func (r *training) outOfTime() error {
 	if steps == 0 {
 		return r.tooShort()
 	}
-	console.Printf("the budget is used up: training ends after %d of %d steps\n", steps, r.o.steps)
+	console.Printf("the time is over: training ends after %d of %d steps\n", steps, r.o.steps)
 	return nil
 }
 

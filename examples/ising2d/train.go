@@ -23,6 +23,7 @@ type training struct {
 	bar      *progress
 	last     time.Time // up to which history.Seconds counts
 	deadline time.Time // with -budget
+	pacer    pacer
 }
 
 // train trains the model. After every o.every steps the chains move, too.
@@ -103,7 +104,15 @@ func (r *training) run(ctx context.Context) error {
 		}
 	}
 	r.last = time.Now()
-	return r.trainer.Run(ctx, r.o.steps-made)
+	if r.o.budget == 0 {
+		return r.trainer.Run(ctx, r.o.steps-made)
+	}
+	for r.pacer = (pacer{r.last, made, r.last}); len(r.history.Loss) < r.o.steps; r.replan() {
+		if err := r.trainer.Run(ctx, 1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // record notes a step, and lets the chains move and the state be saved when it is
