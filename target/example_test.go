@@ -1,12 +1,14 @@
 package target_test
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"math/rand/v2"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -61,24 +63,37 @@ func ExampleIsing_FieldsGivenSpins() {
 	// Output: mean of x 2.5
 }
 
-// Gibbs is a sampler of its own on small lattices and at high temperatures.
+// Gibbs as a kernel of package hmc, in turn with trajectories of hybrid Monte Carlo.
 func ExampleIsing_Gibbs() {
 	ising, err := target.NewIsing([]int{4, 4}, 4)
 	if err != nil {
 		log.Fatal(err)
 	}
 	const chains, sweeps, burnIn = 200, 500, 100
-	x, rnd := mat.NewDense(chains, ising.Dim(), nil), rand.New(rand.NewPCG(1, 2))
+	x0 := mat.NewDense(chains, ising.Dim(), nil)
+	s, err := hmc.New(target.NewEvaluator(ising), x0, &hmc.Settings{
+		Kernel: hmc.Mix{
+			{Kernel: hmc.Gibbs{Update: ising.Gibbs}, Weight: 1},
+			{Kernel: hmc.HMC{StepSize: 0.3}, Weight: 1},
+		},
+		Src: rand.NewPCG(1, 2),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
 	m2 := 0.0
-	for k := range sweeps {
-		if err := ising.Gibbs(x, rnd); err != nil {
-			log.Fatal(err)
+	err = s.Run(context.Background(), sweeps, func(sweep int) error {
+		if sweep < burnIn {
+			return nil
 		}
+		x := s.X()
 		for r := range chains {
-			if k >= burnIn {
-				m2 += ising.StructureFactor(x.RawRowView(r)) / (chains * (sweeps - burnIn))
-			}
+			m2 += ising.StructureFactor(x.RawRowView(r)) / (chains * (sweeps - burnIn))
 		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
 	}
 	exact, _ := ising.ExactStructureFactor()
 	fmt.Printf("⟨m²⟩ = %.2f, exact %.2f\n", m2, exact)
