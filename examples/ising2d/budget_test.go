@@ -66,7 +66,8 @@ func TestChainIsResumed(t *testing.T) {
 	if err != nil || m == nil || m.Dim() != 64 || !(spent > 0) {
 		t.Fatalf("%v after %v s, %v", m, spent, err)
 	}
-	if r := recordOf(t, state); r.Stage != 0 || !r.Trained || r.Seconds != spent || r.Legs[0].Steps == 0 || len(r.Walkers) > 0 {
+	r := recordOf(t, state)
+	if r.Stage != 0 || !r.Trained || r.Seconds != spent || r.Legs[0].Steps == 0 || len(r.Walkers) > 0 {
 		t.Errorf("after 8×8 sites: %+v", r)
 	}
 	model, results := small(t, dir, flags)
