@@ -86,6 +86,7 @@ type row struct {
 	r       *sampling
 	doubt   string // why it is not to be trusted
 	trained bool   // it needs the flow
+	note    string // what it is
 }
 
 // table has a column for each of four samplers and is 40 characters wide.
@@ -184,6 +185,11 @@ func printSamplers(rows []row, m2, training float64) {
 	text := "τ: autocorrelation time of m² in leapfrog steps. cost: seconds to a standard error of 0.001."
 	if !math.IsNaN(m2) {
 		text = "off: distance from the exact value in standard errors. " + text
+	}
+	for _, r := range rows {
+		if r.note != "" {
+			text += fmt.Sprintf(" %s: %s.", strings.Join(r.name[:], " "), r.note)
+		}
 	}
 	console.Printf("%s\n", text)
 	console.Printf("%s\n", verdict(rows, training))

@@ -73,10 +73,11 @@ func TestWidth(t *testing.T) {
 	}
 	r := sampling{M2: 0.4321, M2Err: 0.0123, Accept: 0.98, Tau: 12345, Seconds: 12345.678, Cost: 1234567.8}
 	rows := []row{
-		{[2]string{"physical", "HMC"}, &r, "it drifts by 12.3 standard errors and has not forgotten its start", false},
-		{[2]string{"latent", "HMC"}, &r, "", true},
-		{[2]string{"latent", "mix"}, &r, "", true},
-		{[2]string{"weighted", "samples"}, &r, "", true},
+		{[2]string{"physical", "HMC"}, &r, "it drifts by 12.3 standard errors and has not forgotten its start",
+			false, ""},
+		{[2]string{"latent", "HMC"}, &r, "", true, ""},
+		{[2]string{"latent", "mix"}, &r, "", true, ""},
+		{[2]string{"weighted", "samples"}, &r, "", true, ""},
 	}
 	text := printed(t, func() {
 		small := &options{L: 4, size: 2, couplings: 1, repeat: 1, single: o.single}
@@ -137,9 +138,9 @@ func TestWeightedMean(t *testing.T) {
 // The verdict follows from the numbers that can be trusted, and from no others.
 func TestVerdict(t *testing.T) {
 	rows := func(latent, physical, weighted float64, doubts string) []row {
-		r := []row{{[2]string{"latent", "HMC"}, &sampling{Cost: number(latent)}, "", true},
-			{[2]string{"physical", "HMC"}, &sampling{Cost: number(physical)}, "", false},
-			{[2]string{"weighted", "samples"}, &sampling{Cost: number(weighted)}, "", true}}
+		r := []row{{[2]string{"latent", "HMC"}, &sampling{Cost: number(latent)}, "", true, ""},
+			{[2]string{"physical", "HMC"}, &sampling{Cost: number(physical)}, "", false, ""},
+			{[2]string{"weighted", "samples"}, &sampling{Cost: number(weighted)}, "", true, ""}}
 		for i, c := range doubts {
 			if c == 'x' {
 				r[i].doubt = "why not"
