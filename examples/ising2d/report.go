@@ -56,8 +56,10 @@ func printFlow(o *options, m *flow.Model) {
 		return
 	}
 	share := o.share
-	if share > 10*time.Second {
-		share = share.Round(time.Second)
+	for _, unit := range []time.Duration{time.Second, time.Millisecond} {
+		if share > 10*unit {
+			share = share.Round(unit)
+		}
 	}
 	console.Printf("Flow of %d parameters for %d×%d sites, trained for %v in steps of %d samples\n",
 		countParams(m), o.L, o.L, share, o.batch)
@@ -155,7 +157,7 @@ func verdict(rows []row, training float64) string {
 		}
 	}
 	if best < 0 {
-		return "None of them can be trusted yet: more -steps, more -sweeps?"
+		return "None of them can be trusted yet: longer training, more -sweeps?"
 	}
 	b := rows[best]
 	name := strings.Join(b.name[:], " ")
