@@ -10,9 +10,9 @@ type NetworkSettings struct {
 	// Size is the linear size of a tile, 2 by default: blocks act on Size^d sites of a
 	// d-dimensional lattice.
 	Size int
-	// Depth is the number of scales. By default it is the number of times that Size
-	// divides all extents of the lattice; with Join it is as many as Join needs. Sites that
-	// remain after the last scale are latent variables of the top level.
+	// Depth is the number of scales, by default as many as Size divides all extents of the
+	// lattice, or as many as Join needs. Sites that remain after the last scale are latent
+	// variables of the top level.
 	Depth int
 	// Repeat is the number of pairs of layers within a scale, one on shifted and one on
 	// unshifted tiles; 1 by default.

@@ -14,11 +14,11 @@ import (
 
 // RealNVPSettings configures a RealNVP block. A zero field means its default.
 type RealNVPSettings struct {
-	// Couplings is the number of affine couplings. The default is len(Keep) or, without
-	// Keep, 10 (paper, App. B).
+	// Couplings is the number of affine couplings, 10 by default (paper, App. B). If Keep is
+	// given, it is len(Keep).
 	Couplings int
-	// Hidden lists the numbers of units of the hidden layers of the networks s and t. The
-	// default is 10, 10, 10, as in the released command of the paper's authors. An empty
+	// Hidden lists the numbers of units of the hidden layers of the networks s and t,
+	// 10, 10, 10 by default, as in the released command of the paper's authors. An empty
 	// slice that is not nil means linear networks.
 	Hidden []int
 	// Keep lists for each coupling the positions that pass through and are the input of the

@@ -60,8 +60,8 @@ type Estimate struct {
 type EvaluateSettings struct {
 	Samples int // 10 000 by default
 	Batch   int // samples drawn at a time, 500 by default
-	// Images is the number of group elements averaged per sample, as in Settings; 0: all.
-	// For every number of images the mean of ln(q/π) is an upper bound of −ln Z, and the
+	// Images is the number of group elements averaged per sample, as in Settings; all by
+	// default. For every number of images the mean of ln(q/π) is an upper bound of −ln Z, and the
 	// mean of the weights π/q is Z. With all images the bound is closest and the weights
 	// vary least. With few images a mode may be missing from LogZ, if the bijector alone
 	// does not propose it.
@@ -71,8 +71,8 @@ type EvaluateSettings struct {
 	// each other and of those that the model was trained on. Estimate.Forward then judges
 	// the model by them.
 	Data DataSource
-	// DataSamples is the number of configurations taken from Data. The default is all rows
-	// of a *DataRows, and Samples for other sources.
+	// DataSamples is the number of configurations taken from Data: all rows of a *DataRows,
+	// else Samples by default.
 	DataSamples int
 }
 

@@ -37,11 +37,11 @@ type MeasureSettings struct {
 	MaxSweeps int
 	// WarmUp is the number of sweeps before the first measurement, 100 by default.
 	WarmUp int
-	// Kernel moves the chains in latent space. Only hmc.HMC needs gradients. By default the
-	// warm-up chooses the kernel, see Measure.
+	// Kernel moves the chains in latent space. Only hmc.HMC needs gradients. It is chosen in
+	// the warm-up by default, see Measure.
 	Kernel hmc.Kernel
 	// Start has a configuration x in each row. Chain k starts from row k; if there are fewer
-	// rows than chains, the rows are used again. The default is samples of the model. Good
+	// rows than chains, the rows are used again. It is samples of the model by default. Good
 	// starts are configurations of modes that the model may lack: if the chains then do not
 	// mix, there is a warning.
 	Start *mat.Dense

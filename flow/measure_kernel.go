@@ -9,7 +9,6 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/target"
@@ -33,17 +32,8 @@ const (
 // candidates are the proposals that Measure tries.
 func candidates(m *Model) []hmc.Kernel {
 	kernels := []hmc.Kernel{hmc.Independence{}}
-	b := m.b
-	if c, ok := b.(*bijector.Chain); ok {
-		b = c.Bijectors()[0]
-	}
-	if h, ok := b.(*bijector.Hierarchy); ok {
-		for level, found := h.Levels()-2, 0; level >= 0 && found < 3; level-- {
-			if cells := h.Cells(level); len(cells) > 1 && len(cells[0]) > 1 {
-				kernels = append(kernels, hmc.Windows{Sites: cells})
-				found++
-			}
-		}
+	for _, w := range windowsOf(m, 3) {
+		kernels = append(kernels, w)
 	}
 	return append(kernels, hmc.CrankNicolson{Beta: 0.3})
 }

@@ -71,7 +71,7 @@ type ReverseKL struct {
 	// score, whose mean is zero. The noise of the gradient is then zero for an exact model.
 	// It takes one more inverse pass.
 	PathGradient bool
-	// InversionKL is the factor α ≥ 0 of a penalty α·KL(q(x) ‖ q(−x)); 0: no penalty. It
+	// InversionKL is the factor α ≥ 0 of a penalty α·KL(q(x) ‖ q(−x)), none by default. It
 	// prevents a model without symmetrisation from learning only one of the two
 	// magnetisations of a ferromagnet (paper, App. E). It takes one inverse pass. It cannot
 	// be combined with a symmetrised model or with PathGradient.

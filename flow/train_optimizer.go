@@ -16,7 +16,7 @@ import (
 // into the model; Train does so at its end.
 type OptimizerSettings struct {
 	LearnRate float64  // 1e-3 by default
-	Schedule  Schedule // factor of the learning rate; nil: constant
+	Schedule  Schedule // factor of the learning rate, constant by default
 	Plateau   *Plateau // lowers the learning rate when the loss no longer falls; nil: never
 	ClipNorm  float64  // upper bound of the gradient's Euclidean norm: longer gradients are scaled to it; 0: none
 	MaxScale  float64  // bound of |scale| in affine couplings, which then stretch by at most exp(MaxScale); 0: none

@@ -20,7 +20,7 @@ type Plateau struct {
 	Factor   float64 // of the learning rate at a reduction, in (0, 1), ½ by default
 	Patience int     // steps in a row without improvement before a reduction, Settings.Window by default
 	// MinImprovement is the amount, in nats, by which the loss must fall below the lowest
-	// loss so far to count as an improvement; 0: any amount. It is absolute, because the
+	// loss so far to count as an improvement, any by default. It is absolute, because the
 	// zero of a loss is arbitrary.
 	MinImprovement float64
 	MinFactor      float64 // lower bound of the product of all reductions, in (0, 1], 1e-6 by default

@@ -26,13 +26,13 @@ type Settings struct {
 	Src   rand.Source // draws latent variables and images; required, and not a *rand.Rand, whose state cannot be saved
 
 	Objective Objective     // the loss, ReverseKL{} by default
-	Anneal    Schedule      // inverse temperature β, which multiplies ln π in the loss; nil: 1
-	Images    int           // group elements averaged per sample; 0: all
-	Data      *DataSettings // configurations of the target to learn from; nil: none
+	Anneal    Schedule      // inverse temperature β, which multiplies ln π in the loss, 1 by default
+	Images    int           // number of group elements averaged per sample, all by default
+	Data      *DataSettings // configurations of the target to learn from, none by default
 
 	Optimizer  OptimizerSettings   // learning rate, clipping, average of the parameters
 	Faults     FaultSettings       // what to do if a batch fails
-	Evaluation *EvaluationSettings // evaluations of the model during training; nil: none
+	Evaluation *EvaluationSettings // evaluations of the model during training, none by default
 
 	Window   int      // number of steps over which Result averages, 100 by default
 	Recorder Recorder // receives a report after every step; nil: none
