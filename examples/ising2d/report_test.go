@@ -109,7 +109,8 @@ func TestBar(t *testing.T) {
 	escapes := regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
 	for _, columns := range []int{40, 80} {
 		var b bytes.Buffer
-		p := newBar(&b, columns, "physical HMC", 5000, 4997)
+		p := newBar(&b, columns, "physical HMC", 4999, 4997)
+		p.setTotal(5000)
 		for range 3 {
 			p.step("loss -590.6810 ± 0.0170")
 		}
