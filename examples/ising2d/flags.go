@@ -173,7 +173,7 @@ func (o *options) defineTraining(f *flag.FlagSet) {
 
 func (o *options) defineSampling(f *flag.FlagSet) {
 	f.DurationVar(&o.measure, "measure", 10*time.Minute,
-		"measure ⟨m²⟩ by the latent mix, flow.Measure, for at most the time `D`; 0 leaves it out")
+		"measure ⟨m²⟩ by the latent mix, flow.Measure, for at most the time `D`; 0, which -paper sets, leaves it out")
 	f.Float64Var(&o.relErr, "relerr", 0.01, "the relative error `X` at which the latent mix stops")
 	f.IntVar(&o.ais, "ais", 0, "compute ln Z by `N` samples annealed from the flow to π; "+
 		"0 means 1000 in 30 rungs up to 8×8 sites, and none on larger lattices")

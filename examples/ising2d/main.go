@@ -19,22 +19,26 @@
 // In the second command, -budget is the time of training; the number of steps, and with
 // it the learning rate and the inverse temperature, follow from the time of a step. The
 // flow of a lattice of 16×16 sites or more then grows from smaller ones, here 8×8 and
-// 16×16, and each lattice has twice the time of the one before it. At the end of its time
-// training stops, whether all steps are made or not. Sampling comes on top: -measure bounds
-// the time of the mix.
+// 16×16, and each lattice has twice the time of the one before it. If steps become slower or
+// faster in the course of training, their number follows. At the end of its time training
+// stops, whether all steps are made or not. With -resume, such a run keeps its number of
+// steps and has the time that is left. Sampling comes on top: -measure bounds the time of
+// the mix.
 //
 // The third command makes Fig. 3 of Li and Wang, Phys. Rev. Lett. 121, 260601 (2018).
 // It trains on the 16×16 lattice and runs hybrid Monte Carlo during training as well.
 // The last two commands train on 8×8 sites and then grow the flow to 16×16 sites.
 //
 // The program prints the loss beside its exact lower bound −ln Z and ⟨m²⟩ beside
-// its exact value, and saves figures.
+// its exact value, and saves figures. A line that begins with WARNING names a sampler
+// that is not to be trusted, for example because some of its chains never moved.
 //
 // Ctrl-C ends the phase under way (training, evaluation or one of the samplers). The
 // program then goes on with the results so far. With -checkpoint FILE, Ctrl-C and
 // SIGTERM end the program instead. The same command with -resume then goes on from the
-// file, also after a crash, and the results are the same to the bit. Without -resume
-// the program does not overwrite a file that exists.
+// file, also after a crash, and the results are the same to the bit. With -budget this
+// holds once training is over, as the number of steps depends on the speed of the machine.
+// Without -resume the program does not overwrite a file that exists.
 //
 // With -resume, -steps may be raised. Training then goes on from its end, and the
 // samples of the shorter training are dropped. With -cosine, the learning rate follows

@@ -111,8 +111,8 @@ func TestStart(t *testing.T) {
 			t.Errorf("%q: all chains begin at one configuration: %t", cold, same)
 		}
 	}
-	if !must(parse([]string{"-paper"})).cold {
-		t.Error("-paper does not begin cold")
+	if o := must(parse([]string{"-paper"})); !o.cold || o.measure != 0 {
+		t.Errorf("-paper begins cold: %t, and runs the mix for %v", o.cold, o.measure)
 	}
 	if _, err := os.Stat("out"); err == nil {
 		t.Error("files are left behind")

@@ -24,7 +24,7 @@ var recipes = map[string]map[string]string{
 // paperRun is what -paper sets.
 var paperRun = map[string]string{
 	"recipe": "paper", "L": "16", "steps": "5000", "every": "100",
-	"chains": "512", "sweeps": "700", "physical": "700", "cold": "true",
+	"chains": "512", "sweeps": "700", "physical": "700", "cold": "true", "measure": "0",
 }
 
 // preset sets flags that are not given, as -paper, -recipe and -grow say.

@@ -56,8 +56,10 @@ func printFlow(o *options, m *flow.Model) {
 		return
 	}
 	share := o.share
-	if share > 10*time.Second {
-		share = share.Round(time.Second)
+	for _, unit := range []time.Duration{time.Second, time.Millisecond} {
+		if share > 10*unit {
+			share = share.Round(unit)
+		}
 	}
 	console.Printf("Flow of %d parameters for %d×%d sites, trained for %v in steps of %d samples\n",
 		countParams(m), o.L, o.L, share, o.batch)
@@ -86,6 +88,7 @@ type row struct {
 	r       *sampling
 	doubt   string // why it is not to be trusted
 	trained bool   // it needs the flow
+	note    string // what it is
 }
 
 // table has a column for each of four samplers and is 40 characters wide.
@@ -154,7 +157,7 @@ func verdict(rows []row, training float64) string {
 		}
 	}
 	if best < 0 {
-		return "None of them can be trusted yet: more -steps, more -sweeps?"
+		return "None of them can be trusted yet: longer training, more -sweeps?"
 	}
 	b := rows[best]
 	name := strings.Join(b.name[:], " ")
@@ -184,6 +187,11 @@ func printSamplers(rows []row, m2, training float64) {
 	text := "τ: autocorrelation time of m² in leapfrog steps. cost: seconds to a standard error of 0.001."
 	if !math.IsNaN(m2) {
 		text = "off: distance from the exact value in standard errors. " + text
+	}
+	for _, r := range rows {
+		if r.note != "" {
+			text += fmt.Sprintf(" %s: %s.", strings.Join(r.name[:], " "), r.note)
+		}
 	}
 	console.Printf("%s\n", text)
 	console.Printf("%s\n", verdict(rows, training))

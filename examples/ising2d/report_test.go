@@ -73,10 +73,11 @@ func TestWidth(t *testing.T) {
 	}
 	r := sampling{M2: 0.4321, M2Err: 0.0123, Accept: 0.98, Tau: 12345, Seconds: 12345.678, Cost: 1234567.8}
 	rows := []row{
-		{[2]string{"physical", "HMC"}, &r, "it drifts by 12.3 standard errors and has not forgotten its start", false},
-		{[2]string{"latent", "HMC"}, &r, "", true},
-		{[2]string{"latent", "mix"}, &r, "", true},
-		{[2]string{"weighted", "samples"}, &r, "", true},
+		{[2]string{"physical", "HMC"}, &r, "it drifts by 12.3 standard errors and has not forgotten its start",
+			false, ""},
+		{[2]string{"latent", "HMC"}, &r, "", true, ""},
+		{[2]string{"latent", "mix"}, &r, "", true, ""},
+		{[2]string{"weighted", "samples"}, &r, "", true, ""},
 	}
 	text := printed(t, func() {
 		small := &options{L: 4, size: 2, couplings: 1, repeat: 1, single: o.single}
@@ -108,7 +109,8 @@ func TestBar(t *testing.T) {
 	escapes := regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
 	for _, columns := range []int{40, 80} {
 		var b bytes.Buffer
-		p := newBar(&b, columns, "physical HMC", 5000, 4997)
+		p := newBar(&b, columns, "physical HMC", 4999, 4997)
+		p.setTotal(5000)
 		for range 3 {
 			p.step("loss -590.6810 ± 0.0170")
 		}
@@ -137,9 +139,9 @@ func TestWeightedMean(t *testing.T) {
 // The verdict follows from the numbers that can be trusted, and from no others.
 func TestVerdict(t *testing.T) {
 	rows := func(latent, physical, weighted float64, doubts string) []row {
-		r := []row{{[2]string{"latent", "HMC"}, &sampling{Cost: number(latent)}, "", true},
-			{[2]string{"physical", "HMC"}, &sampling{Cost: number(physical)}, "", false},
-			{[2]string{"weighted", "samples"}, &sampling{Cost: number(weighted)}, "", true}}
+		r := []row{{[2]string{"latent", "HMC"}, &sampling{Cost: number(latent)}, "", true, ""},
+			{[2]string{"physical", "HMC"}, &sampling{Cost: number(physical)}, "", false, ""},
+			{[2]string{"weighted", "samples"}, &sampling{Cost: number(weighted)}, "", true, ""}}
 		for i, c := range doubts {
 			if c == 'x' {
 				r[i].doubt = "why not"

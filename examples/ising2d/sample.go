@@ -24,7 +24,7 @@ func (s *summary) sample(i *interrupts, k *keeper, m *flow.Model, ising *target.
 		r, drift := w.result()
 		to := []*sampling{&s.Latent, &s.Physical}[j]
 		*to = r
-		rows = append(rows, row{names[j], to, doubt(r, w.stuck(), drift, m2), j == 0})
+		rows = append(rows, row{names[j], to, doubt(r, w.stuck(), drift, m2), j == 0, ""})
 	}
 	slices.Reverse(rows) // physical space first
 	if err := measure(i, k, m, ising); err != nil {
@@ -35,7 +35,7 @@ func (s *summary) sample(i *interrupts, k *keeper, m *flow.Model, ising *target.
 		if why == "" {
 			why = farOff(r, m2)
 		}
-		rows = append(rows, row{[2]string{"latent", "mix"}, &r, why, true})
+		rows = append(rows, row{[2]string{"latent", "mix"}, &r, why, true, "moves that flow.Measure chooses by itself"})
 	}
 	ctx, done := i.phase()
 	defer done()
@@ -50,7 +50,7 @@ func (s *summary) sample(i *interrupts, k *keeper, m *flow.Model, ising *target.
 	if why == "" {
 		why = farOff(s.Weighted, m2)
 	}
-	rows = append(rows, row{[2]string{"weighted", "samples"}, &s.Weighted, why, true})
+	rows = append(rows, row{[2]string{"weighted", "samples"}, &s.Weighted, why, true, ""})
 	printSamplers(rows, m2, s.TrainingSeconds)
 	return m2Figure(k.walkers, m2, k.o)
 }
