@@ -12,22 +12,21 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// ActNorm stretches and shifts every position by itself,
+// ActNorm scales and shifts every position on its own,
 //
 //	x_i = exp(s_i)·z_i + t_i,  ln |det ∂x/∂z| = Σ s_i,
 //
 // the activation normalisation of Glow (Kingma and Dhariwal, arXiv:1807.03039,
-// sec. 3.1), whose Inverse normalises what Init has seen. On the tiles of a layer
-// a position is that in the tile, so that all tiles share s and t. An ActNorm
-// is safe for concurrent use as long as its parameters are not changed, which
-// Init does.
+// sec. 3.1). After Init, Inverse normalises the rows that were given to Init. In a layer i
+// is the position within a tile, and all tiles share s and t. An ActNorm is safe for
+// concurrent use as long as its parameters are not changed. Init changes them.
 type ActNorm struct {
 	fused
 	self *fusedLayer
 }
 
-// NewActNorm returns a map on rows of dim ≥ 1 values, which starts as the
-// identity. It fails with ErrShape for a smaller dim or more than 2²⁸ parameters.
+// NewActNorm returns the identity on rows of dim ≥ 1 values. It fails with ErrShape for a
+// smaller dim or more than 2²⁸ parameters.
 func NewActNorm(dim int) (*ActNorm, error) {
 	if dim < 1 {
 		return nil, fmt.Errorf("bijector: %w: ActNorm of dimension %d", ErrShape, dim)
@@ -44,17 +43,14 @@ func NewActNorm(dim int) (*ActNorm, error) {
 	return b, nil
 }
 
-// Init sets s and t such that Inverse, x → z, maps the rows of x, (rows, Dim),
-// to mean 0 and mean square 1 at every position, and Forward maps what is
-// normalised so to the means and variances of x. The rows are thus samples on
-// the physical side of this bijector: in a Chain, images under the Inverse of
-// the elements after it. For samples on its latent side, Init the ActNorm and
-// use its Invert.
+// Init sets s and t such that Inverse, x → z, maps the rows of x, (rows, Dim), to mean 0
+// and variance 1 at every position. The rows must be samples on the physical side of b. In
+// a Chain these are samples of x mapped by the Inverse of all later elements. To normalise
+// samples on the latent side, call Init with them and use Invert(b).
 //
-// Init fails with ErrShape unless there are two rows or more of Dim values, and
-// with ErrSettings if a value is not finite or those at a position are all the
-// same to working precision or too large for their squares. The parameters are
-// then what they were.
+// Init fails with ErrShape unless x has two rows or more of Dim values. It fails with
+// ErrSettings if a value is not finite, if the values at a position are equal within
+// rounding, or if their variance overflows. The parameters are then unchanged.
 func (b *ActNorm) Init(x *mat.Dense) error {
 	if x == nil {
 		return fmt.Errorf("bijector: ActNorm: %w: nil matrix", ErrShape)
@@ -73,7 +69,7 @@ func (b *ActNorm) Init(x *mat.Dense) error {
 			if !num.Finite(v) {
 				return fmt.Errorf("bijector: ActNorm: %w: element (%d, %d) is %g", ErrSettings, r, i, v)
 			}
-			offset += (v - first) / float64(rows) // of the mean, with all its digits
+			offset += (v - first) / float64(rows) // relative to first, so that no digits of the mean are lost
 		}
 		mean := first + offset
 		for r := range rows {
@@ -83,7 +79,7 @@ func (b *ActNorm) Init(x *mat.Dense) error {
 		if math.IsInf(variance, 1) {
 			return fmt.Errorf("bijector: ActNorm: %w: column %d has infinite variance in float64", ErrSettings, i)
 		}
-		// Below, it is rounding of the mean, or a number without all its digits.
+		// A smaller variance is rounding of the mean, or subnormal.
 		if !(variance > max(0x1p-1022, 0x1p-100*mean*mean)) {
 			return fmt.Errorf("bijector: ActNorm: %w: column %d is constant: variance %.2g about %g",
 				ErrSettings, i, variance, mean)
@@ -112,7 +108,7 @@ func (b *ActNorm) Dim() int { return b.f64.Dim() }
 // Params returns the one parameter, a (2, Dim) matrix: s, then t.
 func (b *ActNorm) Params() []*Param { return []*Param{b.weights} }
 
-// Scale returns the factors exp(s_i) of Forward as they are now; it is a copy.
+// Scale returns a copy of the present factors exp(s_i) of Forward.
 func (b *ActNorm) Scale() []float64 {
 	f := make([]float64, b.Dim())
 	for i := range f {
@@ -121,7 +117,7 @@ func (b *ActNorm) Scale() []float64 {
 	return f
 }
 
-// Shift returns t as it is now; it is a copy.
+// Shift returns a copy of the present t.
 func (b *ActNorm) Shift() []float64 { return slices.Clone(b.weights.data[b.Dim():]) }
 
 // Forward maps z to exp(s)·z + t.

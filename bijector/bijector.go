@@ -1,24 +1,22 @@
 // Package bijector holds invertible differentiable maps x = g(z) between a
 // latent space and a physical space, as builders of Gorgonia graphs.
 //
-// A density p(z) is carried along by a change of variables (Li and Wang, PRL
-// 121, 260601 (2018), eq. 1),
+// If z has the density p(z), x has the density (Li and Wang, PRL 121, 260601 (2018), eq. 1)
 //
-//	ln q(x) = ln p(z) − ln |det ∂x/∂z|,
+//	ln q(x) = ln p(z) − ln |det ∂x/∂z|.
 //
-// so a Bijector returns, with the image of each row, the logarithm of the
-// Jacobian determinant. Forward is z → x (generation), Inverse is x → z
-// (inference, the direction of the renormalization flow). Nodes that hold
-// configurations are (rows, Dim) matrices with one configuration per row;
-// log-determinants are (rows) vectors in nats. A graph may be float64 or
-// float32; parameters follow.
+// A Bijector therefore returns the image of each row and the logarithm of the Jacobian
+// determinant. Forward is z → x (generation). Inverse is x → z (inference, the direction
+// of the renormalization flow). Nodes of configurations have shape (rows, Dim), with one
+// configuration per row. Log-determinants have shape (rows), in nats. A graph is float64
+// or float32; parameters are float64 and are converted.
 //
-// RealNVP is the block of the paper, Orthogonal and Linear are its linear
-// limits; ActNorm normalises. Chain, Invert and Permutation compose.
-// Disentangler and Decimator place a block on the tiles of a lattice, with
-// shared weights, and a Hierarchy stacks them from fine to coarse: NewMERA, NewTree
-// and NewTEBD build those of the paper. Package bijectortest checks any Bijector, a
-// user's own included.
+// RealNVP is the block of the paper. Spline couplings can also split one mode into two.
+// Orthogonal and Linear are linear blocks, and ActNorm normalises. Chain, Invert and
+// Permutation compose bijectors. Disentangler and Decimator put a block on the tiles of a
+// lattice, where all tiles share its parameters, and a Hierarchy is a sequence of such
+// layers, fine to coarse. Stack composes a hierarchy. NewMERA, NewTree and NewTEBD build
+// those of the paper. Package bijectortest checks any Bijector, also your own.
 package bijector
 
 import (
@@ -39,22 +37,25 @@ var (
 	// ErrTiles reports tiles that overlap, leave the lattice, or do not fit
 	// their block.
 	ErrTiles = errors.New("invalid tiles")
-	// ErrHierarchy reports a layer that touches a site that is no longer there.
+	// ErrHierarchy reports a hierarchy without layers, or a layer that acts on a site that
+	// an earlier layer has decimated.
 	ErrHierarchy = errors.New("invalid hierarchy")
-	// ErrPartition reports a bipartition or permutation that is none.
+	// ErrPartition reports an invalid bipartition or permutation: a position is missing,
+	// repeated or outside the row.
 	ErrPartition = errors.New("invalid partition")
 	// ErrSettings reports a setting outside its range.
 	ErrSettings = errs.ErrSettings
 )
 
-// Bijector builds the nodes of an invertible differentiable map x = g(z) on
-// rows of Dim values. Some of Gorgonia's operations are silently wrong: see
-// docs/nodes.md before writing one, and bijectortest.Check after. Implementations must
-// treat every row alike and must be safe for concurrent use as long as parameters are not
-// changed.
+// Bijector builds the nodes of an invertible differentiable map x = g(z) on rows of Dim
+// values. An implementation must treat every row alike, and must be safe for concurrent
+// use as long as parameters are not changed.
 //
-// A bijector of a program that embeds one of this package must keep its methods. To
-// change them, hold the other one in a named field.
+// Some operations of Gorgonia return wrong values without an error. Read docs/nodes.md
+// before you write a Bijector, and run bijectortest.Check on it afterwards.
+//
+// Do not embed a bijector of this package in a type that replaces some of its methods: the
+// library may call the embedded ones. Use a named field instead.
 type Bijector interface {
 	// Dim returns the number of values per row.
 	Dim() int
@@ -73,13 +74,14 @@ type stateful interface {
 	state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error)
 }
 
-// joiner bijectors take a state as it is, but a batch that is not packed they do not pack.
+// joiner bijectors work on a state if the batch is packed already. They do not pack a batch
+// themselves.
 type joiner interface {
 	Bijector
 	join(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error)
 }
 
-// apply is b.Forward or b.Inverse, with its argument and its results checked.
+// apply calls b.Forward or b.Inverse and checks its argument and its results.
 func apply(b Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node, err error) {
 	if inverse {
 		return graph.Inverse(b, x)
@@ -87,8 +89,8 @@ func apply(b Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node
 	return graph.Forward(b, x)
 }
 
-// run applies bijectors one after the other and adds their log-determinants. Layers of a
-// hierarchy among them take part in the state that is handed on.
+// run applies bijectors one after the other and adds their log-determinants. A Hierarchy
+// is replaced by its layers, so that they share one packed state with the other bijectors.
 func run(bs []Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node, err error) {
 	if _, err := graph.Rows(x, bs[0].Dim()); err != nil {
 		return nil, nil, fmt.Errorf("bijector: %w", err)
@@ -125,7 +127,7 @@ type runner struct {
 	dim      int
 	inverse  bool
 	x, state *gorgonia.Node   // state is the batch if it is packed, else nil
-	logDets  []*gorgonia.Node // of what is not in the state
+	logDets  []*gorgonia.Node // log-determinants that are not in the state
 }
 
 // step applies a bijector.

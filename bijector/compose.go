@@ -15,10 +15,10 @@ type Chain struct {
 	params []*Param
 }
 
-// NewChain returns the composition x = b_n(… b_2(b_1(z))): Forward applies the
-// bijectors in the order given, Inverse in the opposite one. It fails with
-// ErrShape if there are none, one is nil or their dimensions differ. A bijector may occur
-// more than once; its parameters are then shared.
+// NewChain returns the composition x = b_n(… b_2(b_1(z))). Forward applies the bijectors
+// in the given order, Inverse in the opposite order. It fails with ErrShape if there are
+// none, one is nil or their dimensions differ. A bijector may occur more than once; its
+// parameters are then shared.
 func NewChain(bs ...Bijector) (*Chain, error) {
 	if len(bs) == 0 {
 		return nil, fmt.Errorf("bijector: %w: empty chain", ErrShape)
@@ -76,7 +76,7 @@ func (c *Chain) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) 
 	return run(c.bs, z, false)
 }
 
-// Inverse undoes the elements in the opposite order.
+// Inverse applies the inverses of the elements in the opposite order.
 func (c *Chain) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
 	return run(c.bs, x, true)
 }
@@ -84,8 +84,8 @@ func (c *Chain) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) 
 // inverted is a bijector with its directions exchanged.
 type inverted struct{ Bijector }
 
-// Invert returns the inverse of b: its Forward is b.Inverse. The parameters
-// are shared. That of nil is nil.
+// Invert returns the inverse of b: its Forward is b.Inverse. It shares the parameters of
+// b. Invert(nil) is nil.
 func Invert(b Bijector) Bijector {
 	if b == nil {
 		return nil
@@ -98,7 +98,7 @@ func Invert(b Bijector) Bijector {
 
 const inverseKind = "inverse"
 
-// Describe returns the bijector whose inverse i is as the one part.
+// Describe returns the inverted bijector as the only part.
 func (i inverted) Describe() *Description {
 	return &Description{Kind: inverseKind, Parts: []Bijector{i.Bijector}, of: i}
 }
@@ -110,7 +110,7 @@ func buildInverse(s Stored) (Bijector, error) {
 	return nil, fmt.Errorf("bijector: %w: the inverse of %d bijectors", ErrKind, len(s.Parts()))
 }
 
-// String names what i is the inverse of.
+// String returns "the inverse of" and the name of the inverted bijector.
 func (i inverted) String() string { return "the inverse of " + graph.NameOf(i.Bijector) }
 
 func (i inverted) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
@@ -124,8 +124,8 @@ func (i inverted) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error
 // Permutation reorders the values of a row. It is safe for concurrent use.
 type Permutation struct{ perm, back []int }
 
-// NewPermutation returns the map x_i = z_perm[i], of log-determinant zero. It
-// fails with ErrPartition if perm does not hold each of 0 … n−1 once.
+// NewPermutation returns the map x_i = z_perm[i], whose log-determinant is zero. It fails
+// with ErrPartition unless perm contains each of 0 … n−1 once.
 func NewPermutation(perm []int) (*Permutation, error) {
 	p := &Permutation{append([]int(nil), perm...), make([]int, len(perm))}
 	seen := make([]bool, len(perm))
@@ -144,7 +144,7 @@ func NewPermutation(perm []int) (*Permutation, error) {
 // Dim returns the number of values per row.
 func (p *Permutation) Dim() int { return len(p.perm) }
 
-// Params returns none.
+// Params returns nil: a Permutation has no parameters.
 func (p *Permutation) Params() []*Param { return nil }
 
 // Perm returns perm, where x_i = z_perm[i].

@@ -2,11 +2,11 @@ package bijector
 
 import "slices"
 
-// Cone returns the sites of the latent variables on which the physical
-// variable of a site can depend, ascending: its causal light cone (paper, Fig.
-// 2(a)). It follows from the tiles alone, each of whose outputs counts as
-// depending on all its inputs. Under the model, physical variables whose cones
-// do not overlap are independent. It panics for a site off the lattice.
+// Cone returns the causal light cone of a site (paper, Fig. 2(a)): the sites of all latent
+// variables on which x_site can depend, ascending. It follows from the tiles alone: each
+// output of a tile is assumed to depend on all its inputs. Under a prior whose variables
+// are independent, physical variables whose cones do not overlap are independent. It
+// panics for a site outside the lattice.
 func (h *Hierarchy) Cone(site int) []int {
 	in := make([]bool, h.Dim())
 	in[site] = true
@@ -16,9 +16,9 @@ func (h *Hierarchy) Cone(site int) []int {
 	return members(in)
 }
 
-// Influence returns the sites of the physical variables that can depend on the
-// latent variable of a site, ascending: Cone read backwards. It panics for a
-// site off the lattice.
+// Influence returns the sites of all physical variables that can depend on the latent
+// variable z_latent, ascending. Site i is in Influence(j) if and only if j is in Cone(i).
+// It panics for a site outside the lattice.
 func (h *Hierarchy) Influence(latent int) []int {
 	in := make([]bool, h.Dim())
 	in[latent] = true
@@ -28,10 +28,10 @@ func (h *Hierarchy) Influence(latent int) []int {
 	return members(in)
 }
 
-// widen adds to a set of sites those that the tiles of a layer connect to it: all
-// sites of every tile that has one of the set. The context of a conditional decimator
-// is different. In the direction z → x, which forwards means, it changes the sites
-// that the tile moves and is not changed by them.
+// widen adds to a set of sites all sites that the tiles of a layer connect to it: if a
+// tile contains a site of the set, all its sites are added. The context of a conditional
+// decimator is an exception: the moved sites of the tile depend on the context, and the
+// context does not depend on them. forwards means the direction z → x.
 func widen(in []bool, l *Layer, forwards bool) {
 	context := l.Context()
 	for _, tile := range l.Tiles() {

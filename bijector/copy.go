@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// Copy returns a bijector like b whose parameters have the same values and are its own.
-// What b shares between its parts is shared in the copy. own lists the kinds of a
-// program. Copy fails with ErrKind if b or a part of it is no Describer, its kind is
-// neither of this package nor in own, or builds other parameters than there were.
+// Copy returns a copy of b with parameters of its own, which have the same values. Parts
+// that b shares are also shared in the copy. own lists the kinds of your own bijectors.
+// Copy fails with ErrKind if b or a part of it is no Describer, if its kind is neither of
+// this package nor in own, or if the kind builds parameters of other shapes.
 func Copy(b Bijector, own ...Kind) (Bijector, error) {
 	c, err := rebuild(b, own, map[Bijector]Bijector{})
 	if err != nil {
@@ -26,7 +26,7 @@ func Copy(b Bijector, own ...Kind) (Bijector, error) {
 	return c, nil
 }
 
-// rebuild builds b again, with the copies of parts that are made already.
+// rebuild builds a copy of b. made holds the copies of parts that exist already.
 func rebuild(b Bijector, own Kinds, made map[Bijector]Bijector) (Bijector, error) {
 	if _, err := dimOf("bijector", b); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func rebuild(b Bijector, own Kinds, made map[Bijector]Bijector) (Bijector, error
 	return c, nil
 }
 
-// inMemory is a bijector to be copied, as Stored.
+// inMemory implements Stored for a bijector that is copied.
 type inMemory struct {
 	b     Bijector
 	d     *Description
@@ -70,7 +70,7 @@ type inMemory struct {
 func (m *inMemory) Dim() int          { return m.b.Dim() }
 func (m *inMemory) Parts() []Bijector { return slices.Clone(m.parts) }
 func (m *inMemory) Spend(int, int) error {
-	return nil // b has paid for as much
+	return nil // the copy takes no more memory than b does
 }
 
 func (m *inMemory) Config(into any) error {
@@ -114,7 +114,7 @@ func (m *inMemory) ExpectParam(name string, shape ...int) error {
 	return fmt.Errorf("bijector: %w: no parameter %q of shape %v", ErrShape, name, shape)
 }
 
-// fits tells whether a shape is the wanted one, in which -1 stands for any extent.
+// fits reports whether a shape is the wanted one, where -1 stands for any extent.
 func fits(shape, want []int) bool {
 	return slices.EqualFunc(shape, want, func(n, w int) bool { return n == w || w == -1 })
 }

@@ -20,22 +20,24 @@ type Conditioner interface {
 	Params() []*Param
 }
 
-// Coupling is one affine coupling (paper, eq. B.1) around any Conditioner,
+// Coupling is one affine coupling (paper, eq. B.1) whose s and t come from a Conditioner,
+// for instance one of your own:
 //
-//	x_keep = z_keep,  x_move = z_move ⊙ exp(s(z_keep)) + t(z_keep),
+//	x_keep = z_keep,  x_move = z_move ⊙ exp(s(z_keep)) + t(z_keep).
 //
-// built from nodes. Chains of couplings with perceptrons run faster as one
-// RealNVP. It is safe for concurrent use if its conditioner is.
+// If s and t are perceptrons, a RealNVP does the same and is faster. A Coupling is no
+// Describer: files name it but Load does not build it. It is safe for concurrent use if
+// its conditioner is.
 type Coupling struct {
 	dim        int
 	keep, move []int
 	c          Conditioner
 }
 
-// NewCoupling returns the coupling on rows of dim values that keeps the given
-// positions. It fails with ErrPartition if these are all positions or none,
-// or one occurs twice or is outside the row, with ErrShape for more than 2²⁸
-// values, and with ErrSettings for a nil conditioner.
+// NewCoupling returns the coupling on rows of dim values that keeps the given positions.
+// It fails with ErrPartition if keep contains all positions or none, a position twice or
+// one outside the row, with ErrShape for more than 2²⁸ values, and with ErrSettings for a
+// nil conditioner.
 func NewCoupling(dim int, keep []int, c Conditioner) (*Coupling, error) {
 	if c == nil {
 		return nil, fmt.Errorf("bijector: %w: nil conditioner", ErrSettings)
@@ -137,8 +139,8 @@ func (c *Coupling) join(x, moved, logScale *gorgonia.Node) (y, logDet *gorgonia.
 	return y, logDet, err
 }
 
-// MLP is the paper's conditioner (App. B) built from nodes: two multilayer
-// perceptrons with ELU units, s = scale ⊙ tanh(S), t = T. It is safe for
+// MLP is the conditioner of the paper (App. B): s = scale ⊙ tanh(S) and t = T, where S and
+// T are multilayer perceptrons with ELU units. It is built from nodes. It is safe for
 // concurrent use as long as its parameters are not changed.
 type MLP struct {
 	s, t  []mlpLayer
@@ -147,9 +149,9 @@ type MLP struct {
 
 type mlpLayer struct{ w, b *Param } // w is (in, out)
 
-// NewMLP returns the conditioner from kept to moved values with the given
-// hidden layers, its weights drawn as those of a RealNVP. It fails with
-// ErrSettings for a nil source, non-positive sizes or more than 2²⁸ weights.
+// NewMLP returns a conditioner from kept values to s and t of moved values. hidden lists
+// the numbers of units of the hidden layers. Weights are drawn as those of a RealNVP. It
+// fails with ErrSettings for a nil source, sizes below 1 or more than 2²⁸ weights.
 func NewMLP(kept int, hidden []int, moved int, src rand.Source) (*MLP, error) {
 	if src == nil {
 		return nil, fmt.Errorf("bijector: %w: MLP needs a source of randomness", ErrSettings)
@@ -202,8 +204,8 @@ func newMLPLayers(name string, net kernel.Net, rnd *rand.Rand) ([]mlpLayer, erro
 	return layers, nil
 }
 
-// Params returns the weights, (in, out), and biases, (out), of S, those of T,
-// and the scale, (moved).
+// Params returns, for every layer of S and then of T, the weights, (in, out), and the
+// biases, (out). The last parameter is the scale, (moved).
 func (m *MLP) Params() []*Param {
 	var ps []*Param
 	for _, l := range append(append([]mlpLayer(nil), m.s...), m.t...) {

@@ -12,7 +12,7 @@ type couplingsConfig struct {
 	Keep   [][]int `json:"keep,omitempty"`   // positions kept, coupling by coupling
 }
 
-// Prices in bytes of what a block of couplings takes besides its parameters.
+// Prices in bytes of a block of couplings, without its parameters.
 const (
 	perCoupling = 2700
 	perDense    = 700 // layer of the networks of a coupling
@@ -21,8 +21,8 @@ const (
 // valuesFunc is the number of parameters of a coupling.
 type valuesFunc func(kept float64, hidden []int, moved float64) float64
 
-// check checks, before anything of that size is made, that the parameters of the couplings
-// are stored, and pays for the rest.
+// check checks that the parameters of the couplings are stored, and pays for the rest. It
+// does so before anything of their size is allocated.
 func (c *couplingsConfig) check(s Stored, param string, values valuesFunc) error {
 	if err := s.Spend(len(c.Keep), perCoupling); err != nil {
 		return err
@@ -45,11 +45,11 @@ func (c *couplingsConfig) check(s Stored, param string, values valuesFunc) error
 	return s.ExpectParam(param, int(sum))
 }
 
-// hidden are the hidden layers; not nil, which would mean the default.
+// hidden returns the hidden layers. It is never nil, because nil means the default.
 func (c *couplingsConfig) hidden() []int { return append([]int{}, c.Hidden...) }
 
-// couplingSteps are the couplings of a block one by one, of the parameters that lie
-// between the given offsets. block makes a block of one coupling.
+// couplingSteps returns the couplings of a block one by one. block makes a block of
+// coupling k alone; its parameters become those of the whole from at[k] to at[k+1].
 func couplingSteps(weights *Param, at []int, block func(k int) (Bijector, error)) []Step {
 	var steps []Step
 	for k := range len(at) - 1 {
@@ -64,7 +64,7 @@ func couplingSteps(weights *Param, at []int, block func(k int) (Bijector, error)
 	return steps
 }
 
-// scalesOf are the views of the scales of affine couplings.
+// scalesOf returns views of the scales of affine couplings.
 func scalesOf[C any](couplings []C, affine func(c *C) *AffineCoupling) []*mat.VecDense {
 	var scales []*mat.VecDense
 	for i := range couplings {

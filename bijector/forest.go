@@ -1,10 +1,10 @@
 package bijector
 
-// forest is a partition of the sites 0 … n−1: for every site, a site of its group that
-// is not larger.
+// forest is a partition of the sites 0 … n−1 into groups (union–find). For every site it
+// holds a site of the same group that is not larger.
 type forest []int
 
-// newForest has every site in a group of its own.
+// newForest returns the partition in which every site is a group.
 func newForest(n int) forest {
 	f := make(forest, n)
 	for site := range f {
@@ -13,7 +13,7 @@ func newForest(n int) forest {
 	return f
 }
 
-// root is the smallest site of a group.
+// root returns the smallest site of the group of a site.
 func (f forest) root(site int) int {
 	for f[site] != site {
 		f[site] = f[f[site]]
@@ -30,8 +30,7 @@ func (f forest) join(sites []int) {
 	}
 }
 
-// groups returns those of the given sites that are in one group each, in the order
-// in which they come.
+// groups returns the given sites by group, in the given order.
 func (f forest) groups(sites []int) [][]int {
 	var groups [][]int
 	at := map[int]int{}

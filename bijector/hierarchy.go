@@ -9,11 +9,11 @@ import (
 	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
-// Hierarchy is a bijector made of layers at ever coarser scales (paper, Fig.
-// 1(a)). Inverse applies the layers from fine to coarse: it is the
-// renormalization flow, on which decimators leave latent variables behind.
-// Forward generates, from coarse to fine. It is safe for concurrent use as
-// long as parameters are not changed.
+// Hierarchy is a bijector made of layers at ever coarser scales (paper, Fig. 1(a)).
+// Inverse applies the layers from fine to coarse. This is the renormalization flow: at
+// each scale decimators turn some variables into latent variables. Forward generates a
+// configuration from coarse to fine. A Hierarchy is safe for concurrent use as long as
+// parameters are not changed.
 type Hierarchy struct {
 	layers []*Layer
 	chain  *Chain
@@ -21,10 +21,10 @@ type Hierarchy struct {
 	levels int
 }
 
-// NewHierarchy returns the hierarchy of the given layers, fine to coarse, on n
-// sites. It fails with ErrHierarchy, naming layer, tile and site, if a layer
-// touches a site that a layer before it has decimated, and for more than 2²⁶ sites;
-// and with ErrTiles if a tile leaves the lattice.
+// NewHierarchy returns the hierarchy of the given layers, fine to coarse, on n sites. It
+// fails with ErrHierarchy for no layers, a nil layer or more than 2²⁶ sites, and, naming
+// layer, tile and site, if a layer acts on a site that an earlier layer has decimated. It
+// fails with ErrTiles if a tile leaves the lattice. Stack is easier to use.
 func NewHierarchy(n int, layers ...*Layer) (*Hierarchy, error) {
 	if len(layers) == 0 {
 		return nil, fmt.Errorf("bijector: %w: no layers", ErrHierarchy)
@@ -89,16 +89,16 @@ func (h *Hierarchy) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err err
 // Layers returns the layers, fine to coarse.
 func (h *Hierarchy) Layers() []*Layer { return slices.Clone(h.layers) }
 
-// Levels returns the number of levels at which latent variables live: one
-// more than there are decimator layers.
+// Levels returns the number of levels of latent variables: the number of decimator layers
+// plus one.
 func (h *Hierarchy) Levels() int { return h.levels }
 
-// Level returns the level of the latent variable z_site: 0 if the first
-// decimator leaves it behind, and so on to Levels()−1, the top, for those that
-// no decimator does. It panics for a site off the lattice.
+// Level returns the level of the latent variable z_site. It is 0 if the first decimator
+// layer decimates the site, 1 for the second, and so on. It is Levels()−1, the top, if no
+// layer decimates the site. It panics for a site outside the lattice.
 func (h *Hierarchy) Level(site int) int { return h.level[site] }
 
-// Latents returns the sites of the latent variables of a level.
+// Latents returns the sites of the latent variables of a level, ascending.
 func (h *Hierarchy) Latents(level int) []int {
 	var sites []int
 	for site, l := range h.level {
@@ -109,15 +109,16 @@ func (h *Hierarchy) Latents(level int) []int {
 	return sites
 }
 
-// Independent returns the latent variables of the top level in groups, each the
-// sites of its variables, ascending. Two variables are in one group if tiles of the
-// layers after the last decimator connect them, one tile to the next.
+// Independent returns the latent variables of the top level in groups that are always
+// independent of each other. A group lists the sites of its variables, ascending. Two
+// variables are in one group if the tiles of the layers after the last decimator connect
+// them, directly or by way of other variables.
 //
-// Under a prior whose variables are independent, as a normal one, the coarsest field
-// is a product of one density for each group, whatever the parameters are. One group
-// means that the flow can correlate all variables of the coarsest field. Many groups
-// mean that the lattice should be cut further, or that a block on the remaining sites is
-// missing (NetworkSettings.Join).
+// Under a prior whose variables are independent, such as target.Normal, the density of the
+// coarsest field is a product with one factor for each group, for all values of the
+// parameters. With one group the flow can correlate all variables of the coarsest field.
+// With many groups, add more scales or a block on all remaining sites (Stack.Top,
+// NetworkSettings.Join).
 func (h *Hierarchy) Independent() [][]int {
 	last := -1 // decimator
 	for k, l := range h.layers {
@@ -136,16 +137,16 @@ func (h *Hierarchy) Independent() [][]int {
 
 const hierarchyKind = "hierarchy"
 
-// Prices in bytes of what a hierarchy takes besides its blocks.
+// Prices in bytes of a hierarchy, without its blocks.
 const (
 	perSite = 265 // in the tiles of a layer
 	perSlot = 20  // site of the lattice
 )
 
-// hierarchyConfig are the settings of a Hierarchy in a file, whose parts are the blocks
-// of the layers. The tiles of layer k are the array "tiles.k".
+// hierarchyConfig holds the settings of a Hierarchy in a file. Its parts are the blocks of
+// the layers. The tiles of layer k are the array "tiles.k".
 type hierarchyConfig struct {
-	Layers [][]int `json:"layers,omitempty"` // positions that live on, nil for all
+	Layers [][]int `json:"layers,omitempty"` // for each layer, positions that live on; nil for all
 	Given  []int   `json:"given,omitempty"`  // layers that are conditional
 }
 
@@ -203,7 +204,7 @@ func buildHierarchy(s Stored) (Bijector, error) {
 	return NewHierarchy(s.Dim(), layers...)
 }
 
-// buildLayer is layer i of a hierarchy, of which all but the tiles is known.
+// buildLayer builds layer i of a hierarchy. l has everything but the tiles.
 func buildLayer(s Stored, i int, l *Layer) (*Layer, error) {
 	dim := l.block.Dim()
 	sites, err := s.Ints(tilesArray(i), -1, dim)

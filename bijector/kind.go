@@ -12,31 +12,32 @@ import (
 // ErrKind reports a bijector that no Kind builds.
 var ErrKind = errors.New("unknown kind of bijector")
 
-// Describer is a bijector that says what it is, so that a file can hold it and Copy
-// can copy it. All bijectors of this package but Coupling are. A bijector of a
-// program becomes one by a method Describe and a Kind, which flow.Load takes.
+// Describer is a bijector that can describe itself. Files can then hold it and Copy can
+// copy it. All bijectors of this package are Describers, except Coupling and a Layer on a
+// row (Layer.On). To save and load a bijector of your own, give it a method Describe, write
+// a Kind that builds it from the description, and pass the Kind to flow.Load.
 type Describer interface {
 	Bijector
-	// Describe returns what it is. Callers use the function Describe, which checks it.
+	// Describe returns the description. To read one, call the function Describe, which
+	// checks it.
 	Describe() *Description
 }
 
-// Description is what a file says of a bijector besides its dimension and its
+// Description describes a bijector, without its dimension and without the values of its
 // parameters.
 type Description struct {
-	// Kind is the name of the Kind that builds it.
+	// Kind is the name of the Kind that builds the bijector.
 	Kind string
-	// Config holds the settings: what encoding/json writes as an object and the Kind
-	// reads again, or nil. In a file the fields of this object stand beside "type", "dim"
-	// and "of", which are therefore not free.
+	// Config holds the settings, or nil. encoding/json must write it as an object, which
+	// Kind.Build reads with Stored.Config. The names "type", "dim" and "of" are reserved.
 	Config any
-	// Parts are the bijectors that it is made of. One that occurs twice is built once.
+	// Parts are the bijectors inside this one. A part that occurs twice is built once.
 	Parts []Bijector
-	// Arrays returns the numbers that belong to the architecture and are not trained,
-	// such as a permutation; nil for none. It is called when they are needed.
+	// Arrays returns numbers that belong to the architecture and are not trained, such as
+	// a permutation. Arrays is nil if there are none.
 	Arrays func() []Array
 
-	of Bijector // for those of this package
+	of Bijector // the described bijector, if it is of this package
 }
 
 // Array is a named array of integers or of real numbers, row-major.
@@ -47,20 +48,22 @@ type Array struct {
 	Floats []float64 // or nil
 }
 
-// Kind builds the bijectors of one kind again.
+// Kind builds bijectors of one kind from their descriptions.
 type Kind struct {
-	// Name is Description.Kind. It must be unique.
+	// Name is equal to Description.Kind: one word, and unique.
 	Name string
-	// Build returns the bijector that a description says, with parameters of any
-	// values: they are set afterwards.
+	// Build returns the bijector of a description. Its parameters may have any values;
+	// the caller sets them afterwards.
 	Build func(s Stored) (Bijector, error)
 }
 
-// Stored is what Kind.Build builds a bijector from: its Description, read from a file or
-// from a bijector to be copied. A file may be damaged or made to do harm. Nothing
-// but the dimension, which is 1 to 65 536 in a file, has been checked, and memory should
-// grow with what the file holds: call ExpectParam before parameters are
-// made, and Spend for what else is allocated.
+// Stored gives Kind.Build the Description of a bijector. It comes from a file, or from a
+// bijector that is copied.
+//
+// Do not trust it: a file may be damaged or malicious. Only the dimension has been checked;
+// it is 1 to 65 536 in a file. Build should not allocate more memory than the file pays
+// for: call ExpectParam before you make a parameter, and Spend before you allocate anything
+// else.
 //
 // This module implements Stored. It may have more methods in later versions.
 type Stored interface {
@@ -68,21 +71,22 @@ type Stored interface {
 	Dim() int
 	// Config decodes the settings into a pointer, as json.Unmarshal does.
 	Config(into any) error
-	// Parts returns the bijectors that it is made of.
+	// Parts returns the bijectors inside this one, already built.
 	Parts() []Bijector
-	// Ints returns the integers of an array, which must have the given shape. An
-	// extent of -1 stands for any.
+	// Ints returns the integers of an array. It fails if the array does not have the given
+	// shape; an extent of -1 stands for any.
 	Ints(name string, shape ...int) ([]int, error)
 	// Floats returns the real numbers of an array in the same way.
 	Floats(name string, shape ...int) ([]float64, error)
-	// ExpectParam fails unless values of a parameter of the given name and shape are
-	// there.
+	// ExpectParam fails unless there are values for a parameter of the given name and
+	// shape.
 	ExpectParam(name string, shape ...int) error
-	// Spend fails if n things of so many bytes each are more than may be allocated.
+	// Spend takes n·bytes from the memory that may be allocated. It fails if that is more
+	// than what is left.
 	Spend(n, bytes int) error
 }
 
-// kinds are those of this package.
+// kinds returns the kinds of this package.
 func kinds() []Kind {
 	return []Kind{
 		{realNVPKind, buildRealNVP},
@@ -99,16 +103,16 @@ func kinds() []Kind {
 	}
 }
 
-// Describe returns what b says of itself, or nil if b is no Describer. It fails with
-// ErrKind for a description whose Kind is empty, contains a space or is one of this package
-// that b is not. A type that embeds a bijector of this package is no Describer
-// unless it has a method Describe of its own.
+// Describe returns the description of b, or nil if b is no Describer. It fails with ErrKind
+// if the name of the Kind is empty, contains a space, or is the name of another kind of
+// this package. If a type embeds a bijector of this package and has no method Describe of
+// its own, it is no Describer.
 func Describe(b Bijector) (d *Description, err error) {
 	self, ok := b.(Describer)
 	if !ok {
 		return nil, nil
 	}
-	// What a user wrote may panic.
+	// A user's method may panic.
 	if err := graph.Guard(func() error { d = self.Describe(); return nil }); err != nil {
 		return nil, fmt.Errorf("bijector: description of %T: %w", b, err)
 	}
@@ -130,17 +134,17 @@ func Describe(b Bijector) (d *Description, err error) {
 	return d, nil
 }
 
-// validKind tells whether a kind may have that name.
+// validKind reports whether a kind may have the given name.
 func validKind(name string) bool { return name != "" && !strings.ContainsAny(name, " \t\n") }
 
-// Kinds are the kinds of a program's own bijectors. Those of this package are always
-// known.
+// Kinds are the kinds of your own bijectors. The kinds of this package are always known
+// and need not be listed.
 type Kinds []Kind
 
-// Build returns the bijector of a kind that s describes. It is for code that reads
-// files, as flow.Load does. It fails with ErrKind if there is none of that name, or if
-// one of own has no function, no proper name or the name of another; with ErrShape if what
-// was built has another dimension than s says; and with the errors of Kind.Build.
+// Build returns the bijector that s describes. It is for code that reads files, such as
+// flow.Load. It fails with ErrKind if no kind has the given name, or if one of own has a
+// nil Build, an invalid name or the name of another kind. It fails with ErrShape if the
+// dimension is not s.Dim(), and with the errors of Kind.Build.
 func (own Kinds) Build(name string, s Stored) (b Bijector, err error) {
 	var build func(Stored) (Bijector, error)
 	seen := map[string]bool{}

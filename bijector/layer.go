@@ -13,9 +13,9 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// Layer is one block placed on tiles of sites, all tiles sharing its
-// parameters (paper, Fig. 2(c, d)). A Layer is immutable and safe for
-// concurrent use.
+// Layer is one block on many tiles of sites; all tiles share its parameters (paper,
+// Fig. 2(c, d)). A Layer is no Bijector, because it does not know the number of sites of
+// the lattice: On makes one. A Layer is immutable and safe for concurrent use.
 type Layer struct {
 	block Bijector
 	tiles [][]int
@@ -25,10 +25,9 @@ type Layer struct {
 	conditional bool // the kept positions are the context
 }
 
-// Disentangler returns the layer that applies the block to every tile and
-// passes all its outputs on. It fails with ErrTiles if there are no tiles, a
-// tile does not have block.Dim() sites, or a site is negative or occurs twice,
-// and with ErrShape for a nil block.
+// Disentangler returns the layer that applies the block to every tile and passes on all
+// outputs. It fails with ErrTiles if there are no tiles, a tile does not have block.Dim()
+// sites, or a site is negative or occurs twice, and with ErrShape for a nil block.
 func Disentangler(block Bijector, tiles [][]int) (*Layer, error) {
 	dim, err := dimOf("block", block)
 	if err != nil {
@@ -41,11 +40,11 @@ func Disentangler(block Bijector, tiles [][]int) (*Layer, error) {
 	return &Layer{block: block, tiles: cloneTiles(tiles), last: last}, nil
 }
 
-// Decimator returns the layer that applies the block to every tile and, in the
-// direction of inference x → z, passes on to coarser scales only the outputs at the
-// positions keep. The other outputs are latent variables.
-// It fails as Disentangler does, and with ErrTiles if keep names no position,
-// all of them, one twice or one outside the tile.
+// Decimator returns the layer that applies the block to every tile. In the direction of
+// inference, x → z, it passes on to coarser scales only the outputs at the positions keep
+// of each tile. The other outputs are latent variables. It fails as Disentangler does, and
+// with ErrTiles if keep has no position, all positions, a position twice or one outside the
+// tile.
 func Decimator(block Bijector, tiles [][]int, keep ...int) (*Layer, error) {
 	l, err := Disentangler(block, tiles)
 	if err != nil {
@@ -57,23 +56,23 @@ func Decimator(block Bijector, tiles [][]int, keep ...int) (*Layer, error) {
 	return l, nil
 }
 
-// ConditionalDecimator returns a decimator whose latent variables have a
-// distribution that depends on the coarse field around them, as details of an image
-// depend on a smaller copy of it. Let y_c be the values of a tile at the positions of
-// the context and y_f its other values. Then
+// ConditionalDecimator returns a decimator that makes the fine field of a tile depend on
+// the coarse field around it, as details of an image depend on a smaller copy of it. Let
+// y_c be the values of a tile at the positions of the context and y_f its other values.
+// Then
 //
 //	x → z: z_f = h(y_f; y_c), z_c = y_c, so that p(y_f | y_c) = p(z_f) |det ∂z_f/∂y_f|.
 //
-// The block, of dimension |c| + |f|, is h. It must leave the positions of the
-// context unchanged, as couplings do whose Keep holds all of them. Only these
-// positions are passed on to coarser scales. Tiles may share the sites of their
-// contexts, and one tile may name such a site more than once.
+// The block is h, of dimension |c| + |f|. It must not change the positions of the context:
+// for couplings, every Keep must contain all of them. Only these positions are passed on to
+// coarser scales. Tiles may share the sites of their contexts, and a tile may contain such
+// a site more than once.
 //
-// In a hierarchy the layer follows, fine to coarse, the disentanglers of its
-// scale. It fails as Decimator does, with ErrTiles if a site of the context is at
-// another position of a tile as well, and with ErrPartition if the block, or an
-// element of a chain, changes the context. For a bijector of another package this is
-// tested on two random rows; bijectortest.Check of the layer tests more.
+// In a hierarchy, fine to coarse, the layer comes after the disentanglers of its scale.
+// Stack.DecimateGiven builds such layers. ConditionalDecimator fails as Decimator does. It
+// also fails with ErrTiles if a site of a context is moved by a tile, and with ErrPartition
+// if the block, or an element of a chain, changes the context. For a bijector of another
+// package this is tested on two random rows; bijectortest.Check of the layer tests more.
 func ConditionalDecimator(block Bijector, tiles [][]int, context ...int) (*Layer, error) {
 	dim, err := dimOf("block", block)
 	if err != nil {
@@ -94,7 +93,7 @@ func ConditionalDecimator(block Bijector, tiles [][]int, context ...int) (*Layer
 	for _, j := range keep {
 		if !passed[j] {
 			return nil, fmt.Errorf(
-				"bijector: conditional decimator: %w: %T changes position %d, which is of the context",
+				"bijector: conditional decimator: %w: %T changes position %d, which belongs to the context",
 				ErrPartition, block, j)
 		}
 	}
@@ -112,12 +111,12 @@ func checkKeep(what, cannot string, keep []int, dim int) ([]int, error) {
 	return sorted, nil
 }
 
-// passer is a bijector that knows which positions it passes through, whatever
-// its parameters. Every bijector of this package is one or is made of others.
+// passer is a bijector that knows which positions it passes through for all values of its
+// parameters. Every bijector of this package is a passer or consists of other bijectors.
 type passer interface{ passed() []bool }
 
-// passedBy reports for every position whether a bijector passes it through. A
-// bijector that is no passer is tried on two random rows.
+// passedBy reports for every position whether a bijector passes it through. If the bijector
+// is no passer, this is tested on two random rows.
 func passedBy(b Bijector) ([]bool, error) {
 	switch b := b.(type) {
 	case passer:
@@ -178,8 +177,9 @@ func without(dim int, move ...[]int) []bool {
 	return all
 }
 
-// WithBlock returns a layer of the same kind on the same tiles with another block. It
-// fails as the function that made the layer does.
+// WithBlock returns a layer of the same type (disentangler, decimator or conditional
+// decimator) on the same tiles with another block. It fails as the constructor of that
+// type does.
 func (l *Layer) WithBlock(block Bijector) (*Layer, error) {
 	switch {
 	case l.conditional:
@@ -196,14 +196,13 @@ func (l *Layer) Block() Bijector { return l.block }
 // Tiles returns the sites of each tile.
 func (l *Layer) Tiles() [][]int { return cloneTiles(l.tiles) }
 
-// Keep returns the positions whose outputs a decimator passes on, which are the
-// context of a conditional decimator. It returns nil for a disentangler, which passes
-// on all of them.
+// Keep returns the positions of a tile whose outputs a decimator passes on. For a
+// conditional decimator this is the context. Keep returns nil for a disentangler, which
+// passes on all outputs.
 func (l *Layer) Keep() []int { return slices.Clone(l.keep) }
 
-// Context returns the positions of a conditional decimator that hold the coarse
-// field; these are the positions that it keeps. Tiles may share the sites of their
-// contexts. Context returns nil for other layers.
+// Context returns the positions of a conditional decimator that hold the coarse field.
+// These are the positions that it keeps. Context returns nil for other layers.
 func (l *Layer) Context() []int {
 	if l.conditional {
 		return slices.Clone(l.keep)
@@ -211,8 +210,8 @@ func (l *Layer) Context() []int {
 	return nil
 }
 
-// Decimated returns the sites that this layer does not pass on, in the order of
-// tiles; none for a disentangler.
+// Decimated returns the sites that this layer does not pass on, tile by tile. It returns
+// nil for a disentangler.
 func (l *Layer) Decimated() []int {
 	if l.keep == nil {
 		return nil
@@ -228,8 +227,8 @@ func (l *Layer) Decimated() []int {
 	return sites
 }
 
-// On returns the layer as a Bijector of rows of n sites; sites outside the
-// tiles pass through. It fails with ErrTiles if a tile reaches beyond n, and with
+// On returns the layer as a Bijector on rows of n sites. Sites outside the tiles pass
+// through. It fails with ErrTiles if a tile has a site that is not below n, and with
 // ErrShape for more than 2²⁸ sites.
 func (l *Layer) On(n int) (Bijector, error) {
 	if err := afford(ErrShape, float64(n), "a row of %d sites", n); err != nil {
@@ -291,8 +290,7 @@ func (f *fused) on(n int, tiles [][]int, context ...int) *fusedLayer {
 	return &fusedLayer{f.weights, n, graph.NewLayer(f.f64, f.f32, n, tiles, context...), tiles, context, nil}
 }
 
-// movedSites returns the sites at other positions than those of the context, tile
-// by tile.
+// movedSites returns the sites of each tile that are not at positions of the context.
 func movedSites(dim int, tiles [][]int, context []int) [][]int {
 	if len(context) == 0 {
 		return tiles
@@ -309,10 +307,11 @@ func movedSites(dim int, tiles [][]int, context []int) [][]int {
 	return moved
 }
 
-// passed names no position. A transform that passes some through replaces it.
+// passed reports that no position is passed through. Types whose transform passes some
+// through have a passed of their own.
 func (f *fused) passed() []bool { return make([]bool, f.f64.Dim()) }
 
-// alone is the transform on whole rows.
+// alone returns the transform on whole rows.
 func (f *fused) alone() *fusedLayer {
 	return f.on(f.f64.Dim(), [][]int{num.UpTo(f.f64.Dim())})
 }
@@ -354,7 +353,7 @@ type nodeLayer struct {
 	*Layer
 	n     int
 	move  []int   // positions that the block moves
-	moved [][]int // sites of these, tile by tile
+	moved [][]int // sites at these positions, tile by tile
 }
 
 func newNodeLayer(l *Layer, n int) *nodeLayer {

@@ -17,11 +17,10 @@ import (
 //
 //	W = P·L·U,  ln |det W| = Σ d_i,
 //
-// with L lower triangular, one on the diagonal, and U upper triangular,
-// ±exp(d_i) on the diagonal. The permutation P and the signs are fixed at
-// construction. Whatever the parameters are, the inverse exists and takes two
-// triangular substitutions. With Linear blocks and a normal prior a flow is
-// the general Gaussian of its network, of mean zero. A Linear is safe for
+// L is lower triangular with ones on the diagonal. U is upper triangular with ±exp(d_i) on
+// the diagonal. The permutation P and the signs are fixed at construction. The inverse
+// exists for all values of the parameters and takes two triangular substitutions. With
+// Linear blocks and a normal prior, a flow is a Gaussian of mean zero. A Linear is safe for
 // concurrent use as long as its parameters are not changed.
 type Linear struct {
 	fused
@@ -30,11 +29,10 @@ type Linear struct {
 	negative []bool
 }
 
-// NewLinear returns a map on rows of dim ≥ 1 values near the identity: the
-// elements of its parameter are drawn normal with standard deviation
-// 0.1/√dim, P is the identity and the signs are positive. It fails with
-// ErrShape for a smaller dim or more than 2²⁸ parameters, and with ErrSettings for a
-// nil source.
+// NewLinear returns a map on rows of dim ≥ 1 values near the identity. The elements of its
+// parameter are normal with standard deviation 0.1/√dim, P is the identity and the signs
+// are positive. It fails with ErrShape for a smaller dim or more than 2²⁸ parameters, and
+// with ErrSettings for a nil source.
 func NewLinear(dim int, src rand.Source) (*Linear, error) {
 	if src == nil {
 		return nil, fmt.Errorf("bijector: %w: Linear needs a source of randomness", ErrSettings)
@@ -53,9 +51,9 @@ func NewLinear(dim int, src rand.Source) (*Linear, error) {
 	return newLinear(lu, num.UpTo(dim), make([]bool, dim))
 }
 
-// LinearFrom returns the map of a given invertible matrix. It fails with
-// ErrShape unless w is square, and with ErrSettings if it is not finite or is
-// singular to working precision, whatever the scales of its rows and columns.
+// LinearFrom returns the map x = w·z of an invertible matrix. It fails with ErrShape unless
+// w is square, and with ErrSettings if an element is not finite or w is singular within
+// rounding. Large differences of scale between rows or columns do no harm.
 func LinearFrom(w mat.Matrix) (*Linear, error) {
 	a, err := square(w)
 	if err != nil {
@@ -75,9 +73,8 @@ func LinearFrom(w mat.Matrix) (*Linear, error) {
 	var l, u mat.TriDense
 	f.LTo(&l)
 	f.UTo(&u)
-	// What was balanced is P·L·U: with the scales R of rows and C of columns, the
-	// factors of the matrix itself are R'·L·R'⁻¹ and R'·U·C, where R' is R in the
-	// order of the pivots.
+	// The balanced matrix is P·L·U. If R and C are the scales of rows and columns, the
+	// factors of w are R'·L·R'⁻¹ and R'·U·C, where R' is R in the order of the pivots.
 	perm := f.RowPivots(nil)
 	scale := make([]int, len(perm))
 	for i, p := range perm {
@@ -86,10 +83,9 @@ func LinearFrom(w mat.Matrix) (*Linear, error) {
 	return unbalanced(&l, &u, scale, cols, perm)
 }
 
-// balance divides rows and columns of a by powers of two, which it returns the
-// exponents of: first by what their elements are in the geometric mean, which undoes
-// scales that have been multiplied into a full matrix, then so that the largest
-// element of each is about 1.
+// balance divides the rows and columns of a by powers of two and returns their exponents.
+// First it divides by the geometric means of their elements; this undoes scales that were
+// multiplied into a full matrix. Then it makes the largest element of each about 1.
 func balance(a *mat.Dense) (rows, cols []int, err error) {
 	raw := a.RawMatrix()
 	n := raw.Rows
@@ -116,9 +112,9 @@ func balance(a *mat.Dense) (rows, cols []int, err error) {
 	return rows, cols, nil
 }
 
-// divide divides n elements of v, one after every step, by the power of two that is
-// their geometric mean, without the zeros, or the largest of them, and adds to its
-// exponent. It is false if all are zero.
+// divide divides n elements of v, step apart, by a power of two and adds its power to
+// exponent. The power of two is near the geometric mean of the elements other than zero
+// or, if mean is false, near the largest element. divide returns false if all are zero.
 func divide(v []float64, n, step int, mean bool, exponent *int) bool {
 	sum, count, most := 0, 0, math.MinInt
 	for k := range n {
@@ -141,8 +137,9 @@ func divide(v []float64, n, step int, mean bool, exponent *int) bool {
 	return true
 }
 
-// unbalanced is the map of the factors l and u of a matrix whose rows, in the order
-// of the pivots, and columns have been divided by powers of two.
+// unbalanced returns the map of the original matrix, given the factors l and u of the
+// balanced one. rows and cols are the exponents of the powers of two by which rows, in the
+// order of the pivots, and columns were divided.
 func unbalanced(l, u *mat.TriDense, rows, cols, perm []int) (*Linear, error) {
 	dim := len(perm)
 	lu := make([]float64, dim*dim)
@@ -185,8 +182,8 @@ const (
 	pivotsArray = "pivots"
 )
 
-// Describe returns what is fixed at construction: P with the signs of the diagonal of
-// U in its columns, as a matrix.
+// Describe returns the matrix that is fixed at construction: P, with the signs of the
+// diagonal of U in its columns.
 func (b *Linear) Describe() *Description {
 	return &Description{Kind: linearKind, of: b, Arrays: func() []Array {
 		n := b.Dim()
@@ -209,7 +206,7 @@ func buildLinear(s Stored) (Bijector, error) {
 	}
 	perm, negative, found := make([]int, n), make([]bool, n), make([]bool, n)
 	for i := range n {
-		count := 0 // of elements that are not zero in row i
+		count := 0 // elements of row i other than zero
 		for j, v := range pivots[i*n : (i+1)*n] {
 			if v == 0 {
 				continue
@@ -232,11 +229,11 @@ func buildLinear(s Stored) (Bijector, error) {
 // Dim returns the number of values per row.
 func (b *Linear) Dim() int { return b.f64.Dim() }
 
-// Params returns the one parameter, a (Dim, Dim) matrix: L below the
-// diagonal, U above it and d on it.
+// Params returns the only parameter, a (Dim, Dim) matrix: L below the diagonal, U above it
+// and d on it.
 func (b *Linear) Params() []*Param { return []*Param{b.weights} }
 
-// Matrix returns W as it is now; it is a copy.
+// Matrix returns a copy of the present W.
 func (b *Linear) Matrix() *mat.Dense { return matrixOf(&b.fused) }
 
 // Forward maps z to W·z.

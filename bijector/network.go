@@ -4,59 +4,60 @@ import (
 	"fmt"
 )
 
-// NetworkSettings configures the networks that the package builds. A zero
-// field means its default, nil all of them.
+// NetworkSettings configures NewMERA, NewTree and NewTEBD. A zero field means its default.
+// A nil *NetworkSettings means all defaults.
 type NetworkSettings struct {
-	// Size is the linear size of a block, 2 by default: blocks act on Size^d
-	// sites of a d-dimensional lattice.
+	// Size is the linear size of a tile, 2 by default: blocks act on Size^d sites of a
+	// d-dimensional lattice.
 	Size int
-	// Depth is the number of scales, by default as many as the extents of the
-	// lattice can be divided by Size, or as many as Join needs. Sites that remain
-	// after the last one are latent variables.
+	// Depth is the number of scales, by default as many as Size divides all extents of the
+	// lattice, or as many as Join needs. Sites that remain after the last scale are latent
+	// variables of the top level.
 	Depth int
-	// Repeat is the number of times that blocks on shifted and unshifted
-	// tiles alternate within a scale, 1 by default.
+	// Repeat is the number of pairs of layers within a scale, one on shifted and one on
+	// unshifted tiles; 1 by default.
 	Repeat int
-	// Join lets a MERA or a tree, unless Depth is given, take lattices of any extents
-	// and end in a block that acts on all sites that live on, so that none of the
-	// coarsest variables stays independent of the others.
+	// Join lets a MERA or a tree take lattices of any extents. It ends the network with a
+	// block on all remaining sites, so that the coarsest variables are not independent of
+	// each other. Join has no effect if Depth is set.
 	//
-	// At every scale each axis is cut by Size, or by the smallest prime factor of
-	// what remains of it, if Size does not divide that. So 12 × 12 becomes 6 × 6,
-	// then 3 × 3, and 2 × 16 becomes 1 × 8, then 1 × 4, then 1 × 2. Where one tile
-	// holds all that remains and does not have Size^d sites, no variable is
-	// decimated any more: the layers of this scale are blocks on that tile,
-	// 2·Repeat in a MERA and one in a tree.
+	// At every scale each axis is divided by Size or, if Size does not divide its remaining
+	// extent, by the smallest prime factor of that extent. So 12 × 12 becomes 6 × 6, then
+	// 3 × 3, and 2 × 16 becomes 1 × 8, then 1 × 4, then 1 × 2. If one tile contains all
+	// remaining sites and these are not Size^d sites, this scale decimates no variable. Its
+	// layers are blocks on that tile: 2·Repeat in a MERA, one in a tree.
 	Join bool
-	// ContextBlock, if not nil, makes for every scale of a MERA or a tree the block
-	// of a conditional decimator. What the scale adds to the field is then
-	// distributed given the coarse field around.
+	// ContextBlock makes the blocks of conditional decimators, one for every scale of a
+	// MERA or a tree. The distribution of the fine field at a scale then depends on the
+	// coarse field around it. nil: no conditional decimators.
 	ContextBlock ContextBlockFunc `json:"-"`
 }
 
-// BlockFunc makes the block of a layer, for tiles of the given number of sites. The
-// number is 1 for a lattice of a single site, and 2 or more for all others. Layers
-// share parameters if it returns the same bijector again.
+// BlockFunc makes the block of a layer, for tiles of the given number of sites. This is 2
+// or more, except on a lattice of one site. It is called once for each layer. Layers share
+// parameters if it returns the same bijector again.
 type BlockFunc func(sites int) (Bijector, error)
 
-// ContextBlockFunc makes the block of a conditional decimator. Positions
-// 0 … context−1 of a tile are the 3^d coarse sites around it, row-major, with the
-// tile's own coarse site in the middle. The block must pass them through: they
-// belong into every Keep of couplings. Where the coarse lattice has fewer than three
-// sites along an axis, some of these sites are the same. The other sites of the
-// tile follow, row-major; the block moves them.
+// ContextBlockFunc makes the block of a conditional decimator. It is called once for each
+// scale. The block has context + moved positions.
+//
+// Positions 0 … context−1 are the 3^d coarse sites around the tile, row-major; the coarse
+// site of the tile itself is in the middle. The block must not change them: for couplings,
+// every Keep must contain all of them. If the coarse lattice has fewer than three sites
+// along an axis, some of these sites are equal. The moved positions are the other sites of
+// the tile, row-major. The block changes them.
 type ContextBlockFunc func(context, moved int) (Bijector, error)
 
-// NewMERA returns the paper's network on a periodic lattice (Figs. 1(a) and
-// 2(c)): at each scale a layer of disentanglers on tiles shifted by one coarse
-// site, then one of decimators on unshifted tiles, which keep their first
-// output. With Repeat r there are r such pairs, of which only the last
-// decimates, or none if a conditional decimator follows.
+// NewMERA returns the paper's network on a periodic lattice (Figs. 1(a) and 2(c)). Each
+// scale has a layer of disentanglers on tiles shifted by one coarse site, then a layer of
+// decimators on unshifted tiles, which keep their first output. With Repeat r each scale
+// has r such pairs, and only the last one decimates. With ContextBlock no pair decimates: a
+// layer of conditional decimators follows.
 //
-// Without Join, it fails with ErrTiles if an extent is not a multiple of
-// Size, or of Size^Depth. It fails with ErrTiles for a lattice without sites,
-// with ErrSettings for more than 4096 layers or 2²⁸ sites in the tiles of all layers,
-// and with the errors of block, naming the layer.
+// Without Join, NewMERA fails with ErrTiles if an extent is not a multiple of Size, or of
+// Size^Depth. It fails with ErrTiles for a lattice without sites, with ErrSettings for
+// numbers out of range, more than 4096 layers or more than 2²⁸ sites in the tiles of all
+// layers, and with the errors of block, naming the layer.
 func NewMERA(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
 	p, err := s.plan(shape)
 	if err != nil {
@@ -75,9 +76,10 @@ func NewMERA(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 	})
 }
 
-// NewTree returns the network of decimators alone, one layer per scale, or two
-// with ContextBlock (the tree tensor network of the paper's discussion). Repeat is
-// not used. It fails as NewMERA does.
+// NewTree returns a network without disentanglers: one layer of decimators per scale (the
+// tree tensor network of the paper's discussion). With ContextBlock each scale has a layer
+// of blocks on the same tiles, then a layer of conditional decimators. Repeat is not used.
+// It fails as NewMERA does.
 func NewTree(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
 	p, err := s.plan(shape)
 	if err != nil {
@@ -92,10 +94,10 @@ func NewTree(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 	})
 }
 
-// NewTEBD returns the network of disentanglers alone on the finest scale
-// (paper, Fig. 2(a)): Depth times Repeat pairs of layers on unshifted and on
-// shifted tiles. Depth is 1 by default; ContextBlock and Join are not used. It fails
-// as NewMERA does without Join and with one scale.
+// NewTEBD returns a network of disentanglers on the finest scale (paper, Fig. 2(a)): Depth
+// times Repeat pairs of layers, one on unshifted and one on shifted tiles. Here Depth is 1
+// by default. ContextBlock and Join are not used. It fails as NewMERA does with one scale
+// and without Join.
 func NewTEBD(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
 	one := NetworkSettings{Depth: 1} // scale
 	pairs := 1.0
@@ -117,8 +119,8 @@ func NewTEBD(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 	})
 }
 
-// build returns the network of the layers that scale adds for each cut. There are
-// perScale of them, not counting conditional decimators.
+// build returns the network. scale adds the layers of one scale to the stack: perScale
+// layers, not counting conditional decimators.
 func (p *networkPlan) build(perScale float64, scale func(s *Stack, c Scale)) (*Hierarchy, error) {
 	if err := p.price(perScale); err != nil {
 		return nil, err

@@ -12,25 +12,24 @@ import (
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
-// Orthogonal is the map x = Q·z with an orthogonal matrix Q, of log-determinant
-// zero: a product of plane rotations (Givens), one for every pair of
-// positions, whose angles are its parameter,
+// Orthogonal is the map x = Q·z with an orthogonal matrix Q. Its log-determinant is zero. Q
+// is a product of plane (Givens) rotations, one for every pair of positions:
 //
-//	Q = G_01 G_02 … G_12 … D,
+//	Q = G_01 G_02 … G_12 … D.
 //
-// where D is the identity or reflects the last position. Training changes the
-// angles, not D, so that det Q = ±1 keeps its sign. An Orthogonal is safe for
-// concurrent use as long as its parameters are not changed.
+// The parameter holds the angles. D is the identity, or the reflection of the last
+// position. Training changes the angles, not D, so that det Q = ±1 keeps its sign. An
+// Orthogonal is safe for concurrent use as long as its parameters are not changed.
 type Orthogonal struct {
 	fused
 	self *fusedLayer
 	flip bool // D reflects the last position
 }
 
-// NewOrthogonal returns a map on rows of dim ≥ 2 values near the identity: its
-// angles are drawn normal with standard deviation 0.1, in radians, D is the
-// identity. It fails with ErrShape for a smaller dim or more than 2²⁸ parameters, and
-// with ErrSettings for a nil source.
+// NewOrthogonal returns a map on rows of dim ≥ 2 values near the identity. Its angles are
+// normal with standard deviation 0.1, in radians, and D is the identity. It fails with
+// ErrShape for a smaller dim or more than 2²⁸ parameters, and with ErrSettings for a nil
+// source.
 func NewOrthogonal(dim int, src rand.Source) (*Orthogonal, error) {
 	if src == nil {
 		return nil, fmt.Errorf("bijector: %w: Orthogonal needs a source of randomness", ErrSettings)
@@ -49,10 +48,9 @@ func NewOrthogonal(dim int, src rand.Source) (*Orthogonal, error) {
 	return newOrthogonal(dim, angles, false)
 }
 
-// OrthogonalFrom returns the map of a given orthogonal matrix, of either sign
-// of the determinant. It fails with ErrShape unless q is square of dimension 2
-// or more, and with ErrSettings if an element of QᵀQ is further than 1e-8 from
-// that of the identity.
+// OrthogonalFrom returns the map x = q·z of an orthogonal matrix. Its determinant may be 1
+// or −1. It fails with ErrShape unless q is square of dimension 2 or more, and with
+// ErrSettings if an element of qᵀq differs from that of the identity by more than 1e-8.
 func OrthogonalFrom(q mat.Matrix) (*Orthogonal, error) {
 	a, err := square(q)
 	if err != nil {
@@ -73,9 +71,9 @@ func OrthogonalFrom(q mat.Matrix) (*Orthogonal, error) {
 				ErrSettings, v, i/dim, i%dim)
 		}
 	}
-	// Rotations clear the matrix below its diagonal, column by column; an
-	// orthogonal triangular matrix with a positive diagonal, which the last
-	// element need not have, is the identity.
+	// Rotations make the elements below the diagonal zero, column by column, and all
+	// diagonal elements positive but the last. An orthogonal triangular matrix with a
+	// positive diagonal is the identity. If the last element is negative, D is a reflection.
 	var angles []float64
 	for j := range dim {
 		for i := j + 1; i < dim; i++ {
@@ -97,7 +95,7 @@ func square(m mat.Matrix) (a *mat.Dense, err error) {
 	if m == nil {
 		return nil, fmt.Errorf("%w: nil matrix, want a square one", ErrShape)
 	}
-	// What a user wrote may panic, as a nil pointer does.
+	// A user's matrix may panic, for example a nil pointer.
 	guarded := graph.Guard(func() error {
 		r, c := m.Dims()
 		if r != c || r < 1 {
@@ -155,11 +153,11 @@ func buildOrthogonal(s Stored) (Bijector, error) {
 // Dim returns the number of values per row.
 func (b *Orthogonal) Dim() int { return b.f64.Dim() }
 
-// Params returns the one parameter, the angles of the pairs of positions
-// (0, 1), (0, 2), …, (1, 2), … in radians, a vector.
+// Params returns the only parameter, a vector: the angles of the pairs of positions (0, 1),
+// (0, 2), …, (1, 2), … in radians.
 func (b *Orthogonal) Params() []*Param { return []*Param{b.weights} }
 
-// Matrix returns Q as it is now; it is a copy.
+// Matrix returns a copy of the present Q.
 func (b *Orthogonal) Matrix() *mat.Dense { return matrixOf(&b.fused) }
 
 // Forward maps z to Q·z.

@@ -11,9 +11,8 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// Param is a named parameter whose values are shared by every graph that uses
-// it: a change of Value is seen by all of them at their next run. Values are
-// float64; a float32 graph sees them rounded.
+// Param is a named parameter. All graphs that use it share its values: a change of Value
+// has effect at their next run. Values are float64; a float32 graph reads them rounded.
 //
 // A Param is safe for concurrent use, except that its values must not be
 // changed while a graph that uses it runs.
@@ -23,15 +22,15 @@ type Param struct {
 	data  []float64
 }
 
-// NewParam returns a parameter of the given name and shape, with the given
-// values, row-major, which it takes over. It fails with ErrShape if there are
-// not as many values as the shape asks for, and with ErrSettings for a name that is
-// empty or not valid UTF-8, which files cannot hold.
+// NewParam returns a parameter of the given name and shape. values are row-major; the
+// parameter uses this slice and makes no copy. It fails with ErrShape if the number of
+// values does not fit the shape, and with ErrSettings if the name is empty or not valid
+// UTF-8, which files cannot hold.
 func NewParam(name string, values []float64, shape ...int) (*Param, error) {
 	if name == "" || !utf8.ValidString(name) {
 		return nil, fmt.Errorf("bijector: %w: a parameter named %q, want a name in valid UTF-8", ErrSettings, name)
 	}
-	rest := len(values) // each value must be one of the shape's
+	rest := len(values) // number of values over the product of the extents so far
 	for _, s := range shape {
 		if s < 1 || rest%s != 0 {
 			rest = 0
@@ -49,16 +48,15 @@ func NewParam(name string, values []float64, shape ...int) (*Param, error) {
 // Name returns the name given at construction.
 func (p *Param) Name() string { return p.name }
 
-// Value returns the parameter's values, float64; writing to them changes the
-// parameter. Each call returns a tensor of its own over the same values, since
-// Gorgonia transposes tensors in place.
+// Value returns the values of the parameter as a float64 tensor. Writing to it changes the
+// parameter. Each call returns a new tensor over the same values, because Gorgonia
+// transposes tensors in place.
 func (p *Param) Value() *tensor.Dense {
 	return tensor.New(tensor.WithShape(p.shape...), tensor.WithBacking(p.data))
 }
 
-// Node returns the parameter as a node of x's graph in x's precision, the
-// same node at every call. It is for the Forward and Inverse methods of a
-// Bijector.
+// Node returns the parameter as a node in the graph and the precision of x. Every call for
+// one graph returns the same node. Use it in the Forward and Inverse methods of a Bijector.
 func (p *Param) Node(x *gorgonia.Node) *gorgonia.Node {
 	// Equal names must not merge.
 	key := fmt.Sprintf("%s@%p", p.name, p)

@@ -14,16 +14,16 @@ import (
 
 // RealNVPSettings configures a RealNVP block. A zero field means its default.
 type RealNVPSettings struct {
-	// Couplings is the number of affine couplings, 10 by default (paper,
-	// App. B). It follows from Keep if that is given.
+	// Couplings is the number of affine couplings, 10 by default (paper, App. B). If Keep is
+	// given, it is len(Keep).
 	Couplings int
-	// Hidden is the number of units of each hidden layer of the s- and the
-	// t-networks, 10, 10, 10 by default, the network of the authors' released
-	// command. A non-nil empty slice means linear networks.
+	// Hidden lists the numbers of units of the hidden layers of the networks s and t,
+	// 10, 10, 10 by default, as in the released command of the paper's authors. An empty
+	// slice that is not nil means linear networks.
 	Hidden []int
-	// Keep lists for each coupling the positions that pass through and feed
-	// the networks. By default half the positions, rounded up, are drawn at
-	// random for every other coupling, which the next one complements.
+	// Keep lists for each coupling the positions that pass through and are the input of the
+	// networks. By default half the positions, rounded up, are drawn at random for couplings
+	// 0, 2, 4, …; each following coupling keeps the other positions.
 	Keep [][]int
 	// Src draws bipartitions and initial weights. It is required.
 	Src rand.Source
@@ -34,10 +34,9 @@ type RealNVPSettings struct {
 //
 //	x_keep = z_keep,  x_move = z_move ⊙ exp(s(z_keep)) + t(z_keep),
 //
-// where s = scale ⊙ tanh(S), with a learnable scale, and t = T; S and T are
-// multilayer perceptrons with ELU units. The whole block is one operation of
-// the graph. A RealNVP is safe for concurrent use as long as its parameters
-// are not changed.
+// where s = scale ⊙ tanh(S), with a learnable scale, and t = T. S and T are multilayer
+// perceptrons with ELU units. The whole block is one operation of the graph. A RealNVP is
+// safe for concurrent use as long as its parameters are not changed.
 type RealNVP struct {
 	dim       int
 	couplings []kernel.Coupling
@@ -47,14 +46,14 @@ type RealNVP struct {
 	self *fusedLayer
 }
 
-// NewRealNVP returns a block on rows of dim ≥ 2 values, with weights drawn so
-// that it starts near the identity: the hidden layers uniformly within
-// ±1/√inputs, biases included, the last layers a tenth of that, and the scales
-// at one.
+// NewRealNVP returns a block on rows of dim ≥ 2 values, near the identity. Weights and
+// biases of hidden layers are uniform within ±1/√inputs, those of the last layers within a
+// tenth of that. The scales are 1.
 //
-// It fails with ErrShape for a smaller dim, with ErrSettings for a nil source,
-// non-positive numbers, more than 65536 couplings or 2²⁸ parameters, and with ErrPartition for a bipartition that keeps
-// all positions or none, or names one twice or outside the row.
+// It fails with ErrShape for a smaller dim. It fails with ErrSettings for nil settings or a
+// nil source, a number out of range, more than 65536 couplings or more than 2²⁸ parameters.
+// It fails with ErrPartition for a Keep with all positions or none, with a position twice or
+// one outside the row.
 func NewRealNVP(dim int, s *RealNVPSettings) (*RealNVP, error) {
 	if s == nil {
 		s = &RealNVPSettings{}
@@ -79,15 +78,15 @@ func NewRealNVP(dim int, s *RealNVPSettings) (*RealNVP, error) {
 	return b, nil
 }
 
-// plan is what a chain of couplings is to be, checked.
+// plan is a checked plan of a chain of couplings.
 type plan struct {
 	keep, move [][]int
 	hidden     []int
 	rnd        *rand.Rand
 }
 
-// planSettings are what the settings of a block say of its couplings, and how many
-// there are by default.
+// planSettings holds the settings of the couplings of a block. byDefault is the default of
+// couplings.
 type planSettings struct {
 	couplings, byDefault int
 	hidden               []int
@@ -95,13 +94,13 @@ type planSettings struct {
 	src                  rand.Source
 }
 
-// affineValues is the number of parameters of an affine coupling.
+// affineValues returns the number of parameters of an affine coupling.
 func affineValues(kept float64, hidden []int, moved float64) float64 {
 	return 2*netValues(kept, hidden, moved) + moved
 }
 
-// newPlan checks settings, with values the number of parameters of a coupling: before
-// anything of that size is made.
+// newPlan checks settings before anything large is allocated. values gives the number of
+// parameters of a coupling.
 func newPlan(name string, dim int, s *planSettings, values valuesFunc) (*plan, error) {
 	couplings, hidden, keep := s.couplings, s.hidden, s.keep
 	if s.src == nil {
@@ -149,7 +148,7 @@ func newPlan(name string, dim int, s *planSettings, values valuesFunc) (*plan, e
 	return p, nil
 }
 
-// values is the number of parameters of all couplings, given that of one.
+// values returns the number of parameters of all couplings, given that of one.
 func (s *planSettings) values(dim int, one valuesFunc) float64 {
 	sum := float64(dim)
 	for k := range s.couplings {
@@ -165,14 +164,14 @@ func (s *planSettings) values(dim int, one valuesFunc) float64 {
 	return sum
 }
 
-// affine is the k-th coupling as an affine one.
+// affine returns coupling k as an affine coupling.
 func (p *plan) affine(k int) kernel.Coupling {
 	net := kernel.NewNet(len(p.keep[k]), p.hidden, len(p.move[k]))
 	return kernel.Coupling{Keep: p.keep[k], Move: p.move[k], S: net, T: net}
 }
 
-// alternating draws bipartitions, every other one the complement of the one
-// before.
+// alternating draws n bipartitions. Those with odd k are the complements of the ones before
+// them.
 func alternating(dim, n int, rnd *rand.Rand) [][]int {
 	keep := make([][]int, n)
 	for k := range keep {
@@ -207,8 +206,8 @@ func complement(dim int, keep []int) ([]int, error) {
 	return move, nil
 }
 
-// Dense is one layer of a network as views of a block's parameters: writing
-// to them changes the block.
+// Dense is one layer of a network, as views of a block's parameters: writing to W or B
+// changes the block.
 type Dense struct {
 	W *mat.Dense    // (outputs, inputs)
 	B *mat.VecDense // (outputs)
@@ -216,13 +215,12 @@ type Dense struct {
 
 // AffineCoupling is one coupling of a RealNVP as views of its parameters.
 type AffineCoupling struct {
-	Keep, Move []int         // positions that pass through, and that are updated
+	Keep, Move []int         // positions that pass through, and positions that are updated
 	S, T       []Dense       // layers of the networks, from the kept positions to the moved ones
 	Scale      *mat.VecDense // multiplies the tanh of S
 }
 
-// Couplings returns views of the couplings; the first one is applied first by
-// Forward.
+// Couplings returns views of the couplings, in the order in which Forward applies them.
 func (b *RealNVP) Couplings() []AffineCoupling {
 	w := b.weights.Value().Float64s()
 	var cs []AffineCoupling
@@ -282,8 +280,7 @@ func drawLayers(net []Dense, rnd *rand.Rand) {
 	}
 }
 
-// Settings returns the settings of the block, all fields filled in but Src,
-// which is nil.
+// Settings returns the settings of the block. All fields are set, except Src, which is nil.
 func (b *RealNVP) Settings() RealNVPSettings {
 	s := RealNVPSettings{Couplings: len(b.couplings), Hidden: slices.Clone(b.hidden)}
 	for _, c := range b.couplings {
@@ -328,9 +325,9 @@ func (b *RealNVP) LogScales() []*mat.VecDense {
 // Dim returns the number of values per row.
 func (b *RealNVP) Dim() int { return b.dim }
 
-// Params returns the one parameter of the block, a vector: coupling after
-// coupling the layers of S, each its (out, in) weights and its biases, the
-// scales, and the layers of T.
+// Params returns the only parameter of the block, a vector. For each coupling it holds the
+// layers of S, the scales, and the layers of T; for each layer, the (out, in) weights and
+// the biases.
 func (b *RealNVP) Params() []*Param { return []*Param{b.weights} }
 
 // Forward maps z to x, eq. B.1.

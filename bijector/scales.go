@@ -7,13 +7,13 @@ import (
 	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
-// What a network may have: more is refused before anything is made.
+// Limits of a network, checked before anything is allocated.
 const (
 	maxTiled  = 1 << 28 // sites in the tiles of all layers, two gigabytes
-	maxLayers = 1 << 12 // of which each has a block
+	maxLayers = 1 << 12 // layers, each with a block
 )
 
-// networkPlan says how a network cuts a lattice, scale by scale, fine to coarse.
+// networkPlan holds the scales of a network, fine to coarse.
 type networkPlan struct {
 	shape        []int
 	sites        int // of the lattice
@@ -24,11 +24,10 @@ type networkPlan struct {
 
 // Scale is a step of a network from one lattice to the next coarser one.
 type Scale struct {
-	// Size and Step are, along each axis, the number of sites of a tile and how far
-	// apart these are on the original lattice.
+	// Size is the number of sites of a tile along each axis. Step is their distance on the
+	// original lattice along each axis.
 	Size, Step []int
-	// Top tells that one tile holds all sites that live on and that none of them
-	// is decimated.
+	// Top means that one tile contains all remaining sites and no site is decimated.
 	Top bool
 }
 
@@ -41,8 +40,9 @@ func (c Scale) Sites() int {
 	return n
 }
 
-// Scales returns the scales of a network on a periodic lattice, fine to coarse. It
-// fails with ErrSettings and ErrTiles as NewMERA does, before anything is made.
+// Scales returns the scales of a network on a periodic lattice, fine to coarse, without
+// building it: a program can see from them how large blocks become. It fails with
+// ErrSettings and ErrTiles as NewMERA does.
 func (s *NetworkSettings) Scales(shape []int) ([]Scale, error) {
 	p, err := s.plan(shape)
 	if err != nil {
@@ -51,12 +51,12 @@ func (s *NetworkSettings) Scales(shape []int) ([]Scale, error) {
 	return p.scales, nil
 }
 
-// regular tells whether tiles have Size^d sites.
+// regular reports whether tiles have Size^d sites.
 func (p *networkPlan) regular(c Scale) bool {
 	return !slices.ContainsFunc(c.Size, func(size int) bool { return size != p.size })
 }
 
-// plan checks the settings and fills in what they leave open.
+// plan checks the settings and fills in their defaults.
 func (s *NetworkSettings) plan(shape []int) (*networkPlan, error) {
 	if s == nil {
 		s = &NetworkSettings{}
@@ -82,9 +82,9 @@ func (s *NetworkSettings) plan(shape []int) (*networkPlan, error) {
 	return p, nil
 }
 
-// cutEqually cuts all axes by Size, as often as depth says, or as they can be if it
-// is zero. It ends with a cut that is not possible, if one is asked for: making
-// its tiles fails and says why.
+// cutEqually divides all axes by Size, depth times, or as often as possible if depth is
+// zero. If a division is not possible but required, the plan ends with it: making its tiles
+// then fails with an error that explains it.
 func (p *networkPlan) cutEqually(depth int) {
 	step, possible := 1, true
 	for k := 0; possible && (k < depth || depth == 0); k++ {
@@ -100,7 +100,7 @@ func (p *networkPlan) cutEqually(depth int) {
 	}
 }
 
-// cutAll cuts until one site is left, as NetworkSettings.Join says.
+// cutAll divides the axes until one site is left: see NetworkSettings.Join.
 func (p *networkPlan) cutAll() {
 	rest, step := slices.Clone(p.shape), slices.Repeat([]int{1}, len(p.shape))
 	for left := p.sites; left > 1 || len(p.scales) == 0; {
@@ -128,7 +128,7 @@ func leastFactor(n int) int {
 	return n
 }
 
-// price fails if so many layers per scale are more than can be made.
+// price fails if a network with perScale layers at each scale exceeds the limits.
 func (p *networkPlan) price(perScale float64) error {
 	if perScale*float64(len(p.scales)) > maxLayers {
 		return fmt.Errorf("bijector: %w: %g layers at each of %d scales, at most %d in all are possible",

@@ -6,15 +6,15 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// maxValues is the largest number of values of a parameter or a row, two gigabytes
-// of float64: a larger one is most likely a mistake. Sizes that are not known to be
-// below are computed in floating point, which does not overflow.
+// maxValues is the largest number of values of a parameter or a row, two gigabytes of
+// float64. A larger number is most likely a mistake. Sizes that may be larger are computed
+// in floating point, which does not overflow.
 const maxValues = 1 << 28
 
 // maxCouplings is the largest number of couplings of a block.
 const maxCouplings = 1 << 16
 
-// afford fails, with the given sentinel, for a number of values that is too large.
+// afford fails with the given sentinel if the number of values is too large.
 func afford(sentinel error, values float64, what string, args ...any) error {
 	if values <= maxValues {
 		return nil
@@ -23,7 +23,7 @@ func afford(sentinel error, values float64, what string, args ...any) error {
 		sentinel, fmt.Sprintf(what, args...), values, 8e-9*values, float64(maxValues))
 }
 
-// netValues is the number of parameters of a perceptron.
+// netValues returns the number of parameters of a perceptron.
 func netValues(in float64, hidden []int, out float64) (n float64) {
 	for _, h := range hidden {
 		n += float64(h) * (in + 1)
@@ -32,8 +32,8 @@ func netValues(in float64, hidden []int, out float64) (n float64) {
 	return n + out*(in+1)
 }
 
-// dimOf is the dimension of a bijector that somebody hands in as what it is called:
-// it may be nil, or a nil pointer.
+// dimOf returns the dimension of a bijector from outside. It fails if the bijector is nil
+// or a nil pointer; the error calls the bijector what.
 func dimOf(what string, b Bijector) (dim int, err error) {
 	if b == nil {
 		return 0, fmt.Errorf("bijector: %w: nil %s", ErrShape, what)

@@ -14,11 +14,12 @@ import (
 	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
-// Spectral is the fixed map x = C^½·z of a periodic lattice, where C is a
-// translation-invariant covariance: white noise becomes a Gaussian field of
-// covariance C. It is diagonal in Fourier space and has no parameters. As the
-// last element of a chain, after a hierarchy, it leaves to the hierarchy what
-// is not Gaussian in a target:
+// Spectral is the fixed map x = C^½·z on a periodic lattice, where C is a
+// translation-invariant covariance. It maps white noise to a Gaussian field of covariance
+// C. It is diagonal in Fourier space and has no parameters.
+//
+// Use it for whitening, as the last element of a chain after a hierarchy. The hierarchy
+// then need not learn the covariance:
 //
 //	white, err := bijector.NewSpectral(shape, ising.Spectrum())
 //	b, err := bijector.NewChain(hierarchy, white) // x = C^½·g(z)
@@ -32,11 +33,11 @@ type Spectral struct {
 	workspaces  sync.Pool
 }
 
-// NewSpectral returns the map for the eigenvalues of C, one for each of the N
-// wave vectors k_μ = 2πj_μ/L_μ, row-major. It fails with ErrShape for a
-// lattice without sites or other than N eigenvalues, and with ErrSettings if
-// one is not positive and finite or differs from that of −k by more than
-// 10⁻⁹ of it.
+// NewSpectral returns the map for a covariance C with the given eigenvalues, one for each
+// of the N wave vectors k_μ = 2πj_μ/L_μ, row-major in the wave numbers j. It fails with
+// ErrShape for a lattice without sites or a number of eigenvalues other than N. It fails
+// with ErrSettings if an eigenvalue is not positive and finite, or if those of k and −k
+// differ by more than a relative 10⁻⁹.
 func NewSpectral(shape []int, spectrum []float64) (*Spectral, error) {
 	n, err := lattice.Size(shape)
 	if err != nil {
@@ -64,7 +65,7 @@ func NewSpectral(shape []int, spectrum []float64) (*Spectral, error) {
 	return s, nil
 }
 
-// spectralWork is what one goroutine works in.
+// spectralWork is the workspace of one goroutine.
 type spectralWork struct {
 	*fourier.Workspace
 	rows []float64
@@ -108,7 +109,7 @@ func (s *Spectral) Dim() int { return len(s.spectrum) }
 
 func (s *Spectral) passed() []bool { return make([]bool, s.Dim()) }
 
-// Params returns none.
+// Params returns nil: a Spectral has no parameters.
 func (s *Spectral) Params() []*Param { return nil }
 
 // Shape returns the extents of the lattice.
@@ -148,7 +149,7 @@ func (s *Spectral) apply(
 	return y, logDet, err
 }
 
-// join is the map on a packed batch.
+// join applies the map to a packed batch.
 func (s *Spectral) join(state *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
 	if inverse {
 		return s.packed(state, s.white, -s.logDet)
@@ -156,8 +157,8 @@ func (s *Spectral) join(state *gorgonia.Node, inverse bool) (*gorgonia.Node, err
 	return s.packed(state, s.root, s.logDet)
 }
 
-// packed is the map as an operation that adds a constant to the log-determinants. Its
-// gradient is the same map without the constant.
+// packed applies the map to a packed batch and adds a constant to the log-determinants. The
+// gradient of this operation is the same map without the constant.
 func (s *Spectral) packed(state *gorgonia.Node, d *fourier.Diagonal, constant float64) (*gorgonia.Node, error) {
 	return graph.Apply(graph.Spec{
 		Name: "spectral on a state", Shape: state.Shape(),
@@ -179,7 +180,8 @@ func packedRows[T kernel.Float](s *Spectral, d *fourier.Diagonal, constant float
 	}
 }
 
-// node is the map as an operation, which is its own gradient: it is symmetric.
+// node applies the map to a batch. The map is symmetric, so the gradient of this operation
+// is the same map.
 func (s *Spectral) node(x *gorgonia.Node, d *fourier.Diagonal) (*gorgonia.Node, error) {
 	return graph.Apply(graph.Spec{
 		Name: "spectral", Shape: x.Shape(),
@@ -193,7 +195,7 @@ func (s *Spectral) node(x *gorgonia.Node, d *fourier.Diagonal) (*gorgonia.Node, 
 	}, x)
 }
 
-// spectralRows maps block by block of rows, in float64 whatever T is.
+// spectralRows maps rows block by block, in float64 for every T.
 func spectralRows[T kernel.Float](s *Spectral, d *fourier.Diagonal, out, in []T) {
 	n := s.Dim()
 	kernel.Rows(len(in)/n, func(from, to int) {

@@ -17,18 +17,20 @@ import (
 //	}
 //	h, err := s.Hierarchy()
 //
-// The first error is kept, and nothing is added after it: Hierarchy returns it. The
-// size of tiles is one number for all axes, or one for each; without any it is 2. Sizes
-// and offsets count sites that live on. A Stack is not safe for concurrent use.
+// After each layer of decimators one site of each tile lives on; the next layers act on
+// these sites only. Sizes and offsets count sites that live on. The size of tiles is one
+// number for all axes, or one number for each axis; without a number it is 2.
+//
+// There is one error check: after the first error nothing is added, and Hierarchy returns
+// that error. A Stack is not safe for concurrent use.
 type Stack struct {
-	shape, step []int // extents of the lattice; how far apart the sites are that live on
+	shape, step []int // extents of the lattice; distance of the sites that live on
 	layers      []*Layer
 	err         error
 }
 
-// NewStack returns a stack without layers on a lattice of the given extents. It fails, in
-// Hierarchy, with ErrTiles for a lattice without sites, of more than 2²⁶ or of more
-// than 64 axes.
+// NewStack returns a stack without layers on a lattice of the given extents. If the lattice
+// has no sites, more than 2²⁶ sites or more than 64 axes, Hierarchy returns ErrTiles.
 func NewStack(shape ...int) *Stack {
 	s := &Stack{shape: slices.Clone(shape), step: slices.Repeat([]int{1}, len(shape))}
 	if _, err := lattice.Size(shape); err != nil {
@@ -37,7 +39,8 @@ func NewStack(shape ...int) *Stack {
 	return s
 }
 
-// Shape returns the extents of the lattice of the sites that live on; nil after an error.
+// Shape returns the extents of the lattice of sites that live on. It returns nil after an
+// error.
 func (s *Stack) Shape() []int {
 	if s.err != nil {
 		return nil
@@ -59,15 +62,14 @@ func (s *Stack) Sites() int {
 	return n
 }
 
-// Disentangle adds a layer of disentanglers on tiles that are shifted by one site along
-// each axis, so that they lie across the boundaries of those of Decimate (paper,
-// Fig. 1(a)).
+// Disentangle adds a layer of disentanglers. Their tiles are shifted by one site along each
+// axis, so that they cross the boundaries of the tiles of Decimate (paper, Fig. 1(a)).
 func (s *Stack) Disentangle(block BlockFunc, size ...int) *Stack {
 	return s.DisentangleAt(block, slices.Repeat([]int{1}, len(s.shape)), size...)
 }
 
 // DisentangleAt is Disentangle with another offset: along axis a the first tile starts at
-// offset[a]. A nil offset means none, for tiles that are those of Decimate.
+// offset[a]. With a nil offset the tiles are those of Decimate.
 func (s *Stack) DisentangleAt(block BlockFunc, offset []int, size ...int) *Stack {
 	tiles, _ := s.tiles(offset, size)
 	return s.add(tiles, block, Disentangler)
@@ -76,15 +78,15 @@ func (s *Stack) DisentangleAt(block BlockFunc, offset []int, size ...int) *Stack
 // Top adds one block that acts on all sites that live on.
 func (s *Stack) Top(block BlockFunc) *Stack { return s.DisentangleAt(block, nil, s.Shape()...) }
 
-// Decimate adds a layer of decimators. Of every tile the first site lives on.
+// Decimate adds a layer of decimators. The first site of every tile lives on.
 func (s *Stack) Decimate(block BlockFunc, size ...int) *Stack {
 	tiles, each := s.tiles(nil, size)
 	s.add(tiles, block, func(b Bijector, tiles [][]int) (*Layer, error) { return Decimator(b, tiles, 0) })
 	return s.coarsen(each)
 }
 
-// DecimateGiven adds a layer of conditional decimators, as ContextBlockFunc says. Of
-// every tile the first site lives on.
+// DecimateGiven adds a layer of conditional decimators on unshifted tiles; see
+// ContextBlockFunc for their blocks. The first site of every tile lives on.
 func (s *Stack) DecimateGiven(block ContextBlockFunc, size ...int) *Stack {
 	tiles, each := s.tiles(nil, size)
 	around, context := s.surround(tiles, each)
@@ -98,11 +100,13 @@ func (s *Stack) DecimateGiven(block ContextBlockFunc, size ...int) *Stack {
 	return s.coarsen(each)
 }
 
-// Hierarchy returns the hierarchy of the layers, or the first error: ErrTiles if an extent is
-// no multiple of a size, or sizes or offsets are not one for each axis, ErrSettings for
-// a nil function or too many tiles around a site, the error of a block, naming the
-// layer, and those of Disentangler, Decimator, ConditionalDecimator and
-// NewHierarchy.
+// Hierarchy returns the hierarchy of the layers, or the first error of all calls. The error
+// is
+//   - ErrTiles if an extent is no multiple of a size, or if the number of sizes or offsets
+//     is not that of the axes;
+//   - ErrSettings for a nil function, or if conditional decimators read more than 2²⁶ sites;
+//   - the error of a block, naming the layer;
+//   - the errors of Disentangler, Decimator, ConditionalDecimator and NewHierarchy.
 func (s *Stack) Hierarchy() (*Hierarchy, error) {
 	if s.err != nil {
 		return nil, s.err
@@ -151,7 +155,7 @@ func (s *Stack) tiles(offset, size []int) (tiles [][]int, each []int) {
 	return tiles, each
 }
 
-// add adds a layer, of tiles that fit.
+// add adds a layer on tiles that fit.
 func (s *Stack) add(tiles [][]int, block BlockFunc, layer func(Bijector, [][]int) (*Layer, error)) *Stack {
 	if s.err != nil {
 		return s
@@ -174,7 +178,7 @@ func (s *Stack) add(tiles [][]int, block BlockFunc, layer func(Bijector, [][]int
 	return s
 }
 
-// coarsen leaves the first site of every tile.
+// coarsen removes all sites but the first of every tile.
 func (s *Stack) coarsen(size []int) *Stack {
 	if s.err == nil {
 		for a, n := range size {
@@ -184,8 +188,9 @@ func (s *Stack) coarsen(size []int) *Stack {
 	return s
 }
 
-// surround returns, for every tile, the first site of it and of the tiles around it,
-// row-major, and then its other sites; and how many of the former there are.
+// surround returns, for every tile, the first sites of this tile and of the tiles around
+// it, row-major, followed by the other sites of this tile. context is the number of the
+// first sites.
 func (s *Stack) surround(tiles [][]int, size []int) (around [][]int, context int) {
 	if s.err != nil {
 		return nil, 0

@@ -3,9 +3,9 @@ package bijector
 import "gonum.org/v1/gonum/mat"
 
 // Stepper is a bijector whose Forward is a sequence of maps, such as the couplings of a
-// block. If the numbers of a model cease to be finite, an error can so say in
-// which of them. RealNVP, Spline, Chain and Hierarchy are Steppers; for other
-// bijectors it is optional.
+// block. If a number is not finite, an error can then name the map in which it first
+// appeared. RealNVP, Spline, Chain and Hierarchy are Steppers. For other bijectors it is
+// optional.
 type Stepper interface {
 	Bijector
 	// Steps returns the maps in the order in which Forward applies them.
@@ -14,20 +14,20 @@ type Stepper interface {
 
 // Step is one map of a Stepper.
 type Step struct {
-	// Name is what messages call it: "coupling 3".
+	// Name is the name of the step in error messages, for example "coupling 3".
 	Name string
-	// Map is the step alone, on rows of Dim values. Its parameters are those of
-	// the whole, or have parts of their values: NewParam(name, values[i:j], j-i) makes
-	// such a parameter.
+	// Map is the step alone, on rows of Dim values. Its parameters must share memory with
+	// those of the whole bijector: they are the same, or parts of them, made by
+	// NewParam(name, values[i:j], j-i).
 	Map Bijector
 }
 
-// LogScaler is a bijector with factors exp(s), |s| at most the size of some of its
-// parameters, whose growth training can limit: flow.Settings.MaxScale keeps these
-// within ±MaxScale. RealNVP and Spline are LogScalers; for other bijectors it is optional.
+// LogScaler is a bijector that multiplies values by factors exp(s), where some of its
+// parameters are upper bounds of |s|. Training can limit these parameters: see
+// flow.OptimizerSettings.MaxScale. RealNVP and Spline are LogScalers. For other bijectors
+// it is optional.
 type LogScaler interface {
 	Bijector
-	// LogScales returns these parameters as views: writing to them changes the
-	// bijector.
+	// LogScales returns views of these parameters: writing to them changes the bijector.
 	LogScales() []*mat.VecDense
 }

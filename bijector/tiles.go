@@ -7,19 +7,18 @@ import (
 	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
-// Tiles cuts a periodic lattice of any dimension into hypercubic tiles and
-// returns the sites of each tile, row-major within the tile; sites of the
-// lattice are numbered row-major.
+// Tiles cuts a periodic lattice of any dimension into hypercubic tiles. It returns the
+// sites of each tile, row-major within the tile. Sites of the lattice are numbered
+// row-major.
 //
-// A tile has size sites along each axis, step apart. Tiles follow each other
-// at a distance of size·step, the first one starting at offset along each
-// axis, and wrap around the boundary. With step 1 they cover the lattice;
-// with a larger step only the coarse lattice of every step-th site. The
-// layers of scale k in the paper's Fig. 2(c) are Tiles(shape, 2, 2^k, 2^k)
-// and Tiles(shape, 2, 2^k, 0).
+// A tile has size sites along each axis, at a distance of step. The first tile starts at
+// offset along each axis; the distance between tiles is size·step. Tiles wrap around the
+// boundary. With step 1 they cover the lattice; with a larger step they cover the coarse
+// lattice of every step-th site. The layers of scale k in the paper's Fig. 2(c) are
+// Tiles(shape, 2, 2^k, 2^k) and Tiles(shape, 2, 2^k, 0).
 //
-// It fails with ErrTiles if an extent is not a multiple of size·step, and for a
-// lattice of more than 2²⁶ sites or 64 axes.
+// It fails with ErrTiles if an extent is not a multiple of size·step, if size or step is
+// below 1 or offset is negative, and for a lattice of more than 2²⁶ sites or 64 axes.
 func Tiles(shape []int, size, step, offset int) ([][]int, error) {
 	if len(shape) == 0 || size < 1 || step < 1 || offset < 0 {
 		return nil, fmt.Errorf("bijector: %w: shape %v, size %d, step %d, offset %d",
@@ -29,14 +28,14 @@ func Tiles(shape []int, size, step, offset int) ([][]int, error) {
 	return Boxes(shape, each(size), each(step), each(offset))
 }
 
-// Boxes is Tiles with a size, a step and an offset of its own for every axis, for
-// lattices of unequal extents: along axis a, tiles have size[a] sites, which are
-// step[a] apart, and the first tile starts at offset[a]. An axis of size 1 is not cut.
+// Boxes is Tiles with separate sizes, steps and offsets for the axes: along axis a, tiles
+// have size[a] sites at a distance of step[a], and the first tile starts at offset[a].
 //
-// It fails as Tiles does, and with ErrTiles unless there is one number for every axis.
+// It fails as Tiles does, and with ErrTiles unless there is one size, step and offset for
+// every axis.
 func Boxes(shape, size, step, offset []int) ([][]int, error) {
 	if d := len(shape); d == 0 || len(size) != d || len(step) != d || len(offset) != d {
-		return nil, fmt.Errorf("bijector: %w: shape %v, size %v, step %v, offset %v",
+		return nil, fmt.Errorf("bijector: %w: shape %v, size %v, step %v, offset %v: want one number for each axis",
 			ErrTiles, shape, size, step, offset)
 	}
 	count := make([]int, len(shape)) // tiles along each axis
@@ -75,9 +74,9 @@ func Boxes(shape, size, step, offset []int) ([][]int, error) {
 	return tiles, nil
 }
 
-// checkTiles checks that tiles have dim sites each, none of them twice but those
-// that are at positions of the context and nowhere else, and returns the
-// largest site.
+// checkTiles checks that every tile has dim sites and that no site occurs twice, and
+// returns the largest site. A site at a position of the context may occur any number of
+// times, but at such positions only.
 func checkTiles(tiles [][]int, dim int, context []int) (last int, err error) {
 	if len(tiles) == 0 {
 		return 0, fmt.Errorf("bijector: %w: no tiles", ErrTiles)

@@ -8,19 +8,21 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// Windows lists hypercubic windows of a periodic lattice of any dimension: the sites of
-// each window, row-major within the window. Sites of the lattice are numbered row-major.
-// A window has size sites along each axis, or all sites of an axis that is shorter. Along
-// an axis the windows begin at 0, stride, 2·stride and so on, and wrap around the
-// boundary; an axis that a window covers has one of them. A stride of 0 means half of
-// size, rounded up. Every site is in a window, and in about (size/stride)^d of them.
+// Windows returns the sites of hypercubic windows of a periodic lattice of any dimension,
+// row-major within each window. Sites of the lattice are numbered row-major. Windows may
+// overlap, unlike Tiles.
 //
-// The latent variables of a Hierarchy are numbered by sites of the lattice. Windows so
-// lists sets of latent variables of one neighbourhood, the coarse ones with the fine
-// ones around them, for moves that redraw some of them (hmc.Windows).
+// A window has size sites along each axis, or all sites of a shorter axis. Along an axis
+// the windows begin at 0, stride, 2·stride and so on, and wrap around the boundary. An axis
+// that one window covers has only one. A stride of 0 means half of size, rounded up. Every
+// site is in about (size/stride)^d windows, and in at least one.
 //
-// It fails with ErrTiles for a size below 1, a stride that is negative or larger than
-// size, a lattice that Tiles does not take, and more than 2²⁶ sites in all windows.
+// The latent variables of a Hierarchy are numbered like the sites of the lattice. A window
+// is therefore a set of neighbouring latent variables, of coarse and fine levels. The
+// kernel hmc.Windows redraws the variables of one window.
+//
+// It fails with ErrTiles for a size below 1, for a stride that is negative or larger than
+// size, for a lattice that Tiles does not accept, and for more than 2²⁶ sites in all windows.
 func Windows(shape []int, size, stride int) ([][]int, error) {
 	if _, err := lattice.Size(shape); err != nil {
 		return nil, fmt.Errorf("bijector: %w: %w", ErrTiles, err)
@@ -60,18 +62,19 @@ func Windows(shape []int, size, stride int) ([][]int, error) {
 	return list, nil
 }
 
-// Cells lists the latent variables in groups, each the sites of its variables,
-// ascending: those that the decimators of the levels up to the given one left behind in
-// one cell, and those of the variables that live on there. Every variable is in one
-// group. The cells of NewMERA and NewTree are boxes of the lattice. They serve as windows
-// (hmc.Windows) where the extents of the lattice are not known.
+// Cells divides the sites of the latent variables into cells and returns the sites of each
+// cell, ascending. Two sites are in one cell of level k if the tiles of the decimators of
+// levels 0 to k connect them. In a hierarchy of Stack a cell has one site that lives on, and
+// the sites that these decimators have removed around it. Every site is in one cell. The
+// cells of NewMERA and NewTree are boxes of the lattice. The kernel hmc.Windows can use them
+// as windows if the extents of the lattice are not known.
 //
-// A tile of a decimator is in one cell. So are the sites that a tile of a conditional
-// decimator moves, together with the middle one of its context, which is their own coarse
-// site in the decimators of Stack.DecimateGiven.
+// All sites of a tile of a decimator are in the same cell. For a conditional decimator, the
+// sites that a tile moves are in the cell of the middle site of its context. In the layers
+// of Stack.DecimateGiven this is the coarse site of the tile.
 //
-// Levels go from 0 to Levels()−2, as many as there are decimator layers. For other
-// levels Cells returns nil.
+// level goes from 0 to Levels()−2, one level for each decimator layer. For other levels
+// Cells returns nil.
 func (h *Hierarchy) Cells(level int) [][]int {
 	if level < 0 || level > h.levels-2 {
 		return nil

@@ -85,16 +85,28 @@ func checkMoves(moves []hmc.Proposal, dim int) error {
 
 // defaultMoves are those that AISSettings.Moves promises.
 func defaultMoves(m *Model) []hmc.Proposal {
+	if w := windowsOf(m, 1); len(w) > 0 {
+		return []hmc.Proposal{hmc.Independence{}, w[0]}
+	}
+	return []hmc.Proposal{hmc.Independence{}, hmc.CrankNicolson{Beta: 0.3}}
+}
+
+// windowsOf returns up to n kinds of windows of latent variables, the largest first: the
+// cells of a hierarchy that are more than one. There are none if the bijector of m is
+// neither a bijector.Hierarchy nor a chain that begins with one.
+func windowsOf(m *Model, n int) (windows []hmc.Windows) {
 	b := m.b
 	if c, ok := b.(*bijector.Chain); ok {
 		b = c.Bijectors()[0]
 	}
-	if h, ok := b.(*bijector.Hierarchy); ok {
-		for level := h.Levels() - 2; level >= 0; level-- {
-			if cells := h.Cells(level); len(cells) > 1 {
-				return []hmc.Proposal{hmc.Independence{}, hmc.Windows{Sites: cells}}
-			}
+	h, ok := b.(*bijector.Hierarchy)
+	if !ok {
+		return nil
+	}
+	for level := h.Levels() - 2; level >= 0 && len(windows) < n; level-- {
+		if cells := h.Cells(level); len(cells) > 1 {
+			windows = append(windows, hmc.Windows{Sites: cells})
 		}
 	}
-	return []hmc.Proposal{hmc.Independence{}, hmc.CrankNicolson{Beta: 0.3}}
+	return windows
 }

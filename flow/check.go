@@ -9,7 +9,8 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// match fails unless t is a density that m can be trained on or judged by.
+// match fails unless m can be trained on t: both exist, their dimensions are equal, and t
+// has the symmetry of m.
 func match(m *Model, t target.Density) error {
 	if m == nil || t == nil {
 		return fmt.Errorf("flow: %w: needs a model and a target", ErrSettings)
@@ -24,14 +25,14 @@ func match(m *Model, t target.Density) error {
 	return checkSymmetry(m, t)
 }
 
-// missing tells whether a source of randomness is nil, or a nil pointer.
+// missing reports whether a source of randomness is nil or a nil pointer.
 func missing(src rand.Source) bool {
 	v := reflect.ValueOf(src)
 	return src == nil || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// dimensions are the numbers of values per row of what may be a nil pointer, or
-// be made of one.
+// dimensions returns the numbers of values per row. An argument may be a nil pointer or
+// contain one: a panic in Dim becomes an error.
 func dimensions(of ...interface{ Dim() int }) (dims []int, err error) {
 	err = graph.Guard(func() error {
 		for _, o := range of {
@@ -42,8 +43,8 @@ func dimensions(of ...interface{ Dim() int }) (dims []int, err error) {
 	return dims, err
 }
 
-// checkSource fails for a source that a trainer does not take: none, and a
-// *rand.Rand, which has no state to save though the source in it has.
+// checkSource fails for a nil source, and for a *rand.Rand, which hides the state of its
+// source and so cannot be saved.
 func checkSource(src rand.Source) error {
 	if missing(src) {
 		return fmt.Errorf("%w: no source of randomness", ErrSettings)
@@ -55,10 +56,10 @@ func checkSource(src rand.Source) error {
 	return nil
 }
 
-// maxBatch bounds the values of a batch, Dim for each row: 2 GB.
+// maxBatch is the largest number of values of a batch, rows times Dim: 2 GB.
 const maxBatch = 1 << 28
 
-// checkBatch fails for more rows than there is room for.
+// checkBatch fails if a batch has more than maxBatch values.
 func checkBatch(rows int, m *Model) error {
 	if rows > maxBatch/m.Dim() {
 		return fmt.Errorf("%w: a batch of %d rows of %d values, want %d rows at most",

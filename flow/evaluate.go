@@ -11,47 +11,47 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// Estimate is what samples x ∼ q of a model say about a target π, from their
-// ln(q/π). Fields are NaN where there are too few samples.
+// Estimate judges a model q by its own samples x ∼ q: their ln(q/π) says how close q is
+// to the target π. Fields are NaN if there are too few samples.
 //
-// A model can only be judged where it has been: if q leaves out a mode of the
-// target, its own samples do not show it, the loss is still a bound, and ESS,
-// LogZ and LogZErr are those of the modes that it has. Configurations of the target
-// show it: see EvaluateSettings.Data and Forward.
+// If q leaves out a mode of the target, its own samples do not show it. The loss is then
+// still a bound, but ESS, LogZ and LogZErr describe only the modes that q has.
+// Configurations of the target show a missing mode: see EvaluateSettings.Data and
+// Forward.
 type Estimate struct {
-	Samples int // that Loss, ESS and LogZ are of
-	// Loss is the mean of ln(q/π), in nats, an upper bound of −ln Z (eq. 4),
-	// and StdErr its standard error. If a sample is OutOfSupport, Loss is +Inf, and
-	// StdErr and Variance are NaN.
+	// Samples is the number of samples from which the other fields are estimated.
+	Samples int
+	// Loss is the mean of ln(q/π), in nats, an upper bound of −ln Z (eq. 4). StdErr is
+	// its standard error. If a sample is OutOfSupport, Loss is +Inf, and StdErr and
+	// Variance are NaN.
 	Loss, StdErr float64
-	// Variance is the variance of ln(q/π): zero if and only if q = π/Z.
+	// Variance is the variance of ln(q/π). It is zero if and only if q = π/Z.
 	Variance float64
-	// ESS is the effective sample size of the weights π/q as a fraction of
-	// Samples, (Σw)²/(n Σw²). The weights of a poor model have heavy tails: a
-	// single one may carry most of the sum, so that a small ESS is uncertain and
-	// optimistic.
+	// ESS is the effective sample size of the weights w = π/q as a fraction of Samples,
+	// (Σw)²/(n Σw²). The weights of a poor model have heavy tails: one weight may carry
+	// most of the sum. A small ESS is therefore uncertain, and usually too large.
 	ESS float64
-	// LogZ is ln⟨π/q⟩, which tends to ln Z with the number of samples, and
-	// LogZErr its standard error. LogZErr allows for weights larger than any so
-	// far and for the bias of the logarithm. It is +Inf where the samples cannot tell:
-	// where TailIndex is above .7, or above 1 − 1/log₁₀(Samples) if that is less,
-	// and where it would be above .2. In training, where TailIndex is not
-	// known, it does not allow for larger weights and is +Inf for an ESS below .1.
+	// LogZ is ln⟨π/q⟩, which tends to ln Z with the number of samples. LogZErr is its
+	// standard error. It includes the bias of the logarithm and the effect of weights
+	// larger than any seen so far. LogZErr is +Inf if the samples do not determine it: if
+	// TailIndex is above min(0.7, 1 − 1/log₁₀ Samples), or if the error would be above
+	// 0.2. In training TailIndex is not known. LogZErr then does not include larger
+	// weights, and it is +Inf for an ESS below 0.1.
 	LogZ, LogZErr float64
-	// TailIndex is the index k of the tail of the weights, of which moments
-	// below 1/k are finite (the Pareto k̂ of Vehtari et al., JMLR 25, 72 (2024)).
-	// Below ½ the error of LogZ falls as one over the root of the number of
-	// samples, above .7 no practical number suffices. It is 0 where it is not known: in
-	// training and for less than 50 samples.
+	// TailIndex is the index k of the tail of the weights: their moments below 1/k are
+	// finite. It is the Pareto k̂ of Vehtari et al., JMLR 25, 72 (2024). Below ½ the error
+	// of LogZ falls as one over the root of the number of samples. Above 0.7 no practical
+	// number of samples is enough. TailIndex is 0 if it is not known: in training, and
+	// for fewer than 50 samples.
 	TailIndex float64
 	// OutOfSupport is the number of samples at which π is zero. Their weight is
 	// zero in ESS and LogZ.
 	OutOfSupport int
-	// Dropped is the number of samples of batches that training left out because
-	// ln q or ln π could not be computed. They are not in Samples. If there
-	// are any, Loss is no bound, and LogZ is of the other samples.
+	// Dropped is the number of samples that training left out, because ln q or ln π of
+	// their batch could not be computed. Samples does not count them. If there are any,
+	// Loss is no bound, and LogZ is that of the other samples.
 	Dropped int
-	// Forward is what configurations of the target say, nil without
+	// Forward judges the model by configurations of the target. It is nil without
 	// EvaluateSettings.Data.
 	Forward *Forward
 }
@@ -60,31 +60,33 @@ type Estimate struct {
 type EvaluateSettings struct {
 	Samples int // 10 000 by default
 	Batch   int // samples drawn at a time, 500 by default
-	// Images is the number of elements of the symmetry group over which the
-	// density of a sample is the mean, as in Settings; all by default. With any
-	// number of them the mean loss is a bound of −ln Z and that of the weights π/q
-	// is Z; the bound is closest and the weights vary least with all. With few,
-	// a mode that the bijector leaves to the symmetry may be missing from LogZ.
+	// Images is the number of group elements averaged per sample, as in Settings; all by
+	// default. For every number of images the mean of ln(q/π) is an upper bound of −ln Z, and the
+	// mean of the weights π/q is Z. With all images the bound is closest and the weights
+	// vary least. With few images a mode may be missing from LogZ, if the bijector alone
+	// does not propose it.
 	Images int
 	Src    rand.Source // draws latent variables and images; required
-	// Data are configurations of the target, independent of each other and of
-	// those that the model was trained on; none by default. With them the model
-	// is judged from the side of the target as well, see Forward.
+	// Data are configurations of the target; none by default. They must be independent of
+	// each other and of those that the model was trained on. Estimate.Forward then judges
+	// the model by them.
 	Data DataSource
-	// DataSamples is the number of configurations taken from Data; all rows of
-	// DataRows, else Samples by default.
+	// DataSamples is the number of configurations taken from Data: all rows of a *DataRows,
+	// else Samples by default.
 	DataSamples int
 }
 
-// Evaluate estimates loss, effective sample size and ln Z from fresh samples
-// of m, and with s.Data from configurations of the target. A sample with ln π = −Inf
-// has weight zero, see Estimate.OutOfSupport.
+// Evaluate estimates loss, effective sample size and ln Z from fresh samples of m and,
+// if s.Data is set, from configurations of the target. A sample with ln π = −Inf has
+// weight zero; Estimate.OutOfSupport counts it.
 //
-// It fails with ErrSettings for a nil source or numbers out of range, with
-// ErrShape if the dimensions differ, with ErrSymmetry if m is symmetrised and t
-// is not symmetric, with ErrNotFinite, naming the sample, if ln q or ln π is NaN
-// or infinite otherwise, or if the variance overflows, and with the errors of the target, the data and the
-// context.
+// It fails with
+//   - ErrSettings for a nil context, model, target or source, and for numbers out of range;
+//   - ErrShape if the dimensions differ;
+//   - ErrSymmetry if m is symmetrised and t does not have the symmetry;
+//   - ErrNotFinite, naming the sample, if ln q or ln π is NaN or infinite in another way,
+//     and if the variance overflows;
+//   - the errors of the target, the data and the context.
 func Evaluate(ctx context.Context, m *Model, t target.Density, s *EvaluateSettings) (*Estimate, error) {
 	if ctx == nil || s == nil || missing(s.Src) {
 		return nil, fmt.Errorf("flow: Evaluate: %w: nil source or context", ErrSettings)
@@ -124,7 +126,7 @@ func (s EvaluateSettings) defaults(m *Model) (*EvaluateSettings, error) {
 	return &s, checkBatch(min(s.Batch, max(s.Samples, s.DataSamples)), m)
 }
 
-// evaluator judges a model again and again.
+// evaluator evaluates a model, any number of times.
 type evaluator struct {
 	m       *Model
 	s       *EvaluateSettings

@@ -11,30 +11,29 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// Forward is what configurations x ∼ π/Z of a target say about a model q. They
-// see what q leaves out: where a mode is missing, Bound is far above LogZ, ESS is near
-// zero, or both estimates of ln Z disagree (Nicoli et al., PRD 108, 114501 (2023)).
+// Forward judges a model q by configurations x ∼ π/Z of the target. They show what q
+// leaves out. If a mode is missing, Bound is far above LogZ, ESS is near zero, or the two
+// estimates of ln Z disagree (Nicoli et al., PRD 108, 114501 (2023)).
 //
-// The errors are those of independent configurations. Those of a chain are
-// correlated: take one in every few autocorrelation times. And configurations of
-// a chain that itself stays in one mode do not show the others either.
+// The errors hold for independent configurations. Successive configurations of a chain
+// are correlated: take one in every few autocorrelation times. A chain that stays in one
+// mode does not show the other modes.
 type Forward struct {
-	Samples int // configurations
-	// Bound is the mean of ln(π/q), in nats, ln Z plus the divergence of q from π,
-	// an upper bound of ln Z, and StdErr its standard error. It is +Inf if a
-	// configuration is OutOfSupport.
+	Samples int // number of configurations
+	// Bound is the mean of ln(π/q), in nats: ln Z + KL(π/Z ‖ q), an upper bound of ln Z.
+	// StdErr is its standard error. Bound is +Inf if a configuration is OutOfSupport.
 	Bound, StdErr float64
-	// ESS is 1/(⟨π/q⟩⟨q/π⟩), which tends to the same limit as Estimate.ESS, but is
-	// near zero if q leaves out a part of the target.
+	// ESS is 1/(⟨π/q⟩⟨q/π⟩). It tends to the same limit as Estimate.ESS, but is near zero
+	// if q leaves out a part of the target.
 	ESS float64
-	// LogZ is −ln⟨q/π⟩, which tends to ln Z, and LogZErr its standard error, as
-	// in Estimate. TailIndex is of the weights q/π.
+	// LogZ is −ln⟨q/π⟩, which tends to ln Z. LogZErr is its standard error, as in
+	// Estimate. TailIndex is that of the weights q/π.
 	LogZ, LogZErr, TailIndex float64
 	// OutOfSupport is the number of configurations at which q is zero.
 	OutOfSupport int
-	// Deviation is the difference of the estimates of ln Z, Estimate.LogZ −
-	// Forward.LogZ, in units of its standard error; NaN if that is not known. Both
-	// agree if it is a few at most.
+	// Deviation is the difference Estimate.LogZ − Forward.LogZ in units of its standard
+	// error. It is NaN if that error is not known. Above 3 in magnitude, the estimates
+	// disagree.
 	Deviation float64
 }
 
@@ -58,9 +57,9 @@ func (s *EvaluateSettings) dataDefaults() error {
 	return nil
 }
 
-// forward takes fresh configurations. Over some of the images a configuration is
-// taken to a random image first, as in likelihood: then q/π is 1/Z on average, and
-// the mean of ln(π/q) is a bound.
+// forward takes fresh configurations. If the images are drawn, every configuration is
+// first replaced by a random image of it, as in likelihood. The mean of q/π is then 1/Z,
+// and the mean of ln(π/q) is a bound.
 func (e *evaluator) forward(ctx context.Context) (*Forward, error) {
 	// As for samples of the model, with q and π exchanged.
 	sum, largest := newMoments(), newTail(e.s.DataSamples)
@@ -109,8 +108,8 @@ func (e *evaluator) forward(ctx context.Context) (*Forward, error) {
 	}, nil
 }
 
-// compare sets the deviation from what samples of the model say. What is
-// below the rounding of the arithmetic is none.
+// compare sets the deviation from the estimate by samples of the model. The standard
+// error is at least the rounding of the arithmetic.
 func (f *Forward) compare(e *Estimate, dt tensor.Dtype) {
 	rounding := 1e-12
 	if dt == tensor.Float32 {

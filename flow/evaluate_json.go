@@ -97,8 +97,8 @@ type reportJSON struct {
 	Data       maybe
 }
 
-// MarshalJSON writes the fields by their names, those of the embedded Estimate
-// among them. What is not finite is "NaN", "+Inf" or "-Inf".
+// MarshalJSON writes the fields by their names, with the fields of the embedded Estimate
+// beside the others. A number that is not finite is the string "NaN", "+Inf" or "-Inf".
 func (r Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(reportJSON{
 		r.Step, r.Steps, r.Estimate.json(), r.Running, r.Evaluation, maybe(r.LearnRate), r.Faults, maybe(r.Data),
@@ -122,8 +122,8 @@ type resultJSON struct {
 	estimateJSON
 }
 
-// MarshalJSON writes the fields by their names, those of the embedded Estimate
-// among them. What is not finite is "NaN", "+Inf" or "-Inf".
+// MarshalJSON writes the fields by their names, with the fields of the embedded Estimate
+// beside the others. A number that is not finite is the string "NaN", "+Inf" or "-Inf".
 func (r Result) MarshalJSON() ([]byte, error) {
 	return json.Marshal(resultJSON{r.Steps, r.Faults, r.Estimate.json()})
 }

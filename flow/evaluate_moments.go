@@ -16,10 +16,10 @@ type moments struct {
 	unweighted
 }
 
-// unweighted counts samples that ln(q/π) has no finite value for.
+// unweighted counts samples whose ln(q/π) is not finite.
 type unweighted struct {
 	out     int // π is zero, and so is the weight
-	dropped int // unknown: of batches that failed in training
+	dropped int // the weight is unknown: the batch failed in training
 }
 
 func newMoments() moments { return moments{lw: math.Inf(-1), lw2: math.Inf(-1)} }
@@ -42,8 +42,8 @@ func (s *moments) merge(t moments) {
 	s.lw, s.lw2 = graph.LogAddExpOf(s.lw, t.lw), graph.LogAddExpOf(s.lw2, t.lw2)
 }
 
-// addRows adds the samples of a batch, or none if one of them has a ln q or a ln π
-// that is no logarithm of a density. ln π = −∞ is one, of weight zero.
+// addRows adds the samples of a batch. ln π = −∞ is a sample of weight zero. If ln q or
+// ln π of a row is not finite in another way, addRows adds no sample and fails.
 func (s *moments) addRows(logq, logpi []float64) error {
 	batch := newMoments()
 	for r := range logq {
@@ -61,7 +61,7 @@ func (s *moments) addRows(logq, logpi []float64) error {
 	return nil
 }
 
-// finite tells whether none of the sums has overflowed.
+// finite reports whether all sums are finite.
 func (s *moments) finite() bool {
 	if s.n == 0 {
 		return true
@@ -74,11 +74,11 @@ func (s *moments) finite() bool {
 	return true
 }
 
-// samples is the number of all whose weight is known.
+// samples returns the number of samples whose weight is known.
 func (s *moments) samples() int { return s.n + s.out }
 
-// estimate is what the moments say, with the tail of the weights if it is not
-// nil.
+// estimate returns the estimate from the moments and, unless it is nil, the tail of the
+// weights.
 func (s *moments) estimate(t *tail) Estimate {
 	nan := math.NaN()
 	e := Estimate{
@@ -104,17 +104,16 @@ func (s *moments) estimate(t *tail) Estimate {
 	return e
 }
 
-// leastESS bounds ESS from below where LogZErr is given without a tail, and
-// leastWorth the number of samples that the weights are worth, 1/LogZErr², where
-// it is given at all.
+// LogZErr is finite only if 1/LogZErr², the number of samples that the weights are worth,
+// is at least leastWorth. Without a tail, ESS must also be at least leastESS.
 const (
 	leastESS   = 0.1
 	leastWorth = 25
 )
 
-// logErr is the standard error of ln⟨w⟩, +Inf if it cannot be told, and the index of
-// the tail of the weights. With v the relative variance of ⟨w⟩, ln⟨w⟩ has the
-// variance v and the bias −v/2.
+// logErr returns the standard error of ln⟨w⟩, +Inf if the samples do not determine it,
+// and the index of the tail of the weights. If v is the relative variance of ⟨w⟩, ln⟨w⟩
+// has the variance v and the bias −v/2.
 func (s *moments) logErr(ess float64, t *tail) (stdErr, k float64) {
 	n := float64(s.samples())
 	if n < 2 {

@@ -8,8 +8,8 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// String returns the estimate in a few lines, in nats with standard errors, and what
-// one must know to trust it.
+// String returns the estimate in a few lines, in nats with standard errors, followed by
+// notes on how far to trust it.
 func (e Estimate) String() string {
 	var b strings.Builder
 	e.numbers(&b)
@@ -19,7 +19,7 @@ func (e Estimate) String() string {
 	return b.String()
 }
 
-// numbers writes the numbers, a line each.
+// numbers writes the numbers, one on a line.
 func (e *Estimate) numbers(b *strings.Builder) {
 	bound := "an upper bound of -ln Z"
 	if e.Dropped > 0 || e.Samples == 0 {
@@ -36,10 +36,10 @@ func (e *Estimate) numbers(b *strings.Builder) {
 	}
 }
 
-// disagree is the number of errors from which on two estimates differ.
+// Two estimates disagree if they differ by more than this number of standard errors.
 const disagree = 3
 
-// warnings are what the numbers do not say themselves.
+// warnings returns the notes that String prints after the numbers.
 func (e *Estimate) warnings() []string {
 	var all []string
 	note := func(format string, a ...any) { all = append(all, fmt.Sprintf(format, a...)) }
@@ -124,7 +124,7 @@ func (r Report) String() string {
 	return b.String()
 }
 
-// nats is a value with its error, to two digits of that.
+// nats formats a value with its error, to two digits of the error.
 func nats(v, stdErr float64) string {
 	switch {
 	case math.IsNaN(v):
@@ -140,7 +140,7 @@ func nats(v, stdErr float64) string {
 	return fmt.Sprintf("%.*f ± %.*f nats", digits, v, digits, stdErr)
 }
 
-// shares is an effective sample size and the index of the tail of the weights.
+// shares formats an effective sample size and the index of the tail of the weights.
 func shares(ess, k float64) string {
 	s := fmt.Sprintf("%.3g of these", ess)
 	if k != 0 {

@@ -6,29 +6,27 @@ import (
 	"slices"
 )
 
-// tail keeps the largest of many log-weights and says how heavy their tail is.
+// tail keeps the largest of many log-weights and estimates how heavy their tail is.
 //
-// The weights beyond a threshold u are fitted by a generalised Pareto
-// distribution, P(w > u + y) = (1 + k y/σ)^(−1/k), as Vehtari, Simpson, Gelman,
-// Yao and Gabry do (JMLR 25, 72 (2024)). Of a tail of index k the moments below 1/k are
-// finite: from k = ½ on the variance of a weight is not, and beyond .7 a mean of
-// any practical number of weights is far from its limit.
+// A generalised Pareto distribution is fitted to the weights beyond a threshold u,
+// P(w > u + y) = (1 + k y/σ)^(−1/k), as by Vehtari, Simpson, Gelman, Yao and Gabry (JMLR
+// 25, 72 (2024)). Moments below 1/k of the weights are finite. For k ≥ ½ the variance is
+// infinite. For k > 0.7 the mean of any practical number of weights is far from its limit.
 type tail struct {
-	keep int       // at most, after cut
-	v    []float64 // log-weights, the largest and up to keep others
+	keep int       // number of log-weights that remain after cut
+	v    []float64 // log-weights: the keep largest, and others added since the last cut
 }
 
-// minTail is the number of weights from which on a tail is fitted, to ten of
-// them.
+// minTail is the smallest number of weights whose tail is fitted. The fit then uses ten.
 const minTail = 50
 
-// newTail is for so many weights.
+// newTail returns a tail for the given number of weights.
 func newTail(samples int) *tail { return &tail{keep: tailLength(samples) + 1} }
 
-// tailLength is the number of the largest of n weights that are fitted.
+// tailLength returns how many of n weights, the largest, are fitted.
 func tailLength(n int) int { return int(math.Ceil(min(0.2*float64(n), 3*math.Sqrt(float64(n))))) }
 
-// add takes a finite log-weight.
+// add adds a finite log-weight.
 func (t *tail) add(v float64) {
 	t.v = append(t.v, v)
 	if len(t.v) >= 2*t.keep {
@@ -45,7 +43,7 @@ func (t *tail) addRatios(a, b []float64) {
 	}
 }
 
-// cut leaves the largest, in descending order.
+// cut keeps the largest log-weights, in descending order.
 func (t *tail) cut() {
 	slices.SortFunc(t.v, func(a, b float64) int { return cmp.Compare(b, a) })
 	t.v = t.v[:min(len(t.v), t.keep)]
@@ -56,14 +54,14 @@ func (t *tail) cut() {
 type pareto struct {
 	k, sigma  float64
 	threshold float64
-	n         int       // weights beyond
-	w         []float64 // these, ascending
-	log       float64   // logarithm of the largest
+	n         int       // number of weights beyond the threshold
+	w         []float64 // these weights, ascending
+	log       float64   // logarithm of the largest weight
 }
 
-// fit fits the tail of n weights. It fails for fewer than minTail. Weights of which
-// the largest are alike to a thousandth have index 0: that they vary at all is
-// most likely rounding.
+// fit fits the tail of n weights. It returns false for fewer than minTail. If the fitted
+// weights are equal to one part in a thousand, the index is 0: their differences are most
+// likely rounding.
 func (t *tail) fit(n int) (pareto, bool) {
 	if n < minTail {
 		return pareto{}, false
@@ -124,10 +122,10 @@ func fitPareto(y []float64) (k, sigma float64) {
 	return k, -k / mean
 }
 
-// smooth returns the logarithms of Σw and Σw² of n weights, given those of the
-// plain sums, with the largest weights replaced by the quantiles of their tail.
-// The tail is taken as heavy as the data allow within a standard error of k, (1+k)/√m,
-// since what is missing from a sample of a heavy tail are its largest weights.
+// smooth returns the logarithms of Σw and Σw² after replacing the largest weights by the
+// quantiles of their tail. lw and lw2 are the logarithms of the plain sums. The index of
+// the tail is raised by its standard error, (1+k)/√m, because a sample of a heavy tail
+// usually lacks its largest weights.
 func (p *pareto) smooth(lw, lw2 float64) (float64, float64) {
 	k := p.k + (1+p.k)/math.Sqrt(float64(p.n))
 	sum, sum2 := math.Exp(lw-p.log), math.Exp(lw2-2*p.log)
@@ -147,6 +145,6 @@ func (p *pareto) smooth(lw, lw2 float64) (float64, float64) {
 	return math.Log(sum) + p.log, math.Log(sum2) + 2*p.log
 }
 
-// heaviest is the tail index up to which the mean of n weights has an error
-// that covers.
+// heaviest returns the largest tail index at which the error of the mean of n weights can
+// be trusted.
 func heaviest(n int) float64 { return min(0.7, 1-1/math.Log10(float64(n))) }

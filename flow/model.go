@@ -12,9 +12,9 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// Model is a normalizing flow: a prior carried along by a bijector, made
-// symmetric by Symmetrize. It is a target.Density, normalised. It is safe for
-// concurrent use, except while its parameters are being trained.
+// Model is a normalizing flow: the density q(x) of x = g(z), where z is drawn from a prior
+// and g is a bijector. Symmetrize gives it a symmetry. A Model is a target.Density and is
+// normalised. It is safe for concurrent use, except while its parameters are trained.
 type Model struct {
 	prior target.Prior
 	b     bijector.Bijector
@@ -28,9 +28,9 @@ type Model struct {
 	latents sync.Pool // *[]float64, those of a call of Sample
 }
 
-// New returns the model of x = b.Forward(z), z drawn from p, in float64. It
-// fails with ErrShape if the dimensions differ, and with ErrSettings if one of the two, or
-// a piece that it is made of, is nil.
+// New returns the model of x = b.Forward(z) with z drawn from p. Its arithmetic is
+// float64. New fails with ErrShape if the dimensions differ, and with ErrSettings if p, b
+// or a part of them is nil.
 func New(p target.Prior, b bijector.Bijector) (*Model, error) {
 	if p == nil || b == nil {
 		return nil, fmt.Errorf("flow: %w: a model needs a prior and a bijector", ErrSettings)
@@ -79,13 +79,13 @@ func newModel(m *Model) *Model {
 	return m
 }
 
-// Float32 returns a view of the model with its arithmetic in float32. The two share
-// their parameters, which stay float64: training one trains the other. Densities
-// built by LogProb follow the graph they are built in.
+// Float32 returns a view of the model with float32 arithmetic. Model and view share their
+// parameters, which stay float64: training one trains the other. LogProb is not affected:
+// its nodes have the precision of their graph.
 func (m *Model) Float32() *Model { return m.as(tensor.Float32) }
 
-// Float64 returns a view of the model with its arithmetic in float64. The two share
-// their parameters.
+// Float64 returns a view of the model with float64 arithmetic. Model and view share their
+// parameters.
 func (m *Model) Float64() *Model { return m.as(tensor.Float64) }
 
 func (m *Model) as(dt tensor.Dtype) *Model {
@@ -101,7 +101,7 @@ func (m *Model) Dim() int { return m.b.Dim() }
 // Prior returns the density of the latent variables.
 func (m *Model) Prior() target.Prior { return m.prior }
 
-// Bijector returns the map from latent to physical variables.
+// Bijector returns the map from latent variables to configurations.
 func (m *Model) Bijector() bijector.Bijector { return m.b }
 
 // Params returns the parameters of the bijector.

@@ -10,8 +10,8 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// LogProb maps x, (rows, Dim), to ln q(x), (rows): eq. 1, or D.1 for a
-// symmetrised model.
+// LogProb returns the node ln q(x), (rows), for the node x, (rows, Dim): eq. 1 of the
+// paper, or D.1 for a symmetrised model. LogProbs computes the same from numbers.
 func (m *Model) LogProb(x *gorgonia.Node) (*gorgonia.Node, error) {
 	return m.logProb(x, nil)
 }
@@ -25,8 +25,8 @@ func (m *Model) logProb(x *gorgonia.Node, o *orbit) (*gorgonia.Node, error) {
 	return m.average(logq, x, o)
 }
 
-// generate maps z to x = g(z) and ln q(x), which without symmetrisation takes
-// no inverse pass. ln q is over some of the images, or over all if o is nil.
+// generate maps z to x = g(z) and ln q(x). Without symmetrisation it takes no inverse
+// pass. ln q is the mean over some of the images, or over all if o is nil.
 func (m *Model) generate(z *gorgonia.Node, o *orbit) (x, logq *gorgonia.Node, err error) {
 	logp, err := graph.LogProb(m.prior, z)
 	if err != nil {
@@ -48,8 +48,8 @@ func (m *Model) push(z, logp *gorgonia.Node, o *orbit) (x, logq *gorgonia.Node, 
 	return x, logq, err
 }
 
-// distill maps z to x = g(z), ln q, over some of the images or over all if o is
-// nil, and ln π.
+// distill maps z to x = g(z), ln q(x) and ln π(x). ln q is the mean over some of the
+// images, or over all if o is nil.
 func (m *Model) distill(z *gorgonia.Node, t target.Density, o *orbit) (x, logq, logpi *gorgonia.Node, err error) {
 	x, logq, err = m.generate(z, o)
 	if err != nil {
@@ -59,7 +59,7 @@ func (m *Model) distill(z *gorgonia.Node, t target.Density, o *orbit) (x, logq, 
 	return x, logq, logpi, err
 }
 
-// inferred is z = g⁻¹(x) and the bijector's ln q(x), by an inverse pass.
+// inferred returns z = g⁻¹(x) and ln q(x) of the bijector alone, by an inverse pass.
 func (m *Model) inferred(x *gorgonia.Node) (z, logq *gorgonia.Node, err error) {
 	z, logDet, err := graph.Inverse(m.b, x)
 	if err != nil {
@@ -73,8 +73,8 @@ func (m *Model) inferred(x *gorgonia.Node) (z, logq *gorgonia.Node, err error) {
 	return z, logq, err
 }
 
-// average turns the bijector's ln q(x) into the model's: the logarithm of the
-// mean of q(ηx) over the group or, unless o is nil, some of its elements.
+// average returns ln q(x) of the model, given that of the bijector alone: the logarithm of
+// the mean of q(ηx) over the group or, unless o is nil, over some of its elements.
 func (m *Model) average(logq, x *gorgonia.Node, o *orbit) (*gorgonia.Node, error) {
 	if m.group == nil {
 		return logq, nil

@@ -12,19 +12,17 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// Response returns the mean over the rows of x, (rows, Dim), of the gradients
-// ∂z_i/∂x of latent variables, z = g⁻¹(x), by backpropagation through Inverse
-// (paper, Fig. 4(a)), and its standard error as if rows were independent. Row k of
-// both, (len(latents), Dim), belongs to z_i with i = latents[k]. The arithmetic is
-// float64.
+// Response returns the mean gradient ∂z_i/∂x of latent variables z = g⁻¹(x), averaged
+// over the rows of x, (rows, Dim), and its standard error, which is right for independent
+// rows (paper, Fig. 4(a)). Row k of both results, (len(latents), Dim), belongs to z_i with
+// i = latents[k]. The gradients come from backpropagation through Inverse, in float64.
 //
-// For the expectation under a target x are samples of it; if the model is
-// symmetrised, their images ηx as Posterior draws them.
+// For the expectation under a target, x must be samples of the target. If the model is
+// symmetrised, x must be their images ηx as Posterior draws them: Decode of its z.
 //
-// It fails with ErrShape if the extents do not fit or a latent is not one of
-// the Dim variables, with ErrSettings for a nil context, with ErrNotFinite, naming
-// latent and row, and with the error of ctx, which it looks at before every
-// latent.
+// It fails with ErrShape if the extents do not fit or a latent is not from 0 to Dim−1,
+// with ErrSettings for a nil context, and with ErrNotFinite, naming latent and row, if a
+// derivative is not finite. It checks ctx before every latent.
 func (m *Model) Response(ctx context.Context, x *mat.Dense, latents []int) (mean, stdErr *mat.Dense, err error) {
 	if ctx == nil {
 		return nil, nil, fmt.Errorf("flow: Response: %w: nil context", ErrSettings)
@@ -75,8 +73,8 @@ func (m *Model) Response(ctx context.Context, x *mat.Dense, latents []int) (mean
 	return mean, stdErr, nil
 }
 
-// latentGradient maps x and w, both (rows, Dim), to the gradient of the cost
-// Σ w∘z: with w = 1 in column i it is ∂z_i/∂x in each row.
+// latentGradient maps x and w, both (rows, Dim), to the gradient of Σ w∘z with respect to
+// x. If w is 1 in column i and 0 elsewhere, this is ∂z_i/∂x in each row.
 func (m *Model) latentGradient(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 	z, _, err := graph.Inverse(m.b, in[0])
 	if err != nil {

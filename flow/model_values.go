@@ -9,10 +9,10 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// Sample fills x, (rows, Dim), with draws and logq, (rows) or nil, with their
-// ln q. Without logq it takes no inverse pass; with it, one for every element of the
-// symmetry group but the identity. It fails with ErrShape if the extents do not
-// fit and with ErrSettings for a nil source.
+// Sample fills x, (rows, Dim), with samples of the model, and logq, (rows), with their
+// ln q. logq may be nil; Sample then takes no inverse pass. With logq it takes one inverse
+// pass for every element of the symmetry group but the identity. It fails with ErrShape if
+// the extents do not fit and with ErrSettings for a nil source.
 func (m *Model) Sample(x *mat.Dense, logq []float64, src rand.Source) error {
 	rows, err := m.rows("Sample", logq, x)
 	if err != nil {
@@ -51,8 +51,8 @@ func (m *Model) draw(z []float64, rnd *rand.Rand) {
 	}
 }
 
-// LogProbs stores ln q of every row of x, (rows, Dim), in logq, (rows). It
-// fails with ErrShape if the extents do not fit.
+// LogProbs stores ln q of every row of x, (rows, Dim), in logq, (rows). It fails with
+// ErrShape if the extents do not fit.
 func (m *Model) LogProbs(logq []float64, x *mat.Dense) error {
 	rows, err := m.rows("LogProbs", logq, x)
 	if err != nil {
@@ -64,18 +64,16 @@ func (m *Model) LogProbs(logq []float64, x *mat.Dense) error {
 	return nil
 }
 
-// Encode stores z = g⁻¹(x), the latent variables of every row of x, in z, both
-// (rows, Dim), and ln |det ∂z/∂x| in logDet, (rows) or nil. It is the map of the
-// bijector alone, without symmetrisation. It fails with ErrShape if the extents
-// do not fit.
+// Encode stores the latent variables z = g⁻¹(x) of every row of x in z, both (rows, Dim),
+// and ln |det ∂z/∂x| in logDet, (rows) or nil. It is the map of the bijector alone; for
+// a symmetrised model see Posterior. It fails with ErrShape if the extents do not fit.
 func (m *Model) Encode(z *mat.Dense, logDet []float64, x *mat.Dense) error {
 	return m.transform("Encode", m.encode, z, logDet, x)
 }
 
-// Decode stores x = g(z), the configurations of every row of z, in x, both
-// (rows, Dim), and ln |det ∂x/∂z| in logDet, (rows) or nil. It is the map of the
-// bijector alone; RandomImages adds the symmetry. It fails with ErrShape if the
-// extents do not fit.
+// Decode stores the configurations x = g(z) of every row of z in x, both (rows, Dim), and
+// ln |det ∂x/∂z| in logDet, (rows) or nil. It is the map of the bijector alone;
+// RandomImages adds the symmetry. It fails with ErrShape if the extents do not fit.
 func (m *Model) Decode(x *mat.Dense, logDet []float64, z *mat.Dense) error {
 	return m.transform("Decode", m.decode, x, logDet, z)
 }
@@ -99,8 +97,8 @@ func (m *Model) transform(name string, p *graph.Program, dst *mat.Dense, logDet 
 	return nil
 }
 
-// rows checks a matrix of configurations and a quantity per row, nil if there
-// is none.
+// rows checks a matrix of configurations and a slice with one number per row, which may be
+// nil. It returns the number of rows.
 func (m *Model) rows(name string, perRow []float64, x *mat.Dense) (int, error) {
 	if x == nil {
 		return 0, fmt.Errorf("flow: %s: %w: nil matrix, want (rows, %d)", name, ErrShape, m.Dim())

@@ -36,7 +36,7 @@ type Recipe struct {
 	// Whiten puts the bijector.Spectral of a covariance behind the network, if one
 	// is known.
 	Whiten bool
-	// PathGradient trains along the path (Settings.PathGradient).
+	// PathGradient trains along the path (ReverseKL.PathGradient).
 	PathGradient bool
 	// Anneal is the inverse temperature at the start, which rises to 1 in the first
 	// half of the steps; 1 by default.

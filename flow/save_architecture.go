@@ -15,8 +15,8 @@ import (
 type architecture struct {
 	Dim        int    `json:"dim"`
 	Prior      string `json:"prior"`
-	Symmetries int    `json:"symmetries"` // generators; arrays "symmetry.k.perm" and "symmetry.k.sign"
-	Nodes      []node `json:"nodes"`      // the bijector last, after those it is made of
+	Symmetries int    `json:"symmetries"` // number of generators, arrays "symmetry.k.perm" and "symmetry.k.sign"
+	Nodes      []node `json:"nodes"`      // parts come before the bijector that contains them
 }
 
 // node is one bijector. Its arrays and parameters are the arrays "k.name" of the
@@ -26,7 +26,7 @@ type node struct {
 	config json.RawMessage // object with the settings; when read, with the header too
 }
 
-// header is what nodes of all kinds have.
+// header holds the fields that all nodes have.
 type header struct {
 	Type string `json:"type"`
 	Dim  int    `json:"dim"`
@@ -49,7 +49,7 @@ func (n *node) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, &n.header)
 }
 
-// settings are the settings of a description as an object.
+// settings returns the settings of a description as a JSON object.
 func settings(d *bijector.Description) (json.RawMessage, error) {
 	if d.Config == nil {
 		return nil, nil
@@ -68,7 +68,8 @@ func settings(d *bijector.Description) (json.RawMessage, error) {
 	return text, nil
 }
 
-const custom = "custom " // and the Go type of what a program made itself
+// custom, followed by the Go type, names a prior or bijector that a file does not describe.
+const custom = "custom "
 
 // encoder describes bijectors, each once.
 type encoder struct {
@@ -86,10 +87,10 @@ type namedParam struct {
 	*bijector.Param
 }
 
-// encode describes m. The arrays are those of the architecture alone.
+// encode describes m. Its arrays do not include parameters.
 func encode(m *Model) (*architecture, *encoder) { return describe(m, false) }
 
-// describe is encode, or leaves the arrays out.
+// describe is encode. If brief is true, it leaves out the arrays.
 func describe(m *Model, brief bool) (*architecture, *encoder) {
 	e := &encoder{brief: brief, place: map[bijector.Bijector]int{}, named: map[*bijector.Param]bool{}}
 	a := &architecture{Dim: m.Dim(), Symmetries: len(m.gens)}
@@ -112,7 +113,7 @@ func describe(m *Model, brief bool) (*architecture, *encoder) {
 	return a, e
 }
 
-// text is the description in JSON, unless the encoder met an error.
+// text returns the description in JSON, or the error of the encoder.
 func (a *architecture) text(e *encoder) (string, error) {
 	if e.err != nil {
 		return "", fmt.Errorf("%w: %w", ErrCheckpoint, e.err)
@@ -133,7 +134,7 @@ func (e *encoder) ints(name string, v []int, shape ...int) {
 	e.arrays = append(e.arrays, safetensors.Array{Name: name, Shape: shape, Values: wide})
 }
 
-// add describes b, what it is made of first, and returns its place.
+// add describes the parts of b, then b, and returns the place of b in the list.
 func (e *encoder) add(b bijector.Bijector) int {
 	shared := reflect.ValueOf(b).Comparable()
 	if shared {
@@ -174,9 +175,9 @@ func (e *encoder) add(b bijector.Bijector) int {
 	return k
 }
 
-// parameters names those of node k that no part of it has named. Where
-// several have one name, the second gets the suffix ".2" and so on; numbers that
-// are names of others are left out.
+// parameters names the parameters of node k, except those that a part of it has named. If
+// several have the same name, the second gets the suffix ".2", the third ".3" and so on. A
+// suffix that would give the name of another parameter is skipped.
 func (e *encoder) parameters(k int, params []*bijector.Param) {
 	taken, last := map[string]bool{}, map[string]int{}
 	for _, p := range params {
@@ -195,7 +196,7 @@ func (e *encoder) parameters(k int, params []*bijector.Param) {
 	}
 }
 
-// partsOf returns b and the bijectors that it is made of, each once, parts first.
+// partsOf returns b and all its parts, each once. Parts come first.
 func partsOf(b bijector.Bijector) []bijector.Bijector {
 	var all []bijector.Bijector
 	seen := map[bijector.Bijector]bool{}

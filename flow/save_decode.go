@@ -13,28 +13,27 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// What Load builds. A file is small where what it describes is not: whatever it
-// says, no more than four times its size and 16 MB are allocated. For values
-// that are in the file that is so by itself; everything else has a price, in
-// bytes as TestHostileFiles measures them, and a common budget. Kinds of bijectors
-// know their own prices (bijector.Stored.Spend). Save writes larger models, too, which
-// Restore reads.
+// Limits of Load. A small file can describe a large model. Load allocates at most four
+// times the size of the file and 16 MB. Values that are in the file keep this bound by
+// themselves. Everything else has a price in bytes, which TestHostileFiles measures, and is
+// paid from one budget. The kinds of bijectors set their own prices
+// (bijector.Stored.Spend). Save also writes larger models; Restore reads them.
 const (
 	maxSpent = 15 << 20
 
-	perByte       = 28 // of the description in JSON
-	perList       = 100
-	perNode       = 2000
-	perElement    = 150 // of a bijector, those that these are made of counted again
-	perCode       = 25  // value of a row, where a group is generated; its elements have elementBytes
+	perByte       = 28   // byte of the description in JSON
+	perList       = 100  // "[" in it
+	perNode       = 2000 // "{" in it
+	perElement    = 150  // part of a bijector; parts of parts count at every place where they occur
+	perCode       = 25   // value of a row while a group is generated; elements cost elementBytes in addition
 	maxDim        = 1 << 16
 	maxGenerators = 1 << 6
 )
 
-// errLarge is why a description is not built.
+// errLarge reports a description that Load does not build because it is too large.
 var errLarge = errors.New("larger than Load builds: build the model in a program and use Model.Restore")
 
-// budget is what may be allocated besides values that are in a file.
+// budget counts the bytes allocated for things other than the values in a file.
 type budget struct{ spent int }
 
 // spend takes n times a price from the budget.
@@ -54,7 +53,7 @@ type decoder struct {
 	built []bijector.Bijector
 }
 
-// parse reads a description, if it is one that Load builds.
+// parse reads a description and checks that Load can build it.
 func (d *decoder) parse(text string) (*architecture, error) {
 	err := d.spend(len(text), perByte)
 	if err == nil {
@@ -73,9 +72,9 @@ func (d *decoder) parse(text string) (*architecture, error) {
 		return nil, fmt.Errorf("no bijector")
 	}
 	if a.Prior != "normal" {
-		return nil, fmt.Errorf("prior %.40q: %w", a.Prior, errCustom)
+		return nil, fmt.Errorf("prior %.40q is not target.Normal: build the model and use Model.Restore", a.Prior)
 	}
-	expanded := make([]int, len(a.Nodes)) // bijectors that one is made of, each as often as it occurs
+	expanded := make([]int, len(a.Nodes)) // number of parts, parts of parts included, at every place they occur
 	for k := range a.Nodes {
 		if expanded[k], err = d.expand(a.Nodes, k, expanded); err != nil {
 			return nil, fmt.Errorf("bijector %d, %.40q: %w", k, a.Nodes[k].Type, err)
@@ -85,8 +84,8 @@ func (d *decoder) parse(text string) (*architecture, error) {
 	return a, nil
 }
 
-// expand checks node k and pays for its parts. It returns how many they are, parts of
-// parts included.
+// expand checks node k and pays for its parts. It returns their number, with parts of
+// parts, plus one.
 func (d *decoder) expand(nodes []node, k int, expanded []int) (int, error) {
 	n, sum := &nodes[k], 1
 	for _, i := range n.Of {
@@ -105,7 +104,7 @@ func (d *decoder) expand(nodes []node, k int, expanded []int) (int, error) {
 	return sum, nil
 }
 
-// decode builds the model, with parameters that are still to be set.
+// decode builds the model. Its parameters are not set yet.
 func decode(f *safetensors.File, kinds bijector.Kinds) (*Model, error) {
 	d := &decoder{f: f}
 	a, err := d.parse(f.Meta[archKey])
@@ -145,7 +144,7 @@ func decode(f *safetensors.File, kinds bijector.Kinds) (*Model, error) {
 	}
 }
 
-// stored is what a file says of bijector k.
+// stored implements bijector.Stored for bijector k of a file.
 type stored struct {
 	d *decoder
 	k int

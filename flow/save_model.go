@@ -10,27 +10,28 @@ import (
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
-// errCustom is why a description cannot be built.
-var errCustom = errors.New("made by a program: build the model there and use Model.Restore")
+// errCustom reports a prior or bijector that a file names but does not describe.
+var errCustom = errors.New("not of this library: pass its Kind to Load, or build the model and use Model.Restore")
 
-// Keys of metadata; files are safetensors, so that Python reads them as they
-// are.
+// Keys of the metadata of a file.
 const (
 	archKey    = "architecture"
 	dtypeKey   = "dtype"
 	trainerKey = "trainer"
 )
 
-// Save writes the model as a safetensors file: the architecture as JSON in
-// the metadata, bipartitions, tiles and symmetries included, the parameters as
-// arrays of float64, and a SHA-256 of it all. Load makes the model again. Bijectors that
-// are no bijector.Describer and priors other than target.Normal are named, not
-// described: for them, and for very large models, there is Restore.
+// Save writes the model as a safetensors file. The file holds the architecture as JSON in
+// the metadata, arrays of bipartitions, tiles, symmetries and parameters (float64), and a
+// SHA-256 digest of the file. Python can read the arrays.
 //
-// Save fails with ErrNotFinite for a parameter that is NaN or infinite, with
-// ErrCheckpoint for what could not be read again, such as a parameter's name that is not
-// UTF-8 or settings of a program's own bijector that are no JSON object, and with the
-// writer's error.
+// Load builds the model from the file. It cannot build a bijector that is no
+// bijector.Describer, a prior other than target.Normal, or a very large model. Build such
+// a model in your program, and call Restore.
+//
+// Save fails with ErrNotFinite for a parameter that is NaN or infinite, and with the error
+// of the writer. It fails with ErrCheckpoint if the file could not be read again, for
+// example if the name of a parameter is not UTF-8, or if the settings of your own bijector
+// are no JSON object.
 func (m *Model) Save(w io.Writer) error {
 	f, err := m.file()
 	if err == nil {
@@ -42,7 +43,7 @@ func (m *Model) Save(w io.Writer) error {
 	return nil
 }
 
-// file is the model as a file.
+// file returns the contents of the file of a model.
 func (m *Model) file() (*safetensors.File, error) {
 	a, e := encode(m)
 	text, err := a.text(e)
@@ -65,13 +66,13 @@ func (m *Model) file() (*safetensors.File, error) {
 	return f, nil
 }
 
-// Load reads a model that Model.Save or Trainer.Save wrote. kinds are those of the
-// program's own bijectors, if the model has any. Files are checked
-// as far as they can be: damage is found by the digest, what a file describes
-// is built only as large as the arrays in it are, and not beyond 65 536 values
-// per row or some 50 000 sites in the tiles of all layers together. No more
-// than four times the size of the file and 16 MB are allocated. All errors but
-// those of the reader wrap ErrCheckpoint.
+// Load reads a model that Model.Save or Trainer.Save wrote. If the model has bijectors of
+// your own, pass their kinds.
+//
+// Load does not trust the file. The digest shows damage. A model is built only as large as
+// the arrays in the file are, with at most 65 536 values per row and about 50 000 sites in
+// the tiles of all layers together. Load allocates at most four times the size of the file
+// and 16 MB. All errors but those of the reader wrap ErrCheckpoint.
 func Load(r io.Reader, kinds ...bijector.Kind) (*Model, error) {
 	f, _, err := safetensors.Load(r)
 	if err != nil {
@@ -95,9 +96,10 @@ func Load(r io.Reader, kinds ...bijector.Kind) (*Model, error) {
 	return m, nil
 }
 
-// Restore sets the parameters to those in a file that Model.Save or
-// Trainer.Save wrote for a model of the same architecture, bipartitions
-// included. It fails as Load does, and the model is then as it was.
+// Restore sets the parameters of m to those in a file that Model.Save or Trainer.Save
+// wrote. The model in the file must have the same architecture, with the same bipartitions;
+// these follow from the source of the constructors. It fails as Load does, and m is then
+// unchanged.
 func (m *Model) Restore(r io.Reader) error {
 	f, _, err := safetensors.Load(r)
 	if err == nil {
@@ -111,7 +113,7 @@ func (m *Model) Restore(r io.Reader) error {
 	return fmt.Errorf("flow: Restore: %w", err)
 }
 
-// values are parameters and what a file holds for them, all of it finite.
+// values are parameters and their values in a file, all finite.
 type values []struct {
 	to   []float64
 	from safetensors.Floats
@@ -124,8 +126,8 @@ func (v values) set() {
 	}
 }
 
-// valuesIn returns the parameters that a file holds for m. The arrays of the
-// architecture are compared, too, unless m was made of them.
+// valuesIn returns the values in a file for the parameters of m. It also compares the
+// arrays of the architecture, unless m was made from them.
 func (m *Model) valuesIn(f *safetensors.File, made bool) (values, error) {
 	a, e := describe(m, made)
 	text, err := a.text(e)
@@ -202,7 +204,7 @@ func same(f *safetensors.File, want *safetensors.Array) error {
 	return nil
 }
 
-// difference shows where two texts part.
+// difference shows the first place where two texts differ.
 func difference(got, want string) string {
 	k := 0
 	for k < len(got) && k < len(want) && got[k] == want[k] {

@@ -20,12 +20,13 @@ import (
 //
 //	safetensors.torch.save_file(model.state_dict(), "model.safetensors")
 //
-// The networks of that code read all values of a tile, with zeros in place of those to
-// be updated. They also compute updates of all values, and some of these are ignored.
-// The model leaves these parts of the networks out; its density is the same. A model
-// wrapped for the symmetry x → −x is symmetrised. In that code the first layer of each
-// scale is on unshifted tiles, and the second, on shifted tiles, decimates. Values of
-// float32 become float64. All errors but those of the reader wrap ErrCheckpoint.
+// The networks of that code read all values of a tile, with zeros in place of those to be
+// updated. They also compute updates of all values and ignore some of them. LoadPaper
+// leaves out these parts of the networks; the density is the same. If that model was
+// wrapped for the symmetry x → −x, the result is symmetrised. In that code the first layer
+// of each scale acts on unshifted tiles, and the second, on shifted tiles, decimates.
+// float32 values become float64. LoadPaper fails with ErrSettings for a nil reader, with
+// the errors of the reader, and otherwise with ErrCheckpoint.
 func LoadPaper(r io.Reader, L int) (*Model, error) {
 	if r == nil {
 		return nil, fmt.Errorf("flow: LoadPaper: %w: nil reader", ErrSettings)
@@ -41,7 +42,7 @@ func LoadPaper(r io.Reader, L int) (*Model, error) {
 	return m, nil
 }
 
-// Prices in bytes of what is made besides the values in the file.
+// Prices in bytes of everything but the values in the file.
 const (
 	perPaperCoupling = 2700
 	perPaperDense    = 700 // layer of the networks of a coupling
@@ -142,7 +143,7 @@ func (p *paper) block(layer string) (*bijector.RealNVP, error) {
 	if err != nil {
 		return nil, err
 	}
-	// All of it must be there before anything is made of that size.
+	// Check that all arrays are there before allocating anything of their size.
 	sizes := slices.Concat([]int{dim}, hidden, []int{dim})
 	for k := range keep {
 		for _, net := range []string{"s", "t"} {
@@ -253,7 +254,7 @@ func (p *paper) net(prefix string, layers []bijector.Dense, c *bijector.AffineCo
 		if k == len(layers)-1 {
 			outs, out = c.Move, dim
 		}
-		// Their networks multiply what they do not use by zero.
+		// The other weights are left out: they multiply zeros or give ignored updates.
 		w, err := finite(p.f, fmt.Sprintf("%s%d.weight", prefix, 2*k), out, in)
 		if err != nil {
 			return err

@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// trainerState is what a file says about a trainer, in JSON; the rest are
-// arrays.
+// trainerState is the state of a trainer that a file holds as JSON. The rest are arrays.
 type trainerState struct {
 	Settings trainerSettings `json:"settings"`
 	Step     int             `json:"step"`
@@ -18,8 +17,8 @@ type trainerState struct {
 	Held     string          `json:"evaluate_source,omitempty"` // Go type
 }
 
-// trainerSettings are those that must be the same for training to go on as it
-// would have. Their place in Settings is the tag field.
+// trainerSettings are the settings that must be equal when training is resumed. The tag
+// "field" names the place in Settings.
 type trainerSettings struct {
 	Batch        int         `json:"batch"`
 	LearnRate    float64     `json:"learn_rate" field:"Optimizer.LearnRate"`
@@ -34,7 +33,7 @@ type trainerSettings struct {
 	MaxFaults    int         `json:"max_faults" field:"Faults.Max"`
 	Window       int         `json:"window"`
 
-	// Left out where they are zero, as in the files of versions without them.
+	// Zero values are left out, so that files are as in earlier versions without these fields.
 	Plateau   keptPlateau  `json:"plateau,omitzero" field:"Optimizer.Plateau"`
 	Average   float64      `json:"average,omitzero" field:"Optimizer.Average"`
 	Evaluate  keptEvaluate `json:"evaluate,omitzero" field:"Evaluation"`
@@ -58,7 +57,7 @@ type keptEvaluate struct {
 	DataSamples int  `json:"data_samples,omitzero"`
 }
 
-// kept are the settings as a file holds them.
+// kept returns the settings in the form of the file.
 func (s *Settings) kept() trainerSettings {
 	o := s.Optimizer
 	k := trainerSettings{
@@ -83,7 +82,8 @@ func (s *Settings) kept() trainerSettings {
 	return k
 }
 
-// differences names the settings that differ, with their values; "" if none does.
+// differences lists the settings that differ, with their values. It returns "" if none
+// differ.
 func differences(saved, now trainerSettings) string {
 	var list []string
 	a, b := reflect.ValueOf(saved), reflect.ValueOf(now)

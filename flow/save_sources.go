@@ -9,14 +9,14 @@ import (
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
-// source is a source of randomness whose state can be saved, as those of
-// math/rand/v2 can.
+// source is a source of randomness whose state can be saved. rand.PCG and rand.ChaCha8 are
+// such sources.
 type source interface {
 	encoding.BinaryMarshaler
 	encoding.BinaryUnmarshaler
 }
 
-// stateOf is the state of a source.
+// stateOf returns the state of a source.
 func stateOf(src rand.Source) ([]byte, error) {
 	s, ok := src.(source)
 	if !ok {
@@ -25,7 +25,7 @@ func stateOf(src rand.Source) ([]byte, error) {
 	return s.MarshalBinary()
 }
 
-// sources are those of a trainer and what a file holds for them.
+// sources are the sources of a trainer and their states in a file.
 type sources []sourceStates
 
 type sourceStates struct {
@@ -33,7 +33,7 @@ type sourceStates struct {
 	before, after []byte
 }
 
-// add takes up a source of the given type from an array.
+// add reads the state of src from an array. typ is the type of the source that was saved.
 func (s *sources) add(f *safetensors.File, name, typ string, src rand.Source) error {
 	after, err := f.Bytes(name, -1)
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *sources) add(f *safetensors.File, name, typ string, src rand.Source) er
 	return nil
 }
 
-// set sets all of them, or none.
+// set sets all sources. If one fails, it sets them all back.
 func (s sources) set() error {
 	for k, src := range s {
 		if err := src.to.UnmarshalBinary(src.after); err != nil {

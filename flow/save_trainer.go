@@ -9,8 +9,8 @@ import (
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
-// Names of a trainer's arrays. Moments of the optimiser and averages follow
-// each other like the parameters.
+// Names of a trainer's arrays. Moments of the optimiser and averages are in the order of
+// the parameters.
 const (
 	adamM        = "adam.m"
 	adamV        = "adam.v"
@@ -20,12 +20,14 @@ const (
 	averageArray = "average"
 )
 
-// Save writes the model, as Model.Save does, and with it all that it takes to
-// go on: the state of the optimiser and of the sources of Settings, the number of
-// steps, running estimates and averages. Load reads the model alone. Call Save
-// between steps or from a Recorder. It fails with ErrSettings if a source cannot be
-// saved: it must be an encoding.BinaryMarshaler and BinaryUnmarshaler, as rand.PCG
-// and rand.ChaCha8 are; a *rand.Rand is not, and NewTrainer does not take it.
+// Save writes the model, as Model.Save does, and everything else that Restore needs: the
+// state of the optimiser, the states of the sources in Settings, the number of steps,
+// running estimates and averages. Load reads the model alone from such a file. Call Save
+// between steps or from a Recorder.
+//
+// Save fails as Model.Save does, and with ErrSettings if the state of a source cannot be
+// saved. A source must be an encoding.BinaryMarshaler and an encoding.BinaryUnmarshaler,
+// as rand.PCG and rand.ChaCha8 are.
 func (tr *Trainer) Save(w io.Writer) error {
 	f, err := tr.m.file()
 	if err == nil {
@@ -86,18 +88,17 @@ func (tr *Trainer) addTo(f *safetensors.File) error {
 	return nil
 }
 
-// Restore takes up training where Save left it: parameters, optimiser, sources,
-// estimates and averages become those in the file. What follows is, to the bit,
-// what would have followed there.
+// Restore sets parameters, optimiser, sources, estimates and averages to those in a file
+// that Save wrote. Training then continues to the bit as if it had not been interrupted.
 //
-// The trainer must have been made with an equal model, target, schedules and
-// settings (Steps and Recorder apart) and sources of the same types. Another
-// architecture or arithmetic, other settings and other types are refused. The
-// file cannot tell whether the target, Schedule, Anneal, a loss of one's own and
-// the configurations of Data are the same.
+// Make the trainer with an equal model, target, schedules and settings and with sources of
+// the same types. Only Steps and Recorder may differ. Restore fails for another
+// architecture or precision, for other settings and for other types of sources. It cannot
+// check the target, Schedule, Anneal, a loss of your own and the configurations of Data:
+// these are not in the file.
 //
-// All errors but those of the reader wrap ErrCheckpoint; the trainer and the model
-// are then as they were.
+// All errors but those of the reader wrap ErrCheckpoint. The trainer and the model are then
+// unchanged.
 func (tr *Trainer) Restore(r io.Reader) error {
 	f, kind, err := safetensors.Load(r)
 	if err == nil {
@@ -154,7 +155,7 @@ func (tr *Trainer) restore(f *safetensors.File, kind string) error {
 	return nil
 }
 
-// stateIn is the state in a file, checked against the trainer.
+// stateIn returns the state in a file, checked against the trainer.
 func (tr *Trainer) stateIn(f *safetensors.File) (s trainerState, err error) {
 	text := f.Meta[trainerKey]
 	if len(text) > maxState {
@@ -178,8 +179,8 @@ func (tr *Trainer) stateIn(f *safetensors.File) (s trainerState, err error) {
 	return s, err
 }
 
-// trainerArrays are the arrays of a file with a number for every value of the
-// parameters: moments of the optimiser and, if the trainer has them, averages.
+// trainerArrays are the arrays of a file that have one number for every value of the
+// parameters: moments of the optimiser and averages, if the trainer has them.
 type trainerArrays struct{ m, v, mean safetensors.Floats }
 
 func (tr *Trainer) arraysIn(f *safetensors.File) (a trainerArrays, err error) {
@@ -213,5 +214,5 @@ func (a *trainerArrays) set(tr *Trainer) {
 	}
 }
 
-// maxState bounds the state of a trainer in JSON.
+// maxState is the largest length of the state of a trainer in JSON.
 const maxState = 1 << 14

@@ -7,16 +7,16 @@ import (
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
-// A row of the window is a step: the number of samples where π is positive, mean
-// and sum of squared deviations of their ln(q/π), ln Σw and ln Σw². If there are
-// any at all, the numbers of those outside the support of the target and of those that
-// were dropped follow.
+// A row of the window is a step. Its numbers are: the number of samples where π is
+// positive, the mean and the sum of squared deviations of their ln(q/π), ln Σw and ln Σw².
+// If any step had samples outside the support of the target or dropped samples, their
+// numbers follow in all rows.
 const (
 	windowFields = 5
 	faultyFields = 7
 )
 
-// windowOf is a window as an array of so many columns.
+// windowOf returns a window as an array and its number of columns.
 func windowOf(window []moments) (rows []float64, fields int) {
 	fields = windowFields
 	for _, b := range window {
@@ -31,8 +31,8 @@ func windowOf(window []moments) (rows []float64, fields int) {
 	return rows, fields
 }
 
-// windowIn returns the estimates of the last steps, each of a batch or, after
-// faults, of several.
+// windowIn reads the moments of the last steps. Those of a step are from one batch or,
+// after faults, from several.
 func windowIn(f *safetensors.File, steps, batch int) ([]moments, error) {
 	fields := windowFields
 	if f.Expect(windowArray, "F64", steps, faultyFields) == nil {

@@ -15,9 +15,11 @@ import (
 	"strings"
 	"testing"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -259,6 +261,18 @@ func documented(t *testing.T) map[string]string {
 	return comments
 }
 
+// couplingsOf is the number of couplings of a block of a recipe.
+func couplingsOf(spline bool) int {
+	h := must((&Recipe{Spline: spline}).Model([]int{2}, nil, rand.NewPCG(1, 1))).Bijector().(*bijector.Hierarchy)
+	switch b := h.Layers()[0].Block().(type) {
+	case *bijector.RealNVP:
+		return len(b.Couplings())
+	case *bijector.Spline:
+		return len(b.Couplings())
+	}
+	return 0
+}
+
 // Every default is what the comment of its field says, and every field whose
 // comment says so has its line here.
 func TestDocumentedDefaults(t *testing.T) {
@@ -274,25 +288,16 @@ func TestDocumentedDefaults(t *testing.T) {
 			EvaluateSettings: EvaluateSettings{Data: d, Src: rand.NewPCG(2, 2)}}}).s.Evaluation
 	}
 	held, annealed := evaluation(nil), must(AISSettings{Src: rand.NewPCG(1, 1)}.defaults(m))
+	measured := must(MeasureSettings{Src: rand.NewPCG(1, 1)}.defaults(m, []Observable{{"x", floats.Sum}}))
 	plateau := trained(Settings{Optimizer: OptimizerSettings{Plateau: &Plateau{}}, Window: 37}).s.Optimizer.Plateau
 	one := must(New(target.NewNormal(1), must(bijector.NewPermutation([]int{0}))))
-	evaluated := must(Evaluate(context.Background(), one, target.NewNormal(1),
-		&EvaluateSettings{Src: rand.NewPCG(1, 1)}))
+	samples := &EvaluateSettings{Src: rand.NewPCG(1, 1)}
+	evaluated := must(Evaluate(context.Background(), one, target.NewNormal(1), samples))
 	network := func(s *bijector.NetworkSettings) string {
 		a, _ := encode(model(t, must(bijector.NewMERA([]int{8, 8}, blocks(4, 1, 2), s))))
 		return string(must(json.Marshal(a)))
 	}
 	recipe := func(steps int) *Settings { return (&Recipe{}).Settings(steps, rand.NewPCG(1, 1)) }
-	couplings := func(spline bool) int {
-		h := must((&Recipe{Spline: spline}).Model([]int{2}, nil, rand.NewPCG(1, 1))).Bijector().(*bijector.Hierarchy)
-		switch b := h.Layers()[0].Block().(type) {
-		case *bijector.RealNVP:
-			return len(b.Couplings())
-		case *bijector.Spline:
-			return len(b.Couplings())
-		}
-		return 0
-	}
 	affine := must(bijector.NewRealNVP(2, &bijector.RealNVPSettings{Src: rand.NewPCG(1, 1)})).Settings()
 	spline := must(bijector.NewSpline(2, &bijector.SplineSettings{Src: rand.NewPCG(1, 1)})).Settings()
 	const none = "" // no default, or one that is not in the comment: zero is what it says
@@ -352,6 +357,15 @@ func TestDocumentedDefaults(t *testing.T) {
 		"AISSettings.Src":      {none, nil, nil},
 		"AISSettings.Progress": {none, nil, nil},
 
+		"MeasureSettings.Chains":    {"32", measured.Chains, 32},
+		"MeasureSettings.RelErr":    {"0.01", measured.RelErr, 0.01},
+		"MeasureSettings.MaxSweeps": {"10 000", measured.MaxSweeps, 10000},
+		"MeasureSettings.WarmUp":    {"100", measured.WarmUp, 100},
+		"MeasureSettings.Kernel":    {"chosen in the warm-up", measured.Kernel, hmc.Kernel(nil)},
+		"MeasureSettings.Start":     {"samples of the model", measured.Start, (*mat.Dense)(nil)},
+		"MeasureSettings.Src":       {none, nil, nil},
+		"MeasureSettings.Progress":  {none, nil, nil},
+
 		"Plateau.Factor":         {"½", plateau.Factor, 0.5},
 		"Plateau.Patience":       {"Settings.Window", plateau.Patience, 37},
 		"Plateau.MinImprovement": {"any", plateau.MinImprovement, 0.0},
@@ -375,7 +389,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"SplineSettings.Keep":       {"drawn like those of a RealNVP", len(spline.Keep), 4},
 		"SplineSettings.Src":        {none, nil, nil},
 
-		"Recipe.Couplings": {"that of its bijector", []int{couplings(false), couplings(true)},
+		"Recipe.Couplings": {"that of its bijector", []int{couplingsOf(false), couplingsOf(true)},
 			[]int{defaultCouplings(false), defaultCouplings(true)}},
 		"Recipe.Hidden":                {none, nil, nil},
 		"Recipe.Spline":                {none, nil, nil},

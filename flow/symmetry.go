@@ -11,15 +11,18 @@ import (
 	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
-// Symmetry is a signed permutation of the values of a row: it maps x to y_i =
-// Sign[i]·x_Perm[i]. A nil Perm leaves the order, a nil Sign the signs.
+// Symmetry is a signed permutation of the values of a row: it maps x to
+//
+//	y_i = Sign[i]·x_Perm[i].
+//
+// A nil Perm means no permutation. A nil Sign means that all signs are +1.
 type Symmetry struct {
 	Perm []int     // of positions
 	Sign []float64 // ±1
 }
 
-// Inversion is the symmetry x → −x on rows of n values. One of n below 1 or above
-// 2²⁶ has no signs, and Symmetrize refuses it for every model.
+// Inversion returns the symmetry x → −x of rows of n values. If n is below 1 or above 2²⁶,
+// the result is invalid, and Symmetrize fails with ErrSymmetry.
 func Inversion(n int) Symmetry {
 	if n < 1 || n > lattice.MaxSites {
 		n = 0
@@ -35,27 +38,25 @@ func Inversion(n int) Symmetry {
 //
 //	q_sym(x) = 1/|G| Σ_{η∈G} q(ηx),
 //
-// G being the group that the given signed permutations generate, with the
-// parameters of m. Training and sampling cost one inverse pass for every
-// element but the identity, whose ln q is known from the sampling pass. Over a
-// large group Settings.Images and EvaluateSettings.Images make do with some of
-// the elements at a time; everything else is of all of them.
+// where G is the group that the given generators generate. It shares the parameters of m.
 //
-// Sample with ln q, LogProbs and Latent are cheaper over a subgroup: make a second
-// model, New(m.Prior(), m.Bijector()), and symmetrise it with fewer generators. Both
-// share their parameters, so that one may be trained and the other sampled. The
-// density of the second is normalised, and its Latent is exact; what it lacks is
-// the rest of the symmetry.
+// ln q takes one inverse pass for every element of G but the identity, also in training.
+// If G is large, Settings.Images and EvaluateSettings.Images choose fewer elements, drawn
+// at random for each sample. LogProbs, Latent and Sample with ln q always use all.
 //
-// The target must have the symmetry: the loss of a symmetrised model is a bound
-// only then (eq. D.3). NewTrainer and Evaluate check it.
+// A subgroup makes these cheaper: make a second model, New(m.Prior(), m.Bijector()), and
+// symmetrise it with fewer generators. Both models share their parameters, so that you can
+// train one and sample the other. The density of the second model is normalised and its
+// Latent is exact. It lacks only the rest of the symmetry.
 //
-// It fails with ErrSymmetry for a generator that is no signed permutation of
-// m.Dim() values, for a group whose elements take more than half a gigabyte, some
-// 17·Dim + 500 bytes each, and for a model that is symmetrised already. ln q of more
-// than 1024 elements is computed for all images at once, as one batch; that
-// of a batch whose images have more than 2²⁵ values is an error that wraps
-// ErrSymmetry.
+// The target must have the symmetry; otherwise the loss is no bound (eq. D.3). NewTrainer
+// and Evaluate check this.
+//
+// Symmetrize fails with ErrSettings for a nil model. It fails with ErrSymmetry for a
+// generator that is no signed permutation of m.Dim() values, for a model that is
+// symmetrised already, and for a group that takes more than half a gigabyte, at about
+// 17·Dim + 500 bytes per element. For a group of more than 1024 elements, ln q is computed
+// for all images in one batch. It fails with ErrSymmetry if they have more than 2²⁵ values.
 func Symmetrize(m *Model, generators ...Symmetry) (*Model, error) {
 	if m == nil {
 		return nil, fmt.Errorf("flow: %w: nil model", ErrSettings)
@@ -76,12 +77,12 @@ func Symmetrize(m *Model, generators ...Symmetry) (*Model, error) {
 	return m.symmetrized(group, generators), nil
 }
 
-// symmetrized is m with a symmetry group and its generators.
+// symmetrized returns m with a symmetry group and its generators.
 func (m *Model) symmetrized(group, gens []Symmetry) *Model {
 	return newModel(&Model{prior: m.prior, b: m.b, group: group, gens: gens, dtype: m.dtype})
 }
 
-// complete checks a symmetry and spells out nil fields.
+// complete checks a symmetry and returns a copy with nil fields filled in.
 func (s Symmetry) complete(n int) (Symmetry, error) {
 	if s.Perm == nil {
 		s.Perm = make([]int, n)
@@ -115,7 +116,7 @@ func (s Symmetry) apply(y, x []float64) {
 	}
 }
 
-// node is the image of a node.
+// node returns the image of a node.
 func (s Symmetry) node(x *gorgonia.Node) (*gorgonia.Node, error) {
 	return graph.Permute(x, s.Perm, s.Sign)
 }

@@ -10,18 +10,18 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// maxChecked bounds the elements under which a target is compared, if there are
-// not more generators: a target that has these, which come first in the group,
-// has their products.
+// maxChecked is the number of group elements under which a target is compared. If there
+// are more generators, all generators are compared. The generators come first in the
+// group. A target with their symmetry has the symmetry of the whole group.
 const maxChecked = 1024
 
 // symmetryTolerance is the largest difference of ln π at two images, relative to
-// 1 + |ln π|, that is taken for rounding: a target may compute in float32.
+// 1 + |ln π|, that counts as rounding. A target may compute in float32.
 const symmetryTolerance = 1e-6
 
-// checkSymmetry checks that t has the symmetry of m at a few configurations. A
-// configuration of weight zero, ln π = −Inf, must have images of weight zero. Where t
-// is NaN or +Inf it is left for training to find.
+// checkSymmetry checks that t has the symmetry of m at a few configurations. If a
+// configuration has weight zero, ln π = −Inf, its images must have weight zero. NaN and
+// +Inf are not errors here; training reports them.
 func checkSymmetry(m *Model, t target.Density) error {
 	if m.group == nil {
 		return nil

@@ -8,13 +8,13 @@ import (
 	"slices"
 )
 
-// maxTable bounds the memory of a group's elements, in bytes: enough for all
-// symmetries of a lattice of 32 × 32 spins, 16 384 elements. Beyond it
-// generators are most likely mistaken.
+// maxTable is the largest memory of a group's elements, in bytes. It is enough for all
+// 16 384 symmetries of a lattice of 32 × 32 spins. A larger group is most likely a mistake
+// in the generators.
 const maxTable = 1 << 29
 
-// elementBytes is what an element of a group takes on rows of n values while the
-// group is generated; TestHostileFiles measures it.
+// elementBytes returns the memory of a group element on rows of n values while the group
+// is generated. TestHostileFiles measures it.
 func elementBytes(n int) int { return 17*n + 500 }
 
 // errOrder is why a group is not generated.
@@ -64,7 +64,8 @@ func (u *Symmetry) product(s, t Symmetry) {
 	}
 }
 
-// appendCode appends to b what tells symmetries apart.
+// appendCode appends a code of the symmetry to b. Different symmetries have different
+// codes.
 func (s Symmetry) appendCode(b []byte) []byte {
 	for i, p := range s.Perm {
 		v := uint64(p) << 1

@@ -10,34 +10,36 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// images are those over which the density of a symmetrised model is taken:
-// the identity and, for every row of a batch, K−1 other elements of the group,
-// drawn uniformly,
+// images are the group elements over which the density of a symmetrised model is
+// averaged: the identity and, for every row of a batch, K−1 other elements, drawn
+// uniformly,
 //
 //	q_S(x) = 1/K Σ_{η∈S} q(ηx), 1 ∈ S ⊆ G, |S| = K.
 //
-// It is as if K elements T were drawn, all alike, and x from the mean over them, by way
-// of a u = g(z) and an η of T: x = η⁻¹u. For q_T(x) is q_S(u) with S = Tη⁻¹,
-// and π(x) is π(u). Hence the loss is a bound, the mean of the weights π/q_S is Z, and
-// a mean over sets of K elements being one over their subsets of K−1, the loss falls with
-// K, as the divergence is convex.
+// This is equivalent to another procedure: draw a set T of K elements uniformly, then a
+// sample x from the mean of q over T, as x = η⁻¹u with u = g(z) and η drawn from T. Then
+// q_T(x) = q_S(u) with S = Tη⁻¹, and π(x) = π(u). Therefore the loss is a bound, and the
+// mean of the weights π/q_S is Z. A mean over K elements is the mean of the means over
+// their subsets of K−1 elements. The divergence is convex, so the loss falls with K.
 //
-// All images of a batch go through one inverse pass. Rows have sets of their
-// own, so that they are independent. A nil *images means the whole group.
+// All images of a batch go through one inverse pass. Every row has its own set, so that
+// rows are independent. A nil *images means the whole group.
 type images struct {
 	graph.Images     // without the identity
 	order        int // of the group
 }
 
 const (
-	// maxCopies bounds the order of groups of which every element has an inverse
-	// pass of its own in a graph.
+	// maxCopies is the largest order of a group for which the graph has a separate inverse
+	// pass for every element.
 	maxCopies = 1024
-	// maxImages bounds the values of the images of a batch under larger ones.
+	// maxImages is the largest number of values of the images of a batch under a larger
+	// group.
 	maxImages = 1 << 25
 )
 
-// newImages returns those of K elements, or nil for K = 0.
+// newImages returns the images for K = k elements. It returns nil for k = 0, which means
+// the whole group.
 func newImages(m *Model, k int) (*images, error) {
 	order := max(1, len(m.group))
 	if k < 0 || k > order {
@@ -52,18 +54,17 @@ func newImages(m *Model, k int) (*images, error) {
 	return s, nil
 }
 
-// allImages are those of the whole group.
+// allImages returns the images under the whole group.
 func allImages(m *Model) *images {
 	element := func(k int) ([]int, []float64) { return m.group[k+1].Perm, m.group[k+1].Sign }
 	return &images{graph.Images{N: len(m.group) - 1, Element: element}, max(1, len(m.group))}
 }
 
-// random reports whether the images are drawn: they are not those of the whole
-// group.
+// random reports whether the images are drawn, that is, not those of the whole group.
 func (s *images) random() bool { return s != nil && s.N < s.order-1 }
 
-// inputs are the inputs that a program over the images has after its others: the
-// elements that were drawn, if there are any.
+// inputs returns the inputs that a program needs for the images, after its other inputs:
+// the elements that were drawn, if any are.
 func (s *images) inputs() []graph.Input {
 	if !s.random() || s.N == 0 {
 		return nil
@@ -71,7 +72,7 @@ func (s *images) inputs() []graph.Input {
 	return []graph.Input{{Name: "images", Cols: s.N, Below: s.order - 1}}
 }
 
-// among are the images in a program whose inputs end with those of s.
+// among returns the images in a program whose last inputs are those of s.inputs.
 func (s *images) among(in []*gorgonia.Node) *orbit {
 	if s == nil {
 		return nil
@@ -83,8 +84,8 @@ func (s *images) among(in []*gorgonia.Node) *orbit {
 	return o
 }
 
-// orbit is what the density of a batch is averaged over: the images of every
-// row. A nil *orbit means those of the whole group.
+// orbit holds the images of every row over which the density of a batch is averaged. A nil
+// *orbit means the images under the whole group.
 type orbit struct {
 	*images
 	chosen *gorgonia.Node // elements, (rows, N), or nil for all
@@ -93,7 +94,7 @@ type orbit struct {
 // drawer draws the images of one batch after another.
 type drawer struct {
 	*images
-	taken  []bool    // elements, while those of a row are drawn
+	taken  []bool    // which elements the current row has; all false between rows
 	chosen []float64 // elements, row after row
 }
 
@@ -105,8 +106,8 @@ func (s *images) drawer() *drawer {
 	return d
 }
 
-// draw returns in followed by what s.inputs takes for a batch of so many rows,
-// which the next call overwrites.
+// draw returns in, followed by values for the inputs of images.inputs, drawn for a batch of
+// the given number of rows. The next call overwrites these values.
 func (d *drawer) draw(rows int, rnd *rand.Rand, in [][]float64) [][]float64 {
 	if d.inputs() == nil {
 		return in
@@ -132,8 +133,8 @@ func (d *drawer) draw(rows int, rnd *rand.Rand, in [][]float64) [][]float64 {
 	return append(in, all)
 }
 
-// average turns the bijector's ln q(x) into the logarithm of its mean over the
-// images.
+// average returns the logarithm of the mean of q over the images of x, given ln q(x) of the
+// bijector alone.
 func (o *orbit) average(m *Model, logq, x *gorgonia.Node) (*gorgonia.Node, error) {
 	if o.N == 0 {
 		return logq, nil

@@ -6,10 +6,10 @@ import (
 	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
-// Translations returns the translations of a periodic lattice by one site
-// along each of its axes, which generate all. Sites are row-major. It fails with
-// ErrShape for a shape without extents, for an extent below one, and if the sites
-// times the number of axes are more than 2²⁶.
+// Translations returns the translations of a periodic lattice by one site along each of
+// its axes. They generate all translations. Sites are row-major. It fails with ErrShape
+// for a shape without extents, for an extent below one, and if the number of sites times
+// the number of axes is more than 2²⁶.
 func Translations(shape []int) ([]Symmetry, error) {
 	if err := checkLattice(shape); err != nil {
 		return nil, fmt.Errorf("flow: Translations: %w", err)
@@ -21,10 +21,10 @@ func Translations(shape []int) ([]Symmetry, error) {
 	return all, nil
 }
 
-// Reflections returns generators of the point group of a periodic lattice: its
-// reflections along each axis and, for every two neighbouring axes of one extent,
-// their exchange, which with a reflection makes a rotation by a quarter turn. It
-// fails as Translations does.
+// Reflections returns generators of the point group of a periodic lattice: the reflection
+// along each axis, and the exchange of axes a−1 and a wherever these have the same extent.
+// An exchange followed by a reflection is a rotation by a quarter turn. It fails as
+// Translations does.
 func Reflections(shape []int) ([]Symmetry, error) {
 	if err := checkLattice(shape); err != nil {
 		return nil, fmt.Errorf("flow: Reflections: %w", err)
@@ -39,7 +39,8 @@ func Reflections(shape []int) ([]Symmetry, error) {
 	return all, nil
 }
 
-// checkLattice bounds the memory of one permutation for every axis.
+// checkLattice fails for a lattice that is invalid or so large that one permutation for
+// every axis takes too much memory.
 func checkLattice(shape []int) error {
 	n, err := lattice.Size(shape)
 	if err != nil {
@@ -51,8 +52,8 @@ func checkLattice(shape []int) error {
 	return nil
 }
 
-// siteMap is the permutation that takes every site from where f moves its
-// coordinates. checkLattice has accepted the shape.
+// siteMap returns the permutation y_i = x_j, where f changes the coordinates of site i to
+// those of site j. checkLattice has accepted the shape.
 func siteMap(shape []int, f func(at []int)) Symmetry {
 	n, _ := lattice.Size(shape)
 	s := Symmetry{Perm: make([]int, n)}

@@ -10,17 +10,17 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// Posterior draws the latent variables of configurations (paper, eq. D.4): for
-// every row of x, (rows, Dim), an element η of the symmetry group with
-// probability q(ηx)/Σ q(ηx), q being the density of the bijector alone, and z =
-// g⁻¹(ηx), which it stores in z, (rows, Dim). element, (rows) or nil, receives the
-// index of η in Symmetries. Decode(z) is ηx. The arithmetic is float64 whatever
-// that of the model: the weights are differences of large ln q.
+// Posterior draws the latent variables of configurations (paper, eq. D.4). For every row
+// of x, (rows, Dim), it draws an element η of the symmetry group with probability
+// q(ηx)/Σ_η q(ηx), where q is the density of the bijector alone. It stores g⁻¹(ηx) in z,
+// (rows, Dim), so that Decode(z) is ηx. element, (rows) or nil, receives the index of η in
+// Symmetries. The arithmetic is float64 for every model, because the probabilities depend
+// on small differences of large ln q.
 //
-// Where x is a sample of π/Z, z is one of the latent density of Latent. For a
-// model without symmetry it is Encode. It fails with ErrShape if the extents do
-// not fit, with ErrSettings for a nil source and with ErrNotFinite, naming the
-// row, if some q(ηx) is NaN or all are zero.
+// If x is a sample of π/Z, z is a sample of the density of Latent. For a model without
+// symmetry Posterior is Encode. It fails with ErrShape if the extents do not fit, with
+// ErrSettings for a nil source and with ErrNotFinite, naming the row, if some q(ηx) is NaN
+// or infinite, or all are zero.
 func (m *Model) Posterior(z *mat.Dense, element []int, x *mat.Dense, src rand.Source) error {
 	rows, err := m.rows("Posterior", nil, x)
 	if err != nil {
@@ -66,14 +66,14 @@ func (m *Model) Posterior(z *mat.Dense, element []int, x *mat.Dense, src rand.So
 	return nil
 }
 
-// choice is, for every row, one of the elements offered so far, each of which has
-// been chosen with its share of their weights.
+// choice holds, for every row, one of the elements offered so far, chosen with
+// probability proportional to its weight.
 type choice struct {
 	n       int // values per row
 	rnd     *rand.Rand
 	element []int
 	z       []float64
-	total   []float64 // ln Σ of the weights so far
+	total   []float64 // logarithm of the sum of the weights so far
 }
 
 func newChoice(rows, n int, rnd *rand.Rand) *choice {
@@ -84,8 +84,9 @@ func newChoice(rows, n int, rnd *rand.Rand) *choice {
 	return c
 }
 
-// offer offers element k, with latent variables z and log-weights of the rows. It
-// takes the place of the one chosen before with its share of the new total.
+// offer offers element k, with latent variables z and log-weights of the rows. It replaces
+// the element chosen before with probability weight/total, where the total includes the
+// new weight.
 func (c *choice) offer(k int, z, logWeight []float64) error {
 	for r, l := range logWeight {
 		u := c.rnd.Float64()
@@ -105,8 +106,8 @@ func (c *choice) offer(k int, z, logWeight []float64) error {
 	return nil
 }
 
-// Symmetries returns the elements of the symmetry group, the identity first;
-// the identity alone for a model that is not symmetrised.
+// Symmetries returns the elements of the symmetry group, the identity first. For a model
+// that is not symmetrised it returns the identity alone.
 func (m *Model) Symmetries() []Symmetry {
 	if m.group == nil {
 		one, _ := Symmetry{}.complete(m.Dim())

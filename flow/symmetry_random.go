@@ -7,11 +7,12 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// RandomImages replaces every row of x, (rows, Dim), by its image under a
-// random element of the symmetry group. It turns configurations g(z) of
-// latent samples (Decode) of a symmetrised model into samples of the target,
-// and leaves those of other models alone. It fails with ErrShape if the
-// extents do not fit and with ErrSettings for a nil source.
+// RandomImages replaces every row of x, (rows, Dim), by its image under a random element
+// of the symmetry group. If x is Decode(z) for a sample z of the prior, the image is a
+// sample of the symmetrised model. If z is a sample of Latent, the image is a sample of the
+// target with its whole symmetry. For a model that is not symmetrised, RandomImages changes
+// nothing. It fails with ErrShape if the extents do not fit and with ErrSettings for a nil
+// source.
 func (m *Model) RandomImages(x *mat.Dense, src rand.Source) error {
 	if _, err := m.rows("RandomImages", nil, x); err != nil {
 		return err
@@ -23,8 +24,8 @@ func (m *Model) RandomImages(x *mat.Dense, src rand.Source) error {
 	return nil
 }
 
-// randomImages makes q_sym, the density of ηg(z) with a random η of the group,
-// of the density of g(z). copied is room for a row.
+// randomImages replaces every row by a random image, as RandomImages does. copied is a
+// buffer for one row.
 func (m *Model) randomImages(x *mat.Dense, copied []float64, rnd *rand.Rand) {
 	if m.group == nil {
 		return

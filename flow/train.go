@@ -12,9 +12,10 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// Trainer trains a model on a target by probability density distillation
-// (eq. 5) with Adam. It is not safe for concurrent use, and the model must not
-// be used while a step is under way.
+// Trainer trains a model on a target step by step: it minimises Settings.Objective, by
+// default the reverse divergence (eq. 5), with Adam. Train is enough for a run without
+// interruptions; a Trainer can be saved and restored. It is not safe for concurrent use,
+// and the model must not be used while a step runs.
 type Trainer struct {
 	m   *Model
 	s   Settings
@@ -45,10 +46,10 @@ type Trainer struct {
 	window []moments // of the last steps, a ring
 }
 
-// NewTrainer returns a trainer of m on the density t. It fails with
-// ErrSettings for a nil source or a setting out of range, with ErrShape if the
-// dimensions differ, and with ErrSymmetry if m is symmetrised and t is not
-// symmetric. Settings.Steps is for Train alone.
+// NewTrainer returns a trainer of m on the density t. It does not use Settings.Steps. It
+// fails with ErrSettings for a nil model, target or source or a setting out of range, with
+// ErrShape if the dimensions differ, and with ErrSymmetry if m is symmetrised and t does
+// not have the symmetry.
 func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	if err := match(m, t); err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	return tr, nil
 }
 
-// makeRoom allocates what the steps work on.
+// makeRoom allocates the buffers of a step.
 func (tr *Trainer) makeRoom() {
 	rows := tr.s.Batch
 	tr.z, tr.beta, tr.in = make([]float64, rows*tr.m.Dim()), []float64{1}, make([][]float64, 0, 3)
@@ -99,14 +100,15 @@ func (tr *Trainer) makeRoom() {
 	}
 }
 
-// Result returns the outcome so far.
+// Result returns the result of the steps so far.
 func (tr *Trainer) Result() *Result {
 	running := tr.running()
 	return &Result{tr.step, tr.faults, running.estimate(nil)}
 }
 
-// Run makes the given number of steps. It stops with the context's error,
-// wrapped, when ctx is done between two of them.
+// Run makes the given number of steps. It fails as Step does, with ErrSettings for a nil
+// context or a negative number of steps, and with the error of ctx when that is done
+// between two steps.
 func (tr *Trainer) Run(ctx context.Context, steps int) error {
 	if ctx == nil {
 		return fmt.Errorf("flow: %w: nil context", ErrSettings)
@@ -127,18 +129,18 @@ func (tr *Trainer) Run(ctx context.Context, steps int) error {
 	return nil
 }
 
-// Train trains m on the density t for s.Steps steps (paper, Algorithm 1). It
-// fails as NewTrainer and Step do, and with ErrSettings unless s.Steps is
-// positive. When it is stopped, by ctx or by an error, the result is that of
-// the steps made, and nil if there are none. With OptimizerSettings.Average the model
-// ends with the averaged parameters, however few the steps.
+// Train trains m on the density t for s.Steps steps (paper, Algorithm 1). It fails as
+// NewTrainer and Step do, and with ErrSettings unless s.Steps is positive. If ctx or an
+// error stops it, Train returns the error and the result of the steps made; the result is
+// nil if no step was made. With OptimizerSettings.Average the model has the averaged
+// parameters at the end, also after an error.
 func Train(ctx context.Context, m *Model, t target.Density, s *Settings) (*Result, error) {
 	tr, err := NewTrainer(m, t, s)
 	if err != nil {
 		return nil, err
 	}
 	if s.Steps <= 0 {
-		return nil, fmt.Errorf("flow: %w: %d steps", ErrSettings, s.Steps)
+		return nil, fmt.Errorf("flow: Train: %w: %d steps, want Settings.Steps of one or more", ErrSettings, s.Steps)
 	}
 	err = tr.Run(ctx, s.Steps)
 	if tr.step == 0 {

@@ -5,20 +5,20 @@ import (
 	"math"
 )
 
-// average takes the parameters of a step, counted from 1, into their averages
+// average adds the parameters of a step, counted from 1, to their averages
 //
 //	θ̄_t = (1−a) Σ_s a^(t−s) θ_s / (1−a^t), s = 1 … t,
 //
-// the exponential moving average with the correction of Kingma and Ba for its
-// start. It is computed as θ̄_t = θ̄_{t−1} + w (θ_t − θ̄_{t−1}), w = (1−a)/(1−a^t), so that
-// what does not change is its own average, to the bit.
+// the exponential moving average with the correction of Kingma and Ba for its start. It
+// is computed as θ̄_t = θ̄_{t−1} + w (θ_t − θ̄_{t−1}) with w = (1−a)/(1−a^t). The average of
+// a parameter that does not change is then the parameter, to the bit.
 func average(averages, params [][]float64, a float64, step int) {
 	w := (1 - a) / (1 - math.Pow(a, float64(step)))
 	for k, p := range params {
 		mean := averages[k]
 		for i, v := range p {
 			d := v - mean[i]
-			if math.IsInf(d, 0) { // beyond the range, as their average is not
+			if math.IsInf(d, 0) { // the difference overflows, the average does not
 				mean[i] = (1-w)*mean[i] + w*v
 			} else {
 				mean[i] += w * d

@@ -9,18 +9,18 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// DataSettings adds the likelihood of configurations of the target to what is
-// minimised,
+// DataSettings adds the likelihood of configurations of the target to the objective.
+// Training then minimises
 //
 //	(1−w)·objective − w·E_data[ln q], w = Weight.
 //
-// It teaches the flow what it does not propose by itself: the reverse divergence
-// forgives what q leaves out, the likelihood does not. The configurations may come
-// from anywhere, for instance from chains of hybrid Monte Carlo in the latent space of
-// the flow itself (adaptive Monte Carlo; Gabrié, Rotskoff and Vanden-Eijnden, PNAS
-// 119, e2109420119 (2022)). A zero field means its default.
+// So the flow learns parts of the target that it does not propose by itself. The reverse
+// divergence does not penalise what q leaves out; the likelihood does. The configurations
+// may come from any sampler of the target, for instance from hybrid Monte Carlo in the
+// latent space of the flow itself (adaptive Monte Carlo; Gabrié, Rotskoff and
+// Vanden-Eijnden, PNAS 119, e2109420119 (2022)). A zero field means its default.
 type DataSettings struct {
-	Source DataSource // of the configurations, Settings.Batch of them at every step; required
+	Source DataSource // gives Settings.Batch configurations at every step; required
 	Weight float64    // w in (0, 1], ½ by default
 }
 
@@ -42,26 +42,27 @@ func (s *DataSettings) defaults() (*DataSettings, error) {
 	return &full, nil
 }
 
-// DataSource gives configurations of a target: from a file, from the chains of
-// hybrid Monte Carlo, or from an experiment. In training it is called once a
-// step, before the parameters change, and an error is a fault. A trainer that is
-// resumed must find the source in the state in which it was.
+// DataSource gives configurations of a target: from a file, from the chains of hybrid
+// Monte Carlo, or from an experiment. In training Sample is called once for every batch,
+// before the parameters change, and an error is a fault (FaultSettings). Trainer.Save does
+// not save the state of a DataSource: before training is resumed, set it to the state that
+// it had.
 type DataSource interface {
 	// Sample fills x, (rows, Dim), with the next configurations, a row each.
 	Sample(x *mat.Dense) error
 }
 
-// DataRows is a DataSource of the rows of a matrix, in order, and from the first
-// one again after the last. Shuffle rows that are neighbours in time. It is
-// not safe for concurrent use.
+// DataRows is a DataSource that gives the rows of a matrix in order and starts again after
+// the last row. Shuffle the rows first if successive rows are correlated. It is not safe
+// for concurrent use.
 type DataRows struct {
 	X    *mat.Dense // (configurations, Dim), a configuration per row
-	Next int        // row that comes next; a number to keep and to set when training is resumed
+	Next int        // the next row; keep this number and set it when training is resumed
 }
 
-// Sample copies the next rows of X to the rows of x. It fails with ErrShape if
-// X is nil or empty or the numbers of columns differ, and with ErrSettings if
-// Next is no row of X.
+// Sample copies the next rows of X to the rows of x. It fails with ErrShape if a matrix is
+// nil, X is empty or the numbers of columns differ, and with ErrSettings if Next is no row
+// of X.
 func (d *DataRows) Sample(x *mat.Dense) error {
 	if d == nil || d.X == nil || x == nil || d.X.IsEmpty() {
 		return fmt.Errorf("flow: DataRows: %w: nil or empty matrix", ErrShape)

@@ -9,15 +9,14 @@ import (
 // FaultSettings says what a trainer does about a fault. A zero field means its
 // default.
 //
-// A fault is a batch whose ln q, ln π or gradient is NaN or infinite, or would
-// make a parameter or a moment of the optimiser so, or at which the target fails.
-// No policy lets one reach the parameters.
+// A batch is a fault if its ln q, ln π or gradient is NaN or infinite, if it would make a
+// parameter or a moment of the optimiser NaN or infinite, or if the target or the data
+// source fails. Under every policy, a fault leaves the parameters unchanged.
 //
-// A batch with a sample outside the support of the target, where ln π is −Inf, has
-// an infinite loss and is a fault as well. What is minimised under FaultSkip and
-// FaultShrink is the loss of batches without such samples. Estimates count all
-// samples: they tell how many are OutOfSupport, or Dropped because nothing is
-// known of them.
+// A batch with a sample outside the support of the target, ln π = −Inf, has an infinite
+// loss and is a fault, too. FaultSkip and FaultShrink therefore minimise the loss of
+// batches without such samples. Estimates include them: Estimate.OutOfSupport and
+// Estimate.Dropped count them.
 type FaultSettings struct {
 	Policy FaultPolicy // FaultStop by default
 	Max    int         // batches in a row that may fail, 100 by default
@@ -29,11 +28,11 @@ type FaultPolicy int
 const (
 	// FaultStop ends training with an error at the first fault.
 	FaultStop FaultPolicy = iota
-	// FaultSkip drops the batch and draws another, until FaultSettings.Max of
-	// them in a row have failed.
+	// FaultSkip drops the batch and draws another one. Training ends with an error when
+	// more than FaultSettings.Max batches in a row fail.
 	FaultSkip
-	// FaultShrink does the same and halves the learning rate. Every good step
-	// brings back 1 % of it until it is what it was.
+	// FaultShrink is FaultSkip and halves the learning rate at every fault. Every good step
+	// raises it again by 1 %, up to its value without faults.
 	FaultShrink
 )
 
@@ -48,7 +47,7 @@ func (s FaultSettings) defaults() (FaultSettings, error) {
 	return s, nil
 }
 
-// minShrink bounds from below the factor of the learning rate after faults.
+// minShrink is the smallest factor of the learning rate after faults.
 const minShrink = 1e-6
 
 // goodStep draws batches until one is good and moves the parameters. The learning
@@ -86,7 +85,7 @@ func (tr *Trainer) goodStep(ctx context.Context, factor float64) (drawn moments,
 	}
 }
 
-// explain adds to an error where numbers that are not finite come from.
+// explain adds to an error of ErrNotFinite where the first such number appears.
 func (tr *Trainer) explain(err error) error {
 	if !errors.Is(err, ErrNotFinite) {
 		return err

@@ -10,21 +10,21 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// likelihood is the gradient of E_data[ln q] or, over some of the images, of a
-// bound: every configuration x is taken to a random image first, and the images
-// of that make a random set of elements of the mean over it. The logarithm of
-// the mean is ln q_sym(x) at most, on average.
+// likelihood computes the gradient of E_data[ln q]. If the images are drawn, it is the
+// gradient of a lower bound: every configuration x is first replaced by a random image, so
+// that the images of this one are a random set of images of x. On average the logarithm
+// of the mean over them is at most ln q_sym(x).
 type likelihood struct {
 	m        *Model
 	s        *DataSettings
 	program  *graph.Program
 	images   *drawer
 	x        *mat.Dense
-	row      []float64 // room for one
+	row      []float64 // buffer for one row
 	logq     []float64
 	gradient []float64
 	in, out  [][]float64
-	mean     float64 // of ln q, the last time
+	mean     float64 // of ln q, in the last call of add
 }
 
 func newLikelihood(m *Model, s *DataSettings, batch int, images *images) *likelihood {
@@ -52,8 +52,8 @@ func newLikelihood(m *Model, s *DataSettings, batch int, images *images) *likeli
 	return l
 }
 
-// add takes the next configurations and turns the gradient of the objective into
-// that of its sum with the likelihood.
+// add takes the next configurations. It changes the gradient of the objective to the
+// gradient of the sum in DataSettings.
 func (l *likelihood) add(gradient []float64, rnd *rand.Rand) error {
 	if err := next(l.s.Source, l.x); err != nil {
 		return err

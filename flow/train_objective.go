@@ -10,44 +10,50 @@ import (
 	"github.com/neuralrg/neuralrg/internal/graph"
 )
 
-// Objective is what training minimises: a ReverseKL, or a loss of one's own. All
-// reports and results are of the mean of ln(q/π), whatever is minimised.
+// Objective is the loss that training minimises: a ReverseKL, or a loss of your own as a
+// LossFunc. Reports and results contain the mean of ln(q/π), for every objective. The value
+// of a loss of your own is not reported; a fault is found in its gradient.
 type Objective interface {
-	// Loss builds the loss of a batch: a node of (rows), of which training
-	// minimises the mean, or a scalar, which it minimises itself. It is called once
-	// for every graph that is built, and must return the same loss each time.
+	// Loss builds the loss of a batch from its nodes. It returns a node of shape (rows),
+	// whose mean is minimised, or a scalar node. It is called once for every graph that is
+	// built, and must build the same loss each time.
 	Loss(b *Batch) (*gorgonia.Node, error)
 }
 
-// LossFunc makes a function an Objective.
+// LossFunc is a function that is used as an Objective. For example, the reverse divergence
+// is
+//
+//	flow.LossFunc(func(b *flow.Batch) (*gorgonia.Node, error) {
+//		return gorgonia.Sub(b.LogQ, b.LogPi)
+//	})
 type LossFunc func(b *Batch) (*gorgonia.Node, error)
 
 // Loss calls f.
 func (f LossFunc) Loss(b *Batch) (*gorgonia.Node, error) { return f(b) }
 
-// Batch holds the nodes of a batch of samples x ∼ q, of which an Objective builds
-// its loss. All of them depend on the parameters but Z. The operations of Gorgonia
-// that are sound are listed in docs/nodes.md.
+// Batch holds the nodes of a batch of samples x ∼ q. An Objective builds its loss from
+// them. All nodes but Z depend on the parameters. Some operations of Gorgonia are wrong;
+// docs/nodes.md lists those that are right.
 type Batch struct {
 	Z *gorgonia.Node // latent variables, (rows, Dim), drawn from the prior
 	X *gorgonia.Node // configurations x = g(z), (rows, Dim)
-	// LogQ is ln q(x), (rows), of the symmetrised model over Settings.Images.
+	// LogQ is ln q(x), (rows). For a symmetrised model it is averaged over
+	// Settings.Images.
 	LogQ *gorgonia.Node
-	// LogPi is β ln π(x), (rows), β being the inverse temperature of the step by
-	// Settings.Anneal.
+	// LogPi is β ln π(x), (rows), where β is the inverse temperature of the step
+	// (Settings.Anneal).
 	LogPi *gorgonia.Node
 
 	m     *Model
 	orbit *orbit
 }
 
-// LogProb returns ln q(y), (rows), of other configurations y, (rows, Dim), as many
-// as the batch has. It costs an inverse pass for y and for each of its images.
+// LogProb returns ln q(y), (rows), of other configurations y, (rows, Dim), with as many
+// rows as the batch. It takes one inverse pass for y and one for each of its images.
 func (b *Batch) LogProb(y *gorgonia.Node) (*gorgonia.Node, error) { return b.m.logProb(y, b.orbit) }
 
-// Constant returns a node of the same values that counts as a constant: no
-// gradient goes through it. LogProb of Constant(X) is ln q at fixed x, whose
-// gradient is the score.
+// Constant returns a node with the values of x through which no gradient goes. The
+// gradient of LogProb(Constant(X)) is that of ln q at fixed x, the score.
 func (b *Batch) Constant(x *gorgonia.Node) (*gorgonia.Node, error) {
 	return graph.Apply(graph.Spec{
 		Name: "constant", Shape: x.Shape(),
@@ -57,23 +63,23 @@ func (b *Batch) Constant(x *gorgonia.Node) (*gorgonia.Node, error) {
 	}, x)
 }
 
-// ReverseKL is the mean of ln q − β ln π over samples of the model (eq. 5): up to
-// a constant the divergence KL(q ‖ π).
+// ReverseKL is the mean of ln q − β ln π over samples of the model (eq. 5). Up to a
+// constant it is the divergence KL(q ‖ π^β/Z_β), where β is the inverse temperature of
+// Settings.Anneal.
 type ReverseKL struct {
-	// PathGradient leaves out of the gradient a part that is zero on average:
-	// it is estimated along the path z → x alone. Its noise vanishes where the
-	// model is exact. It costs one more inverse pass.
+	// PathGradient estimates the gradient along the path z → x only and leaves out the
+	// score, whose mean is zero. The noise of the gradient is then zero for an exact model.
+	// It takes one more inverse pass.
 	PathGradient bool
-	// InversionKL is the factor α ≥ 0 of a penalty α·KL(q(x) ‖ q(−x)), none by
-	// default. It keeps a model without symmetrisation from choosing one of the two
-	// magnetisations of a ferromagnet (paper, App. E), at the cost of an inverse
-	// pass. It is not for symmetrised models, nor for PathGradient, which has no
-	// estimate of it.
+	// InversionKL is the factor α ≥ 0 of a penalty α·KL(q(x) ‖ q(−x)), none by default. It
+	// prevents a model without symmetrisation from learning only one of the two
+	// magnetisations of a ferromagnet (paper, App. E). It takes one inverse pass. It cannot
+	// be combined with a symmetrised model or with PathGradient.
 	InversionKL float64
 }
 
-// Loss returns ln q − β ln π and the penalty. It is the same for PathGradient,
-// which is another estimator of its gradient.
+// Loss returns ln q − β ln π plus the penalty, (rows). PathGradient does not change the
+// loss; it only changes the estimate of the gradient.
 func (o ReverseKL) Loss(b *Batch) (*gorgonia.Node, error) {
 	loss, err := graph.Combine(0, []float64{1, -1}, b.LogQ, b.LogPi)
 	if err != nil || o.InversionKL == 0 {
@@ -94,7 +100,7 @@ func (o ReverseKL) Loss(b *Batch) (*gorgonia.Node, error) {
 	return graph.Combine(0, []float64{1, o.InversionKL, -o.InversionKL}, loss, b.LogQ, inverted)
 }
 
-// check fails for fields that are out of range or do not go with the model.
+// check fails for fields that are out of range or do not fit the model.
 func (o ReverseKL) check(m *Model) error {
 	switch {
 	case !(o.InversionKL >= 0) || math.IsInf(o.InversionKL, 1):
@@ -109,7 +115,7 @@ func (o ReverseKL) check(m *Model) error {
 	return nil
 }
 
-// checkObjective returns the objective with its default, checked.
+// checkObjective checks an objective. It returns the default if it is nil.
 func checkObjective(o Objective, m *Model) (Objective, error) {
 	switch v := reflect.ValueOf(o); {
 	case o == nil:

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// OptimizerSettings configures how the parameters follow the gradient. A zero field
-// means its default, so the zero value is a usable optimiser.
+// OptimizerSettings configures the optimiser, which changes the parameters by the
+// gradient. A zero field means its default, so the zero value is a usable optimiser.
 //
 // The method is Adam (Kingma and Ba, arXiv:1412.6980) with the other constants of
 // that paper: β₁ = 0.9, β₂ = 0.999 and ε = 1e-8.
@@ -17,14 +17,13 @@ import (
 type OptimizerSettings struct {
 	LearnRate float64  // 1e-3 by default
 	Schedule  Schedule // factor of the learning rate, constant by default
-	Plateau   *Plateau // lowers the learning rate when the loss no longer falls; nil for never
-	ClipNorm  float64  // upper bound of the gradient's Euclidean norm: longer gradients are scaled to it; 0 for none
-	MaxScale  float64  // bound of |scale| in affine couplings, which then stretch by at most exp(MaxScale); 0 for none
-	Average   float64  // decay a in (0, 1) of the average of the parameters; 0 for none
+	Plateau   *Plateau // lowers the learning rate when the loss no longer falls; nil: never
+	ClipNorm  float64  // upper bound of the gradient's Euclidean norm: longer gradients are scaled to it; 0: none
+	MaxScale  float64  // bound of |scale| in affine couplings, which then stretch by at most exp(MaxScale); 0: none
+	Average   float64  // decay a in (0, 1) of the average of the parameters; 0: no average
 }
 
-// defaults returns the settings with their defaults, checked. The window is that
-// of the training.
+// defaults returns the settings with their defaults, checked. window is Settings.Window.
 func (s OptimizerSettings) defaults(window int) (OptimizerSettings, error) {
 	if s.LearnRate == 0 {
 		s.LearnRate = 1e-3
@@ -64,8 +63,8 @@ func newAdam(rate float64, params [][]float64) *adam {
 	return a
 }
 
-// update makes a step at factor times the learning rate, or none, with
-// ErrNotFinite, if that would leave a parameter or a moment that is not finite.
+// update makes a step at factor times the learning rate. If a parameter or a moment would
+// not be finite afterwards, it makes no step and fails with ErrNotFinite.
 func (a *adam) update(params, grads [][]float64, factor float64) error {
 	t := float64(a.step + 1)
 	rate := factor * a.rate / (1 - math.Pow(a.beta1, t))

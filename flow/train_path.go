@@ -7,18 +7,20 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// pathProgram is stepProgram for ReverseKL with the estimator of the gradient that leaves out what is zero on
-// average (Roeder, Wu and Duvenaud, arXiv:1703.09194; Vaitl, Nicoli, Nakajima and
-// Kessel, arXiv:2207.08219),
+// pathProgram is stepProgram for ReverseKL with PathGradient. This estimator of the
+// gradient leaves out a part whose mean is zero (Roeder, Wu and Duvenaud,
+// arXiv:1703.09194; Vaitl, Nicoli, Nakajima and Kessel, arXiv:2207.08219):
 //
-//	∇ E[ln q(x) − ln π(x)] = E[∂x/∂θ · ∂/∂x (ln q(x) − ln π(x))], x = g(z),
+//	∇ E[ln q(x) − ln π(x)] = E[∂x/∂θ · ∂/∂x (ln q(x) − ln π(x))], x = g(z).
 //
-// for E[∂ ln q(x)/∂θ], at fixed x, is the derivative of 1. It holds for a
-// symmetrised q as well: x is drawn from q of the bijector, the symmetrised
-// density is the mean of that over the group, and a function that is the same
-// at all images has the same mean under both. The same goes for the mean over
-// a set T of elements and x = η⁻¹g(z) with an η of it, for every T, and with it for
-// Settings.Images. Where q = π/Z every single sample gives zero.
+// The part left out is E[∂ ln q(x)/∂θ] at fixed x, the derivative of ∫q = 1. If q = π/Z,
+// every sample gives zero.
+//
+// The estimator also holds for a symmetrised q. x is drawn from the density of the
+// bijector, and the symmetrised density is the mean of that density over the group. A
+// function that is equal at all images has the same mean under both. The same argument
+// holds for the mean over any set T of elements, with x = η⁻¹g(z) and η drawn from T, and
+// so for Settings.Images.
 func pathProgram(m *Model, t target.Density, s *images) *graph.Program {
 	score := scoreProgram(m, t, s)
 	return graph.NewProgram(m.dtype, stepInputs("z", m, s), stepOutputs(m),
@@ -41,8 +43,8 @@ func pathProgram(m *Model, t target.Density, s *images) *graph.Program {
 		})
 }
 
-// scoreProgram maps x to the share of every row in the loss, ln q − β ln π over
-// the number of rows, to ln q and ln π, and to the gradient of the loss.
+// scoreProgram maps x to the terms of the loss, (ln q − β ln π)/rows for every row, to
+// ln q and ln π, and to the gradient of the loss with respect to x.
 func scoreProgram(m *Model, t target.Density, s *images) *graph.Program {
 	out := []string{"loss", "ln q", "ln π", "gradient of the loss"}
 	return graph.NewProgram(m.dtype, stepInputs("x", m, s), out, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {

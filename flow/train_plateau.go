@@ -7,25 +7,26 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// Plateau lowers the learning rate whenever the loss has ceased to fall, on top
-// of OptimizerSettings.Schedule. A zero field means its default.
+// Plateau lowers the learning rate when the loss no longer falls. Its factor multiplies
+// that of OptimizerSettings.Schedule. A zero field means its default.
 //
-// The loss is the running estimate, of the last Settings.Window steps. It is
-// judged once all of these steps were made at β = 1 and after the last reduction;
-// earlier losses do not count any more. Reductions therefore lie Window + Patience
-// steps apart or more. Both must be long: a loss that still falls must do so by
-// more than the StdErr of the running estimate within Patience steps. Otherwise
-// noise passes for a plateau.
+// The loss is the running estimate over the last Settings.Window steps. It is used only if
+// all these steps were made at β = 1 and after the last reduction. Successive reductions
+// are therefore at least Window + Patience steps apart.
+//
+// Choose Window and Patience long: within Patience steps a falling loss must fall by more
+// than the StdErr of the running estimate. Otherwise noise looks like a plateau.
 type Plateau struct {
 	Factor   float64 // of the learning rate at a reduction, in (0, 1), ½ by default
 	Patience int     // steps in a row without improvement before a reduction, Settings.Window by default
-	// MinImprovement is the improvement of the lowest loss that counts, in nats, any
-	// by default. It is absolute, as the zero of a loss is arbitrary.
+	// MinImprovement is the amount, in nats, by which the loss must fall below the lowest
+	// loss so far to count as an improvement, any by default. It is absolute, because the
+	// zero of a loss is arbitrary.
 	MinImprovement float64
-	MinFactor      float64 // product of all reductions at the least, in (0, 1], 1e-6 by default
+	MinFactor      float64 // lower bound of the product of all reductions, in (0, 1], 1e-6 by default
 }
 
-// defaults returns p with its defaults, for a window of so many steps.
+// defaults returns p with its defaults, for a window of the given number of steps.
 func (p Plateau) defaults(window int) (*Plateau, error) {
 	if p.Factor == 0 {
 		p.Factor = 0.5
@@ -44,18 +45,18 @@ func (p Plateau) defaults(window int) (*Plateau, error) {
 	return &p, nil
 }
 
-// plateauState is what a plateau has seen, in a file as well.
+// plateauState is the state of a Plateau. Files contain it.
 type plateauState struct {
 	Factor float64 `json:"factor"` // of the learning rate, the product of all reductions
 	Since  int     `json:"since"`  // steps at β = 1 after the last reduction
 	Best   float64 `json:"best"`   // lowest loss from step Since = window on, 0 before
-	Wait   int     `json:"wait"`   // steps since then
+	Wait   int     `json:"wait"`   // steps since the lowest loss
 }
 
-// judge takes note of a step at inverse temperature beta and of the running loss
-// after it, over a window of steps.
+// judge updates the state after a step at inverse temperature beta. loss is the running
+// loss over a window of steps.
 func (s *plateauState) judge(p *Plateau, beta, loss float64, window int) {
-	if !num.Finite(loss) { // a sum of finite ones that overflowed
+	if !num.Finite(loss) { // a sum of finite numbers that overflowed
 		loss = math.MaxFloat64
 	}
 	if beta != 1 {
@@ -74,7 +75,7 @@ func (s *plateauState) judge(p *Plateau, beta, loss float64, window int) {
 	}
 }
 
-// check fails for a state that training does not come to in so many steps.
+// check fails for a state that training cannot reach in the given number of steps.
 func (s *plateauState) check(p *Plateau, window, steps int) error {
 	judged := max(0, s.Since-window) // after the first one
 	if !(s.Factor >= p.MinFactor && s.Factor <= 1) || s.Since < 0 || s.Since > steps ||

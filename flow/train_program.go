@@ -32,11 +32,14 @@ func stepProgram(m *Model, t target.Density, o Objective, s *images) *graph.Prog
 				return nil, err
 			}
 			grads, err := m.paramGrads(loss, in[0])
-			return append([]*gorgonia.Node{logq, logpi}, grads...), err
+			if err != nil {
+				return nil, fmt.Errorf("gradient of objective %T, which must depend on the parameters: %w", o, err)
+			}
+			return append([]*gorgonia.Node{logq, logpi}, grads...), nil
 		})
 }
 
-// scalarLoss is the scalar that is minimised.
+// scalarLoss returns the scalar that is minimised.
 func scalarLoss(o Objective, b *Batch) (loss *gorgonia.Node, err error) {
 	z := b.Z
 	var failed error
@@ -55,15 +58,15 @@ func scalarLoss(o Objective, b *Batch) (loss *gorgonia.Node, err error) {
 	return graph.Total(1/float64(z.Shape()[0]), loss)
 }
 
-// stepInputs are the inputs of a program of a training step.
+// stepInputs returns the inputs of the program of a training step.
 func stepInputs(rows string, m *Model, s *images) []graph.Input {
 	return append([]graph.Input{{Name: rows, Cols: m.Dim()}, {Name: "β", Cols: 1, Once: true}}, s.inputs()...)
 }
 
-// stepOutputs are the outputs of the program of a training step.
+// stepOutputs returns the outputs of the program of a training step.
 func stepOutputs(m *Model) []string { return append([]string{"ln q", "ln π"}, gradientNames(m)...) }
 
-// gradientNames are the names of outputs, one for every parameter.
+// gradientNames returns the names of the gradients, one for every parameter.
 func gradientNames(m *Model) (names []string) {
 	for _, p := range m.Params() {
 		names = append(names, "gradient of "+p.Name())
@@ -71,8 +74,8 @@ func gradientNames(m *Model) (names []string) {
 	return names
 }
 
-// paramGrads returns the gradients of a cost with respect to the parameters;
-// one that takes no part in it has gradient zero.
+// paramGrads returns the gradients of a cost with respect to the parameters. A parameter
+// on which the cost does not depend has gradient zero.
 func (m *Model) paramGrads(cost, x *gorgonia.Node) ([]*gorgonia.Node, error) {
 	grads, err := graph.ParamGrad(cost, x, m.Params())
 	if err != nil {

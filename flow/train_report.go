@@ -1,35 +1,34 @@
 package flow
 
-// Report is the outcome of one training step.
+// Report describes one training step.
 type Report struct {
-	Step       int       // from 1
-	Steps      int       // Step at the end of the call of Train or Run; 0 if it is Trainer.Step that was called
-	Estimate             // from the batch of this step, before its update, and those that failed before it
+	Step       int       // number of this step, from 1
+	Steps      int       // number of the last step of the running call of Train or Run; 0 in a call of Trainer.Step
+	Estimate             // from the batch of this step, before the update, and the failed batches before it
 	Running    Estimate  // from the batches of the last Settings.Window steps
-	Evaluation *Estimate // by Settings.Evaluation, after the update; nil at steps without
-	LearnRate  float64   // of this step, after Schedule, Plateau and faults
+	Evaluation *Estimate // by Settings.Evaluation, after the update; nil if this step has none
+	LearnRate  float64   // of this step, with the factors of Schedule, Plateau and faults
 	Faults     int       // batches and evaluations that were dropped so far
-	Data       float64   // mean of ln q over the configurations of Settings.Data, in nats; 0 without
+	Data       float64   // mean of ln q over the configurations of Settings.Data, in nats; 0 without Data
 }
 
-// Recorder is told of every training step as it ends; it may use the model. An
-// error stops training.
+// Recorder receives a report after every training step. It may use the model. If it
+// returns an error, training stops.
 type Recorder interface {
-	Record(r *Report) error // r is not kept by the trainer
+	Record(r *Report) error // r may be kept; the trainer does not change it later
 }
 
-// RecorderFunc makes a function a Recorder.
+// RecorderFunc is a function that is used as a Recorder.
 type RecorderFunc func(r *Report) error
 
 // Record calls f.
 func (f RecorderFunc) Record(r *Report) error { return f(r) }
 
-// Result is the outcome of training: the running estimate, from the last
-// Settings.Window steps, in the course of which the model still changed. Its
-// errors do not allow for what these samples have not seen; Evaluate judges the
-// final model.
+// Result is the result of training. Its Estimate comes from the last Settings.Window
+// steps, while the model still changed, and its errors do not include weights larger than
+// any seen. Use Evaluate to judge the final model.
 type Result struct {
-	Steps  int // made
-	Faults int // batches and evaluations that were dropped
+	Steps  int // number of steps made
+	Faults int // number of batches and evaluations that were dropped
 	Estimate
 }

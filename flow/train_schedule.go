@@ -5,12 +5,12 @@ import (
 	"math"
 )
 
-// Schedule is the factor of the learning rate, or the inverse temperature, at a
-// step, counted from 1. It must not keep a state of its own: the factor depends
-// on the step alone.
+// Schedule returns a factor of the learning rate, or the inverse temperature β, for a
+// step, counted from 1. It must depend on the step alone and have no state. A value that
+// is negative, NaN or infinite ends training with ErrSettings.
 type Schedule func(step int) float64
 
-// at is the factor at a step, 1 without a schedule.
+// at returns the factor at a step; it is 1 if there is no schedule.
 func (s Schedule) at(step int) (float64, error) {
 	if s == nil {
 		return 1, nil
@@ -22,10 +22,9 @@ func (s Schedule) at(step int) (float64, error) {
 	return f, nil
 }
 
-// Cosine returns the schedule that rises linearly over the first warmup steps,
-// to 1, and falls to 0 at step steps+1 as half a period of a cosine
-// (Loshchilov and Hutter, arXiv:1608.03983). Steps beyond have factor 0. A warmup
-// below one is none.
+// Cosine returns the schedule that rises linearly to 1 over the first warmup steps and
+// then falls as half a period of a cosine, to 0 at step steps+1 (Loshchilov and Hutter,
+// arXiv:1608.03983). Later steps have factor 0. For warmup below 1 there is no rise.
 func Cosine(steps, warmup int) Schedule {
 	warmup = max(0, warmup)
 	return func(step int) float64 {
@@ -40,8 +39,8 @@ func Cosine(steps, warmup int) Schedule {
 	}
 }
 
-// Ramp returns the schedule that rises linearly from the value from at step 0 to
-// 1 at the given step, and stays there.
+// Ramp returns the schedule that rises linearly, from the given value at step 0 to 1 at
+// step steps, and stays 1 afterwards.
 func Ramp(from float64, steps int) Schedule {
 	return func(step int) float64 {
 		if step >= steps {

@@ -8,50 +8,49 @@ import (
 
 // Settings configures training. A zero field means its default.
 //
-// Images makes a symmetrised model with a large group cheap to train. The
-// density of a sample is then the mean over the identity and Images − 1 other
-// elements, drawn from Src, in place of all. A step costs the time and the memory
-// of an inverse pass of Batch·(Images − 1) rows. All reports are of this density.
-// Its loss is a bound, too. On average it falls with Images, from the loss of the
-// model without symmetry, at 1, to that of the symmetrised one. The model itself
-// does not change: LogProb, Sample and Latent are of the whole group. With Data,
-// ln q of a configuration is over as many random elements, which on average is
-// less than over all.
+// Images reduces the cost of training a symmetrised model with a large group. The density
+// of a sample is then the mean over the identity and Images − 1 other group elements,
+// drawn from Src. A step takes the time and the memory of an inverse pass of
+// Batch·(Images − 1) rows. All reports use this density. Its loss is also a bound. On
+// average the loss falls with Images: at 1 it is the loss of the model without symmetry,
+// with all elements that of the symmetrised model. The model itself does not change:
+// LogProb, Sample and Latent use the whole group. ln q of the configurations of Data is
+// averaged over Images random elements. Its mean is less than with the whole group.
 //
-// Anneal makes a target with several modes flat at first, so that the flow finds
-// all of them before they part, and lets it cool. Ramp is the usual schedule.
-// Losses are reported for the target as it is. At the end β should be 1.
+// Anneal helps with a target that has several modes. At a small β the target π^β is nearly
+// flat, and the flow finds all modes; then β rises. Ramp is the usual schedule, and β
+// should be 1 at the end. Reports are always for the target at β = 1.
 type Settings struct {
-	Steps int         // of Train; required there
+	Steps int         // number of steps of Train; required there, not used by NewTrainer
 	Batch int         // samples per step, 512 by default
 	Src   rand.Source // draws latent variables and images; required, and not a *rand.Rand, whose state cannot be saved
 
-	Objective Objective     // what is minimised, ReverseKL{} by default
-	Anneal    Schedule      // of the inverse temperature β, which multiplies ln π in what is minimised, 1 by default
-	Images    int           // elements of the symmetry group in the mean that is q, all by default
+	Objective Objective     // the loss, ReverseKL{} by default
+	Anneal    Schedule      // inverse temperature β, which multiplies ln π in the loss, 1 by default
+	Images    int           // number of group elements averaged per sample, all by default
 	Data      *DataSettings // configurations of the target to learn from, none by default
 
-	Optimizer  OptimizerSettings   // the rule by which the parameters follow the gradient
-	Faults     FaultSettings       // what to do about a batch that fails
-	Evaluation *EvaluationSettings // of the model in the course of training, none by default
+	Optimizer  OptimizerSettings   // learning rate, clipping, average of the parameters
+	Faults     FaultSettings       // what to do if a batch fails
+	Evaluation *EvaluationSettings // evaluations of the model during training, none by default
 
-	Window   int      // steps over which Result averages, 100 by default
-	Recorder Recorder // is told of every step, if not nil
+	Window   int      // number of steps over which Result averages, 100 by default
+	Recorder Recorder // receives a report after every step; nil: none
 }
 
-// EvaluationSettings configures evaluations in the course of training, by fresh
-// samples that training does not see. A zero field means its default.
+// EvaluationSettings configures evaluations during training, by fresh samples that
+// training does not use. A zero field means its default.
 //
-// An evaluation judges the model, not the average of its parameters, as a step
-// leaves it. It is a part of that step and is not interrupted. Src must be another
-// source than that of training, which goes on as it would without evaluations,
-// and Data must not be what the model learns from.
+// An evaluation judges the model with the parameters of that step, not with their average.
+// It is part of the step and is not interrupted. Src must not be the source of training,
+// so that training is the same with and without evaluations. Data must not be the data
+// that the model learns from.
 //
-// An evaluation fails for the reasons for which a batch does. Under FaultStop
-// that is an error, after the step. Other policies count it as a fault and go on.
+// An evaluation fails as Evaluate does. Under FaultStop this is an error, after the step.
+// The other policies count it as a fault and continue.
 type EvaluationSettings struct {
-	EvaluateSettings     // with two samples or more
-	Every            int // steps from one evaluation to the next, 100 by default
+	EvaluateSettings     // Samples must be at least 2
+	Every            int // number of steps from one evaluation to the next, 100 by default
 }
 
 // defaults returns the settings for a model with their defaults, checked.
@@ -93,8 +92,7 @@ func (s Settings) defaults(m *Model) (*Settings, error) {
 	return &s, nil
 }
 
-// complete returns the settings with their defaults, checked, for evaluations in
-// a given training.
+// complete returns the settings with their defaults, checked against those of training.
 func (s *EvaluationSettings) complete(m *Model, training *Settings) (*EvaluationSettings, error) {
 	if s == nil {
 		return nil, nil

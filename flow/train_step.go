@@ -10,19 +10,17 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// Step draws a batch, computes its loss and gradient and updates the
-// parameters; under FaultSkip and FaultShrink it draws batches until one is
-// good.
+// Step draws a batch, computes its loss and gradient and updates the parameters. Under
+// FaultSkip and FaultShrink it draws batches until one is good.
 //
-// When it fails the error wraps ErrNotFinite if ln q, ln π or the gradient was
-// NaN or infinite, the target's own error if that failed, and names the step
-// and, as far as it can tell, the layer and the coupling. The parameters are
-// those of the last good step. If it is the Recorder that fails, or an evaluation,
-// the step was made, and its report comes with the error.
+// An error names the step and, where possible, the layer and the coupling. It wraps
+// ErrNotFinite if ln q, ln π or the gradient was NaN or infinite, and the error of the
+// target if the target failed. The parameters are then those of the last good step. If the
+// Recorder or an evaluation fails, the step was made, and Step returns its report with the
+// error.
 func (tr *Trainer) Step() (*Report, error) { return tr.advance(context.Background()) }
 
-// advance makes a step. Under a policy that draws other batches it gives up when
-// ctx is done.
+// advance makes a step. It stops drawing batches after faults when ctx is done.
 func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 	step := tr.step + 1
 	factor, err := tr.s.Optimizer.Schedule.at(step)
@@ -47,7 +45,7 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 		average(tr.averages, tr.params, tr.s.Optimizer.Average, step)
 	}
 	running := tr.running()
-	if p := tr.s.Optimizer.Plateau; p != nil { // on what is minimised: samples outside the support are not
+	if p := tr.s.Optimizer.Plateau; p != nil { // running.mean leaves out samples outside the support, as the loss does
 		tr.plateau.judge(p, tr.beta[0], running.mean, tr.s.Window)
 	}
 	r := &Report{
@@ -60,8 +58,8 @@ func (tr *Trainer) advance(ctx context.Context) (*Report, error) {
 	return r, tr.report(r)
 }
 
-// gradients draws a batch and computes its loss and gradient. The moments are
-// those of the batch also if it is a fault.
+// gradients draws a batch and computes its loss and gradient. It returns the moments of
+// the batch, also if the batch is a fault.
 func (tr *Trainer) gradients() (moments, error) {
 	tr.m.draw(tr.z, tr.rnd)
 	in := tr.images.draw(tr.s.Batch, tr.rnd, append(tr.in, tr.z, tr.beta))
@@ -95,7 +93,8 @@ func (tr *Trainer) gradients() (moments, error) {
 	return batch, nil
 }
 
-// report evaluates the model if it is time, and tells the recorder of the step.
+// report evaluates the model at every EvaluationSettings.Every-th step and calls the
+// recorder.
 func (tr *Trainer) report(r *Report) (failed error) {
 	if tr.held != nil && r.Step%tr.s.Evaluation.Every == 0 {
 		var err error
@@ -116,7 +115,7 @@ func (tr *Trainer) report(r *Report) (failed error) {
 	return failed
 }
 
-// running are the moments of the window.
+// running returns the moments of the window.
 func (tr *Trainer) running() moments {
 	sum := newMoments()
 	for _, b := range tr.window {

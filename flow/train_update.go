@@ -29,7 +29,7 @@ func (tr *Trainer) update(factor float64) error {
 	return nil
 }
 
-// clampScales bounds the scales of couplings by OptimizerSettings.MaxScale.
+// clampScales limits the scales of couplings to OptimizerSettings.MaxScale.
 func (tr *Trainer) clampScales() {
 	bound := tr.s.Optimizer.MaxScale
 	for _, s := range tr.scales {
@@ -39,7 +39,8 @@ func (tr *Trainer) clampScales() {
 	}
 }
 
-// scalesOf are the scales that OptimizerSettings.MaxScale bounds, of all parts of a model.
+// scalesOf returns the scales of all parts of a model that OptimizerSettings.MaxScale
+// limits.
 func scalesOf(m *Model) (scales []*mat.VecDense) {
 	for _, b := range partsOf(m.b) {
 		if b, ok := b.(bijector.LogScaler); ok {
@@ -49,8 +50,8 @@ func scalesOf(m *Model) (scales []*mat.VecDense) {
 	return scales
 }
 
-// endToEnd is a slice with room for a number for every value of the parameters,
-// and its parts, one for every parameter.
+// endToEnd allocates a slice with one number for every value of the parameters. It also
+// returns its parts, one for every parameter.
 func endToEnd(m *Model) (all []float64, parts [][]float64) {
 	total := 0
 	for _, p := range m.Params() {

@@ -139,7 +139,7 @@ func (s *Sampler) save(w io.Writer) error {
 // are the same, to the bit, as those after Save. The sampler must have been made
 // with the same density, force and settings, the same number of chains, and a
 // source of the same type; what WarmUp tuned comes from the file. In a file, Jitter 0 stands for a negative
-// Settings.Jitter. A nil reader is ErrSettings. All other errors wrap
+// HMC.Jitter. A nil reader is ErrSettings. All other errors wrap
 // ErrCheckpoint, except those of the reader. After an error the sampler is as
 // before.
 func (s *Sampler) Restore(r io.Reader) error {

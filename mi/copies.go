@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// distinct fails if a column of a and one of b are in the same or in the opposite
-// order throughout, unless both are discrete.
+// distinct fails if a column of a and a column of b have the same or the opposite order in
+// all rows, unless both are discrete.
 func (e *estimator) distinct(a, b []*column) error {
 	for _, x := range a {
 		for _, y := range b {

@@ -9,13 +9,12 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// StdErr returns the standard error of Estimate, in nats. It divides the rows
-// into blocks of successive rows. The error is the spread of the estimates of the
-// blocks over √blocks, as the variance of an estimate is nearly proportional to
-// 1/n (Holmes and Nemenman, Phys. Rev. E 100, 022404 (2019)). Short blocks have
-// less variance than that; the error is corrected for it. Rows left over are not
-// used. A bootstrap would not work: it repeats rows, and repeated rows are
-// neighbours at distance zero.
+// StdErr returns the standard error of Estimate, in nats. It divides the rows into blocks
+// of successive rows; rows left over are not used. The error is the standard deviation of
+// the estimates of the blocks over √blocks, because the variance of an estimate is nearly
+// proportional to 1/n (Holmes and Nemenman, Phys. Rev. E 100, 022404 (2019)). For short
+// blocks the variance is smaller, and the error is corrected for this. A bootstrap would
+// not work: it repeats rows, and repeated rows are neighbours at distance zero.
 //
 // A block needs at least 100 rows, and at least 33 K. The error is statistical;
 // the bias of the estimator is not part of it. With b blocks the relative error

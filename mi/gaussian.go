@@ -105,7 +105,7 @@ func GaussianGroups(sigma mat.Symmetric, a, b []int) (float64, error) {
 	return sum / 2, nil
 }
 
-// indefinite is the error for a covariance that is none.
+// indefinite returns the error for a matrix that is no covariance.
 func indefinite() error {
 	return fmt.Errorf("mi: %w: covariance is not positive definite", ErrDegenerate)
 }

@@ -14,12 +14,11 @@
 // Settings.Scale offers other scales. Columns may be discrete: equal values are
 // put in random order, which does not change mutual information.
 //
-// Samples are the rows of a matrix and are taken to be independent. Of a Markov
-// chain, take rows that are several autocorrelation times apart, or one row of
-// each of many chains. If successive rows are alike, neighbours in time are
-// neighbours in value, too, which biases estimates. The errors of StdErr and
-// MeanOfPairsStdErr come from blocks of successive rows. They hold if a block is
-// much longer than the correlation between rows.
+// Samples are the rows of a matrix. They must be independent: from a Markov chain, take
+// rows that are several autocorrelation times apart, or one row of each of many chains.
+// Otherwise neighbours in time are also neighbours in value, and estimates are biased. The
+// errors of StdErr and MeanOfPairsStdErr come from blocks of successive rows. They hold if
+// a block is much longer than the correlation between rows.
 package mi
 
 import (
@@ -43,8 +42,8 @@ var (
 	ErrSettings = errs.ErrSettings
 	// ErrNotFinite reports a number that is NaN or infinite.
 	ErrNotFinite = errs.ErrNotFinite
-	// ErrDegenerate reports values that leave an estimator nothing to compare, or
-	// variables that determine each other.
+	// ErrDegenerate reports a constant column, too many equal values, or variables that
+	// determine each other.
 	ErrDegenerate = errors.New("constant or repeated values")
 )
 
@@ -71,10 +70,9 @@ type Settings struct {
 	Method Method
 	// Scale is Rank by default.
 	Scale Scale
-	// Src is the source of the random order of equal values, drawn column by
-	// column, x before y, and of the permutations of Baseline. Baseline requires
-	// it, and so does a column in which a value repeats. Otherwise nothing is
-	// drawn.
+	// Src draws the random order of equal values, column by column, x before y, and the
+	// permutations of Baseline. It is required by Baseline, and if a value occurs twice in
+	// a column. Otherwise nothing is drawn.
 	Src rand.Source
 	// Progress, if not nil, is called by Matrix and MeanOfPairsStdErr with the
 	// number of pairs that are done. It is called by one goroutine at a time.
@@ -89,11 +87,9 @@ type Settings struct {
 //   - ErrSettings for K outside 1…n−1, an unknown method or scale, a nil context, or
 //     a nil source if values repeat;
 //   - ErrNotFinite for NaN or infinity, naming row and column;
-//   - ErrDegenerate for a constant column, and for a column of x that rises, or
-//     falls, wherever a column of y rises: one looks like a monotone function of
-//     the other, and their mutual information is infinite. Two discrete columns
-//     are no error, if each of their values occurs more than K times: their mutual
-//     information is finite;
+//   - ErrDegenerate for a constant column, and if a column of x is a monotone function of
+//     a column of y in all rows: their mutual information is infinite. It is finite, and
+//     no error, for two discrete columns in which every value occurs more than K times;
 //   - the error of ctx, which is checked every few hundred samples.
 func Estimate(ctx context.Context, x, y *mat.Dense, s *Settings) (float64, error) {
 	e, a, b, err := prepare(ctx, x, y, s)
@@ -114,8 +110,9 @@ func Estimate(ctx context.Context, x, y *mat.Dense, s *Settings) (float64, error
 // y, and the standard error of that mean, in nats. A permutation removes all
 // dependence, so the mean is the bias of the estimator at independence. times is
 // the number of permutations. The standard deviation of a single estimate is
-// about √times·stdErr. The errors are those of Estimate, except that columns may be in the
-// same order, and ErrSettings for fewer than two permutations or a nil source.
+// about √times·stdErr. It fails as Estimate does, except that columns may be monotone
+// functions of each other, and with ErrSettings for fewer than two permutations or a nil
+// source.
 func Baseline(ctx context.Context, x, y *mat.Dense, times int, s *Settings) (mean, stdErr float64, err error) {
 	e, a, b, err := prepare(ctx, x, y, s)
 	if err != nil {

@@ -1,12 +1,14 @@
 package target_test
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"math/rand/v2"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -42,6 +44,71 @@ func ExampleIsing_Spins() {
 	// Output:
 	// [+1 +1 +1 +1 +1 +1], m² = 1.0000
 	// [+1 -1 +1 -1 +1 -1], m² = 0.0000
+}
+
+// Exact configurations of π(x) from exact spins, here those of a ground state: given the
+// spins s, the mean of x is (K+αI)s, at every site 2/T + α for a ring of equal spins.
+func ExampleIsing_FieldsGivenSpins() {
+	ising, err := target.NewIsingOffset([]int{8}, 2, 1.5)
+	if err != nil {
+		log.Fatal(err)
+	}
+	const rows = 10000
+	x := mat.NewDense(rows, ising.Dim(), nil)
+	x.Apply(func(_, _ int, _ float64) float64 { return 1 }, x) // the spins
+	if err := ising.FieldsGivenSpins(x, x, rand.NewPCG(1, 2)); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("mean of x %.1f\n", mat.Sum(x)/float64(rows*ising.Dim()))
+	// Output: mean of x 2.5
+}
+
+// Gibbs as a kernel of package hmc, in turn with trajectories of hybrid Monte Carlo.
+func ExampleIsing_Gibbs() {
+	ising, err := target.NewIsing([]int{4, 4}, 4)
+	if err != nil {
+		log.Fatal(err)
+	}
+	const chains, sweeps, burnIn = 200, 500, 100
+	x0 := mat.NewDense(chains, ising.Dim(), nil)
+	s, err := hmc.New(target.NewEvaluator(ising), x0, &hmc.Settings{
+		Kernel: hmc.Mix{
+			{Kernel: hmc.Gibbs{Update: ising.Gibbs}, Weight: 1},
+			{Kernel: hmc.HMC{StepSize: 0.3}, Weight: 1},
+		},
+		Src: rand.NewPCG(1, 2),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	m2 := 0.0
+	err = s.Run(context.Background(), sweeps, func(sweep int) error {
+		if sweep < burnIn {
+			return nil
+		}
+		x := s.X()
+		for r := range chains {
+			m2 += ising.StructureFactor(x.RawRowView(r)) / (chains * (sweeps - burnIn))
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	exact, _ := ising.ExactStructureFactor()
+	fmt.Printf("⟨m²⟩ = %.2f, exact %.2f\n", m2, exact)
+	// Output: ⟨m²⟩ = 0.25, exact 0.25
+}
+
+// The exact energy and specific heat per site at T_c.
+func ExampleIsing_ExactEnergy() {
+	ising, err := target.NewIsing([]int{16, 16}, target.CriticalTemperature())
+	if err != nil {
+		log.Fatal(err)
+	}
+	energy, heat, _ := ising.ExactEnergy()
+	fmt.Printf("energy %.6f, specific heat %.6f\n", energy, heat)
+	// Output: energy -1.453065, specific heat 1.498705
 }
 
 // A double well coupled to a spring, as a plain function.

@@ -115,6 +115,11 @@ func (h *hostile) ising(t *testing.T, m *Ising, err error) {
 			t.Errorf("%s: ⟨m²⟩ is %g, %t", what, m2, ok)
 		}
 	}
+	energy, heat, ok := m.ExactEnergy()
+	bound := float64(len(h.shape)) * (1 + 1e-12)
+	if !ok || !(energy <= 0 && energy >= -bound) || !(heat >= 0 && heat < 10) {
+		t.Errorf("%s: energy %g, specific heat %g, %t", what, energy, heat, ok)
+	}
 	x, spins := h.matrix(n), mat.NewDense(max(1, h.rows), n, nil)
 	row := mat.NewDense(1, n, normalRows(2, n)).RawRowView(0)
 	for i := range row {
@@ -126,6 +131,9 @@ func (h *hostile) ising(t *testing.T, m *Ising, err error) {
 	known(t, what, m.Spins(spins, x, rand.NewPCG(1, 1)))
 	known(t, what, m.Spins(x, x, nil))
 	known(t, what, m.Spins(nil, x, rand.NewPCG(1, 1)))
+	known(t, what, m.FieldsGivenSpins(spins, spins, rand.NewPCG(1, 1)))
+	known(t, what, m.FieldsGivenSpins(x, spins, rand.NewPCG(1, 1)))
+	known(t, what, m.Gibbs(h.matrix(n), rand.New(rand.NewPCG(1, 1))))
 	h.density(t, m)
 }
 

@@ -35,6 +35,8 @@ type Ising struct {
 	alpha    float64
 	coupling *circulant
 	work     sync.Pool // *isingWork
+
+	root func() *fourier.Diagonal // √(K+αI), made at the first call
 }
 
 // isingWork is the scratch space of one goroutine.
@@ -59,7 +61,7 @@ func NewIsing(shape []int, T float64) (*Ising, error) {
 	if err := checkIsing(shape, T); err != nil {
 		return nil, err
 	}
-	// To compute λ_min(K+αI) from α would cost digits at low T.
+	// λ_min(K+αI) computed from α would have fewer digits at low T.
 	return newIsing(shape, T, leastOffset-couplingMin(shape, T), leastOffset), nil
 }
 
@@ -83,14 +85,21 @@ func NewIsingOffset(shape []int, T, alpha float64) (*Ising, error) {
 	return newIsing(shape, T, alpha, least), nil
 }
 
-// newIsing returns the model with the given α. least is the least eigenvalue of K+αI.
-// It follows from α, but not to all digits in float64.
+// newIsing returns the model with the given α. least is the least eigenvalue of K+αI. It
+// is an argument, because α in float64 does not determine it to all digits.
 func newIsing(shape []int, T, alpha, least float64) *Ising {
 	m := &Ising{shape: slices.Clone(shape), temp: T, alpha: alpha, coupling: newCirculant(shape, 1/T, least)}
 	m.work.New = func() any {
 		n := m.coupling.inverse.Block() * m.Dim()
 		return &isingWork{m.coupling.newWorkspace(), make([]float64, n), make([]float64, wholeTiles(n))}
 	}
+	m.root = sync.OnceValue(func() *fourier.Diagonal {
+		factors := m.Spectrum()
+		for k, v := range factors {
+			factors[k] = math.Sqrt(v)
+		}
+		return fourier.NewDiagonal(m.shape, factors)
+	})
 	return m
 }
 

@@ -30,47 +30,101 @@ func torusLogZAboveGround(rows, cols int, T float64) float64 {
 	beta := 1 / T
 	sites := float64(rows) * float64(cols)
 
-	// Onsager's duality sinh 2β ↔ 1/sinh 2β does not change |γ_k|: every |γ_k| is a
-	// function of w, the smaller of the two. The large part ln(2/w) of each |γ_k| is
-	// combined with the prefactor of Z analytically, in common. So no digits are lost at
-	// high T and nothing overflows at low T.
-	w := math.Sinh(2 * beta)
+	w, sign := kaufmanW(beta)
 	common := sites * (math.Ln2 - 2*beta)
-	sign := -1.0 // of γ_0
-	if w > 1 {
-		w = 1 / w
+	if sign > 0 {
 		common = sites * math.Log(-math.Expm1(-4*beta))
-		sign = 1
 	}
-
-	var terms [4]float64 // logarithms of the four products, in the order above
-	for k := range 2 * cols {
-		gamma, delta := kaufmanGamma(w, k, cols)
-		grow := 0.5 * float64(rows) * delta
-		decay := math.Exp(-float64(rows) * gamma)
-		pair := terms[:2]
-		if k%2 == 0 {
-			pair = terms[2:]
-		}
-		pair[0] += grow + math.Log1p(decay)
-		pair[1] += grow + math.Log1p(-decay) // −∞ at T_c, where γ_0 = 0
-	}
-	top := max(terms[0], terms[1], terms[2], terms[3])
-	sum := math.Exp(terms[0]-top) + math.Exp(terms[1]-top) +
-		math.Exp(terms[2]-top) + sign*math.Exp(terms[3]-top)
-	return common + top + math.Log(sum) - math.Ln2
+	return common + kaufmanSum(rows, cols, w, sign).v - math.Ln2
 }
 
-// kaufmanGamma returns |γ_k| of a torus of n columns, and delta = |γ_k| − ln(2/w).
-// w ≤ 1 is the smaller of sinh 2β and its inverse: cosh 2β coth 2β = w + 1/w.
+// kaufmanW returns w, the smaller of sinh 2β and its inverse, and the sign of γ_0.
+//
+// Onsager's duality sinh 2β ↔ 1/sinh 2β does not change |γ_k|: every |γ_k| is a function
+// of w. The large part ln(2/w) of each |γ_k| is combined with the prefactor of Z
+// analytically, in common. So no digits are lost at high T and nothing overflows at low T.
+func kaufmanW(beta float64) (w, sign float64) {
+	w = math.Sinh(2 * beta)
+	if w > 1 {
+		return 1 / w, 1
+	}
+	return w, -1
+}
+
+// kaufmanSum returns the logarithm of the bracket [ … ] of Z times (w/2)^(mn/2), with its
+// derivatives by ln w.
+//
+// As functions of β, the γ_k are smooth at T_c, where w has its largest value 1, and so is
+// sign·|γ_0| = γ_0. The last product vanishes there, but not its derivative. Its factor of
+// k = 0 is kept as a number with a sign; all other factors are kept as logarithms.
+func kaufmanSum(rows, cols int, w, sign float64) taylor {
+	m := float64(rows)
+	var terms [4]taylor // logarithms of the four products, in the order above
+	var factor taylor   // of k = 0 in the last product
+	for k := range 2 * cols {
+		gamma, delta := kaufmanGamma(w, k, cols)
+		grow, x := delta.scaled(m/2), gamma.scaled(m)
+		q, rest := math.Exp(-x.v), -math.Expm1(-x.v)
+		cosh := 2 - 2*(k%2)
+		sinh := cosh + 1
+		terms[cosh] = terms[cosh].plus(grow).plus(x.through(math.Log1p(q), -q/(1+q), q/((1+q)*(1+q))))
+		terms[sinh] = terms[sinh].plus(grow)
+		if k == 0 {
+			factor = x.through(sign*rest, sign*q, -sign*q)
+		} else {
+			terms[sinh] = terms[sinh].plus(x.through(math.Log1p(-q), q/rest, -q/(rest*rest)))
+		}
+	}
+	top := terms[0]
+	for _, t := range terms[1:] {
+		if t.v > top.v {
+			top = t
+		}
+	}
+	var sum taylor
+	for i, t := range terms {
+		t = t.plus(top.scaled(-1))
+		e := math.Exp(t.v)
+		if t = t.through(e, e, e); i == 3 {
+			t = t.times(factor)
+		}
+		sum = sum.plus(t)
+	}
+	return top.plus(sum.through(math.Log(sum.v), 1/sum.v, -1/(sum.v*sum.v)))
+}
+
+// kaufmanGamma returns |γ_k| of a torus of n columns, and delta = |γ_k| − ln(2/w), with
+// their derivatives by ln w. w ≤ 1 is the smaller of sinh 2β and its inverse:
+// cosh 2β coth 2β = w + 1/w. For w < 1/2, the derivatives of delta are those of
+// delta + w cos(πk/n): over the k of a product, the cosines add up to zero.
 //
 // Near T_c, |γ_k| is small, and the arccosh of a number near 1 would lose half of the
-// digits. The sum d below has positive terms only and keeps all digits.
-func kaufmanGamma(w float64, k, n int) (gamma, delta float64) {
+// digits. The sum d below has positive terms only and keeps all digits. For small w, the
+// derivatives of delta are of the order of w², and keep their digits, too.
+func kaufmanGamma(w float64, k, n int) (gamma, delta taylor) {
 	h := math.Sin(math.Pi * float64(k) / float64(2*n))
-	d := (1-w)*(1-w) + 2*w*h*h // w(cosh γ_k − 1)
-	gamma = 2 * math.Asinh(math.Sqrt(d/(2*w)))
-	delta = math.Log((d + w + math.Sqrt(d*(d+2*w))) / 2) // ln of w·exp(γ_k)/2
+	c := 1 - 2*h*h
+	d := (1-w)*(1-w) + 2*w*h*h          // w(cosh γ_k − 1)
+	r := math.Sqrt(d * (d + 2*w))       // w sinh |γ_k|
+	delta.v = math.Log((d + w + r) / 2) // ln of w·exp(γ_k)/2
+	gamma.v = 2 * math.Asinh(math.Sqrt(d/(2*w)))
+	if k > 0 {
+		gamma.d = -(1 - w) * (1 + w) / r
+		gamma.dd = (1 + w*w - (d+w)*gamma.d*gamma.d) / r
+		s := w*(1+c*c-2*w*c+w*w) - 2*c // (r²−1)/w
+		t := s / (r + 1)
+		delta.d = w * w * (3 + c*c - 2*w*c + c*(s+t) - w*c*r) / (r * (r + 1 - w*w))
+		delta.dd = (w*w*c*(2*c-2*w+t) + (d+w)*(delta.d*(2+2*w*c-delta.d)-w*w*c*c)) / r
+	} else { // r = (1−w)√(1+w²) may vanish
+		root := math.Sqrt(1 + w*w)
+		gamma.d = -(1 + w) / root
+		gamma.dd = -w * (1 - w) / (root * root * root)
+		delta.d = w * w * (root + w + w/(root+1)) / (root * (root + 1 + w))
+		delta.dd = w * w * (1 + w*(root*root+root+1)/(root+1)) / (root * root * root)
+	}
+	if w >= 0.5 {
+		delta.d, delta.dd = 1+gamma.d, gamma.dd
+	}
 	return gamma, delta
 }
 

@@ -33,7 +33,7 @@ import (
 var (
 	// ErrShape reports a node, slice, matrix or lattice with wrong extents.
 	ErrShape = errs.ErrShape
-	// ErrSettings reports a physical parameter outside its range.
+	// ErrSettings reports a physical parameter or an argument outside its range.
 	ErrSettings = errs.ErrSettings
 	// ErrNotFinite reports a number that is NaN, or infinite where it must not be.
 	ErrNotFinite = errs.ErrNotFinite

@@ -119,7 +119,7 @@ peer() { # threads
 }
 
 memory() {
-  local run=("$tmp/ising2d" -recipe none -L 16 -steps 20 -sweeps 1 -chains 2 -out "$tmp/out")
+  local run=("$tmp/ising2d" -recipe none -L 16 -steps 20 -sweeps 1 -chains 2 -measure 0 -out "$tmp/out")
   if /usr/bin/time -v true >/dev/null 2>&1; then
     record memory "$(/usr/bin/time -v "${run[@]}" 2>&1 >/dev/null | awk '/Maximum resident/ { print $NF / 1024 }')"
   else

@@ -37,6 +37,15 @@ func (o *options) sensible() error {
 		return fmt.Errorf("-average %g: want a decay between 0 and 1, or 0 for none", o.average)
 	case !(o.jitter >= 0 && o.jitter < 1):
 		return fmt.Errorf("-jitter %g: want a fraction from 0 to 1", o.jitter)
+	case o.budget < 0:
+		return fmt.Errorf("-budget %v: want a positive time", o.budget)
+	case o.budget > 0 && o.every > 0:
+		return fmt.Errorf("-budget %v -every %d: the budget is for training alone; leave out -paper or give -every 0",
+			o.budget, o.every)
+	case o.measure < 0:
+		return fmt.Errorf("-measure %v: want a positive time, or 0 to leave it out", o.measure)
+	case o.ais < 0 || o.rungs < 0:
+		return fmt.Errorf("-ais %d -rungs %d: want positive numbers, or 0", o.ais, o.rungs)
 	case o.couplings < 0:
 		return fmt.Errorf("-couplings %d: want a positive number, or 0 for the default", o.couplings)
 	case o.physical < 0:

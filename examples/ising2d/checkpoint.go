@@ -28,6 +28,8 @@ type keeper struct {
 	history   history
 	evaluated *flow.Estimate
 	ended     checkpoint.State // at the end of training, which can go on from there
+	resumed   bool             // the file is of this lattice
+	passed    bool             // the file is of a larger lattice
 }
 
 // save writes the file.
@@ -64,6 +66,9 @@ func (k *keeper) load() error {
 			err = fmt.Errorf("%w; without this file -resume takes the version before it, if there is one", err)
 		}
 		return err
+	}
+	if !k.resumed {
+		return nil
 	}
 	sweeps := 0
 	for _, w := range k.walkers {

@@ -19,7 +19,7 @@ type leg struct {
 // now.
 func (o *options) same(was *record) error {
 	differ := checkpoint.Differences(was.Options, o.values)
-	if steps := was.Legs[len(was.Legs)-1].Steps; differ == "" && o.steps < steps {
+	if steps := was.Legs[len(was.Legs)-1].Steps; differ == "" && o.budget == 0 && o.steps < steps {
 		differ = fmt.Sprintf("-steps was %d, now %d, but can only be raised", steps, o.steps)
 	}
 	if differ != "" {
@@ -46,18 +46,29 @@ func (k *keeper) extend() error {
 // rate is the factor of the learning rate at a step: a cosine over the number of
 // steps of the leg.
 func (k *keeper) rate(step int) float64 {
-	steps := k.Legs[0].Steps
-	for _, l := range k.Legs {
-		if step > l.From {
-			steps = l.Steps
-		}
-	}
+	steps := k.legOf(step).Steps
 	return flow.Cosine(steps, min(50, steps/10))(step)
 }
 
-// inverseTemperature rises in the first half of the first leg.
+// legOf is the leg of a step.
+func (k *keeper) legOf(step int) leg {
+	at := k.Legs[0]
+	for _, l := range k.Legs {
+		if step > l.From {
+			at = l
+		}
+	}
+	return at
+}
+
+// inverseTemperature rises in the first half of the first leg, with -budget in that of the
+// leg of the step.
 func (k *keeper) inverseTemperature(step int) float64 {
-	return flow.Ramp(k.o.anneal, k.Legs[0].Steps/2)(step)
+	l := k.Legs[0]
+	if k.o.budget > 0 {
+		l = k.legOf(step)
+	}
+	return flow.Ramp(k.o.anneal, l.Steps/2)(step)
 }
 
 // endTraining keeps the state from which training can go on, and takes the averaged

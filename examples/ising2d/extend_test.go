@@ -16,7 +16,7 @@ func small(t *testing.T, dir, flags string) (model string, results map[string]an
 	t.Helper()
 	m, r := filepath.Join(dir, "model"), filepath.Join(dir, "results")
 	args := strings.Fields("-recipe none -couplings 2 -hidden 4 -batch 8 -chains 3 -sweeps 5 -physical 7 " +
-		"-every 3 -between 1 -average 0.9 -save 4 -samples 100 " + flags)
+		"-every 3 -between 1 -average 0.9 -save 4 -samples 100 -measure 0 -ais 20 -rungs 3 " + flags)
 	o, err := parse(append(args,
 		"-out", filepath.Join(dir, "out"), "-model", m, "-json", r, "-checkpoint", filepath.Join(dir, "state")))
 	if err != nil {

@@ -117,8 +117,11 @@ func errorFigure(h *history, exact float64, o *options) error {
 // m2Figure is ⟨m²⟩ of both samplers against the leapfrog steps of each chain,
 // Fig. 3(b). The exact value m2 is NaN if it is not known.
 func m2Figure(samplers []*walkers, m2 float64, o *options) error {
-	title := fmt.Sprintf("Hybrid Monte Carlo from a cold start, %d×%d sites, T = %.4f, %d chains",
-		o.L, o.L, o.T, o.chains)
+	start := ""
+	if o.cold {
+		start = " from a cold start"
+	}
+	title := fmt.Sprintf("Hybrid Monte Carlo%s, %d×%d sites, T = %.4f, %d chains", start, o.L, o.L, o.T, o.chains)
 	p := figure.New(title, "leapfrog steps", "structure factor, mean of m²") // the font has no angle brackets
 	p.X.Min = 0
 	leapfrog := float64(o.leapfrog)

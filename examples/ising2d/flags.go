@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/target"
@@ -19,7 +20,8 @@ type options struct {
 	paper      bool
 	L          int
 	T          float64
-	steps      int
+	steps      int // 0 until a run with -budget knows them
+	budget     time.Duration
 	seed       uint64
 	chains     int
 	sweeps     int
@@ -40,6 +42,7 @@ type options struct {
 	reflect     bool
 	translate   bool
 	spline      bool
+	rational    bool
 	white       bool
 	symmetric   bool
 
@@ -58,6 +61,11 @@ type options struct {
 	adapt     float64
 
 	// Sampling.
+	measure  time.Duration
+	relErr   float64
+	ais      int
+	rungs    int
+	cold     bool
 	physical int
 	samples  int
 	stepSize float64
@@ -69,23 +77,31 @@ type options struct {
 
 	// values are the flags that must be the same when a run is resumed.
 	values map[string]string
+
+	// With -budget.
+	share    time.Duration // of the budget, for this lattice
+	smaller  []*options    // the runs of smaller lattices before this one
+	fresh    pace          // of a flow that begins with random parameters
+	ownBatch bool          // -batch is given
 }
 
 var help = console.Help{
 	Synopsis: "ising2d [flags] trains a flow on the Ising model and samples the model with it.",
 	Groups: []console.Group{
 		{Title: "Most used", Flags: []string{
-			"recipe", "paper", "L", "T", "steps", "seed", "chains", "sweeps",
+			"recipe", "paper", "L", "T", "steps", "budget", "seed", "chains", "sweeps",
 			"out", "model", "grow", "json", "checkpoint", "resume",
 		}},
 		{Title: "Network", Flags: []string{
-			"couplings", "hidden", "repeat", "size", "spline", "conditional", "white",
+			"couplings", "hidden", "repeat", "size", "spline", "rational", "conditional", "white",
 			"symmetric", "reflect", "translate",
 		}},
 		{Title: "Training", Flags: []string{
 			"batch", "lr", "cosine", "average", "path", "anneal", "images", "dtype", "every", "between", "adapt",
 		}},
-		{Title: "Sampling", Flags: []string{"physical", "samples", "stepsize", "leapfrog", "jitter"}},
+		{Title: "Sampling", Flags: []string{
+			"measure", "relerr", "ais", "rungs", "samples", "physical", "stepsize", "leapfrog", "jitter", "cold",
+		}},
 		{Title: "Other", Flags: []string{"save", "memory"}},
 	},
 }
@@ -106,9 +122,10 @@ func (o *options) defineMostUsed(f *flag.FlagSet) {
 	f.IntVar(&o.L, "L", 4, "the lattice has `N`×N sites")
 	f.Float64Var(&o.T, "T", target.CriticalTemperature(), "temperature `T` in units of J, by default the critical one")
 	f.IntVar(&o.steps, "steps", 800, "make `N` training steps; may be raised with -resume")
+	f.DurationVar(&o.budget, "budget", 0, "train for at most the time `D`, for example 20m, in place of -steps")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of all random numbers")
 	f.IntVar(&o.chains, "chains", 128, "run `N` hybrid Monte Carlo chains")
-	f.IntVar(&o.sweeps, "sweeps", 120, "`N` trajectories of every chain in latent space")
+	f.IntVar(&o.sweeps, "sweeps", 40, "`N` trajectories of every chain in latent space")
 	f.StringVar(&o.out, "out", "out", "write figures to the directory `DIR`")
 	f.StringVar(&o.model, "model", "", "write the trained flow to `FILE`")
 	f.StringVar(&o.grow, "grow", "", "start from the flow of a smaller lattice in `FILE`")
@@ -124,6 +141,8 @@ func (o *options) defineNetwork(f *flag.FlagSet) {
 	f.IntVar(&o.size, "size", 2, "blocks of `N`×N sites, if the lattice can be cut into such blocks")
 	f.BoolVar(&o.spline, "spline", false,
 		"add a smooth spline to every affine coupling; recipes fast and best set it")
+	f.BoolVar(&o.rational, "rational", false,
+		"rational-quadratic splines and affine conditional decimators, as in earlier versions")
 	f.BoolVar(&o.conditional, "conditional", false,
 		"the latent variables of a scale depend on the coarse field around them; recipes fast and best set it")
 	f.BoolVar(&o.white, "white", false, "end with the square root of the covariance K+αI; recipes fast and best set it")
@@ -133,7 +152,7 @@ func (o *options) defineNetwork(f *flag.FlagSet) {
 }
 
 func (o *options) defineTraining(f *flag.FlagSet) {
-	f.IntVar(&o.batch, "batch", 512, "`N` configurations per training step")
+	f.IntVar(&o.batch, "batch", 512, "`N` configurations per training step; with -budget, 256 above 16×16 sites")
 	f.Float64Var(&o.lr, "lr", 1e-3, "learning rate `X`; all recipes but none set 5e-3, or 2e-3 with -grow")
 	f.BoolVar(&o.cosine, "cosine", false,
 		"the learning rate rises for 50 steps and then falls to zero; all recipes but none set it")
@@ -153,6 +172,14 @@ func (o *options) defineTraining(f *flag.FlagSet) {
 }
 
 func (o *options) defineSampling(f *flag.FlagSet) {
+	f.DurationVar(&o.measure, "measure", 10*time.Minute,
+		"measure ⟨m²⟩ by the latent mix, flow.Measure, for at most the time `D`; 0, which -paper sets, leaves it out")
+	f.Float64Var(&o.relErr, "relerr", 0.01, "the relative error `X` at which the latent mix stops")
+	f.IntVar(&o.ais, "ais", 0, "compute ln Z by `N` samples annealed from the flow to π; "+
+		"0 means 1000 in 30 rungs up to 8×8 sites, and none on larger lattices")
+	f.IntVar(&o.rungs, "rungs", 0, "`N` steps from the flow to π for -ais; 0 lets a short pilot run choose")
+	f.BoolVar(&o.cold, "cold", false,
+		"start the latent chains at a cold configuration, not at samples of the flow; -paper sets it")
 	f.IntVar(&o.samples, "samples", 10000, "evaluate the flow on `N` samples, and reweight as many")
 	f.IntVar(&o.physical, "physical", 0,
 		"`N` trajectories of every chain in physical space, where they cost much less; 0 means ten times -sweeps")
@@ -165,7 +192,7 @@ func (o *options) defineSampling(f *flag.FlagSet) {
 // positive are the numbers that must be above zero.
 var positive = []string{
 	"L", "steps", "batch", "chains", "sweeps", "between", "leapfrog", "save", "repeat",
-	"lr", "anneal", "stepsize", "memory",
+	"lr", "anneal", "stepsize", "memory", "relerr",
 }
 
 // separate are the flags that may change when a run is resumed, or that only set
@@ -191,12 +218,22 @@ func parse(args []string) (*options, error) {
 		o.physical = 10 * o.sweeps
 		f.Set("physical", strconv.Itoa(o.physical))
 	}
+	if o.ais == 0 && o.L <= 8 {
+		f.Set("ais", "1000")
+		if o.rungs == 0 {
+			f.Set("rungs", "30")
+		}
+	}
 	o.values = map[string]string{}
 	f.VisitAll(func(f *flag.Flag) {
 		if !slices.Contains(separate, f.Name) {
 			o.values[f.Name] = f.Value.String()
 		}
 	})
+	if o.budget > 0 {
+		o.steps = 0
+		o.chain()
+	}
 	return o, nil
 }
 

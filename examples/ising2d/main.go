@@ -1,26 +1,44 @@
 // Command ising2d trains a neural-network renormalization group flow on the
 // two-dimensional Ising model in its continuous dual form. Training uses the energy
-// only, and no data. The program then computes ⟨m²⟩ without bias in three ways: by
-// hybrid Monte Carlo in the latent space of the flow, by hybrid Monte Carlo in
-// physical space, and from samples of the flow with weights π/q.
+// only, and no data. The program then computes ⟨m²⟩ without bias in four ways:
+//
+//   - by hybrid Monte Carlo in physical space, without the flow;
+//   - by hybrid Monte Carlo in the latent space of the flow, as the paper does;
+//   - by a mix of moves in latent space, flow.Measure, which chooses them by itself and
+//     stops at a relative error of 1 % (-relerr);
+//   - from samples of the flow with weights π/q.
+//
+// It also computes ln Z by samples annealed from the flow to π (-ais, flow.AIS).
 //
 //	go run ./examples/ising2d
+//	go run ./examples/ising2d -L 32 -budget 30m
 //	go run ./examples/ising2d -paper
 //	go run ./examples/ising2d -recipe best -L 8 -steps 5000 -model flow8
 //	go run ./examples/ising2d -recipe best -L 16 -steps 2000 -grow flow8
 //
-// The second command makes Fig. 3 of Li and Wang, Phys. Rev. Lett. 121, 260601 (2018).
+// In the second command, -budget is the time of training; the number of steps, and with
+// it the learning rate and the inverse temperature, follow from the time of a step. The
+// flow of a lattice of 16×16 sites or more then grows from smaller ones, here 8×8 and
+// 16×16, and each lattice has twice the time of the one before it. If steps become slower or
+// faster in the course of training, their number follows. At the end of its time training
+// stops, whether all steps are made or not. With -resume, such a run keeps its number of
+// steps and has the time that is left. Sampling comes on top: -measure bounds the time of
+// the mix.
+//
+// The third command makes Fig. 3 of Li and Wang, Phys. Rev. Lett. 121, 260601 (2018).
 // It trains on the 16×16 lattice and runs hybrid Monte Carlo during training as well.
 // The last two commands train on 8×8 sites and then grow the flow to 16×16 sites.
 //
 // The program prints the loss beside its exact lower bound −ln Z and ⟨m²⟩ beside
-// its exact value, and saves figures.
+// its exact value, and saves figures. A line that begins with WARNING names a sampler
+// that is not to be trusted, for example because some of its chains never moved.
 //
 // Ctrl-C ends the phase under way (training, evaluation or one of the samplers). The
 // program then goes on with the results so far. With -checkpoint FILE, Ctrl-C and
 // SIGTERM end the program instead. The same command with -resume then goes on from the
-// file, also after a crash, and the results are the same to the bit. Without -resume
-// the program does not overwrite a file that exists.
+// file, also after a crash, and the results are the same to the bit. With -budget this
+// holds once training is over, as the number of steps depends on the speed of the machine.
+// Without -resume the program does not overwrite a file that exists.
 //
 // With -resume, -steps may be raised. Training then goes on from its end, and the
 // samples of the shorter training are dropped. With -cosine, the learning rate follows
@@ -60,17 +78,22 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	model, err := newModel(o, ising, src)
+	printBanner(o, ising)
+	small, earlier, err := trainSmaller(interrupts, o, src)
 	if err != nil {
 		return err
 	}
-	printBanner(o, model, ising)
+	model, err := newModel(o, small, ising, src)
+	if err != nil {
+		return err
+	}
 	model64 := model.Float64() // for evaluation and sampling
 	samplers, err := newWalkers(model64, ising, o, src)
 	if err != nil {
 		return err
 	}
 	k := &keeper{o: o, src: src, model: model, walkers: samplers}
+	k.Stage, k.Earlier = len(o.smaller), earlier
 	if err := train(interrupts, k, model, ising); err != nil {
 		return err
 	}
@@ -83,8 +106,12 @@ func run(o *options) error {
 			return err
 		}
 	}
+	if err := anneal(interrupts, k, model64, ising); err != nil {
+		return err
+	}
 	s := summarise(k, exact)
 	s.printEnergy(k.evaluated)
+	s.AIS.print(exact)
 	if err := s.sample(interrupts, k, model64, ising); err != nil {
 		return err
 	}

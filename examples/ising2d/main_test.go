@@ -48,6 +48,11 @@ func TestBadFlags(t *testing.T) {
 		{"-L 0", "-L 0"},
 		{"-memory 0", "-memory 0"},
 		{"-resume", "-checkpoint"},
+		{"-budget -1s", "-budget -1s"},
+		{"-budget 20", "-budget"},
+		{"-budget 20m -steps 800", "-steps 800 -budget 20m0s"},
+		{"-budget 20m -paper", "-every 100"},
+		{"-budget 20m -every 5", "-every 5"},
 		{"-nonsense", "-nonsense"},
 		{"-dtype f16", "-dtype f16"},
 		{"here", `"here"`},
@@ -186,7 +191,9 @@ func runFor(t *testing.T, dir string, args ...string) map[string]any {
 	t.Helper()
 	file := filepath.Join(dir, "result.json")
 	o, err := parse(append(args,
-		"-chains", "4", "-sweeps", "4", "-samples", "700", "-out", filepath.Join(dir, "figures"), "-json", file))
+		"-chains", "4", "-sweeps", "4", "-samples", "700",
+		"-measure", "2s", "-relerr", "0.2", "-ais", "60", "-rungs", "5",
+		"-out", filepath.Join(dir, "figures"), "-json", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,19 +214,32 @@ func runFor(t *testing.T, dir string, args ...string) map[string]any {
 		t.Fatal(err)
 	}
 	keys := slices.Sorted(maps.Keys(s))
-	want := strings.Fields("ess exact gap latent log_z log_z_err loss loss_err params peak_mb physical " +
-		"seconds_per_step std steps weighted")
+	want := strings.Fields("ais ess exact gap latent log_z log_z_err loss loss_err params peak_mb physical sampling " +
+		"seconds_per_step std steps training_seconds weighted")
 	if !slices.Equal(keys, want) {
 		t.Errorf("keys %v, want %v", keys, want)
 	}
-	for _, name := range []string{"latent", "physical", "weighted"} {
+	const chains = "accept cost_seconds m2 m2_err seconds tau_leapfrogs tau_leapfrogs_err tau_seconds"
+	for name, want := range map[string]string{
+		"latent": chains, "physical": chains, "weighted": chains,
+		"sampling": "ess m2 m2_err rhat seconds sweeps verdict",
+		"ais":      "bound ess log_z log_z_err rungs samples seconds",
+	} {
 		inner := s[name].(map[string]any)
-		keys := slices.Sorted(maps.Keys(inner))
-		want := strings.Fields("accept cost_seconds m2 m2_err seconds tau_leapfrogs tau_leapfrogs_err tau_seconds")
-		if !slices.Equal(keys, want) {
+		if keys := slices.Sorted(maps.Keys(inner)); !slices.Equal(keys, strings.Fields(want)) {
 			t.Errorf("%s: keys %v", name, keys)
 		}
-		if m2 := inner["m2"].(float64); !(m2 > 0.3 || name == "weighted" && m2 > 0) || m2 > 1 {
+		if name == "ais" {
+			if bound, exact := inner["bound"].(float64), s["exact"].(float64); inner["rungs"] != 5.0 ||
+				inner["samples"] != 60.0 || !(bound > exact-1 && bound < s["loss"].(float64)+1) {
+				t.Errorf("%v, exact %v", inner, exact)
+			}
+			continue
+		}
+		if inner["m2"] == nil && name == "sampling" { // no time for it
+			continue
+		}
+		if m2 := inner["m2"].(float64); !(m2 > 0.3 || name != "physical" && m2 > 0) || m2 > 1 {
 			t.Errorf("%s: m2 %v", name, m2)
 		}
 	}
@@ -259,7 +279,7 @@ func chainsOf(t *testing.T, flags string, src *rand.PCG) (*target.Ising, []*walk
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newModel(o, ising, src)
+	m, err := newModel(o, nil, ising, src)
 	if err != nil {
 		t.Fatal(err)
 	}

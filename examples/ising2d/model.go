@@ -11,9 +11,9 @@ import (
 )
 
 // newModel builds the flow: the network of the recipe, or of a smaller flow that
-// has grown, and its symmetries.
-func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, error) {
-	m, err := newNetwork(o, ising, src)
+// has grown, and its symmetries. The smaller flow is nil for that of -grow.
+func newModel(o *options, small *flow.Model, ising *target.Ising, src rand.Source) (*flow.Model, error) {
+	m, err := newNetwork(o, small, ising, src)
 	if err != nil {
 		return nil, err
 	}
@@ -30,17 +30,19 @@ func newModel(o *options, ising *target.Ising, src rand.Source) (*flow.Model, er
 	return m, nil
 }
 
-func newNetwork(o *options, ising *target.Ising, src rand.Source) (*flow.Model, error) {
+func newNetwork(o *options, small *flow.Model, ising *target.Ising, src rand.Source) (*flow.Model, error) {
 	recipe := &flow.Recipe{
-		Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline,
+		Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline, Rational: o.rational,
 		Network:               bijector.NetworkSettings{Size: o.size, Repeat: o.repeat},
 		ConditionalDecimators: o.conditional, Whiten: o.white,
 	}
 	shape := []int{o.L, o.L}
-	if o.grow == "" {
+	switch {
+	case small != nil:
+		return recipe.Grow(small, shape, ising.Spectrum())
+	case o.grow == "":
 		return recipe.Model(shape, ising.Spectrum(), src)
 	}
-	var small *flow.Model
 	err := checkpoint.Read(o.grow, func(r io.Reader) (err error) { small, err = flow.Load(r); return err })
 	if err != nil {
 		return nil, err

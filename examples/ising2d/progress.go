@@ -70,6 +70,14 @@ func (p *progress) step(status string) {
 	}
 }
 
+// setTotal changes the number of steps of the loop.
+func (p *progress) setTotal(total int) {
+	p.total = total
+	if p.bar != nil {
+		p.bar.SetTotal(int64(total), false)
+	}
+}
+
 // done ends the display, complete or not.
 func (p *progress) done() {
 	if p.bar != nil {

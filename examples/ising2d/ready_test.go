@@ -18,7 +18,7 @@ func TestPrice(t *testing.T) {
 	for _, args := range []string{
 		"-couplings 1000000000", "-L 1000000", "-batch 1000000000", "-chains 1000000000", "-hidden 1000000,1000000",
 		"-sweeps 1000000000000", "-steps 1000000000000", "-size 1000 -L 1000", "-repeat 1000000000",
-		"-L 1000 -translate", "-L 9223372036854775806", "-couplings 100000 -recipe none",
+		"-L 1000 -translate", "-ais 1000000000", "-L 9223372036854775806", "-couplings 100000 -recipe none",
 	} {
 		dir := t.TempDir()
 		o, err := parse(append(strings.Fields(args), "-out", filepath.Join(dir, "out")))
@@ -41,6 +41,7 @@ func TestPrice(t *testing.T) {
 	}
 	for _, args := range []string{
 		"", "-paper", "-recipe best -L 16", "-recipe best -L 32 -batch 256", "-L 4 -steps 1000000",
+		"-L 64 -budget 1h", "-L 16 -ais 10000",
 	} {
 		o, err := parse(strings.Fields(args))
 		if err != nil {

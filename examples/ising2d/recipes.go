@@ -3,6 +3,8 @@ package main
 import (
 	"flag"
 	"fmt"
+	"maps"
+	"strconv"
 )
 
 // recipes are settings that belong together. A flag that is given overrules them.
@@ -22,13 +24,17 @@ var recipes = map[string]map[string]string{
 // paperRun is what -paper sets.
 var paperRun = map[string]string{
 	"recipe": "paper", "L": "16", "steps": "5000", "every": "100",
-	"chains": "512", "sweeps": "700", "physical": "700",
+	"chains": "512", "sweeps": "700", "physical": "700", "cold": "true", "measure": "0",
 }
 
 // preset sets flags that are not given, as -paper, -recipe and -grow say.
 func (o *options) preset(f *flag.FlagSet) error {
 	given := map[string]bool{}
 	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if o.budget != 0 && given["steps"] {
+		return fmt.Errorf("-steps %d -budget %v: give one of them; -budget sets the number of steps", o.steps, o.budget)
+	}
+	own := maps.Clone(given)
 	set := func(values map[string]string) {
 		for name, v := range values {
 			if !given[name] {
@@ -44,9 +50,17 @@ func (o *options) preset(f *flag.FlagSet) error {
 	if !ok {
 		return fmt.Errorf("-recipe %s: want none, paper, fast or best", o.recipe)
 	}
-	if o.grow != "" && o.recipe != "none" {
-		set(map[string]string{"lr": "2e-3", "anneal": "1"})
-	}
 	set(recipe)
+	o.fresh = pace{o.lr, o.anneal}
+	if (o.grow != "" || len(o.lattices()) > 1) && o.recipe != "none" {
+		for name, v := range map[string]string{"lr": "2e-3", "anneal": "1"} {
+			if !own[name] {
+				f.Set(name, v)
+			}
+		}
+	}
+	if o.ownBatch = own["batch"]; o.budget > 0 && !o.ownBatch {
+		f.Set("batch", strconv.Itoa(batchOf(o.L)))
+	}
 	return nil
 }

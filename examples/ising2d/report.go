@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/neuralrg/neuralrg/examples/internal/console"
 	"github.com/neuralrg/neuralrg/flow"
@@ -12,21 +13,25 @@ import (
 
 // summary is what -json writes; energies are in nats.
 type summary struct {
-	Loss           float64  `json:"loss"`
-	LossErr        float64  `json:"loss_err"`
-	Exact          float64  `json:"exact"` // −ln Z
-	Gap            float64  `json:"gap"`
-	Std            float64  `json:"std"` // of ln(q/π)
-	ESS            float64  `json:"ess"`
-	LogZ           number   `json:"log_z"` // by reweighting
-	LogZErr        number   `json:"log_z_err"`
-	Steps          int      `json:"steps"`
-	Params         int      `json:"params"`
-	SecondsPerStep float64  `json:"seconds_per_step"`
-	PeakMB         float64  `json:"peak_mb"`
-	Latent         sampling `json:"latent"`
-	Physical       sampling `json:"physical"`
-	Weighted       sampling `json:"weighted"`
+	Loss           float64 `json:"loss"`
+	LossErr        float64 `json:"loss_err"`
+	Exact          float64 `json:"exact"` // −ln Z
+	Gap            float64 `json:"gap"`
+	Std            float64 `json:"std"` // of ln(q/π)
+	ESS            float64 `json:"ess"`
+	LogZ           number  `json:"log_z"` // by reweighting
+	LogZErr        number  `json:"log_z_err"`
+	Steps          int     `json:"steps"`
+	Params         int     `json:"params"`
+	SecondsPerStep float64 `json:"seconds_per_step"`
+	// TrainingSeconds are those of all steps, and of the smaller lattices of -budget.
+	TrainingSeconds float64   `json:"training_seconds"`
+	PeakMB          float64   `json:"peak_mb"`
+	Latent          sampling  `json:"latent"`
+	Physical        sampling  `json:"physical"`
+	Weighted        sampling  `json:"weighted"`
+	Sampling        *measured `json:"sampling"` // by flow.Measure, null without
+	AIS             *annealed `json:"ais"`      // null without
 }
 
 func summarise(k *keeper, exact float64) *summary {
@@ -35,13 +40,29 @@ func summarise(k *keeper, exact float64) *summary {
 		Loss: e.Loss, LossErr: e.StdErr, Exact: exact, Gap: e.Loss - exact, Std: math.Sqrt(e.Variance), ESS: e.ESS,
 		LogZ: number(e.LogZ), LogZErr: number(e.LogZErr),
 		Steps: steps, Params: countParams(k.model), SecondsPerStep: k.history.Seconds / float64(steps),
+		TrainingSeconds: k.Earlier + k.history.Seconds, AIS: k.Annealed,
 	}
 }
 
-func printBanner(o *options, m *flow.Model, ising *target.Ising) {
+func printBanner(o *options, ising *target.Ising) {
 	console.Printf("Ising model on a torus of %d×%d sites, T = %.6g, exact −ln Z = %.4f\n",
 		o.L, o.L, o.T, -ising.LogZ())
-	console.Printf("Flow of %d parameters, trained for %d steps of %d samples\n", countParams(m), o.steps, o.batch)
+}
+
+// printFlow tells how a flow is about to be trained.
+func printFlow(o *options, m *flow.Model) {
+	if o.budget == 0 {
+		console.Printf("Flow of %d parameters, trained for %d steps of %d samples\n", countParams(m), o.steps, o.batch)
+		return
+	}
+	share := o.share
+	for _, unit := range []time.Duration{time.Second, time.Millisecond} {
+		if share > 10*unit {
+			share = share.Round(unit)
+		}
+	}
+	console.Printf("Flow of %d parameters for %d×%d sites, trained for %v in steps of %d samples\n",
+		countParams(m), o.L, o.L, share, o.batch)
 }
 
 // printEnergy tells how close the flow comes to the exact free energy.
@@ -67,15 +88,20 @@ type row struct {
 	r       *sampling
 	doubt   string // why it is not to be trusted
 	trained bool   // it needs the flow
+	note    string // what it is
 }
 
-// table has a column for each sampler and is 39 characters wide.
+// table has a column for each of four samplers and is 40 characters wide.
 func table(rows []row, m2 float64) string {
 	var b strings.Builder
 	line := func(name string, value func(r row) string) {
-		fmt.Fprintf(&b, "%-12s", name)
-		for _, r := range rows {
-			fmt.Fprintf(&b, "%9s", value(r))
+		fmt.Fprintf(&b, "%-7s", name)
+		for k, r := range rows {
+			width := 8
+			if k > 0 { // the names of the first column may touch the margin
+				width = max(width, 1+len(r.name[0]), 1+len(r.name[1]))
+			}
+			fmt.Fprintf(&b, "%*s", width, value(r))
 		}
 		b.WriteByte('\n')
 	}
@@ -94,12 +120,12 @@ func table(rows []row, m2 float64) string {
 	show("error", "%.4f", func(s *sampling) number { return s.M2Err })
 	if !math.IsNaN(m2) {
 		show("exact", "%.4f", func(s *sampling) number { return number(m2) })
-		show("off, errors", "%+.1f", func(s *sampling) number { return (s.M2 - number(m2)) / s.M2Err })
+		show("off", "%+.1f", func(s *sampling) number { return (s.M2 - number(m2)) / s.M2Err })
 	}
-	show("accepted", "%.2f", func(s *sampling) number { return s.Accept })
-	show("τ, leapfrogs", "%.0f", func(s *sampling) number { return s.Tau })
+	show("accept", "%.2f", func(s *sampling) number { return s.Accept })
+	show("τ", "%.0f", func(s *sampling) number { return s.Tau })
 	line("seconds", func(r row) string { return seconds(r.r.Seconds) })
-	line("s for 0.001", func(r row) string { return seconds(r.r.Cost) })
+	line("cost", func(r row) string { return seconds(r.r.Cost) })
 	return b.String()
 }
 
@@ -131,7 +157,7 @@ func verdict(rows []row, training float64) string {
 		}
 	}
 	if best < 0 {
-		return "None of them can be trusted yet: more -steps, more -sweeps?"
+		return "None of them can be trusted yet: longer training, more -sweeps?"
 	}
 	b := rows[best]
 	name := strings.Join(b.name[:], " ")
@@ -151,15 +177,23 @@ func verdict(rows []row, training float64) string {
 }
 
 func printSamplers(rows []row, m2, training float64) {
-	console.Printf("\nStructure factor ⟨m²⟩ by three samplers without bias\n")
-	fmt.Print(table(rows, m2))
-	console.Printf("\"s for 0.001\" is the time in seconds to a standard error of 0.001. " +
-		"τ is the autocorrelation time of m².\n")
+	console.Printf("\nStructure factor ⟨m²⟩ by samplers without bias\n")
 	for _, r := range rows {
 		if r.doubt != "" {
-			console.Printf("Not to be trusted: %s, %s.\n", strings.Join(r.name[:], " "), r.doubt)
+			console.Printf("WARNING: do not trust %s: %s.\n", strings.Join(r.name[:], " "), r.doubt)
 		}
 	}
+	fmt.Print(table(rows, m2))
+	text := "τ: autocorrelation time of m² in leapfrog steps. cost: seconds to a standard error of 0.001."
+	if !math.IsNaN(m2) {
+		text = "off: distance from the exact value in standard errors. " + text
+	}
+	for _, r := range rows {
+		if r.note != "" {
+			text += fmt.Sprintf(" %s: %s.", strings.Join(r.name[:], " "), r.note)
+		}
+	}
+	console.Printf("%s\n", text)
 	console.Printf("%s\n", verdict(rows, training))
 }
 

@@ -73,14 +73,18 @@ func TestWidth(t *testing.T) {
 	}
 	r := sampling{M2: 0.4321, M2Err: 0.0123, Accept: 0.98, Tau: 12345, Seconds: 12345.678, Cost: 1234567.8}
 	rows := []row{
-		{[2]string{"latent", "HMC"}, &r, "", true},
-		{[2]string{"physical", "HMC"}, &r, "it drifts by 12.3 standard errors and has not forgotten its start", false},
-		{[2]string{"weighted", "samples"}, &r, "", true},
+		{[2]string{"physical", "HMC"}, &r, "it drifts by 12.3 standard errors and has not forgotten its start",
+			false, ""},
+		{[2]string{"latent", "HMC"}, &r, "", true, ""},
+		{[2]string{"latent", "mix"}, &r, "", true, ""},
+		{[2]string{"weighted", "samples"}, &r, "", true, ""},
 	}
 	text := printed(t, func() {
 		small := &options{L: 4, size: 2, couplings: 1, repeat: 1, single: o.single}
-		m := must(newModel(small, must(target.NewIsing([]int{4, 4}, 2)), rand.NewPCG(1, 1)))
-		printBanner(o, m, must(target.NewIsing([]int{64, 64}, o.T)))
+		m := must(newModel(small, nil, must(target.NewIsing([]int{4, 4}, 2)), rand.NewPCG(1, 1)))
+		printBanner(o, must(target.NewIsing([]int{64, 64}, o.T)))
+		printFlow(o, m)
+		printFlow(must(parse(strings.Fields("-L 64 -budget 200h"))), m)
 		s.printEnergy(&flow.Estimate{Samples: 10000})
 		printSamplers(rows, 0.4444, 12345)
 		s.printEnd(o)
@@ -105,7 +109,8 @@ func TestBar(t *testing.T) {
 	escapes := regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
 	for _, columns := range []int{40, 80} {
 		var b bytes.Buffer
-		p := newBar(&b, columns, "physical HMC", 5000, 4997)
+		p := newBar(&b, columns, "physical HMC", 4999, 4997)
+		p.setTotal(5000)
 		for range 3 {
 			p.step("loss -590.6810 ± 0.0170")
 		}
@@ -134,9 +139,9 @@ func TestWeightedMean(t *testing.T) {
 // The verdict follows from the numbers that can be trusted, and from no others.
 func TestVerdict(t *testing.T) {
 	rows := func(latent, physical, weighted float64, doubts string) []row {
-		r := []row{{[2]string{"latent", "HMC"}, &sampling{Cost: number(latent)}, "", true},
-			{[2]string{"physical", "HMC"}, &sampling{Cost: number(physical)}, "", false},
-			{[2]string{"weighted", "samples"}, &sampling{Cost: number(weighted)}, "", true}}
+		r := []row{{[2]string{"latent", "HMC"}, &sampling{Cost: number(latent)}, "", true, ""},
+			{[2]string{"physical", "HMC"}, &sampling{Cost: number(physical)}, "", false, ""},
+			{[2]string{"weighted", "samples"}, &sampling{Cost: number(weighted)}, "", true, ""}}
 		for i, c := range doubts {
 			if c == 'x' {
 				r[i].doubt = "why not"
@@ -160,21 +165,23 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%s, want %s", got, c.want)
 		}
 	}
-	if d := doubt(sampling{M2: 1, M2Err: 0.01, Accept: 0.5, Tau: 1}, 0, 0.9); !strings.Contains(d, "10 of its errors") {
+	good := sampling{M2: 1, M2Err: 0.01, Accept: 0.5, Tau: 1}
+	if d := doubt(good, 0, 0, 0.9); !strings.Contains(d, "10 of its errors") {
 		t.Errorf("%q", d)
 	}
 	tau, nan := number(math.NaN()), math.NaN()
 	for want, d := range map[string]string{
-		"accepts nothing": doubt(sampling{}, 0, 0),
-		"too few sweeps":  doubt(sampling{Accept: 1}, nan, nan),
-		"drifts":          doubt(sampling{Accept: 1}, 5, nan),
-		"too short a run": doubt(sampling{Accept: 1, Tau: tau}, 0, nan),
+		"accepts nothing": doubt(sampling{}, 0, 0, 0),
+		"too few sweeps":  doubt(sampling{Accept: 1}, 0, nan, nan),
+		"drifts":          doubt(sampling{Accept: 1}, 0, 5, nan),
+		"too short a run": doubt(sampling{Accept: 1, Tau: tau}, 0, 0, nan),
+		"3 of its chains": doubt(sampling{Accept: 1}, 3, 0, 0),
 	} {
 		if !strings.Contains(d, want) {
 			t.Errorf("%q, want %q", d, want)
 		}
 	}
-	if d := doubt(sampling{M2: 1, M2Err: 0.01, Accept: 0.5, Tau: 1}, 0, math.NaN()); d != "" {
+	if d := doubt(good, 0, 0, math.NaN()); d != "" {
 		t.Errorf("%q", d)
 	}
 }

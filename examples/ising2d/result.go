@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -36,6 +37,14 @@ func (n number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(n))
 }
 
+func (n *number) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		*n = number(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(text, (*float64)(n))
+}
+
 // result summarises the sweeps after training. Acceptance and time are those of
 // all of them; means leave out the first quarter. The error comes from the spread
 // of the chains, which are independent once they have forgotten their start. To
@@ -57,6 +66,19 @@ func (w *walkers) result() (r sampling, drift float64) {
 	r.Seconds = number(w.seconds)
 	r.price()
 	return r, (late - early) / math.Hypot(earlyErr, lateErr)
+}
+
+// stuck is the number of chains that have never moved since the model is final: m² of
+// all their sweeps is one number.
+func (w *walkers) stuck() int {
+	n := 0
+	for c := range w.o.chains {
+		moved := func(m2 []float64) bool { return m2[c] != w.chains[w.final][c] }
+		if w.final < len(w.chains) && !slices.ContainsFunc(w.chains[w.final:], moved) {
+			n++
+		}
+	}
+	return n
 }
 
 // autocorrTime is the autocorrelation time of m² in sweeps and its standard error.
@@ -93,10 +115,12 @@ func chainMean(sweeps [][]float64) (mean, stdErr float64) {
 
 // doubt says why a result is not to be trusted, and is empty if it is. The exact
 // value is NaN if it is not known.
-func doubt(r sampling, drift, exact float64) string {
+func doubt(r sampling, stuck int, drift, exact float64) string {
 	switch {
 	case !(r.Accept > 0):
 		return "it accepts nothing"
+	case stuck > 0:
+		return fmt.Sprintf("%d of its chains never moved", stuck)
 	case farOff(r, exact) != "":
 		return farOff(r, exact)
 	case math.IsNaN(drift):

@@ -2,13 +2,14 @@ package main
 
 import (
 	"math"
+	"slices"
 
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// sample computes ⟨m²⟩ in three ways: by chains in latent and in physical space,
-// and by weighted samples of the flow.
+// sample computes ⟨m²⟩ by chains in latent and in physical space, by flow.Measure and by
+// weighted samples of the flow.
 func (s *summary) sample(i *interrupts, k *keeper, m *flow.Model, ising *target.Ising) error {
 	m2, known := exactM2(ising, k.o)
 	if !known {
@@ -23,7 +24,18 @@ func (s *summary) sample(i *interrupts, k *keeper, m *flow.Model, ising *target.
 		r, drift := w.result()
 		to := []*sampling{&s.Latent, &s.Physical}[j]
 		*to = r
-		rows = append(rows, row{names[j], to, doubt(r, drift, m2), j == 0})
+		rows = append(rows, row{names[j], to, doubt(r, w.stuck(), drift, m2), j == 0, ""})
+	}
+	slices.Reverse(rows) // physical space first
+	if err := measure(i, k, m, ising); err != nil {
+		return err
+	}
+	if s.Sampling = k.Measured; s.Sampling != nil {
+		r, why := s.Sampling.row()
+		if why == "" {
+			why = farOff(r, m2)
+		}
+		rows = append(rows, row{[2]string{"latent", "mix"}, &r, why, true, "moves that flow.Measure chooses by itself"})
 	}
 	ctx, done := i.phase()
 	defer done()
@@ -38,7 +50,7 @@ func (s *summary) sample(i *interrupts, k *keeper, m *flow.Model, ising *target.
 	if why == "" {
 		why = farOff(s.Weighted, m2)
 	}
-	rows = append(rows, row{[2]string{"weighted", "samples"}, &s.Weighted, why, true})
-	printSamplers(rows, m2, k.history.Seconds)
+	rows = append(rows, row{[2]string{"weighted", "samples"}, &s.Weighted, why, true, ""})
+	printSamplers(rows, m2, s.TrainingSeconds)
 	return m2Figure(k.walkers, m2, k.o)
 }

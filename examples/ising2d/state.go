@@ -39,6 +39,12 @@ type record struct {
 	Last    flow.Estimate     `json:"last"`              // running estimate after the last step
 	Judged  *flow.Estimate    `json:"judged,omitempty"`  // evaluation after training
 	Walkers []walkersState    `json:"walkers"`
+	// Results after training, nil until they are there.
+	Annealed *annealed `json:"annealed,omitempty"`
+	Measured *measured `json:"measured,omitempty"`
+	// Of a chain of lattices.
+	Stage   int     `json:"stage,omitempty"`   // lattices trained before this one
+	Earlier float64 `json:"earlier,omitempty"` // seconds of their training
 }
 
 // walkersState says how far a set of chains is.
@@ -86,16 +92,24 @@ func (k *keeper) restore(s checkpoint.State) error {
 	if err := s.ReadJSON(recordPart, &was); err != nil {
 		return err
 	}
-	if len(was.Legs) == 0 || len(was.Walkers) != len(k.walkers) {
+	if len(was.Legs) == 0 || was.Stage == k.Stage && len(was.Walkers) != len(k.walkers) {
 		return errors.New("a checkpoint of another version of this program")
 	}
+	steps := was.Legs[len(was.Legs)-1].Steps
 	if err := k.o.same(&was); err != nil {
 		return err
 	}
-	if was.Trained && k.o.steps > was.Legs[len(was.Legs)-1].Steps {
+	if was.Stage != k.Stage { // of a smaller or of a larger lattice
+		k.passed = was.Stage > k.Stage
+		return nil
+	}
+	if k.o.budget > 0 { // the first start has set them
+		k.o.steps = steps
+	}
+	if was.Trained && k.o.steps > steps {
 		return s.Read(endedPart, k.read)
 	}
-	k.record = was
+	k.record, k.resumed = was, true
 	return errors.Join(k.restoreModel(s), k.restoreHistory(s), k.restoreWalkers(s))
 }
 

@@ -20,8 +20,10 @@ type history struct {
 // training is the phase in which the model is trained.
 type training struct {
 	*keeper
-	bar  *progress
-	last time.Time // up to which history.Seconds counts
+	bar      *progress
+	last     time.Time // up to which history.Seconds counts
+	deadline time.Time // with -budget
+	pacer    pacer
 }
 
 // train trains the model. After every o.every steps the chains move, too.
@@ -37,12 +39,23 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 	if k.trainer, err = flow.NewTrainer(m, t, s); err != nil {
 		return err
 	}
-	if err := k.load(); err != nil || k.Trained {
+	if err := k.load(); err != nil || k.passed {
 		return err
 	}
-	err = r.run(ctx)
-	if errors.Is(err, context.Canceled) {
+	printFlow(k.o, m)
+	if k.Trained {
+		return nil
+	}
+	ctx, cancel := r.within(ctx)
+	defer cancel()
+	if err = r.plan(ctx, s, t); err == nil {
+		err = r.run(ctx)
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
 		err = r.interrupted()
+	case errors.Is(err, context.DeadlineExceeded):
+		err = r.outOfTime()
 	}
 	if err == nil {
 		err = k.endTraining()
@@ -79,7 +92,11 @@ func (r *training) settings(ctx context.Context, m *flow.Model) (*flow.Settings,
 // run makes the steps that are left.
 func (r *training) run(ctx context.Context) error {
 	made := len(r.history.Loss)
-	r.bar = newProgress("training", r.o.steps, made)
+	name := "training"
+	if r.o.budget > 0 {
+		name = fmt.Sprintf("%d×%d sites", r.o.L, r.o.L)
+	}
+	r.bar = newProgress(name, r.o.steps, made)
 	defer r.bar.done()
 	if r.Pending {
 		if err := r.move(ctx); err != nil {
@@ -87,7 +104,15 @@ func (r *training) run(ctx context.Context) error {
 		}
 	}
 	r.last = time.Now()
-	return r.trainer.Run(ctx, r.o.steps-made)
+	if r.o.budget == 0 {
+		return r.trainer.Run(ctx, r.o.steps-made)
+	}
+	for r.pacer = (pacer{r.last, made, r.last}); len(r.history.Loss) < r.o.steps; r.replan() {
+		if err := r.trainer.Run(ctx, 1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // record notes a step, and lets the chains move and the state be saved when it is

@@ -28,6 +28,7 @@ type walkers struct {
 	o       *options
 	src     rand.Source
 	x       *mat.Dense                  // configurations, a row per chain
+	fresh   func(x *mat.Dense) error    // sets x to samples of the flow; nil: chains begin where they are
 	state   func(z, x *mat.Dense) error // sets z to positions of the sampler for x
 	image   func(x, z *mat.Dense) error // sets x to the configurations of z
 	m2, err []float64                   // mean of m² over the chains and its standard error, sweep by sweep
@@ -38,8 +39,10 @@ type walkers struct {
 	seconds float64                     // taken by the sweeps since then
 }
 
-// newWalkers returns the chains in latent and in physical space. All of them start
-// at the same cold configuration. Energies are in float64. Forces on latent
+// newWalkers returns the chains in latent and in physical space. All of them are at the
+// same cold configuration. Without -cold, chains in latent space that have not moved during
+// training begin at samples of the flow: a cold configuration may be one that the flow
+// hardly generates, and chains stay there. Energies are in float64. Forces on latent
 // variables are in the precision of training, as they take nearly all of the time.
 func newWalkers(m *flow.Model, ising *target.Ising, o *options, src rand.Source) ([]*walkers, error) {
 	latent := target.NewEvaluator(flow.Latent(m, ising))
@@ -50,8 +53,12 @@ func newWalkers(m *flow.Model, ising *target.Ising, o *options, src rand.Source)
 	cold := mat.NewDense(o.chains, m.Dim(), nil)
 	// Spins all up, and x at its mean given them: (K+αI)s.
 	cold.Apply(func(_, _ int, _ float64) float64 { return 4/o.T + ising.Alpha() }, cold)
+	fresh := func(x *mat.Dense) error { return m.Sample(x, nil, src) }
+	if o.cold {
+		fresh = nil
+	}
 	return []*walkers{{
-		name: "latent", sweeps: o.sweeps, density: latent, force: force, x: mat.DenseCopyOf(cold),
+		name: "latent", sweeps: o.sweeps, density: latent, force: force, x: mat.DenseCopyOf(cold), fresh: fresh,
 		// Drawing z from its posterior given x leaves π invariant for any flow.
 		state: func(z, x *mat.Dense) error { return m.Posterior(z, nil, x, src) },
 		image: func(x, z *mat.Dense) error { return m.Decode(x, nil, z) },
@@ -147,6 +154,11 @@ func (w *walkers) follow(i *interrupts, k *keeper) error {
 func (w *walkers) begin(k *keeper) (*hmc.Sampler, error) {
 	if k.saved == nil {
 		w.final, w.seconds = len(w.m2), 0
+		if w.fresh != nil && w.final == 0 {
+			if err := w.fresh(w.x); err != nil {
+				return nil, err
+			}
+		}
 		return w.start()
 	}
 	s, err := w.sampler(w.x)

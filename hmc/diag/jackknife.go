@@ -41,8 +41,8 @@ func Jackknife(series []*mat.Dense, blocks int, f func(means []float64) float64)
 		}
 		without[b] = f(left)
 		if notFinite(without[b]) {
-			return 0, 0, fmt.Errorf("diag: Jackknife: %w: f without a block of %d steps is %v",
-				ErrNotFinite, steps, without[b])
+			return 0, 0, fmt.Errorf("diag: Jackknife: %w: f without block %d of %d steps is %v",
+				ErrNotFinite, b, steps, without[b])
 		}
 	}
 	if notFinite(total) {

@@ -79,6 +79,7 @@ func TestFalseAlarms(t *testing.T) {
 				alarms[strings.SplitN(s.Warnings[0], ":", 3)[1]]++
 			}
 		}
+		t.Logf("φ = %v, %d steps, %d chains: %d alarms in %d runs", c.phi, c.steps, c.chains, wrong, seeds)
 		if wrong > seeds/20 {
 			t.Errorf("%v: %d of %d runs: %v", c, wrong, seeds, alarms)
 		}

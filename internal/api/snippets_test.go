@@ -45,7 +45,7 @@ var (
 	plain                  *hmc.Sampler
 	x, start, phi          *mat.Dense
 	configurations         *mat.Dense
-	chi                    []float64
+	chi2                   []float64
 	running                plotter.XYs
 	reflections            []flow.Symmetry
 	translations           []flow.Symmetry

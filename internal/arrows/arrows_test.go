@@ -43,6 +43,8 @@ var allowed = map[string][]string{
 	"hmc/diag":  {"internal/errs", "internal/num"},
 	"hmc/draws": {"internal/errs"},
 	"mi":        {"internal/errs", "internal/num"},
+
+	"hmc/cluster": {"internal/errs", "internal/num", "internal/lattice"},
 }
 
 // without lists modules that a package must not depend on, directly or not.
@@ -50,6 +52,7 @@ var without = map[string][]string{
 	"hmc":             {"gorgonia.org/"},
 	"hmc/diag":        {"gorgonia.org/"},
 	"hmc/draws":       {"gorgonia.org/"},
+	"hmc/cluster":     {"gorgonia.org/"},
 	"mi":              {"gorgonia.org/"},
 	"internal/kernel": {"gorgonia.org/", "gonum.org/"},
 

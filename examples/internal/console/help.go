@@ -106,7 +106,7 @@ func describe(f *flag.Flag, width int) string {
 	const indent = 20
 	kind, text := flag.UnquoteUsage(f)
 	switch def := f.DefValue; def {
-	case "", "false":
+	case "", "false", "0s":
 	default:
 		if v, err := strconv.ParseFloat(def, 64); err == nil && len(def) > 8 {
 			def = strconv.FormatFloat(v, 'g', 6, 64)

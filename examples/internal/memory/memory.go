@@ -62,6 +62,7 @@ type Network struct {
 	Couplings       int // of a block, 0 for the default
 	Hidden          []int
 	Spline          bool
+	Rational        bool // splines, see flow.Recipe
 	Conditional     bool
 }
 
@@ -80,7 +81,7 @@ func (n Network) Cost() (params, layers float64) {
 			const context = 9
 			others := float64(size)*float64(size) - 1
 			affine := 2*n.net(context+others-1, 1) + 1
-			if n.Spline {
+			if n.Spline && !n.Rational {
 				params += others * (affine + n.net(context+others-1, smoothNumbers))
 			} else {
 				params += 2 * others * affine
@@ -102,15 +103,18 @@ func smallestFactor(l int) int {
 	return l
 }
 
-// smoothNumbers is how many numbers make a smooth spline of 16 bins.
-const smoothNumbers = 16 - 2
+// How many numbers make a smooth spline of 16 bins, and a rational-quadratic one of 8.
+const smoothNumbers, rationalNumbers = 16 - 2, 3*8 - 1
 
 // block is the number of parameters of a block on a square of size×size sites.
 func (n Network) block(size int) float64 {
 	kept := float64(size) * float64(size) / 2
 	moved := kept
 	sum := 2*n.net(kept, moved) + moved
-	if n.Spline {
+	switch {
+	case n.Spline && n.Rational:
+		sum += n.net(kept, moved*rationalNumbers)
+	case n.Spline:
 		sum += n.net(kept, moved*smoothNumbers)
 	}
 	switch {

@@ -32,6 +32,7 @@ func TestNetwork(t *testing.T) {
 		{Network{L: 4, Size: 2, Hidden: hidden}, 21840, 4},
 		{Network{L: 4, Size: 2, Hidden: hidden, Spline: true, Conditional: true}, 24846, 6},
 		{Network{L: 4, Size: 2, Repeat: 2, Hidden: hidden, Spline: true, Conditional: true}, 42510, 10},
+		{Network{L: 8, Size: 2, Hidden: hidden, Spline: true, Rational: true, Conditional: true}, 43902, 9},
 		{Network{L: 16, Size: 2, Hidden: hidden}, 43680, 8},
 		{Network{L: 5, Size: 2, Hidden: hidden, Spline: true, Conditional: true}, 26220, 2},
 		{Network{L: 4, Size: 3, Hidden: hidden, Spline: true, Conditional: true}, 21255, 5},
