@@ -148,7 +148,7 @@ func TestMeasureErrors(t *testing.T) {
 		"RelErr":         {good, &MeasureSettings{RelErr: math.NaN(), Src: src()}, ErrSettings, "RelErr NaN"},
 		"Start": {good, &MeasureSettings{Start: mat.NewDense(1, 15, nil), Src: src()},
 			ErrShape, "rows of Start"},
-		"NaN":            {nan, &MeasureSettings{Chains: 4, Src: src()}, ErrNotFinite, `observable 0, "bad one"`},
+		"NaN": {nan, &MeasureSettings{Chains: 4, Src: src()}, ErrNotFinite, `observable 0, "bad one"`},
 		"kernel": {good, &MeasureSettings{Kernel: hmc.CrankNicolson{Beta: 2}, Src: src()},
 			ErrSettings, "Beta"},
 	} {

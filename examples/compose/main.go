@@ -70,7 +70,11 @@ func main() {
 	}
 	wavelet := newHaar()
 	coarsen := func(sites int) (bijector.Bijector, error) { // z → Real NVP → Haar → x
-		return bijector.NewChain(must(realNVP(sites)), wavelet)
+		block, err := realNVP(sites)
+		if err != nil {
+			return nil, err
+		}
+		return bijector.NewChain(block, wavelet)
 	}
 	stack := bijector.NewStack(l, l) // fine to coarse
 	for stack.Sites() > 1 {          // sites that live on

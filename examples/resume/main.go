@@ -123,8 +123,13 @@ func (s *sampling) restore(r io.Reader) error {
 // sample makes the sweeps that the run in the file has not made yet.
 func sample(ctx context.Context, q *flow.Model, ising *target.Ising, sweeps int, file string) (*sampling, error) {
 	latent := target.NewEvaluator(flow.Latent(q, ising))
-	sampler, err := hmc.New(latent, mat.NewDense(chains, sites, nil),
-		&hmc.Settings{Kernel: hmc.HMC{StepSize: 0.3, Steps: 5, Force: latent.Float32()}, Src: rand.NewPCG(3, 4)})
+	src := rand.NewPCG(3, 4)
+	z, rnd := mat.NewDense(chains, sites, nil), rand.New(src)
+	for c := range chains { // a chain begins at a draw of the prior
+		q.Prior().Rand(z.RawRowView(c), rnd)
+	}
+	sampler, err := hmc.New(latent, z,
+		&hmc.Settings{Kernel: hmc.HMC{StepSize: 0.3, Steps: 5, Force: latent.Float32()}, Src: src})
 	if err != nil {
 		return nil, err
 	}
