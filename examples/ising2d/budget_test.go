@@ -197,6 +197,9 @@ func TestChain(t *testing.T) {
 			if s.L != want[k] || s.steps != 0 || s.batch != batchOf(s.L) {
 				t.Errorf("%s: lattice %d is of %d×%d sites, batch %d", args, k, s.L, s.L, s.batch)
 			}
+			if k > 0 && math.Abs(float64(s.share)/float64(runs[k-1].share)-1.5) > 1e-9 {
+				t.Errorf("%s: %v after %v", args, s.share, runs[k-1].share)
+			}
 			if sum += s.share; s.grow != "" {
 				break
 			}

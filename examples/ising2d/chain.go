@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -45,16 +46,24 @@ func batchOf(l int) int {
 	return 512
 }
 
-// chain divides the budget among the lattices of the run: each has twice the time of
-// the one before it. It sets o.smaller, the runs of the smaller lattices. The first of
-// them begins with random parameters.
+// moreTime is the time of a lattice in units of that of the lattice before it.
+const moreTime = 1.5
+
+// chain divides the budget among the lattices of the run. It sets o.smaller, the runs of
+// the smaller lattices. The first of them begins with random parameters.
 func (o *options) chain() {
 	all := o.lattices()
-	part := float64(o.budget) / float64(int(1)<<len(all)-1)
-	o.share = time.Duration(part * float64(int(1)<<(len(all)-1)))
-	for k, l := range all[:len(all)-1] {
+	sum, weights := 0.0, make([]float64, len(all))
+	for k := range all {
+		weights[k] = math.Pow(moreTime, float64(k))
+		sum += weights[k]
+	}
+	share := func(k int) time.Duration { return time.Duration(float64(o.budget) * weights[k] / sum) }
+	last := len(all) - 1
+	o.share = share(last)
+	for k, l := range all[:last] {
 		s := *o
-		s.L, s.share = l, time.Duration(part*float64(int(1)<<k))
+		s.L, s.share = l, share(k)
 		if !o.ownBatch {
 			s.batch = batchOf(l)
 		}

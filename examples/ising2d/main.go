@@ -17,13 +17,13 @@
 //	go run ./examples/ising2d -recipe best -L 16 -steps 2000 -grow flow8
 //
 // In the second command, -budget is the time of training; the number of steps, and with
-// it the learning rate and the inverse temperature, follow from the time of a step. The
-// flow of a lattice of 16×16 sites or more then grows from smaller ones, here 8×8 and
-// 16×16, and each lattice has twice the time of the one before it. If steps become slower or
-// faster in the course of training, their number follows. At the end of its time training
-// stops, whether all steps are made or not. With -resume, such a run keeps its number of
-// steps and has the time that is left. Sampling comes on top: -measure bounds the time of
-// the mix.
+// it the learning rate and the inverse temperature, follow from the time of a step. If
+// steps become slower or faster in the course of training, their number follows. At the
+// end of its time training stops, whether all steps are made or not. The flow of a lattice
+// of 16×16 sites or more then grows from smaller ones, here 8×8 and 16×16, and each lattice
+// has 1.5 times the time of the one before it. With -resume, such a run keeps its number
+// of steps and has the time that is left. Sampling comes on top: -measure bounds the time
+// of the mix.
 //
 // The third command makes Fig. 3 of Li and Wang, Phys. Rev. Lett. 121, 260601 (2018).
 // It trains on the 16×16 lattice and runs hybrid Monte Carlo during training as well.

@@ -24,19 +24,25 @@ type measured struct {
 	Sweeps  int    `json:"sweeps"`
 }
 
-// untrusted begins a verdict that is not "ok".
-const untrusted = "do not trust: "
+// untrusted begins a verdict that is not "ok", and missed what a run that is too short for
+// -relerr adds to its verdict.
+const untrusted, missed = "do not trust: ", "; error not reached: "
 
-// row is the line of the result in the table of samplers, with the reason why it is not
-// to be trusted, if there is one.
-func (r *measured) row() (s sampling, doubt string) {
+// row is the column of the result in the table of samplers, with the reason why it is not
+// to be trusted, if there is one, and a note.
+func (r *measured) row() (s sampling, doubt, note string) {
 	nan := number(math.NaN())
 	s = sampling{M2: r.M2, M2Err: r.M2Err, Accept: nan, Tau: nan, TauErr: nan, TauSeconds: nan, Seconds: r.Seconds}
 	s.price()
-	if strings.HasPrefix(r.Verdict, untrusted) {
-		doubt = strings.TrimPrefix(r.Verdict, untrusted)
+	text, short, isShort := strings.Cut(r.Verdict, missed)
+	if strings.HasPrefix(text, untrusted) {
+		doubt = strings.TrimPrefix(text, untrusted)
 	}
-	return s, doubt
+	note = "moves that flow.Measure chooses by itself"
+	if isShort {
+		note += fmt.Sprintf("; it ended after %d sweeps, before the wanted error, %s", r.Sweeps, short)
+	}
+	return s, doubt, note
 }
 
 // measure computes ⟨m²⟩ by flow.Measure, to the relative error of -relerr or for the time
@@ -76,8 +82,11 @@ func measure(i *interrupts, k *keeper, m *flow.Model, ising *target.Ising) error
 			Verdict: untrusted + "it was stopped in its warm-up"}
 		return k.save()
 	}
-	row := r.Rows[0]
+	row, verdict := r.Rows[0], r.Verdict()
+	if len(r.Missed) > 0 {
+		verdict += missed + strings.Join(r.Missed, ", ")
+	}
 	k.Measured = &measured{number(row.Mean), number(row.MCSE), seconds, number(row.ESS), number(row.RHat),
-		r.Verdict(), r.Sweeps}
+		verdict, r.Sweeps}
 	return k.save()
 }

@@ -55,6 +55,26 @@ func TestMeasureIsStopped(t *testing.T) {
 	}
 }
 
+// An error that is not reached is no reason for distrust, but it is said.
+func TestMissed(t *testing.T) {
+	for verdict, want := range map[string][2]string{
+		"ok":                               {"", "moves that flow.Measure chooses by itself"},
+		"ok" + missed + "m2: 0.2":          {"", "after 7 sweeps, before the wanted error, m2: 0.2"},
+		untrusted + "why":                  {"why", "by itself"},
+		untrusted + "why" + missed + "0.3": {"why", "before the wanted error, 0.3"},
+	} {
+		r := &measured{M2: 1, M2Err: 0.1, Seconds: 2, Verdict: verdict, Sweeps: 7}
+		if _, doubt, note := r.row(); doubt != want[0] || !strings.HasSuffix(note, want[1]) {
+			t.Errorf("%q: %q, %q", verdict, doubt, note)
+		}
+	}
+	_, r := small(t, t.TempDir(), "-every 0 -steps 3 -measure 2s -relerr 1e-3 -chains 4 -sweeps 2 -physical 2")
+	s := r["sampling"].(map[string]any)
+	if s["m2"] != nil && !strings.Contains(s["verdict"].(string), missed+"m2: standard error") {
+		t.Errorf("%v", s)
+	}
+}
+
 // -ais is on by default on small lattices alone. -measure 0 leaves the mix out.
 func TestSamplingFlags(t *testing.T) {
 	for args, want := range map[string][2]int{

@@ -31,11 +31,11 @@ func (s *summary) sample(i *interrupts, k *keeper, m *flow.Model, ising *target.
 		return err
 	}
 	if s.Sampling = k.Measured; s.Sampling != nil {
-		r, why := s.Sampling.row()
+		r, why, note := s.Sampling.row()
 		if why == "" {
 			why = farOff(r, m2)
 		}
-		rows = append(rows, row{[2]string{"latent", "mix"}, &r, why, true, "moves that flow.Measure chooses by itself"})
+		rows = append(rows, row{[2]string{"latent", "mix"}, &r, why, true, note})
 	}
 	ctx, done := i.phase()
 	defer done()
