@@ -327,6 +327,7 @@ func (r *measurer) result() (*Measurement, error) {
 		return nil, err
 	}
 	k.Summary = *summary
+	k.Warnings = append(r.sampler.Warnings(), k.Warnings...)
 	for _, row := range k.Rows {
 		wanted := r.s.RelErr * max(math.Abs(row.Mean), row.Std)
 		if row.MCSE > wanted {
