@@ -66,6 +66,7 @@ func TestMeasureFollowsChains(t *testing.T) {
 	obs := []Observable{{"first", func(x []float64) float64 { return x[0] }}}
 	s.Kernel = hmc.Mix{
 		{Kernel: hmc.Independence{}}, {Kernel: hmc.HMC{Steps: 2}}, {Kernel: hmc.CrankNicolson{Beta: 0.5}},
+		{Kernel: hmc.HMC{Steps: 2, Force: target.NewEvaluator(Latent(m, pi)).Float32()}},
 	}
 	full := must(s.defaults(m, obs))
 	r := must(newMeasurer(m, pi, obs, full))
@@ -156,5 +157,36 @@ func TestMeasureErrors(t *testing.T) {
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) || r != nil {
 			t.Errorf("%s: %v, %v", name, r, err)
 		}
+	}
+}
+
+// The errors cover although Measure stops when they are small: of 40 runs of different
+// seeds, about 27 means are within one standard error, and the mean squared distance is one
+// squared error; five standard deviations are allowed.
+func TestMeasureCovers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many runs")
+	}
+	pi := must(target.NewIsing([]int{4, 4}, 8))
+	exact, _ := pi.ExactStructureFactor()
+	m := mera(t, 4, 1)
+	scramble(m, 1, 0.1)
+	const runs = 40
+	within, squares := 0, 0.0
+	for seed := range uint64(runs) {
+		r, err := Measure(context.Background(), m, pi, []Observable{{"m²", pi.StructureFactor}},
+			&MeasureSettings{RelErr: 0.04, WarmUp: 60, Src: rand.NewPCG(seed, 3)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		z := (r.Rows[0].Mean - exact) / r.Rows[0].MCSE
+		squares += z * z
+		if math.Abs(z) < 1 {
+			within++
+		}
+	}
+	t.Logf("%d of %d within one error, mean square %.2f", within, runs, squares/runs)
+	if within < 12 || math.Abs(squares/runs-1) > 5*math.Sqrt(2./runs) {
+		t.Errorf("%d of %d within one error, mean square %.2f", within, runs, squares/runs)
 	}
 }
