@@ -173,7 +173,11 @@ func addSampler(p *plot.Plot, w *walkers, sweeps, which int) error {
 	dots.Color, dots.Radius, dots.Shape = c, vg.Points(1.8), draw.CircleGlyph{}
 	bars.Color, bars.CapWidth = c, vg.Points(2)
 	p.Add(dots, bars)
-	p.Legend.Add(w.name+" space", dots)
+	start := "cold start"
+	if w.fresh != nil {
+		start = "from samples of the flow"
+	}
+	p.Legend.Add(w.name+" space, "+start, dots)
 	return nil
 }
 
