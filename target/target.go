@@ -14,7 +14,11 @@
 //   - Ising: the continuous dual of the Ising model, eq. 7 of S.-H. Li and L. Wang,
 //     Phys. Rev. Lett. 121, 260601 (2018), with its exact partition function.
 //   - FreeField: the free scalar field on a lattice, a Gaussian with exact results.
+//   - Phi4: the φ⁴ theory on a lattice, and its O(n) form.
+//   - Local: a field on a lattice with any potential at its sites.
 //   - Normal: independent standard normal values, the prior of a flow.
+//
+// Field describes the configurations of Phi4 and Local and measures them.
 //
 // An Evaluator computes ln π and its gradient on plain slices. CheckGrad compares a
 // gradient with finite differences.
