@@ -164,7 +164,7 @@ func (m *Ising) logProb(val, grad, x []float64) {
 			if grad != nil {
 				g = grad[from:to]
 			}
-			val[r] = isingRow(g, x[from:to], y[from:to], e[from:to])
+			val[r] = isingRow(g, x[from:to], x[from:to], y[from:to], e[from:to])
 			if !(val[r] <= math.MaxFloat64) && num.Finite(x[from:to]...) {
 				val[r] = math.Inf(-1) // terms of both signs have overflowed
 			}
@@ -176,17 +176,18 @@ func (m *Ising) logProb(val, grad, x []float64) {
 	}
 }
 
-// isingRow returns ln π of one configuration, given y = (K+αI)⁻¹x and
-// e = exp(−2|x|) − 1. It stores the gradient tanh x − y in grad unless grad is nil.
+// isingRow returns ln π of one configuration, given its distance d from the mean of the
+// Gaussian factor, y = (K+αI)⁻¹d and e = exp(−2|x|) − 1. d is x if there are no fields. It
+// stores the gradient tanh x − y in grad unless grad is nil.
 //
 // It uses ln cosh x = |x| + ln(1 + e/2) and tanh |x| = −e/(2 + e). The factors 1 + e/2
 // lie between 1/2 and 1, so that the product of 32 of them does not underflow and one
 // logarithm serves for all.
-func isingRow(grad, x, y, e []float64) float64 {
-	y, e = y[:len(x)], e[:len(x)]
+func isingRow(grad, x, d, y, e []float64) float64 {
+	d, y, e = d[:len(x)], y[:len(x)], e[:len(x)]
 	sum, product := 0.0, 1.0
 	for i, v := range x {
-		sum += math.Abs(v) - 0.5*v*y[i]
+		sum += math.Abs(v) - 0.5*d[i]*y[i]
 		if product *= 1 + e[i]/2; i%32 == 31 {
 			sum += math.Log(product)
 			product = 1

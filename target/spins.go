@@ -35,8 +35,14 @@ func (m *Ising) ExactStructureFactor() (m2 float64, ok bool) {
 //
 // Its mean over configurations is ⟨m²⟩. It panics if x has another length.
 func (m *Ising) StructureFactor(x []float64) float64 {
-	if len(x) != m.Dim() {
-		panic(fmt.Sprintf("target: structure factor of %d values on %d sites", len(x), m.Dim()))
+	return meanSquare(x, m.Dim())
+}
+
+// meanSquare returns the expectation of (Σ s_i)²/n² over the spins given n values x. It
+// panics if x has another length.
+func meanSquare(x []float64, n int) float64 {
+	if len(x) != n {
+		panic(fmt.Sprintf("target: structure factor of %d values on %d sites", len(x), n))
 	}
 	var sum, rest float64
 	for _, v := range x {
@@ -44,8 +50,7 @@ func (m *Ising) StructureFactor(x []float64) float64 {
 		e := math.Exp(-2 * math.Abs(v))
 		rest += 4 * e / ((1 + e) * (1 + e)) // 1 − tanh² v, without cancellation
 	}
-	n := float64(len(x))
-	return (sum*sum + rest) / (n * n)
+	return (sum*sum + rest) / (float64(n) * float64(n))
 }
 
 // Spins draws spins ±1 given the configurations x, (rows, N), and stores them in dst,
@@ -54,13 +59,18 @@ func (m *Ising) StructureFactor(x []float64) float64 {
 // Spins fails with ErrShape for other extents, with ErrSettings if src is nil, and with
 // ErrNotFinite, naming row and site, if x contains NaN. It then draws nothing.
 func (m *Ising) Spins(dst, x *mat.Dense, src rand.Source) error {
+	return drawSpins(dst, x, m.Dim(), src)
+}
+
+// drawSpins draws spins given the values x of n sites, for every row: the method Spins.
+func drawSpins(dst, x *mat.Dense, n int, src rand.Source) error {
 	if dst == nil || x == nil {
 		return fmt.Errorf("target: Ising: %w: nil matrix", ErrShape)
 	}
 	rows, cols := x.Dims()
-	if r, c := dst.Dims(); cols != m.Dim() || r != rows || c != cols {
+	if r, c := dst.Dims(); cols != n || r != rows || c != cols {
 		return fmt.Errorf("target: Ising: %w: spins (%d, %d) of configurations (%d, %d), want (rows, %d)",
-			ErrShape, r, c, rows, cols, m.Dim())
+			ErrShape, r, c, rows, cols, n)
 	}
 	if src == nil {
 		return fmt.Errorf("target: Ising: %w: nil source", ErrSettings)
