@@ -220,8 +220,8 @@ func (g *spinGraph) bestOrder() (best []int, ok bool) {
 	n := len(g.near)
 	starts := min(n, 32, 1+1<<24/(n*n)) // a greedy order takes n² steps
 	least := uint64(maxSumCost) + 1
-	try := func(next func(w *walk) int) {
-		w := newWalk(g)
+	try := func(next func(w *siteOrder) int) {
+		w := newSiteOrder(g)
 		for len(w.order) < n && w.cost < least {
 			w.add(next(w))
 		}
@@ -229,13 +229,13 @@ func (g *spinGraph) bestOrder() (best []int, ok bool) {
 			best, least = w.order, w.cost
 		}
 	}
-	try(func(w *walk) int { return len(w.order) })
+	try(func(w *siteOrder) int { return len(w.order) })
 	if least < 1<<20 {
 		return best, true // a few milliseconds
 	}
 	for k := range starts {
 		start := k * n / starts
-		try(func(w *walk) int {
+		try(func(w *siteOrder) int {
 			if len(w.order) == 0 {
 				return start
 			}
@@ -245,8 +245,8 @@ func (g *spinGraph) bestOrder() (best []int, ok bool) {
 	return best, best != nil
 }
 
-// walk is an order of sites that is being made, with its cost.
-type walk struct {
+// siteOrder is an order of sites that is being made, with its cost.
+type siteOrder struct {
 	graph   *spinGraph
 	order   []int
 	place   []int // of every site in the order, −1 for a site that has not been added
@@ -255,8 +255,8 @@ type walk struct {
 	cost    uint64
 }
 
-func newWalk(g *spinGraph) *walk {
-	w := &walk{graph: g, place: make([]int, len(g.near)), missing: make([]int, len(g.near))}
+func newSiteOrder(g *spinGraph) *siteOrder {
+	w := &siteOrder{graph: g, place: make([]int, len(g.near)), missing: make([]int, len(g.near))}
 	for i, near := range g.near {
 		w.place[i] = -1
 		w.missing[i] = len(near)
@@ -265,7 +265,7 @@ func newWalk(g *spinGraph) *walk {
 }
 
 // add adds a site. A frontier that is too large makes the cost infinite.
-func (w *walk) add(site int) {
+func (w *siteOrder) add(site int) {
 	w.place[site] = len(w.order)
 	w.order = append(w.order, site)
 	size := w.size + 1
@@ -281,7 +281,7 @@ func (w *walk) add(site int) {
 }
 
 // change returns how much a site would add to the size of the frontier.
-func (w *walk) change(site int) int {
+func (w *siteOrder) change(site int) int {
 	d := 1
 	if w.missing[site] == 0 {
 		d = 0
@@ -296,7 +296,7 @@ func (w *walk) change(site int) int {
 
 // greedy returns the site that leaves the smallest frontier: among equals the one with the
 // oldest neighbours, and of these the first.
-func (w *walk) greedy() int {
+func (w *siteOrder) greedy() int {
 	best, least := -1, math.MaxInt
 	var ages, bestAges []int
 	for i := range w.place {
