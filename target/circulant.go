@@ -29,11 +29,8 @@ type circulant struct {
 	lnDet   float64
 }
 
-// checkLattice checks that shape is a chain or a square lattice.
+// checkLattice checks that shape is a periodic lattice of any number of dimensions.
 func checkLattice(shape []int) error {
-	if len(shape) < 1 || len(shape) > 2 {
-		return fmt.Errorf("%w: lattice %v, want one or two extents", ErrShape, shape)
-	}
 	for _, n := range shape {
 		if n < 2 {
 			return fmt.Errorf("%w: lattice %v, want extents of 2 or more", ErrShape, shape)

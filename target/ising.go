@@ -111,6 +111,9 @@ const (
 
 // checkIsing checks the arguments of NewIsing.
 func checkIsing(shape []int, T float64) error {
+	if len(shape) < 1 || len(shape) > 2 {
+		return fmt.Errorf("target: Ising: %w: lattice %v, want one or two extents", ErrShape, shape)
+	}
 	if err := checkLattice(shape); err != nil {
 		return fmt.Errorf("target: Ising: %w", err)
 	}
