@@ -53,15 +53,9 @@ type IsingGraph struct {
 	lnDet   float64   // of K+αI
 	work    sync.Pool // *graphWork
 
-	lower   func() []float64 // L of K+αI = LLᵀ, N×N, made at the first call
-	logZ    func() spinLogZ
-	moments func() spinLogZ
-}
-
-// spinLogZ is what spinSums returns.
-type spinLogZ struct {
-	logZ, square float64
-	ok           bool
+	// made at the first call
+	lower      func() []float64 // L of K+αI = LLᵀ, N×N
+	sums, mean func() spinLogZ  // ln Z, and with ⟨m²⟩
 }
 
 // IsingGraphSettings describe an IsingGraph. The zero value means no fields and the
@@ -123,14 +117,8 @@ func NewIsingGraph(sites int, bonds []Bond, s *IsingGraphSettings) (*IsingGraph,
 		return mat.DenseCopyOf(&l).RawMatrix().Data
 	})
 	m.work.New = func() any { return newGraphWork(sites) }
-	m.logZ = sync.OnceValue(func() (z spinLogZ) {
-		z.logZ, _, z.ok = m.spins.spinSums(false)
-		return z
-	})
-	m.moments = sync.OnceValue(func() (z spinLogZ) {
-		z.logZ, z.square, z.ok = m.spins.spinSums(true)
-		return z
-	})
+	graph := func() *spinGraph { return m.spins }
+	m.sums, m.mean = onceSums(graph, false), onceSums(graph, true)
 	return m, nil
 }
 

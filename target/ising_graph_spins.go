@@ -1,7 +1,6 @@
 package target
 
 import (
-	"math"
 	"math/rand/v2"
 
 	"gonum.org/v1/gonum/mat"
@@ -13,7 +12,7 @@ import (
 //
 //	ln Z − ln Z_Ising = ½ ln det(K+αI) − (N/2)[ln(2/π) − α].
 func (m *IsingGraph) LogZOffset() float64 {
-	return 0.5*m.lnDet - 0.5*float64(m.Dim())*(math.Log(2/math.Pi)-m.alpha)
+	return logZOffset(m.lnDet, m.alpha, m.Dim())
 }
 
 // SpinLogZ returns the exact ln Z_Ising = ln Σ_s exp(½ sᵀKs + hᵀs) of the spins, in nats,
@@ -24,15 +23,14 @@ func (m *IsingGraph) LogZOffset() float64 {
 // SpinLogZ returns 0 and false where it would take more than about a minute, or more than
 // 2²⁴ states at a time. The first call of a model does the work.
 func (m *IsingGraph) SpinLogZ() (logZ float64, ok bool) {
-	z := m.logZ()
+	z := m.sums()
 	return z.logZ, z.ok
 }
 
 // ExactStructureFactor returns the exact ⟨m²⟩ = ⟨(Σ s_i)²⟩/N² of the spins, from the same
 // transfer matrix and within the same limits as SpinLogZ. It takes three times the memory.
 func (m *IsingGraph) ExactStructureFactor() (m2 float64, ok bool) {
-	z, n := m.moments(), float64(m.Dim())
-	return z.square / (n * n), z.ok
+	return m.mean().structureFactor(m.Dim())
 }
 
 // StructureFactor returns the expectation of m² over the spins given one configuration
@@ -67,7 +65,7 @@ func (m *IsingGraph) FieldsGivenSpins(x, s *mat.Dense, src rand.Source) error {
 		}
 		kernel.Product(w.out, lower, w.in, n, n)
 		for r := range tile {
-			m.mean(w.y, s.RawRowView(from+r))
+			m.fieldMean(w.y, s.RawRowView(from+r))
 			row := x.RawRowView(from + r)
 			for i, v := range w.y {
 				row[i] = v + w.out[i*kernel.Lanes+r]
@@ -77,8 +75,8 @@ func (m *IsingGraph) FieldsGivenSpins(x, s *mat.Dense, src rand.Source) error {
 	return nil
 }
 
-// mean stores h + (K+αI)s in y.
-func (m *IsingGraph) mean(y, s []float64) {
+// fieldMean stores h + (K+αI)s in y.
+func (m *IsingGraph) fieldMean(y, s []float64) {
 	for i, near := range m.spins.near {
 		y[i] = m.spins.fields[i] + m.alpha*s[i]
 		for _, n := range near {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/neuralrg/neuralrg/internal/kernel"
 	"github.com/neuralrg/neuralrg/internal/lattice"
@@ -81,6 +82,25 @@ func (g *spinGraph) spinSums(moments bool) (logZ, square float64, ok bool) {
 		square = f.planes[2][0]
 	}
 	return f.planes[0][0], square, true
+}
+
+// spinLogZ is what spinSums returns.
+type spinLogZ struct {
+	logZ, square float64
+	ok           bool
+}
+
+// structureFactor returns ⟨m²⟩ of n sites.
+func (z spinLogZ) structureFactor(n int) (m2 float64, ok bool) {
+	return z.square / (float64(n) * float64(n)), z.ok
+}
+
+// onceSums returns spinSums of a graph, computed at the first call.
+func onceSums(g func() *spinGraph, moments bool) func() spinLogZ {
+	return sync.OnceValue(func() (z spinLogZ) {
+		z.logZ, z.square, z.ok = g().spinSums(moments)
+		return z
+	})
 }
 
 // frontier is the state of spinSums. Bit p of a configuration is set if the spin of
