@@ -13,6 +13,7 @@
 //     existing physics program is connected.
 //   - Ising: the continuous dual of the Ising model, eq. 7 of S.-H. Li and L. Wang,
 //     Phys. Rev. Lett. 121, 260601 (2018), with its exact partition function.
+//   - IsingGraph: the same for couplings of any sign on any graph, in any fields.
 //   - FreeField: the free scalar field on a lattice, a Gaussian with exact results.
 //   - Phi4: the φ⁴ theory on a lattice, and its O(n) form.
 //   - Local: a field on a lattice with any potential at its sites.
