@@ -40,11 +40,6 @@ type MeasureSettings struct {
 	// Kernel moves the chains in latent space. Only hmc.HMC needs gradients. It is chosen in
 	// the warm-up by default, see Measure.
 	Kernel hmc.Kernel
-	// Symmetries are symmetries of the target, for example Translations and Reflections of
-	// its lattice; none by default. A third of the sweeps then move every chain to an image
-	// under a random product of their powers, see Measure. They need not be those of the
-	// model, and such sweeps take two to three times as long as others.
-	Symmetries []Symmetry
 	// Start has a configuration x in each row. Chain k starts from row k; if there are fewer
 	// rows than chains, the rows are used again. It is samples of the model by default. Good
 	// starts are configurations of modes that the model may lack: if the chains then do not
@@ -82,11 +77,8 @@ func (m *Measurement) String() string {
 	}
 	for _, k := range m.Kernels {
 		name := strings.TrimPrefix(fmt.Sprintf("%T", k.Kernel), "hmc.")
-		switch k := k.Kernel.(type) {
-		case hmc.Windows:
-			name = fmt.Sprintf("%d Windows of %d", len(k.Sites), len(k.Sites[0]))
-		case hmc.Gibbs:
-			name = "Symmetries"
+		if w, ok := k.Kernel.(hmc.Windows); ok {
+			name = fmt.Sprintf("%d %s of %d", len(w.Sites), name, len(w.Sites[0]))
 		}
 		fmt.Fprintf(&b, "%s: accepted %.2f in %d sweeps\n", name, k.AcceptRate, k.Sweeps)
 	}
@@ -114,10 +106,6 @@ func (m *Measurement) String() string {
 // shared in proportion to that, and one quarter equally. If the best kernel renews less than
 // a fiftieth of some observable, half of the time is for hmc.HMC, with Rotate and
 // trajectories of length π/2 or at most 12 steps.
-//
-// With Symmetries the chains also move from x to an image T(x), which is always accepted,
-// and renews the latent variables. A chain that is stuck where q(x) is too small goes on
-// where q(T(x)) is not: a flow is hardly ever as symmetric as its target.
 //
 // Measure stops when all errors are below RelErr and there is no warning. It also stops
 // after MaxSweeps, and says what it missed. It measures after every sweep, in float64, and on random
@@ -215,8 +203,6 @@ type measurer struct {
 	sampler     *hmc.Sampler
 	rnd         *rand.Rand // of images
 
-	powers [][]Symmetry // of Symmetries
-
 	x, image *mat.Dense  // configurations of the chains, and a random image of each
 	sweeps   int         // measured
 	values   [][]float64 // of every observable, sweep after sweep
@@ -235,13 +221,9 @@ func newMeasurer(m *Model, t target.Density, observables []Observable, s *Measur
 		values: make([][]float64, len(observables)), copied: make([]float64, m.Dim()),
 	}
 	r.last = r.newValues()
-	var err error
-	if r.powers, err = powersOf(m, t, s.Symmetries); err != nil {
-		return nil, err
-	}
-	first := r.mixOf([]hmc.Kernel{s.Kernel}, nil)
-	if s.Kernel == nil {
-		first = r.mixOf(candidates(m), nil)
+	first := s.Kernel
+	if first == nil {
+		first = mixOf(candidates(m), nil)
 	}
 	if s.Start == nil {
 		m.draw(z.RawMatrix().Data, r.rnd)

@@ -22,8 +22,6 @@ const (
 	fastEnough = 0.02
 	// spread is the part of the sweeps that all proposals share alike.
 	spread = 0.25
-	// imageShare is the part of the sweeps that move to images.
-	imageShare = 1.0 / 3
 	// gradientCost is what a leapfrog step costs, in evaluations without a gradient.
 	gradientCost = 3
 	// leastRate is the acceptance below which rates of single chains are not told apart.
@@ -61,30 +59,15 @@ func coarseOf(m *Model) (windows []hmc.Windows) {
 	return windows
 }
 
-// mixOf mixes kernels with their weights, nil for equal ones, and with moves to images if
-// there are Symmetries. One kernel alone is not mixed.
-func (r *measurer) mixOf(kernels []hmc.Kernel, weights []float64) hmc.Kernel {
+// mixOf mixes kernels with their weights; nil for equal ones.
+func mixOf(kernels []hmc.Kernel, weights []float64) hmc.Mix {
 	var mix hmc.Mix
-	sum := 0.0
 	for i, k := range kernels {
 		w := hmc.Weighted{Kernel: k, Weight: 1}
 		if weights != nil {
 			w.Weight = weights[i]
 		}
-		sum += w.Weight
 		mix = append(mix, w)
-	}
-	if own, ok := kernels[0].(hmc.Mix); ok && len(kernels) == 1 {
-		mix = slices.Clone(own) // that of the settings
-		sum = 0
-		for _, w := range own {
-			sum += w.Weight
-		}
-	}
-	if r.powers != nil {
-		mix = append(mix, hmc.Weighted{Kernel: hmc.Gibbs{Update: r.toImages}, Weight: sum * imageShare / (1 - imageShare)})
-	} else if len(kernels) == 1 {
-		return kernels[0]
 	}
 	return mix
 }
@@ -112,7 +95,7 @@ func (r *measurer) warmUp(ctx context.Context) error {
 		trial.kernels = append(trial.kernels, tuned)
 		weights = append(weights, floats.Sum(weights)/float64(gradientCost*tuned.Steps))
 	}
-	if err := r.sampleFrom(r.sampler.X(), r.mixOf(trial.kernels, weights)); err != nil {
+	if err := r.sampleFrom(r.sampler.X(), mixOf(trial.kernels, weights)); err != nil {
 		return err
 	}
 	if err := r.sampler.Run(ctx, r.s.WarmUp-half, nil); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 
@@ -27,28 +26,22 @@ func TestMeasureIsExact(t *testing.T) {
 	scramble(plain, 1, 0.2)
 	bad := mera(t, 4, 2)
 	scramble(bad, 2, 0.6)
-	images := slices.Concat(must(Translations([]int{4, 4})), must(Reflections([]int{4, 4})))
 	for name, c := range map[string]struct {
 		m      *Model
 		kernel hmc.Kernel
-		images []Symmetry
 	}{
-		"plain":       {plain, nil, nil},
-		"symmetrised": {symmetrize(t, plain, Inversion(16)), nil, nil},
-		"images":      {symmetrize(t, plain, Inversion(16)), nil, images},
-		"bad":         {bad, nil, nil},
-		"bad, images": {bad, nil, images},
-		"HMC":         {plain, hmc.HMC{StepSize: 0.25, Steps: 6}, nil},
-		"HMC, images": {plain, hmc.HMC{StepSize: 0.25, Steps: 6}, images},
+		"plain":       {plain, nil},
+		"symmetrised": {symmetrize(t, plain, Inversion(16)), nil},
+		"bad":         {bad, nil},
+		"HMC":         {plain, hmc.HMC{StepSize: 0.25, Steps: 6}},
 		"mix": {plain, hmc.Mix{
 			{Kernel: hmc.HMC{StepSize: 0.25, Steps: 4}}, {Kernel: hmc.Independence{}},
 			{Kernel: hmc.RandomWalk{Scale: 0.2}},
-		}, images},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := Measure(context.Background(), c.m, pi, obs, &MeasureSettings{
-				Chains: 64, RelErr: 0.025, MaxSweeps: 3000, WarmUp: 60, Kernel: c.kernel, Symmetries: c.images,
-				Src: rand.NewPCG(1, 2),
+				Chains: 64, RelErr: 0.025, MaxSweeps: 3000, WarmUp: 60, Kernel: c.kernel, Src: rand.NewPCG(1, 2),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -57,7 +50,7 @@ func TestMeasureIsExact(t *testing.T) {
 			if row := r.Rows[0]; math.Abs(row.Mean-exact) > 4*row.MCSE && r.OK() {
 				t.Errorf("m² %g ± %g, exact %g", row.Mean, row.MCSE, exact)
 			}
-			if !strings.HasPrefix(name, "bad") && !r.OK() {
+			if name != "bad" && !r.OK() {
 				t.Error("a good model is not trusted")
 			}
 		})

@@ -26,12 +26,6 @@ func checkSymmetry(m *Model, t target.Density) error {
 	if m.group == nil {
 		return nil
 	}
-	return checkElements(m, m.group[1:min(len(m.group), 1+max(maxChecked, len(m.gens)))], t)
-}
-
-// checkElements checks that ln π of t is the same at images under the given elements, at
-// samples of the prior of m.
-func checkElements(m *Model, elements []Symmetry, t target.Density) error {
 	const rows = 2
 	n := m.Dim()
 	x, y := mat.NewDense(rows, n, nil), mat.NewDense(rows, n, nil)
@@ -41,7 +35,7 @@ func checkElements(m *Model, elements []Symmetry, t target.Density) error {
 	if err := e.LogProbs(here, x); err != nil {
 		return fmt.Errorf("flow: symmetry of the target: %w", err)
 	}
-	for k, g := range elements {
+	for k, g := range m.group[1:min(len(m.group), 1+max(maxChecked, len(m.gens)))] {
 		for r := range rows {
 			g.apply(y.RawRowView(r), x.RawRowView(r))
 		}
