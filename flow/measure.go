@@ -108,13 +108,13 @@ func (m *Measurement) String() string {
 // trajectories of length π/2 or at most 12 steps.
 //
 // Measure stops when all errors are below RelErr and there is no warning. It also stops
-// after MaxSweeps, and says what it missed. It measures after every sweep, in float64, and on random
-// images if the model is symmetrised.
+// after MaxSweeps, and says what it missed. It measures after every sweep, in float64, and
+// on random images if the model is symmetrised.
 //
 // If ctx is done or Progress fails, Measure returns the error and, after four sweeps or
 // more, the results so far. It fails with ErrSettings for a nil source or context, no
-// observables, a nil Func, numbers out of range, or a prior that is not target.Normal, and
-// with ErrSymmetry for Symmetries that the target does not have. It fails with ErrShape for a Start of the wrong width, and with ErrNotFinite, naming
+// observables, a nil Func, numbers out of range, or a prior that is not target.Normal. It
+// fails with ErrShape for a Start of the wrong width, and with ErrNotFinite, naming
 // observable and chain, for a measurement that is not finite. Otherwise it fails as
 // Evaluate does.
 //
