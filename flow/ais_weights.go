@@ -101,8 +101,8 @@ func (a *annealer) descend(r *AISResult, p *particles) {
 	for k, v := range p.logw {
 		families[p.eve[k]] = graph.LogAddExpOf(families[p.eve[k]], v)
 	}
-	r.AcceptRate = 0
 	r.Estimate = estimateOf(families)
+	r.AcceptRate = 0
 	nan := math.NaN()
 	r.Loss, r.StdErr, r.Variance, r.OutOfSupport = nan, nan, nan, momentsOf(p.logw).out
 }
