@@ -74,7 +74,7 @@ func (h *hostile) phi4(t *testing.T, what string, p *Phi4, err error) {
 			t.Errorf("%s: eigenvalue %g", what, v)
 		}
 	}
-	if p.Dim() <= 4 {
+	if len(h.shape) == 1 && p.Dim() <= 4 { // quick
 		if logZ, ok := p.ExactLogZ(); !ok && logZ != 0 || math.IsNaN(logZ) || math.IsInf(logZ, 0) {
 			t.Errorf("%s: ln Z is %g, %t", what, logZ, ok)
 		}

@@ -24,9 +24,12 @@ type phi4Strip struct {
 	logScale     float64
 }
 
-// newPhi4Strip returns the strip, and false if the distance of the nodes is more than the
-// least width of the density of a site given its neighbours. Sums over the nodes have a
-// relative error of exp(−2π²) = 3e-9 at this limit.
+// stripTolerance bounds the error of ln Z from the nodes, and that from the series.
+const stripTolerance = 1e-7
+
+// newPhi4Strip returns the strip, and false if the nodes are too far from one another. For
+// nodes at distance h the sum over a field has a relative error of 2exp(−2π²σ²/h²), where σ
+// is the least width of the density of a site given its neighbours.
 func newPhi4Strip(p *Phi4, width, length int) (*phi4Strip, bool) {
 	const (
 		nodes = 128
@@ -46,7 +49,8 @@ func newPhi4Strip(p *Phi4, width, length int) (*phi4Strip, bool) {
 		s.node = append(s.node, u)
 		s.weight = append(s.weight, step*math.Exp(-u*u*square*(c+p.lambda*u*u*square)-s.logScale))
 	}
-	return s, step*step*4*(math.Abs(p.mass2)+d) <= 1
+	narrow := step * step * 4 * (math.Abs(p.mass2) + d) // h²/σ²
+	return s, 2*float64(p.dim)*math.Exp(-2*math.Pi*math.Pi/narrow) <= stripTolerance
 }
 
 // states returns the number of lists of width exponents with a sum up to degree.
