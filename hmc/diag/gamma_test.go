@@ -157,8 +157,8 @@ func TestGammaErrors(t *testing.T) {
 		{"constant", fill(10, 2, func(_, _ int) float64 { return 0.1 }), ErrSettings, "constant"},
 		{"two modes", fill(1000, 2, func(_, c int) float64 { return float64(9*c) + rnd.NormFloat64() }), ErrWindow,
 			"too few"},
-		{"modes that overlap", fill(1000, 2, func(_, c int) float64 { return float64(c) + rnd.NormFloat64() }), ErrWindow,
-			"differ"},
+		{"overlapping modes", fill(1000, 2, func(_, c int) float64 { return float64(c) + rnd.NormFloat64() }),
+			ErrWindow, "differ"},
 		{"frozen chains", fill(100, 4, func(_, c int) float64 { return float64(c) }), ErrWindow, "too few"},
 		{"0 1 0 1", fill(1000, 1, func(k, _ int) float64 { return float64(k % 2) }), ErrWindow, "window 1"},
 	} {
