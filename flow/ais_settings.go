@@ -95,12 +95,8 @@ func defaultMoves(m *Model) []hmc.Proposal {
 // cells of a hierarchy that are more than one. There are none if the bijector of m is
 // neither a bijector.Hierarchy nor a chain that begins with one.
 func windowsOf(m *Model, n int) (windows []hmc.Windows) {
-	b := m.b
-	if c, ok := b.(*bijector.Chain); ok {
-		b = c.Bijectors()[0]
-	}
-	h, ok := b.(*bijector.Hierarchy)
-	if !ok {
+	h := hierarchyIn(m)
+	if h == nil {
 		return nil
 	}
 	for level := h.Levels() - 2; level >= 0 && len(windows) < n; level-- {
@@ -109,4 +105,15 @@ func windowsOf(m *Model, n int) (windows []hmc.Windows) {
 		}
 	}
 	return windows
+}
+
+// hierarchyIn returns the bijector of m, or the first one of its chain, if it is a
+// hierarchy, and otherwise nil.
+func hierarchyIn(m *Model) *bijector.Hierarchy {
+	b := m.b
+	if c, ok := b.(*bijector.Chain); ok {
+		b = c.Bijectors()[0]
+	}
+	h, _ := b.(*bijector.Hierarchy)
+	return h
 }

@@ -41,7 +41,7 @@ func NewFreeField(shape []int, mass2 float64) (*FreeField, error) {
 			ErrSettings, mass2)
 	}
 	// Every bond of −Δ is −1. The least eigenvalue of −Δ+m² is m², of the constant field.
-	return &FreeField{slices.Clone(shape), mass2, newWalk(shape, 1), newCirculant(shape, -1, mass2)}, nil
+	return &FreeField{slices.Clone(shape), mass2, newWalk(shape, 1, nil), newCirculant(shape, -1, mass2)}, nil
 }
 
 // Shape returns the extents of the lattice.

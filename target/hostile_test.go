@@ -52,6 +52,7 @@ func FuzzHostile(f *testing.F) {
 		h.ising(t, ising, err)
 		field, err := NewFreeField(h.shape, mass2)
 		h.field(t, field, err)
+		h.fields(t)
 		for _, dim := range []int{a, b % 64} {
 			h.density(t, NewNormal(dim))
 			h.density(t, Func(dim, nil))
@@ -64,7 +65,7 @@ func FuzzHostile(f *testing.F) {
 				return alpha
 			}))
 		}
-		for _, d := range []Density{nil, (*Ising)(nil), (*Normal)(nil), (*FreeField)(nil)} {
+		for _, d := range []Density{nil, (*Ising)(nil), (*Normal)(nil), (*FreeField)(nil), (*Phi4)(nil)} {
 			h.density(t, d)
 		}
 	})

@@ -49,7 +49,7 @@ func NewXY(shape []int, beta float64) (*XY, error) {
 		return nil, fmt.Errorf("target: XY: %w: beta is %g, want a number between %g and %g",
 			ErrSettings, beta, -mostBeta, mostBeta)
 	}
-	m := &XY{shape: slices.Clone(shape), beta: beta, walk: newWalk(shape, 1)}
+	m := &XY{shape: slices.Clone(shape), beta: beta, walk: newWalk(shape, 1, nil)}
 	n := m.walk.size
 	m.work.New = func() any {
 		return &xyWork{make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)}
