@@ -15,7 +15,8 @@ func TestStudy(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "r.json")
 	o, err := parse([]string{
-		"-shape", "3x3", "-budget", "4s", "-batch", "64", "-samples", "1000", "-relerr", "0.05", "-json", file, "-out", dir,
+		"-shape", "3x3", "-budget", "4s", "-batch", "64", "-samples", "1000", "-relerr", "0.05",
+		"-json", file, "-out", dir,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -77,8 +78,9 @@ func TestTwoPoint(t *testing.T) {
 	for k := range c {
 		c[k] = math.Exp(-float64(min(k, n-k)) / xi)
 	}
-	want := math.Sqrt((1+2/math.Expm1(1/xi))/(1-math.Exp(-2/xi))*(1+math.Exp(-2/xi)-2*math.Exp(-1/xi)*math.Cos(2*math.Pi/n))-1) /
-		(2 * math.Sin(math.Pi/n))
+	a := math.Exp(-1 / xi)
+	wave := func(k float64) float64 { return (1 - a*a) / (1 + a*a - 2*a*math.Cos(k)) } // Σ_t a^|t| cos kt
+	want := math.Sqrt(wave(0)/wave(2*math.Pi/n)-1) / (2 * math.Sin(math.Pi/n))
 	if got := correlationLength(c); math.Abs(got-want) > 1e-6*want {
 		t.Errorf("ξ is %g, want %g", got, want)
 	}

@@ -88,7 +88,8 @@ func (r *report) plain(ctx context.Context, o *options) error {
 	rnd := rand.New(rand.NewPCG(o.seed, 6))
 	phi := mat.NewDense(plainChains, r.t.Dim(), nil)
 	phi.Apply(func(_, _ int, _ float64) float64 { return 0.5 * rnd.NormFloat64() }, phi)
-	s, err := hmc.New(target.NewEvaluator(r.t.Density), phi, &hmc.Settings{Kernel: hmc.HMC{}, Src: rand.NewPCG(o.seed, 7)})
+	density, src := target.NewEvaluator(r.t.Density), rand.NewPCG(o.seed, 7)
+	s, err := hmc.New(density, phi, &hmc.Settings{Kernel: hmc.HMC{}, Src: src})
 	if err != nil {
 		return err
 	}

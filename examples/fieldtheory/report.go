@@ -68,11 +68,13 @@ func (r *report) String() string {
 		fmt.Fprintf(&b, "  ξ             %.3f ± %.3f, from weighted samples\n", w.Xi, w.XiErr)
 	}
 	if r.chiSeconds > 0 {
-		fmt.Fprintf(&b, "  χ             %.4f ± %.4f, latent chains, %.1f s (%s)\n", r.Chi, r.ChiErr, r.chiSeconds, r.verdict)
+		fmt.Fprintf(&b, "  χ             %.4f ± %.4f, latent chains, %.1f s (%s)\n",
+			r.Chi, r.ChiErr, r.chiSeconds, r.verdict)
 	}
 	fmt.Fprintf(&b, "Hybrid Monte Carlo without the flow, %.1f s\n", r.HMC.Seconds)
 	if w := r.plainTwoPoint; w != nil {
-		fmt.Fprintf(&b, "  χ             %.4f ± %.4f\n  ξ             %.3f ± %.3f\n", r.HMC.Chi, r.HMC.ChiErr, w.Xi, w.XiErr)
+		fmt.Fprintf(&b, "  χ             %.4f ± %.4f\n", r.HMC.Chi, r.HMC.ChiErr)
+		fmt.Fprintf(&b, "  ξ             %.3f ± %.3f\n", w.Xi, w.XiErr)
 	}
 	if r.hmcVerdict != "" {
 		fmt.Fprintf(&b, "  %s\n", r.hmcVerdict)
@@ -121,7 +123,8 @@ func jsonOf(n numbers) map[string]any {
 		return v
 	}
 	return map[string]any{
-		"ess": number(n.ESS), "acceptance": number(n.Acceptance), "log_z": number(n.LogZ), "log_z_err": number(n.LogZErr),
+		"ess": number(n.ESS), "acceptance": number(n.Acceptance),
+		"log_z": number(n.LogZ), "log_z_err": number(n.LogZErr),
 		"chi": number(n.Chi), "chi_err": number(n.ChiErr), "seconds": number(n.Seconds), "steps": n.Steps,
 		"hmc": map[string]any{
 			"chi": number(n.HMC.Chi), "chi_err": number(n.HMC.ChiErr), "seconds": number(n.HMC.Seconds),
