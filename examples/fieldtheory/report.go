@@ -27,21 +27,14 @@ type report struct {
 	hmcWarmUp     float64
 }
 
-// numbers are those of -json. A number that is not known is null.
+// numbers are those of -json.
 type numbers struct {
-	ESS        float64 `json:"ess"`
-	Acceptance float64 `json:"acceptance"`
-	LogZ       float64 `json:"log_z"`
-	LogZErr    float64 `json:"log_z_err"`
-	Chi        float64 `json:"chi"`
-	ChiErr     float64 `json:"chi_err"`
-	Seconds    float64 `json:"seconds"` // of training
-	Steps      int     `json:"steps"`
-	HMC        struct {
-		Chi     float64 `json:"chi"`
-		ChiErr  float64 `json:"chi_err"`
-		Seconds float64 `json:"seconds"`
-	} `json:"hmc"`
+	ESS, Acceptance, LogZ, LogZErr float64
+	Chi, ChiErr                    float64 // by latent chains
+	Seconds                        float64 // of training
+	Steps                          int
+
+	HMC struct{ Chi, ChiErr, Seconds float64 } // without the flow
 }
 
 func (r *report) complete() {
@@ -114,7 +107,7 @@ func (r *report) save(o *options) error {
 	})
 }
 
-// jsonOf replaces numbers that JSON does not have by null.
+// jsonOf names the numbers. Those that are not known are null.
 func jsonOf(n numbers) map[string]any {
 	number := func(v float64) any {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
