@@ -333,8 +333,14 @@ func (l *fusedLayer) passed() []bool {
 	return without(l.n, movedSites(len(l.tiles[0]), l.tiles, l.context)...)
 }
 
-func (l *fusedLayer) Dim() int         { return l.n }
-func (l *fusedLayer) Params() []*Param { return []*Param{l.weights} }
+func (l *fusedLayer) Dim() int { return l.n }
+
+func (l *fusedLayer) Params() []*Param {
+	if l.weights.fixed {
+		return nil
+	}
+	return []*Param{l.weights}
+}
 
 func (l *fusedLayer) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
 	return run([]Bijector{l}, z, false)
