@@ -2,6 +2,7 @@ package bijector
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/neuralrg/neuralrg/internal/lattice"
@@ -26,47 +27,109 @@ func (s *Stack) DecimateOdd(block ContextBlockFunc) *Stack {
 	if s.err != nil {
 		return s
 	}
-	d := len(s.shape)
-	if s.even || slices.ContainsFunc(s.Shape(), func(n int) bool { return n%2 != 0 }) {
-		s.fail("", fmt.Errorf("%w: decimating odd sites of a lattice %v, want even extents and all sites",
-			ErrTiles, s.Shape()))
+	if s.even {
+		s.fail("", fmt.Errorf("%w: the odd sites have been decimated already", ErrTiles))
 		return s
 	}
-	if 2*d*(s.Sites()/2) > lattice.MaxSites {
-		s.fail("", fmt.Errorf("%w: %d odd sites that each have %d neighbours", ErrSettings, s.Sites()/2, 2*d))
+	s.given(block, s.steps(1), oddSum, ConditionalDecimator)
+	s.even = true
+	return s
+}
+
+// DisentangleGiven adds layers of conditional disentanglers that each move one site, given
+// its nearest neighbours. There is a layer for every sublattice, so that every site moves
+// once: first the sites with an odd sum of coordinates, then the even ones. After
+// DecimateOdd the nearest neighbours of a site are the next ones along a diagonal, one step
+// along each of two axes; there are 2d(d−1) of them and 2^(d−1) sublattices.
+//
+// block is called for every layer, with the number of neighbours and moved 1. The last
+// position is the site that moves.
+//
+// It fails with ErrTiles for an odd extent, and after DecimateOdd for fewer than two axes.
+func (s *Stack) DisentangleGiven(block ContextBlockFunc) *Stack {
+	if s.err != nil {
 		return s
+	}
+	classes, near := []int{1, 0}, s.steps(1)
+	if s.even {
+		classes, near = nil, s.steps(2)
+		for c := 1<<len(s.shape) - 1; c >= 0; c-- {
+			if bits.OnesCount(uint(c))%2 == 0 {
+				classes = append(classes, c)
+			}
+		}
+	}
+	for _, c := range classes {
+		s.given(block, near, func(at []int) bool { return s.class(at) == c }, ConditionalDisentangler)
+	}
+	return s
+}
+
+// class numbers the sublattice of a site.
+func (s *Stack) class(at []int) (c int) {
+	if !s.even && oddSum(at) {
+		return 1
+	}
+	for _, x := range at {
+		if c *= 2; s.even {
+			c += x & 1
+		}
+	}
+	return c
+}
+
+// steps returns the steps to the neighbours that are one site away along so many axes.
+func (s *Stack) steps(axes int) (steps [][]int) {
+	d := len(s.shape)
+	for _, code := range lattice.Points(slices.Repeat([]int{3}, d)) {
+		step, n := make([]int, d), 0
+		for a, c := range code {
+			if step[a] = c - 1; step[a] != 0 {
+				n++
+			}
+		}
+		if n == axes {
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+// given adds a layer on tiles of one site that moves, after its neighbours.
+func (s *Stack) given(block ContextBlockFunc, near [][]int, moves func(at []int) bool,
+	layer func(Bijector, [][]int, ...int) (*Layer, error)) {
+	extent := s.Shape()
+	if slices.ContainsFunc(extent, func(n int) bool { return n%2 != 0 }) || len(near) == 0 {
+		s.fail("", fmt.Errorf("%w: sublattices of a lattice %v, want even extents", ErrTiles, extent))
+		return
+	}
+	if len(near)*s.Sites() > lattice.MaxSites {
+		s.fail("", fmt.Errorf("%w: %d sites that each have %d neighbours", ErrSettings, s.Sites(), len(near)))
+		return
+	}
+	stride := lattice.Strides(s.shape)
+	var tiles [][]int
+	for _, at := range lattice.Points(extent) {
+		if s.even && oddSum(at) || !moves(at) {
+			continue
+		}
+		tile := make([]int, len(near)+1)
+		for a, c := range at {
+			unit := s.step[a] * stride[a]
+			for k, step := range near {
+				tile[k] += (c + step[a] + extent[a]) % extent[a] * unit
+			}
+			tile[len(near)] += c * unit
+		}
+		tiles = append(tiles, tile)
 	}
 	var moved BlockFunc
 	if block != nil {
 		moved = func(sites int) (Bijector, error) { return block(sites-1, 1) }
 	}
-	s.add(s.neighbours(), moved, func(b Bijector, tiles [][]int) (*Layer, error) {
-		return ConditionalDecimator(b, tiles, num.UpTo(2*d)...)
+	s.add(tiles, moved, func(b Bijector, tiles [][]int) (*Layer, error) {
+		return layer(b, tiles, num.UpTo(len(near))...)
 	})
-	s.even = true
-	return s
-}
-
-// neighbours returns, for every odd site, its nearest neighbours and then the site.
-func (s *Stack) neighbours() (tiles [][]int) {
-	stride := lattice.Strides(s.shape)
-	for _, at := range lattice.Points(s.Shape()) {
-		if !oddSum(at) {
-			continue
-		}
-		site := 0
-		for a, c := range at {
-			site += c * s.step[a] * stride[a]
-		}
-		var tile []int
-		for a, c := range at {
-			for _, by := range []int{s.shape[a] - s.step[a], s.step[a]} {
-				tile = append(tile, site+((c*s.step[a]+by)%s.shape[a]-c*s.step[a])*stride[a])
-			}
-		}
-		tiles = append(tiles, append(tile, site))
-	}
-	return tiles
 }
 
 // oddSum reports whether the sum of coordinates is odd.
