@@ -99,7 +99,8 @@ func NewQuartic(s *QuarticSettings) (*Quartic, error) {
 	b.settings.Coupling = slices.Clone(s.Coupling)
 	b.weights = &Param{name: quarticKind, shape: []int{1}, data: []float64{0}, fixed: true}
 	table, c := kernel.NewQuarticTable(a), b.settings.Coupling
-	b.f64, b.f32 = kernel.NewQuartic[float64](table, lambda, s.Field, c), kernel.NewQuartic[float32](table, lambda, s.Field, c)
+	b.f64 = kernel.NewQuartic[float64](table, lambda, s.Field, c)
+	b.f32 = kernel.NewQuartic[float32](table, lambda, s.Field, c)
 	b.self = b.on(b.Dim(), [][]int{num.UpTo(b.Dim())}, num.UpTo(len(c))...)
 	return b, nil
 }

@@ -15,14 +15,15 @@ import (
 // nearest neighbours, these sites are independent given the others.
 //
 // block is called with context 2d, for d axes, and moved 1. Positions 0 … 2d−1 are the
-// neighbours, before and behind along each axis in turn; position 2d is the site that
-// moves. A block of NewQuartic makes the layer exact for a φ⁴ theory.
+// neighbours, row-major; position 2d is the site that moves. A block of NewQuartic makes
+// the layer exact for a φ⁴ theory.
 //
 // After it the even sites live on, half of the lattice. The next layers act on the even
 // sites of their tiles, half of each tile: pairs of neighbours along a diagonal for tiles of
-// 2 × 2. The next decimators, with even sizes, bring back a lattice.
+// 2 × 2. The next decimators, with even sizes, bring back a lattice. On a chain the even
+// sites are one already.
 //
-// It fails with ErrTiles for an odd extent, and if it was the last decimator, too.
+// It fails with ErrTiles for an odd extent, and if the odd sites are gone already.
 func (s *Stack) DecimateOdd(block ContextBlockFunc) *Stack {
 	if s.err != nil {
 		return s
@@ -32,6 +33,9 @@ func (s *Stack) DecimateOdd(block ContextBlockFunc) *Stack {
 		return s
 	}
 	s.given(block, s.steps(1), oddSum, ConditionalDecimator)
+	if len(s.shape) == 1 {
+		return s.coarsen([]int{2})
+	}
 	s.even = true
 	return s
 }

@@ -92,7 +92,7 @@ func (q *QuarticTable) field(h float64) (f quarticField) {
 	f.v = h / 4 / (u*u + k + k/u*(k/u))
 	s2 := 1 / (12*f.v*f.v + q.c)
 	f.s = math.Sqrt(s2)
-	f.m = f.v + (q.c-2*q.a)*f.v*s2
+	f.m = f.v + q.w*f.v*s2
 	at := (1 + math.Sqrt(12)*f.v*f.s) / quarticDx
 	f.first = min(max(int(at), 0), quarticNodes-1)
 	f.place = at - float64(f.first)
@@ -136,7 +136,7 @@ func (q *QuarticTable) derivatives(f *quarticField, y float64) quarticGrad {
 	s2 := s * s
 	s4 := s2 * s2
 	logS := -12 * v * s4
-	m := s2 + (q.c-2*q.a)*s4*(1-24*v*v*s2)
+	m := s2 + q.w*s4*(1-24*v*v*s2)
 	yh, xh := -m/s-y*logS, math.Sqrt(12)*q.c*s4*s
 	return quarticGrad{t: gy / s, h: gy*yh + gx*xh, logT: gyy / (gy * s), logH: (gyy*yh+gyx*xh)/gy - logS}
 }

@@ -20,6 +20,7 @@ import "math"
 // A QuarticTable is immutable and safe for concurrent use.
 type QuarticTable struct {
 	a, c  float64
+	w     float64   // c − 2a
 	b     []float64 // coefficients: quarticNodes+5 for every x
 	guess []float64 // y at nodes of z and x
 }
@@ -41,7 +42,7 @@ const (
 // NewQuarticTable returns the table for one a ≥ −6. ln p of the map is right to 1e-10 for
 // a ≥ 0. For a < 0 the error grows, to 1e-6 at a = −6, where 9 nats are between two wells.
 func NewQuarticTable(a float64) *QuarticTable {
-	q := &QuarticTable{a: a, c: quarticWidth + 2*max(a, 0)}
+	q := &QuarticTable{a: a, c: quarticWidth + 2*max(a, 0), w: quarticWidth - 2*min(a, 0)}
 	const rows, wide = quarticNodes + 1 + 2*quarticGhosts, quarticNodes + 1 + 2*quarticGhosts
 	values := make([]float64, rows*wide)
 	for i := range quarticNodes/2 + 1 {
@@ -88,10 +89,13 @@ func (q *QuarticTable) sample(z []float64, x float64) {
 	}
 	v := x * math.Sqrt(q.c/(12*(1-x*x)))
 	s2 := 1 / (12*v*v + q.c)
-	s, m, h := math.Sqrt(s2), v+(q.c-2*q.a)*v*s2, v*(4*v*v+q.c)
+	// The exponent as a polynomial in u = t − m, with m = v + e.
+	s, e := math.Sqrt(s2), q.w*v*s2
+	m := v + e
+	c1, c2 := e*(q.w-e*(12*v+4*e)), q.a+6*m*m
 	logp := func(y float64) float64 {
-		t := m + s*y
-		return t * (h - t*(q.a+t*t))
+		u := s * y
+		return u * (c1 - u*(c2+u*(4*m+u)))
 	}
 	// Logarithms of the integrals up to the nodes, and from them on. They begin far out,
 	// where nothing is left.
