@@ -100,6 +100,7 @@ func kinds() []Kind {
 		{chainKind, buildChain},
 		{inverseKind, buildInverse},
 		{hierarchyKind, buildHierarchy},
+		{quarticKind, buildQuartic},
 	}
 }
 
