@@ -92,6 +92,7 @@ func kinds() []Kind {
 		{realNVPKind, buildRealNVP},
 		{rationalSplines().kind, rationalSplines().build},
 		{smoothSplines().kind, smoothSplines().build},
+		{circularKind, buildCircular},
 		{orthogonalKind, buildOrthogonal},
 		{linearKind, buildLinear},
 		{actNormKind, buildActNorm},

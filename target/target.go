@@ -15,6 +15,7 @@
 //     Phys. Rev. Lett. 121, 260601 (2018), with its exact partition function.
 //   - FreeField: the free scalar field on a lattice, a Gaussian with exact results.
 //   - Normal: independent standard normal values, the prior of a flow.
+//   - UniformAngles: independent uniform angles, the prior of a flow of angles.
 //
 // An Evaluator computes ln π and its gradient on plain slices. CheckGrad compares a
 // gradient with finite differences.
