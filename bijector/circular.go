@@ -35,15 +35,19 @@ type CircularSettings struct {
 
 // CircularSpline is a block for angles: a chain of couplings
 //
-//	x_keep = z_keep,  x_move = f(z_move; R(z_keep)) + t(z_keep)  modulo 2π,
+//	x_keep = z_keep,  z_move = f(x_move − t(x_keep); R(x_keep))  modulo 2π,
 //
 // on rows of values that are taken modulo 2π. The network R reads the cosine and the sine
-// of every kept angle. It gives the rotation t and the numbers of f for every moved angle.
-// f is a monotonic map of the circle onto itself with f(π) = π. It is a periodic cubic
-// spline with a continuous second derivative on Bins equal bins: its slope is a sum of
-// quadratic B-splines with positive weights, as that of NewSmoothSpline. The weights are a
-// softmax; they are 1/1000 or more, and their mean is one. Other circular flows are those
-// of Rezende et al., arXiv:2002.02428.
+// of every kept angle. For every moved angle it gives a rotation t and the numbers of f. f
+// is a monotonic map of the circle onto itself with f(π) = π: a periodic cubic spline with
+// a continuous second derivative on Bins equal bins. Its slope is a sum of quadratic
+// B-splines with positive weights, as that of NewSmoothSpline. The weights are a softmax;
+// they are 1/1000 or more, and their mean is one.
+//
+// If z_move is uniform, the density of x_move is the slope of f over 2π. So the logarithms
+// of the weights are about ln of a conditional density. In an XY model that is linear in
+// the cosines and sines of the neighbours. Other flows of angles are those of Rezende et
+// al., arXiv:2002.02428.
 //
 // Moved angles are in (−π, π]. Kept angles pass through unchanged. The whole block is one
 // operation of the graph. A CircularSpline is safe for concurrent use as long as its
@@ -62,7 +66,7 @@ type CircularCoupling struct {
 	Keep, Move []int // positions that pass through, and positions that are mapped
 	// R is the network. Inputs 2i and 2i+1 are the cosine and the sine of angle Keep[i].
 	// With Relative this is the angle minus the angle Keep[0]. There are Bins+1 outputs for
-	// every moved position: Bins that give the weights, by a softmax, and the rotation.
+	// every moved position: Bins that give the weights, by a softmax, and t.
 	R []Dense
 }
 
@@ -81,7 +85,8 @@ func NewCircularSpline(dim int, s *CircularSettings) (*CircularSpline, error) {
 	if err := checkCircle(bins); err != nil {
 		return nil, err
 	}
-	p, err := newPlan("CircularSpline", dim, &planSettings{s.Couplings, 4, s.Hidden, s.Keep, s.Src}, circularValues(bins))
+	couplings := &planSettings{s.Couplings, 4, s.Hidden, s.Keep, s.Src}
+	p, err := newPlan("CircularSpline", dim, couplings, circularValues(bins))
 	if err != nil {
 		return nil, err
 	}
@@ -185,13 +190,13 @@ func (b *CircularSpline) Dim() int { return b.dim }
 // R; for each layer, the (out, in) weights and the biases.
 func (b *CircularSpline) Params() []*Param { return []*Param{b.weights} }
 
-// Forward maps z to x.
+// Forward maps z to x. It finds the places in the bins by Laguerre's method, with all
+// digits of the precision.
 func (b *CircularSpline) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
 	return b.self.Forward(z)
 }
 
-// Inverse maps x to z. It finds the places in the bins by Laguerre's method, with all
-// digits of the precision.
+// Inverse maps x to z.
 func (b *CircularSpline) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
 	return b.self.Inverse(x)
 }

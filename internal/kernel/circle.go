@@ -2,20 +2,20 @@ package kernel
 
 import "math"
 
-// circle is a map of the circle (−π, π] onto itself: a monotonic cubic spline with
-// a continuous second derivative, followed by a rotation.
+// circle is a map of the circle (−π, π] onto itself, z → x with z = g(x − t). g is a
+// monotonic cubic spline with a continuous second derivative, and t is a rotation.
 //
-// The slope of the spline is a combination of periodic quadratic B-splines on n
-// equal bins of size h = 2π/n, with positive weights c. B-spline i is non-zero on
-// the bins i−2, i−1 and i, counted modulo n. With the place u in bin j, from 0 to
-// 1, and r = 1−u, the slope is
+// If z is uniform, the density of x is the slope of g over 2π. The slope is a
+// combination of periodic quadratic B-splines on n equal bins of size h = 2π/n, with
+// positive weights c. B-spline i is non-zero on the bins i−2, i−1 and i, counted
+// modulo n. With the place u in bin j, from 0 to 1, and r = 1−u, the slope is
 //
 //	c[j]·r²/2 + c[j+1]·(½ + u·r) + c[j+2]·u²/2.
 //
 // The weights come from a softmax p of n numbers: n·(1−minWeight)·p + minWeight.
-// Their sum is n, so that the integral of the slope is 2π. The spline has the fixed
-// point −π, which is the angle π. The last of the n+1 numbers is the angle of the
-// rotation. If all numbers are zero, the map is the identity.
+// Their sum is n, so that the integral of the slope is 2π. The fixed point of g is −π,
+// which is the angle π. The last of the n+1 numbers is t. If all numbers are zero, the
+// map is the identity.
 type circle[T Float] struct {
 	n    int
 	size T // of a bin
@@ -30,8 +30,8 @@ const (
 	circleSaved        // number of values saved
 )
 
-// run maps y and multiplies slope by the slope of the forward map. r holds the n+1
-// numbers. run replaces the first n by their softmax.
+// run maps y and multiplies slope by the slope of g. r holds the n+1 numbers. run
+// replaces the first n by their softmax.
 func (c circle[T]) run(y, slope, r, saved []T, inverse bool) {
 	softmax(r, c.n)
 	turn := r[c.n*Lanes:][:Lanes]
@@ -44,18 +44,18 @@ func (c circle[T]) run(y, slope, r, saved []T, inverse bool) {
 			y[l], saved[circleBin*Lanes+l], saved[circleAt*Lanes+l] = T(math.NaN()), -1, 0
 			continue
 		}
-		b, start := c.find(r[l:], at, inverse)
+		b, start := c.find(r[l:], at, !inverse)
 		var u T
 		if inverse {
-			u = b.root(at - start)
-		} else {
 			u = min(max(at-b.j, 0), 1)
+		} else {
+			u = b.root(at - start)
 		}
 		value, s, _ := b.polynomial(u)
 		if inverse {
-			y[l] = wrap(c.size*(b.j+u) - math.Pi)
+			y[l] = wrap(c.size*(start+value) - math.Pi)
 		} else {
-			y[l] = wrap(c.size*(start+value) - math.Pi + turn[l])
+			y[l] = wrap(c.size*(b.j+u) - math.Pi + turn[l])
 		}
 		slope[l] *= s
 		saved[circleBin*Lanes+l], saved[circleAt*Lanes+l] = b.j, u
@@ -68,19 +68,19 @@ func (c circle[T]) weight(p []T, j int) T {
 }
 
 // find returns the bin of a row that holds at, which is given in bins from −π, and
-// where the image of the bin begins. If inverse is true, at is in the image.
-func (c circle[T]) find(p []T, at T, inverse bool) (b smoothPiece[T], start T) {
+// where the image of the bin under g begins. If image is true, at is in the image.
+func (c circle[T]) find(p []T, at T, image bool) (b smoothPiece[T], start T) {
 	w0, w1 := c.weight(p, 0), c.weight(p, 1)
 	b = smoothPiece[T]{c0: w0, c1: w1}
 	origin, last := b.circleStart(), c.n-1
-	if !inverse {
+	if !image {
 		last = min(int(at), last)
 	}
 	for j := 0; ; j++ {
 		next := smoothPiece[T]{T(j + 1), b.before + b.c0, b.c1, c.weight(p, j+2), 0}
 		b.c2 = next.c1
 		end := next.circleStart() - origin
-		if j == last || inverse && at < end {
+		if j == last || image && at < end {
 			return b, start
 		}
 		b, start = next, end
@@ -90,8 +90,8 @@ func (c circle[T]) find(p []T, at T, inverse bool) (b smoothPiece[T], start T) {
 // circleStart is where the image of the bin begins, in bins, up to a constant.
 func (b *smoothPiece[T]) circleStart() T { return b.before + (b.c0*5+b.c1)*(1./6) }
 
-// grad is the gradient of run, see curve.grad. It sets dr, the gradient of the n+1
-// numbers, given what run left in r and saved.
+// grad is the gradient of run. It sets dr, the gradient of the n+1 numbers, given what
+// run left in r and saved. See curve.grad: what is inverse there is forward here.
 func (c circle[T]) grad(dr, d, dLogDet, r, saved []T, inverse bool) {
 	clear(dr)
 	size := c.size
@@ -106,12 +106,13 @@ func (c circle[T]) grad(dr, d, dLogDet, r, saved []T, inverse bool) {
 		along := bend * inv / size // derivative of the logarithm of the slope
 		a, g := d[l], dLogDet[l]
 		if inverse {
+			d[l] = a*slope + g*along
+			dr[c.n*Lanes+l] = -d[l]
+		} else {
+			dr[c.n*Lanes+l] = a
 			d[l] = (a - g*along) * inv
 			a, g = -d[l], -g
-		} else {
-			d[l] = a*slope + g*along
 		}
-		dr[c.n*Lanes+l] = a
 		a *= size
 		g *= inv
 		a0, a1, a2 := smoothAreas(u)
@@ -139,22 +140,4 @@ func (c circle[T]) softmaxGrad(of, p []T) {
 	for m := range c.n {
 		of[m*Lanes] = scale * p[m*Lanes] * (of[m*Lanes] - mean)
 	}
-}
-
-// wrap returns the angle in (−π, π] that is x modulo 2π. It is NaN if x is not finite.
-func wrap[T Float](x T) T {
-	const pi = math.Pi
-	if x > -pi && x <= pi {
-		return x
-	}
-	if !(x > -3*pi && x < 3*pi) {
-		x = T(math.Remainder(float64(x), float64(2*T(pi))))
-	}
-	if x > pi {
-		return x - 2*pi
-	}
-	if x <= -pi {
-		return x + 2*pi
-	}
-	return x
 }

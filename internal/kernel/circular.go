@@ -66,9 +66,9 @@ func (c circular[T]) run(x, logDet, w []T, inverse bool, saved []T) {
 			if c.Relative {
 				v -= ref[l]
 			}
-			s, c := math.Sincos(float64(v))
-			cos[l], sin[l] = T(c), T(s)
+			cos[l] = wrap(v)
 		}
+		sincos(sin, cos)
 	}
 	out := netRun(c.R, w, in, act)
 	per, size := CircleNumbers(c.Bins)*Lanes, circleSaved*Lanes
@@ -89,9 +89,9 @@ func (c circular[T]) run(x, logDet, w []T, inverse bool, saved []T) {
 		}
 		for l, v := range slope {
 			if ld := T(math.Log(float64(v))); inverse {
-				logDet[l] -= ld
-			} else {
 				logDet[l] += ld
+			} else {
+				logDet[l] -= ld
 			}
 		}
 	}

@@ -17,6 +17,7 @@ type vector[T Float] struct {
 	denseGrad func(dw, dz, in, part *T, no, ni int)
 
 	elu, tanh, exp func(z *T, n int)
+	sincos         func(sin, cos *T, n int)
 	add            func(to, z *T, n int)
 
 	affineForward, affineInverse         func(y, logDet, f, u, th, t, scale *T)

@@ -51,6 +51,7 @@ func write(dir string, set instructionSet) error {
 		e.coupling()
 		e.spline()
 		e.smooth()
+		e.angle()
 	}
 	f, err := ctx.Result()
 	if err != nil {
