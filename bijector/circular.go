@@ -18,7 +18,7 @@ type CircularSettings struct {
 	// Hidden lists the numbers of units of the hidden layers of the networks, 10, 10, 10 by
 	// default. An empty slice that is not nil means linear networks.
 	Hidden []int
-	// Bins is the number of bins of the circle, 12 by default, from 3 to 256.
+	// Bins is the number of bins of the circle, 12 by default, from 4 to 256.
 	Bins int
 	// Relative measures all angles of a coupling from the first angle that it keeps. The
 	// block then commutes with a rotation of all angles by one angle. Use it if the target
@@ -72,7 +72,7 @@ type CircularCoupling struct {
 
 // NewCircularSpline returns a block on rows of dim ≥ 2 angles. Weights are drawn as those of
 // a RealNVP, so that the block starts near the identity. It fails as NewRealNVP does, and
-// with ErrSettings for fewer than 3 bins or more than 256.
+// with ErrSettings for fewer than 4 bins or more than 256.
 func NewCircularSpline(dim int, s *CircularSettings) (*CircularSpline, error) {
 	if s == nil {
 		s = &CircularSettings{}
@@ -110,8 +110,8 @@ func NewCircularSpline(dim int, s *CircularSettings) (*CircularSpline, error) {
 }
 
 func checkCircle(bins int) error {
-	if bins < 3 || bins > maxBins {
-		return fmt.Errorf("bijector: %w: a circle of %d bins, want 3 to %d", ErrSettings, bins, maxBins)
+	if bins < 4 || bins > maxBins {
+		return fmt.Errorf("bijector: %w: a circle of %d bins, want 4 to %d", ErrSettings, bins, maxBins)
 	}
 	return nil
 }

@@ -93,6 +93,7 @@ func kinds() []Kind {
 		{rationalSplines().kind, rationalSplines().build},
 		{smoothSplines().kind, smoothSplines().build},
 		{circularKind, buildCircular},
+		{anglesKind, buildAngles},
 		{orthogonalKind, buildOrthogonal},
 		{linearKind, buildLinear},
 		{actNormKind, buildActNorm},

@@ -33,6 +33,9 @@ type vector[T Float] struct {
 
 	smoothForward, smoothInverse         func(y, slope, p, saved, numbers *T, n int)
 	smoothForwardGrad, smoothInverseGrad func(dr, d, dLogDet, p, saved, numbers *T, n int)
+
+	circleForward, circleInverse func(y, slope, p, saved, numbers *T, n int)
+	circleSoftmaxGrad            func(dr, p, g, numbers *T, n int)
 }
 
 // variant is one set of implementations of the primitives: vector code in both

@@ -39,6 +39,9 @@ var avx512F32 = vector[float32]{
 	smoothInverse:        smoothInverseF32AVX512,
 	smoothForwardGrad:    smoothForwardGradF32AVX512,
 	smoothInverseGrad:    smoothInverseGradF32AVX512,
+	circleForward:        circleForwardF32AVX512,
+	circleInverse:        circleInverseF32AVX512,
+	circleSoftmaxGrad:    circleSoftmaxGradF32AVX512,
 }
 
 var avx512F64 = vector[float64]{
@@ -63,6 +66,9 @@ var avx512F64 = vector[float64]{
 	smoothInverse:        smoothInverseF64AVX512,
 	smoothForwardGrad:    smoothForwardGradF64AVX512,
 	smoothInverseGrad:    smoothInverseGradF64AVX512,
+	circleForward:        circleForwardF64AVX512,
+	circleInverse:        circleInverseF64AVX512,
+	circleSoftmaxGrad:    circleSoftmaxGradF64AVX512,
 }
 
 var avx2F32 = vector[float32]{
@@ -87,6 +93,9 @@ var avx2F32 = vector[float32]{
 	smoothInverse:        smoothInverseF32AVX2,
 	smoothForwardGrad:    smoothForwardGradF32AVX2,
 	smoothInverseGrad:    smoothInverseGradF32AVX2,
+	circleForward:        circleForwardF32AVX2,
+	circleInverse:        circleInverseF32AVX2,
+	circleSoftmaxGrad:    circleSoftmaxGradF32AVX2,
 }
 
 var avx2F64 = vector[float64]{
@@ -111,4 +120,7 @@ var avx2F64 = vector[float64]{
 	smoothInverse:        smoothInverseF64AVX2,
 	smoothForwardGrad:    smoothForwardGradF64AVX2,
 	smoothInverseGrad:    smoothInverseGradF64AVX2,
+	circleForward:        circleForwardF64AVX2,
+	circleInverse:        circleInverseF64AVX2,
+	circleSoftmaxGrad:    circleSoftmaxGradF64AVX2,
 }

@@ -52,6 +52,7 @@ func write(dir string, set instructionSet) error {
 		e.spline()
 		e.smooth()
 		e.angle()
+		e.circle()
 	}
 	f, err := ctx.Result()
 	if err != nil {
