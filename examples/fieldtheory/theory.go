@@ -16,6 +16,8 @@ type theory struct {
 	name  string
 	logZ  float64 // exact
 	exact bool    // logZ is known
+
+	quartic *flow.QuarticAction // for flow.Recipe.Exact
 }
 
 // theory makes the theory of the flags.
@@ -31,6 +33,11 @@ func (o *options) theory() (*theory, error) {
 		Density: phi4, field: phi4.Field,
 		name: fmt.Sprintf("φ⁴ theory on %s sites, m² = %g, λ = %g", o.shapeText, o.mass2, o.lambda),
 	}
+	if !slices.ContainsFunc(o.shape, func(n int) bool { return n%2 != 0 }) {
+		t.quartic = &flow.QuarticAction{
+			Quadratic: 2*float64(len(o.shape)) + o.mass2, Quartic: o.lambda, Coupling: 2,
+		}
+	}
 	t.logZ, t.exact = phi4.ExactLogZ()
 	return t, nil
 }
@@ -38,13 +45,21 @@ func (o *options) theory() (*theory, error) {
 // recipes are those of -recipe.
 var recipes = map[string]func() *flow.Recipe{"fast": flow.FastRecipe, "best": flow.BestRecipe}
 
+// flowRecipe is the recipe of -recipe. If all extents are even, the odd sites of φ⁴ theory have
+// their exact distribution given the others.
+func (t *theory) flowRecipe(o *options) *flow.Recipe {
+	r := recipes[o.recipe]()
+	r.Exact = t.quartic
+	return r
+}
+
 // mostImages is the largest order of the symmetry group that a flow is averaged over.
 const mostImages = 1 << 14
 
 // model is a flow with random parameters. Its density is symmetrised over φ → −φ and, if the
 // group is not too large, over the symmetries of the lattice.
 func (t *theory) model(o *options) (*flow.Model, error) {
-	m, err := recipes[o.recipe]().Model(o.shape, nil, rand.NewPCG(o.seed, 1))
+	m, err := t.flowRecipe(o).Model(o.shape, nil, rand.NewPCG(o.seed, 1))
 	if err != nil {
 		return nil, err
 	}
