@@ -26,7 +26,7 @@ type QuarticSettings struct {
 	Quartic float64
 	// Coupling has one number for each site of the context.
 	Coupling []float64
-	// Field is the part of h that does not depend on the context, 0 by default.
+	// Field is the part of h that does not depend on the context.
 	Field float64
 }
 

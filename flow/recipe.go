@@ -70,9 +70,9 @@ type QuarticAction struct {
 	// Quadratic and Quartic are the coefficients of −φ² and −φ⁴. Quartic is positive, and
 	// Quadratic at least −6·√Quartic.
 	Quadratic, Quartic float64
-	// Coupling is that of nearest neighbours, 0 by default.
+	// Coupling is that of nearest neighbours.
 	Coupling float64
-	// Field is that of every site, 0 by default.
+	// Field is that of every site.
 	Field float64
 }
 

@@ -273,6 +273,14 @@ func couplingsOf(spline bool) int {
 	return 0
 }
 
+// layersWith is the number of layers of a network with exact sites.
+func layersWith(repeat int) int {
+	r := exactRecipe(1)
+	r.Network.EvenRepeat = repeat
+	m := must(r.Model([]int{4, 4}, nil, rand.NewPCG(1, 1)))
+	return len(m.Bijector().(*bijector.Hierarchy).Layers())
+}
+
 // Every default is what the comment of its field says, and every field whose
 // comment says so has its line here.
 func TestDocumentedDefaults(t *testing.T) {
@@ -376,6 +384,12 @@ func TestDocumentedDefaults(t *testing.T) {
 		"NetworkSettings.Repeat":       {"1", network(&bijector.NetworkSettings{Repeat: 1}), network(nil)},
 		"NetworkSettings.Join":         {none, nil, nil},
 		"NetworkSettings.ContextBlock": {none, nil, nil},
+		"NetworkSettings.OddBlock":     {none, nil, nil},
+		"NetworkSettings.EvenRepeat":   {"4", layersWith(0), layersWith(4)},
+		"QuarticSettings.Quadratic":    {none, nil, nil},
+		"QuarticSettings.Quartic":      {none, nil, nil},
+		"QuarticSettings.Coupling":     {none, nil, nil},
+		"QuarticSettings.Field":        {none, nil, nil},
 
 		"RealNVPSettings.Couplings": {"10", affine.Couplings, 10},
 		"RealNVPSettings.Hidden":    {"10, 10, 10", affine.Hidden, []int{10, 10, 10}},
