@@ -43,7 +43,8 @@ func TestAnglesIsUniform(t *testing.T) {
 		}
 	}
 	for _, x := range []float64{math.Pi, -math.Pi, 3 * math.Pi} {
-		if z, d := image(t, a, tensor.Float64, true, []float64{x}); !(math.Abs(math.Abs(z[0])-8.2) < 0.1) || notFinite(d[0]) {
+		z, d := image(t, a, tensor.Float64, true, []float64{x})
+		if !(math.Abs(math.Abs(z[0])-8.2) < 0.1) || notFinite(d[0]) {
 			t.Errorf("%g becomes %g with %g", x, z[0], d[0])
 		}
 	}

@@ -68,7 +68,8 @@ func TestCheckerboardTiles(t *testing.T) {
 		moved  []int // number of sites moved by every layer, fine to coarse
 		square []int // squared distances to the nearest and second nearest sites at the finest scale
 	}{
-		{[]int{8, 8}, bijector.NetworkSettings{}, []int{32, 32, 32, 16, 16, 16, 8, 8, 8, 4, 4, 4, 2, 2, 2, 1, 1, 1}, []int{1, 5}},
+		{[]int{8, 8}, bijector.NetworkSettings{},
+			[]int{32, 32, 32, 16, 16, 16, 8, 8, 8, 4, 4, 4, 2, 2, 2, 1, 1, 1}, []int{1, 5}},
 		{[]int{8, 8}, bijector.NetworkSettings{Depth: 1}, []int{32, 32, 32, 32}, []int{1, 5}},
 		{[]int{6, 6}, bijector.NetworkSettings{}, []int{18, 18, 18, 9, 9, 9, 9}, []int{1, 5}},
 		{[]int{12}, bijector.NetworkSettings{Repeat: 2}, []int{6, 6, 6, 6, 6, 3, 3, 3, 3, 3, 3}, []int{1, 9}},
@@ -124,7 +125,9 @@ func checkDistances(t *testing.T, shape []int, l *bijector.Layer, square []int) 
 func TestCheckerboardErrors(t *testing.T) {
 	top, given := angleBlocks(rand.NewPCG(1, 1))
 	fails := errors.New("no block")
-	ok := func() *bijector.NetworkSettings { return &bijector.NetworkSettings{ContextBlock: given} }
+	with := func(depth, repeat int) *bijector.NetworkSettings {
+		return &bijector.NetworkSettings{ContextBlock: given, Depth: depth, Repeat: repeat}
+	}
 	for name, c := range map[string]struct {
 		shape []int
 		top   bijector.BlockFunc
@@ -133,17 +136,17 @@ func TestCheckerboardErrors(t *testing.T) {
 	}{
 		"nil settings":     {[]int{4}, top, nil, bijector.ErrSettings},
 		"no context block": {[]int{4}, top, &bijector.NetworkSettings{}, bijector.ErrSettings},
-		"no top":           {[]int{6}, nil, ok(), bijector.ErrSettings},
-		"no sites":         {[]int{4, 0}, top, ok(), bijector.ErrTiles},
-		"cubic":            {[]int{2, 2, 2}, top, ok(), bijector.ErrTiles},
-		"too deep":         {[]int{6}, top, &bijector.NetworkSettings{ContextBlock: given, Depth: 2}, bijector.ErrTiles},
-		"negative":         {[]int{6}, top, &bijector.NetworkSettings{ContextBlock: given, Repeat: -1}, bijector.ErrSettings},
-		"too large":        {[]int{8192, 8192}, top, ok(), bijector.ErrSettings},
-		"too many layers":  {[]int{8}, top, &bijector.NetworkSettings{ContextBlock: given, Repeat: 1 << 20}, bijector.ErrSettings},
-		"largest Repeat":   {[]int{8}, top, &bijector.NetworkSettings{ContextBlock: given, Repeat: 1<<63 - 1}, bijector.ErrSettings},
+		"no top":           {[]int{6}, nil, with(0, 0), bijector.ErrSettings},
+		"no sites":         {[]int{4, 0}, top, with(0, 0), bijector.ErrTiles},
+		"cubic":            {[]int{2, 2, 2}, top, with(0, 0), bijector.ErrTiles},
+		"too deep":         {[]int{6}, top, with(2, 0), bijector.ErrTiles},
+		"negative":         {[]int{6}, top, with(0, -1), bijector.ErrSettings},
+		"too large":        {[]int{8192, 8192}, top, with(0, 0), bijector.ErrSettings},
+		"too many layers":  {[]int{8}, top, with(0, 1<<20), bijector.ErrSettings},
+		"largest Repeat":   {[]int{8}, top, with(0, 1<<63-1), bijector.ErrSettings},
 		"block fails": {[]int{8}, top, &bijector.NetworkSettings{
 			ContextBlock: func(int, int) (bijector.Bijector, error) { return nil, fails }}, fails},
-		"top fails": {[]int{6}, func(int) (bijector.Bijector, error) { return nil, fails }, ok(), fails},
+		"top fails": {[]int{6}, func(int) (bijector.Bijector, error) { return nil, fails }, with(0, 0), fails},
 		"wrong block": {[]int{8}, top, &bijector.NetworkSettings{
 			ContextBlock: func(c, m int) (bijector.Bijector, error) { return top(c) }}, bijector.ErrTiles},
 	} {
@@ -151,7 +154,7 @@ func TestCheckerboardErrors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if b, err := bijector.NewCheckerboard([]int{4, 4}, nil, ok()); err != nil || b.Dim() != 16 {
+	if b, err := bijector.NewCheckerboard([]int{4, 4}, nil, with(0, 0)); err != nil || b.Dim() != 16 {
 		t.Errorf("one site remains and needs no block: %v", err)
 	}
 }

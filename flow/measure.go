@@ -171,7 +171,8 @@ func (s MeasureSettings) defaults(m *Model, observables []Observable) (*MeasureS
 		}
 	}
 	if _, ok := m.prior.(*target.Normal); !ok {
-		return nil, fmt.Errorf("%w: the prior is a %T, want a normal one", ErrSettings, m.prior)
+		return nil, fmt.Errorf("%w: the prior is a %T, want a normal one (for angles: begin with bijector.Angles)",
+			ErrSettings, m.prior)
 	}
 	if s.Chains == 0 {
 		s.Chains = 32

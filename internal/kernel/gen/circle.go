@@ -14,7 +14,8 @@ func (e *emitter) circle() {
 
 func (e *emitter) circleRun(inverse bool) {
 	name := "circle" + direction(inverse)
-	e.begin(name, "y, slope, p, saved, numbers *T, n int", "maps places on the circle, see the function of the same name.")
+	e.begin(name, "y, slope, p, saved, numbers *T, n int",
+		"maps places on the circle, see the function of the same name.")
 	y, slope, p := e.arg("y"), e.arg("slope"), e.arg("p")
 	saved, numbers, n := e.arg("saved"), e.arg("numbers"), e.arg("n")
 	e.SUBQ(imm(3), n)
