@@ -92,6 +92,8 @@ func kinds() []Kind {
 		{realNVPKind, buildRealNVP},
 		{rationalSplines().kind, rationalSplines().build},
 		{smoothSplines().kind, smoothSplines().build},
+		{circularKind, buildCircular},
+		{anglesKind, buildAngles},
 		{orthogonalKind, buildOrthogonal},
 		{linearKind, buildLinear},
 		{actNormKind, buildActNorm},
@@ -100,6 +102,7 @@ func kinds() []Kind {
 		{chainKind, buildChain},
 		{inverseKind, buildInverse},
 		{hierarchyKind, buildHierarchy},
+		{quarticKind, buildQuartic},
 	}
 }
 

@@ -46,7 +46,9 @@ func TestAcceptRateOfChains(t *testing.T) {
 	e := must(Evaluate(context.Background(), m, pi, &EvaluateSettings{Samples: 4000, Src: rand.NewPCG(1, 2)}))
 	a := must(AIS(context.Background(), m, pi, &AISSettings{Samples: 4000, Rungs: 1, Src: rand.NewPCG(3, 4)}))
 	r := must(Measure(context.Background(), m, pi, []Observable{{"x", func(x []float64) float64 { return x[0] }}},
-		&MeasureSettings{Kernel: hmc.Independence{}, Chains: 100, MaxSweeps: 200, RelErr: 1e-9, Src: rand.NewPCG(5, 6)}))
+		&MeasureSettings{
+			Kernel: hmc.Independence{}, Chains: 100, MaxSweeps: 200, RelErr: 1e-9, Src: rand.NewPCG(5, 6),
+		}))
 	chains := r.Kernels[0].AcceptRate
 	t.Logf("Evaluate %.3f, AIS %.3f, chains %.3f", e.AcceptRate, a.AcceptRate, chains)
 	if math.Abs(e.AcceptRate-chains) > 0.03 || math.Abs(a.AcceptRate-chains) > 0.03 || chains > 0.95 {

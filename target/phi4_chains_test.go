@@ -58,6 +58,9 @@ func meanOver(
 // χ and the two-point function of L = 6 are those of long runs of other programs at the
 // coupling of Albergo et al., λ = 6.975, within 4 standard errors.
 func TestPhi4OfSix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a few seconds")
+	}
 	phi4, err := target.NewPhi4([]int{6, 6}, &target.Phi4Settings{Mass2: -4, Lambda: 6.975})
 	if err != nil {
 		t.Fatal(err)

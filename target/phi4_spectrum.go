@@ -15,9 +15,10 @@ import (
 //
 //	M² = m² + (2n+4) λ G, G = (1/N) Σ_k 1/(2(M² + Σ_μ 4 sin²(k_μ/2))),
 //
-// the Hartree approximation. There is one for every m² and λ, also where m² is negative.
-// In the disordered phase q is close to π. In the ordered phase it is a wide density
-// around zero, while π has its weight at |φ| > 0.
+// the Hartree approximation. There is one for every m² and λ, also where m² is negative. At
+// weak coupling q is close to π. At strong coupling it is too narrow for long waves: on 6×6
+// sites with m² = −4, λ = 6.975 its χ is 0.447, where 1.061 is right. In the ordered phase
+// q is a density around zero, while π has its weight at |φ| > 0.
 //
 // bijector.NewSpectral takes the eigenvalues in this order.
 func (p *Phi4) Spectrum() []float64 {

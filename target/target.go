@@ -20,6 +20,7 @@
 //   - XY: angles on a lattice, with exact results on a chain.
 //   - Mixture, Funnel, Ring and DoubleWell: test beds with a known ln Z.
 //   - Normal: independent standard normal values, the prior of a flow.
+//   - UniformAngles: independent uniform angles, the prior of a flow of angles.
 //
 // Field describes the configurations of Phi4 and Local and measures them.
 //
