@@ -72,7 +72,7 @@ func ExampleNewXY() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	logZ, _ := ring.LogZ()
+	logZ, _ := ring.ExactLogZ()
 	m2, _ := ring.ExactStructureFactor()
 	fmt.Printf("ring: ln Z = %.6f, ⟨m²⟩ = %.6f\n", logZ, m2)
 

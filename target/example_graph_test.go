@@ -18,8 +18,9 @@ func ExampleNewIsingGraph() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	logZ, _ := ising.SpinLogZ()
-	fmt.Printf("α = %.3f, ln Z of the spins %.6f, of x %.6f\n", ising.Alpha(), logZ, logZ+ising.LogZOffset())
+	spins, _ := ising.ExactSpinLogZ()
+	logZ, _ := ising.ExactLogZ()
+	fmt.Printf("α = %.3f, ln Z of the spins %.6f, of x %.6f\n", ising.Alpha(), spins, logZ)
 
 	// Gibbs sampling is exact. ⟨m²⟩ comes from x without drawing spins.
 	x, rnd, m2 := mat.NewDense(1000, 3, nil), rand.New(rand.NewPCG(1, 2)), 0.0
@@ -48,7 +49,7 @@ func ExampleNewIsingGraph_cubic() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	logZ, _ := ising.SpinLogZ()
+	logZ, _ := ising.ExactSpinLogZ()
 	m2, _ := ising.ExactStructureFactor()
 	fmt.Printf("ln Z = %.6f, ⟨m²⟩ = %.6f\n", logZ, m2)
 	// Output: ln Z = 21.612699, ⟨m²⟩ = 0.413169

@@ -77,11 +77,10 @@ func (m *XY) logProb(val, grad, theta []float64) {
 	defer m.work.Put(w)
 	for r := range val {
 		w.set(theta[r*n : (r+1)*n])
+		val[r] = m.beta * m.cosines(w)
 		if grad == nil {
-			val[r] = m.beta * m.cosines(w)
 			continue
 		}
-		val[r] = m.beta * m.cosinesNear(w)
 		for i, c := range w.c {
 			grad[r*n+i] = m.beta * (c*w.nearS[i] - w.s[i]*w.nearC[i])
 		}
@@ -95,34 +94,15 @@ func (w *xyWork) set(theta []float64) {
 	}
 }
 
-// cosines returns Σ_bonds cos(θ_i − θ_j).
+// cosines returns Σ_bonds cos(θ_i − θ_j). It computes the sums over neighbours.
 func (m *XY) cosines(w *xyWork) float64 {
-	sum := 0.0
-	m.walk.bonds(func(i, j, n int) {
-		c, s := w.c[j:j+n], w.s[j:j+n]
-		for k, v := range w.c[i : i+n] {
-			sum += v*c[k] + w.s[i+k]*s[k]
-		}
-	})
-	return sum
-}
-
-// cosinesNear is cosines, with the same bits, and computes the sums over neighbours.
-func (m *XY) cosinesNear(w *xyWork) float64 {
-	clear(w.nearC)
-	clear(w.nearS)
-	sum := 0.0
-	m.walk.bonds(func(i, j, n int) {
-		for k := range n {
-			a, b := i+k, j+k
-			sum += w.c[a]*w.c[b] + w.s[a]*w.s[b]
-			w.nearC[a] += w.c[b]
-			w.nearC[b] += w.c[a]
-			w.nearS[a] += w.s[b]
-			w.nearS[b] += w.s[a]
-		}
-	})
-	return sum
+	m.walk.neighbours(w.nearC, w.c)
+	m.walk.neighbours(w.nearS, w.s)
+	sum := 0.0 // every bond counts twice
+	for i, c := range w.c {
+		sum += c*w.nearC[i] + w.s[i]*w.nearS[i]
+	}
+	return 0.5 * sum
 }
 
 // use calls f with cos θ and sin θ of one configuration. It panics if theta does not have

@@ -2,13 +2,13 @@ package target
 
 import "math"
 
-// LogZ returns the exact ln Z of a chain, in nats,
+// ExactLogZ returns the exact ln Z of a chain, in nats,
 //
 //	Z = ∫ π(θ) dθ = (2π)^N Σ_n I_n(β)^N, n = 0, ±1, ±2, …,
 //
 // where I_n is a modified Bessel function. It returns 0 and false in more dimensions, and
 // for β < 0 on a chain of odd length, where the terms cancel.
-func (m *XY) LogZ() (logZ float64, ok bool) {
+func (m *XY) ExactLogZ() (logZ float64, ok bool) {
 	n := m.Dim()
 	if len(m.shape) > 1 || m.beta < 0 && n%2 == 1 {
 		return 0, false
