@@ -101,26 +101,9 @@ func defaultMoves(m *Model) []hmc.Proposal {
 // neither a bijector.Hierarchy nor a chain that begins with one, perhaps after
 // bijector.Angles.
 func windowsOf(m *Model, n int) (windows []hmc.Windows) {
-<<<<<<< HEAD
 	h := hierarchyIn(m)
 	if h == nil {
-=======
-	list := []bijector.Bijector{m.b}
-	if c, ok := m.b.(*bijector.Chain); ok {
-		list = c.Bijectors()
-	}
-	if _, ok := list[0].(*bijector.Angles); ok && len(list) > 1 {
-		list = list[1:] // every angle has a latent variable of its own
-	}
-	h, ok := list[0].(*bijector.Hierarchy)
-	if !ok {
->>>>>>> angles
 		return nil
-	}
-	if len(list) > 1 {
-		if _, ok := list[1].(*bijector.Hierarchy); ok {
-			return nil // the layers of a checkerboard: the first is but one of its scales
-		}
 	}
 	for level := h.Levels() - 2; level >= 0 && len(windows) < n; level-- {
 		if cells := h.Cells(level); len(cells) > 1 {
@@ -130,13 +113,25 @@ func windowsOf(m *Model, n int) (windows []hmc.Windows) {
 	return windows
 }
 
-// hierarchyIn returns the bijector of m, or the first one of its chain, if it is a
-// hierarchy, and otherwise nil.
+// hierarchyIn returns the hierarchy whose latent variables are those of m: the bijector of m,
+// or the first one of its chain, perhaps after bijector.Angles. It returns nil if there is
+// none, and for the layers of a checkerboard, of which each is a hierarchy.
 func hierarchyIn(m *Model) *bijector.Hierarchy {
-	b := m.b
-	if c, ok := b.(*bijector.Chain); ok {
-		b = c.Bijectors()[0]
+	list := []bijector.Bijector{m.b}
+	if c, ok := m.b.(*bijector.Chain); ok {
+		list = c.Bijectors()
 	}
-	h, _ := b.(*bijector.Hierarchy)
+	if _, ok := list[0].(*bijector.Angles); ok && len(list) > 1 {
+		list = list[1:] // every angle has a latent variable of its own
+	}
+	h, ok := list[0].(*bijector.Hierarchy)
+	if ok && len(list) > 1 {
+		if _, layers := list[1].(*bijector.Hierarchy); layers {
+			return nil
+		}
+	}
+	if !ok {
+		return nil
+	}
 	return h
 }
