@@ -21,7 +21,7 @@ type options struct {
 	shapeText string
 	shape     []int
 
-	mass2, lambda float64
+	mass2, lambda, beta float64
 
 	recipe  string
 	budget  time.Duration
@@ -37,16 +37,17 @@ type options struct {
 var help = console.Help{
 	Synopsis: "trains a flow on a lattice field theory and measures the theory with it.",
 	Groups: []console.Group{{Title: "Flags", Flags: []string{
-		"theory", "shape", "mass2", "lambda",
+		"theory", "shape", "mass2", "lambda", "beta",
 		"recipe", "budget", "batch", "images", "samples", "relerr", "seed", "json", "out",
 	}}},
 }
 
 func (o *options) define(f *flag.FlagSet) {
-	f.StringVar(&o.kind, "theory", "phi4", "the theory is `NAME`: phi4")
+	f.StringVar(&o.kind, "theory", "phi4", "the theory is `NAME`: phi4 or xy")
 	f.StringVar(&o.shapeText, "shape", "6x6", "the lattice has the extents `NxN`, any number of them")
-	f.Float64Var(&o.mass2, "mass2", -4, "m² is `X`")
-	f.Float64Var(&o.lambda, "lambda", 6.975, "λ is `X`")
+	f.Float64Var(&o.mass2, "mass2", -4, "m² of φ⁴ theory is `X`")
+	f.Float64Var(&o.lambda, "lambda", 6.975, "λ of φ⁴ theory is `X`")
+	f.Float64Var(&o.beta, "beta", 1, "β of the XY model is `X`")
 	f.StringVar(&o.recipe, "recipe", "fast", "take the network and training `NAME`: fast or best")
 	f.DurationVar(&o.budget, "budget", time.Minute, "train for the time `D`")
 	f.IntVar(&o.batch, "batch", 256, "`N` configurations per training step")

@@ -3,11 +3,14 @@
 //
 //	go run ./examples/fieldtheory
 //	go run ./examples/fieldtheory -shape 8x8 -mass2 -4 -lambda 4.335 -budget 2m
-//	go run ./examples/fieldtheory -theory phi4 -shape 6x6x6 -mass2 -1 -lambda 1.5 -json phi4.json
+//	go run ./examples/fieldtheory -shape 6x6x6 -mass2 -1 -lambda 1.5 -json phi4.json
+//	go run ./examples/fieldtheory -theory xy -shape 8x8 -beta 1 -budget 5m
 //
 // The theory is φ⁴ with the action of target.Phi4,
 //
-//	S(φ) = Σ_bonds (φ_x − φ_y)² + Σ_x (m² φ_x² + λ φ_x⁴).
+//	S(φ) = Σ_bonds (φ_x − φ_y)² + Σ_x (m² φ_x² + λ φ_x⁴),
+//
+// or the XY model of angles, S(θ) = −β Σ_bonds cos(θ_x − θ_y), in one or two dimensions.
 //
 // Training lasts for the time of -budget. The program prints how well the flow fits, ln Z
 // with its error, the susceptibility χ and the second-moment correlation length ξ, all from
@@ -59,7 +62,7 @@ func run(o *options) error {
 // study trains a flow and measures the theory in every way.
 func study(o *options, t *theory) (*report, error) {
 	r := &report{t: t}
-	m, err := t.model(o)
+	m, err := t.symmetrised(o)
 	if err != nil {
 		return nil, err
 	}

@@ -50,8 +50,8 @@ func (r *report) String() string {
 	fmt.Fprintf(&b, "\nThe flow after %d steps in %.0f s\n", r.Steps, r.Seconds)
 	if e := r.flow; e != nil {
 		fmt.Fprintf(&b, "  −ln Z         %.4f ± %.4f, bound %.4f ± %.4f nats\n", -e.LogZ, e.LogZErr, e.Loss, e.StdErr)
-		if r.t.exact {
-			fmt.Fprintf(&b, "  exact −ln Z   %.4f: gap %.4f ± %.4f nats\n", -r.t.logZ, e.Loss+r.t.logZ, e.StdErr)
+		if logZ, ok := r.t.exact(); ok {
+			fmt.Fprintf(&b, "  exact −ln Z   %.4f: gap %.4f ± %.4f nats\n", -logZ, e.Loss+logZ, e.StdErr)
 		} else {
 			fmt.Fprintf(&b, "  gap           about %.4f nats\n", e.Loss+e.LogZ)
 		}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -12,54 +14,113 @@ import (
 // theory is a density with what is known of it.
 type theory struct {
 	target.Density
-	field *target.Field
-	name  string
-	logZ  float64 // exact
-	exact bool    // logZ is known
-
-	quartic *flow.QuarticAction // for flow.Recipe.Exact
+	name   string
+	field  *target.Field                  // measures values
+	values func(x []float64) []float64    // of the field at a configuration x
+	model  func() (*flow.Model, error)    // with random parameters
+	recipe *flow.Recipe                   // training
+	exact  func() (logZ float64, ok bool) // ln Z, where it is known
 }
 
 // theory makes the theory of the flags.
 func (o *options) theory() (*theory, error) {
-	if o.kind != "phi4" {
-		return nil, fmt.Errorf("-theory %s: want phi4", o.kind)
+	switch o.kind {
+	case "phi4":
+		return o.phi4()
+	case "xy":
+		return o.xy()
 	}
+	return nil, fmt.Errorf("-theory %s: want phi4 or xy", o.kind)
+}
+
+// phi4 is φ⁴ theory. If all extents are even, the odd sites of the flow have their exact
+// distribution given the others.
+func (o *options) phi4() (*theory, error) {
 	phi4, err := target.NewPhi4(o.shape, &target.Phi4Settings{Mass2: o.mass2, Lambda: o.lambda})
 	if err != nil {
 		return nil, err
 	}
-	t := &theory{
-		Density: phi4, field: phi4.Field,
-		name: fmt.Sprintf("φ⁴ theory on %s sites, m² = %g, λ = %g", o.shapeText, o.mass2, o.lambda),
-	}
+	r := recipes[o.recipe]()
 	if !slices.ContainsFunc(o.shape, func(n int) bool { return n%2 != 0 }) {
-		t.quartic = &flow.QuarticAction{
+		r.Exact = &flow.QuarticAction{
 			Quadratic: 2*float64(len(o.shape)) + o.mass2, Quartic: o.lambda, Coupling: 2,
 		}
 	}
-	t.logZ, t.exact = phi4.ExactLogZ()
-	return t, nil
+	return &theory{
+		Density: phi4, recipe: r, exact: phi4.ExactLogZ,
+		name:  fmt.Sprintf("φ⁴ theory on %s sites, m² = %g, λ = %g", o.shapeText, o.mass2, o.lambda),
+		field: phi4.Field, values: func(x []float64) []float64 { return x },
+		model: func() (*flow.Model, error) { return r.Model(o.shape, nil, rand.NewPCG(o.seed, 1)) },
+	}, nil
+}
+
+// xy is the XY model. Its field has two components, the cosine and the sine of the angle. The
+// flow has conditional circular splines on nested checkerboards, and its density is the same
+// after a rotation of all angles.
+func (o *options) xy() (*theory, error) {
+	xy, err := target.NewXY(o.shape, o.beta)
+	if err != nil {
+		return nil, err
+	}
+	field, err := target.NewField(o.shape, 2)
+	if err != nil {
+		return nil, err
+	}
+	values := func(theta []float64) []float64 {
+		v := make([]float64, 2*len(theta))
+		for i, angle := range theta {
+			v[2*i+1], v[2*i] = math.Sincos(angle)
+		}
+		return v
+	}
+	r := recipes[o.recipe]()
+	r.LearnRate = 3e-3
+	return &theory{
+		Density: xy, field: field, values: values, recipe: r, exact: xy.ExactLogZ,
+		name:  fmt.Sprintf("XY model on %s sites, β = %g", o.shapeText, o.beta),
+		model: func() (*flow.Model, error) { return circular(o, r.Network.Repeat) },
+	}, nil
+}
+
+// circular is a flow of angles from a normal prior.
+func circular(o *options, repeat int) (*flow.Model, error) {
+	src := rand.NewPCG(o.seed, 1)
+	board, err := bijector.NewCheckerboard(o.shape, nil, &bijector.NetworkSettings{
+		Repeat: repeat,
+		ContextBlock: func(context, moved int) (bijector.Bijector, error) {
+			keep := make([]int, context)
+			for i := range keep {
+				keep[i] = i
+			}
+			return bijector.NewCircularSpline(context+moved, &bijector.CircularSettings{
+				Relative: true, Keep: [][]int{keep}, Hidden: []int{16, 16}, Src: src,
+			})
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	angles, err := bijector.NewAngles(board.Dim())
+	if err != nil {
+		return nil, err
+	}
+	chain, err := bijector.NewChain(angles, board)
+	if err != nil {
+		return nil, err
+	}
+	return flow.New(target.NewNormal(board.Dim()), chain)
 }
 
 // recipes are those of -recipe.
 var recipes = map[string]func() *flow.Recipe{"fast": flow.FastRecipe, "best": flow.BestRecipe}
 
-// flowRecipe is the recipe of -recipe. If all extents are even, the odd sites of φ⁴ theory have
-// their exact distribution given the others.
-func (t *theory) flowRecipe(o *options) *flow.Recipe {
-	r := recipes[o.recipe]()
-	r.Exact = t.quartic
-	return r
-}
-
 // mostImages is the largest order of the symmetry group that a flow is averaged over.
 const mostImages = 1 << 14
 
-// model is a flow with random parameters. Its density is symmetrised over φ → −φ and, if the
-// group is not too large, over the symmetries of the lattice.
-func (t *theory) model(o *options) (*flow.Model, error) {
-	m, err := t.flowRecipe(o).Model(o.shape, nil, rand.NewPCG(o.seed, 1))
+// symmetrised is a flow whose density is symmetrised over x → −x and, if the group is not too
+// large, over the symmetries of the lattice.
+func (t *theory) symmetrised(o *options) (*flow.Model, error) {
+	m, err := t.model()
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +143,7 @@ func (t *theory) model(o *options) (*flow.Model, error) {
 	return flow.Symmetrize(m, generators...)
 }
 
-// inversion is the same flow, symmetrised over φ → −φ alone: its density takes two passes.
+// inversion is the same flow, symmetrised over x → −x alone: its density takes two passes.
 func inversion(m *flow.Model) (*flow.Model, error) {
 	plain, err := flow.New(m.Prior(), m.Bijector())
 	if err != nil {
@@ -93,5 +154,5 @@ func inversion(m *flow.Model) (*flow.Model, error) {
 
 // susceptibility is the observable χ.
 func (t *theory) susceptibility() flow.Observable {
-	return flow.Observable{Name: "χ", Func: t.field.Susceptibility}
+	return flow.Observable{Name: "χ", Func: func(x []float64) float64 { return t.field.Susceptibility(t.values(x)) }}
 }

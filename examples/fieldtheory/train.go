@@ -18,7 +18,7 @@ func (r *report) train(ctx context.Context, o *options, m *flow.Model) error {
 	ctx, cancel := context.WithDeadline(ctx, start.Add(o.budget))
 	defer cancel()
 	settings := func(steps int) *flow.Settings {
-		s := r.t.flowRecipe(o).Settings(steps, rand.NewPCG(o.seed, 2))
+		s := r.t.recipe.Settings(steps, rand.NewPCG(o.seed, 2))
 		s.Batch, s.Images = o.batch, min(o.images, len(m.Symmetries()))
 		return s
 	}

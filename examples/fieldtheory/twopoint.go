@@ -10,9 +10,9 @@ type twoPoint struct {
 }
 
 // correlator returns C(t) of one configuration along the first axis.
-func (t *theory) correlator(phi []float64) []float64 {
+func (t *theory) correlator(x []float64) []float64 {
 	c := make([]float64, t.field.Shape()[0])
-	t.field.Correlator(c, phi, 0)
+	t.field.Correlator(c, t.values(x), 0)
 	return c
 }
 
