@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
 // XY is the XY model, also known as the planar rotor or O(2) model, on a periodic lattice:
@@ -30,8 +31,9 @@ type XY struct {
 }
 
 // xyWork is the scratch space of one goroutine: cos θ and sin θ of every site, and their
-// sums over the neighbours of the site.
-type xyWork struct{ c, s, nearC, nearS []float64 }
+// sums over the neighbours of the site. cos and sin are c and s with a length that is a
+// multiple of kernel.Lanes.
+type xyWork struct{ cos, sin, c, s, nearC, nearS []float64 }
 
 // mostBeta limits |β|, so that exact results take no more than about 10⁶ Bessel functions.
 const mostBeta = 1e10
@@ -52,7 +54,8 @@ func NewXY(shape []int, beta float64) (*XY, error) {
 	m := &XY{shape: slices.Clone(shape), beta: beta, walk: newWalk(shape, 1, nil)}
 	n := m.walk.size
 	m.work.New = func() any {
-		return &xyWork{make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)}
+		cos, sin := make([]float64, wholeTiles(n)), make([]float64, wholeTiles(n))
+		return &xyWork{cos, sin, cos[:n], sin[:n], make([]float64, n), make([]float64, n)}
 	}
 	return m, nil
 }
@@ -89,8 +92,12 @@ func (m *XY) logProb(val, grad, theta []float64) {
 
 // set computes cos θ and sin θ.
 func (w *xyWork) set(theta []float64) {
+	copy(w.c, theta)
+	kernel.Sincos(w.sin, w.cos)
 	for i, v := range theta {
-		w.s[i], w.c[i] = math.Sincos(v)
+		if !(v >= -math.Pi && v <= math.Pi) {
+			w.s[i], w.c[i] = math.Sincos(v)
+		}
 	}
 }
 

@@ -17,6 +17,10 @@ func sincos[T Float](sin, cos []T) {
 	}
 }
 
+// Sincos replaces the angles in cos, from −π to π, by their cosines, and sets sin to their
+// sines, as sincos does. The length is a multiple of Lanes.
+func Sincos[T Float](sin, cos []T) { sincos(sin, cos) }
+
 // wrap returns the angle in (−π, π] that is x modulo 2π. It is NaN if x is not finite.
 func wrap[T Float](x T) T {
 	const pi = math.Pi
