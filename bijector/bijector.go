@@ -12,11 +12,12 @@
 // or float32; parameters are float64 and are converted.
 //
 // RealNVP is the block of the paper. Spline couplings can also split one mode into two.
-// Orthogonal and Linear are linear blocks, and ActNorm normalises. Chain, Invert and
-// Permutation compose bijectors. Disentangler and Decimator put a block on the tiles of a
-// lattice, where all tiles share its parameters, and a Hierarchy is a sequence of such
-// layers, fine to coarse. Stack composes a hierarchy. NewMERA, NewTree and NewTEBD build
-// those of the paper. Package bijectortest checks any Bijector, also your own.
+// CircularSpline is a block for angles. Orthogonal and Linear are linear blocks, and
+// ActNorm normalises. Chain, Invert and Permutation compose bijectors. Disentangler and
+// Decimator put a block on the tiles of a lattice, where all tiles share its parameters,
+// and a Hierarchy is a sequence of such layers, fine to coarse. Stack composes a hierarchy.
+// NewMERA, NewTree and NewTEBD build those of the paper. NewCheckerboard builds a chain of
+// conditional layers. Package bijectortest checks any Bijector, also your own.
 package bijector
 
 import (

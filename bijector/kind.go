@@ -92,6 +92,8 @@ func kinds() []Kind {
 		{realNVPKind, buildRealNVP},
 		{rationalSplines().kind, rationalSplines().build},
 		{smoothSplines().kind, smoothSplines().build},
+		{circularKind, buildCircular},
+		{anglesKind, buildAngles},
 		{orthogonalKind, buildOrthogonal},
 		{linearKind, buildLinear},
 		{actNormKind, buildActNorm},

@@ -7,11 +7,16 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/internal/graph"
+	"github.com/neuralrg/neuralrg/target"
 )
 
 // defaults returns the settings for a model with their defaults; Betas stay nil if a
 // pilot run is to set them.
 func (s AISSettings) defaults(m *Model) (*AISSettings, error) {
+	if _, ok := m.prior.(*target.UniformAngles); ok {
+		return nil, fmt.Errorf("%w: the prior is a %T, want a normal one: begin the bijector with bijector.Angles",
+			ErrSettings, m.prior)
+	}
 	if s.Samples < 0 || s.Batch < 0 {
 		return nil, fmt.Errorf("%w: %d samples in batches of %d", ErrSettings, s.Samples, s.Batch)
 	}
@@ -93,14 +98,11 @@ func defaultMoves(m *Model) []hmc.Proposal {
 
 // windowsOf returns up to n kinds of windows of latent variables, the largest first: the
 // cells of a hierarchy that are more than one. There are none if the bijector of m is
-// neither a bijector.Hierarchy nor a chain that begins with one.
+// neither a bijector.Hierarchy nor a chain that begins with one, perhaps after
+// bijector.Angles.
 func windowsOf(m *Model, n int) (windows []hmc.Windows) {
-	b := m.b
-	if c, ok := b.(*bijector.Chain); ok {
-		b = c.Bijectors()[0]
-	}
-	h, ok := b.(*bijector.Hierarchy)
-	if !ok {
+	h := hierarchyIn(m)
+	if h == nil {
 		return nil
 	}
 	for level := h.Levels() - 2; level >= 0 && len(windows) < n; level-- {
@@ -109,4 +111,27 @@ func windowsOf(m *Model, n int) (windows []hmc.Windows) {
 		}
 	}
 	return windows
+}
+
+// hierarchyIn returns the hierarchy whose latent variables are those of m: the bijector of m,
+// or the first one of its chain, perhaps after bijector.Angles. It returns nil if there is
+// none, and for the layers of a checkerboard, of which each is a hierarchy.
+func hierarchyIn(m *Model) *bijector.Hierarchy {
+	list := []bijector.Bijector{m.b}
+	if c, ok := m.b.(*bijector.Chain); ok {
+		list = c.Bijectors()
+	}
+	if _, ok := list[0].(*bijector.Angles); ok && len(list) > 1 {
+		list = list[1:] // every angle has a latent variable of its own
+	}
+	h, ok := list[0].(*bijector.Hierarchy)
+	if ok && len(list) > 1 {
+		if _, layers := list[1].(*bijector.Hierarchy); layers {
+			return nil
+		}
+	}
+	if !ok {
+		return nil
+	}
+	return h
 }

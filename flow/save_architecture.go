@@ -7,7 +7,6 @@ import (
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
-	"github.com/neuralrg/neuralrg/target"
 )
 
 // architecture describes a model without its parameters. It goes into the
@@ -94,12 +93,7 @@ func encode(m *Model) (*architecture, *encoder) { return describe(m, false) }
 func describe(m *Model, brief bool) (*architecture, *encoder) {
 	e := &encoder{brief: brief, place: map[bijector.Bijector]int{}, named: map[*bijector.Param]bool{}}
 	a := &architecture{Dim: m.Dim(), Symmetries: len(m.gens)}
-	switch m.prior.(type) {
-	case *target.Normal:
-		a.Prior = "normal"
-	default:
-		a.Prior = custom + fmt.Sprintf("%T", m.prior)
-	}
+	a.Prior = priorName(m.prior)
 	for k, g := range m.gens {
 		if brief {
 			break

@@ -10,7 +10,6 @@ import (
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
-	"github.com/neuralrg/neuralrg/target"
 )
 
 // Limits of Load. A small file can describe a large model. Load allocates at most four
@@ -71,8 +70,8 @@ func (d *decoder) parse(text string) (*architecture, error) {
 	if len(a.Nodes) == 0 {
 		return nil, fmt.Errorf("no bijector")
 	}
-	if a.Prior != "normal" {
-		return nil, fmt.Errorf("prior %.40q is not target.Normal: build the model and use Model.Restore", a.Prior)
+	if _, err := priorOf(a); err != nil {
+		return nil, err
 	}
 	expanded := make([]int, len(a.Nodes)) // number of parts, parts of parts included, at every place they occur
 	for k := range a.Nodes {
@@ -125,7 +124,11 @@ func decode(f *safetensors.File, kinds bijector.Kinds) (*Model, error) {
 	if a.Dim != b.Dim() {
 		return nil, fmt.Errorf("dimension %d of a bijector of %d", a.Dim, b.Dim())
 	}
-	m, err := New(target.NewNormal(a.Dim), b)
+	p, err := priorOf(a)
+	if err != nil {
+		return nil, err
+	}
+	m, err := New(p, b)
 	if err != nil {
 		return nil, err
 	}

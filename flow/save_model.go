@@ -25,8 +25,8 @@ const (
 // SHA-256 digest of the file. Python can read the arrays.
 //
 // Load builds the model from the file. It cannot build a bijector that is no
-// bijector.Describer, a prior other than target.Normal, or a very large model. Build such
-// a model in your program, and call Restore.
+// bijector.Describer, a prior other than target.Normal and target.UniformAngles, or a very
+// large model. Build such a model in your program, and call Restore.
 //
 // Save fails with ErrNotFinite for a parameter that is NaN or infinite, and with the error
 // of the writer. It fails with ErrCheckpoint if the file could not be read again, for

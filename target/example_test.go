@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"math"
 	"math/rand/v2"
 
 	"gonum.org/v1/gonum/mat"
@@ -177,6 +178,19 @@ func ExampleNewNormal() {
 	fmt.Printf("at the origin %.4f, at a draw less: %t\n", logp[0], logp[1] < logp[0])
 	// Output:
 	// at the origin -2.7568, at a draw less: true
+}
+
+func ExampleNewUniformAngles() {
+	angles := target.NewUniformAngles(3)
+	x := mat.NewDense(2, 3, []float64{0, 1, 2, 0, 1, 2 + 2*math.Pi})
+
+	logp := make([]float64, 2)
+	if err := target.NewEvaluator(angles).LogProbs(logp, x); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f %.4f\n", logp[0], logp[1])
+	// Output:
+	// -5.5136 -5.5136
 }
 
 // The correlations of a free field fall off with its mass.

@@ -69,7 +69,20 @@ const (
 // panic of b is reported, too.
 func Check(t TB, b bijector.Bijector) {
 	t.Helper()
-	c := &checker{t: t, b: b, rnd: rand.New(rand.NewPCG(2018, 1802))}
+	check(&checker{t: t, b: b})
+}
+
+// CheckAngles is Check for a map of angles, such as bijector.CircularSpline. The inputs are
+// uniform on (−π, π]. Values that come back are compared modulo 2π.
+func CheckAngles(t TB, b bijector.Bijector) {
+	t.Helper()
+	check(&checker{t: t, b: b, angles: true})
+}
+
+func check(c *checker) {
+	t, b := c.t, c.b
+	t.Helper()
+	c.rnd = rand.New(rand.NewPCG(2018, 1802))
 	seen := map[*bijector.Param]bool{}
 	for _, p := range b.Params() {
 		if seen[p] {
@@ -94,6 +107,7 @@ type checker struct {
 	b       bijector.Bijector
 	rnd     *rand.Rand
 	inverse bool // direction under test
+	angles  bool // values are angles, taken modulo 2π
 }
 
 // errorf reports with the type of the bijector and the direction under test.
@@ -152,7 +166,9 @@ func (c *checker) direction(inverse bool) {
 	dim := c.b.Dim()
 	x := make([]float64, rows*dim)
 	for i := range x {
-		x[i] = c.rnd.NormFloat64()
+		if x[i] = c.rnd.NormFloat64(); c.angles {
+			x[i] = math.Pi * (1 - 2*c.rnd.Float64())
+		}
 	}
 	there, back := c.image(tensor.Float64, inverse), c.image(tensor.Float64, !inverse)
 	var params []float64
@@ -210,6 +226,9 @@ func (c *checker) undone(back *graph.Program, x, y, d, cond []float64) {
 		}
 		dim := c.b.Dim()
 		for i := range x {
+			if turns := math.Round((x2[i] - x[i]) / (2 * math.Pi)); c.angles {
+				x2[i] -= 2 * math.Pi * turns
+			}
 			if !near(x2[i], x[i], roundTrip+amplified*0x1p-52*cond[i/dim]) {
 				c.errorf("value %d comes back as %g from %g (off by %.2g)", i, x2[i], x[i], x2[i]-x[i])
 			}

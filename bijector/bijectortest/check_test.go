@@ -44,6 +44,20 @@ func (r *recorder) count(text string) (n int) {
 	return n
 }
 
+// CheckAngles passes a map of angles, whose inputs come back modulo 2π, and reports a wrong
+// inverse.
+func TestCheckAngles(t *testing.T) {
+	src := rand.NewPCG(1, 2)
+	b := must(bijector.NewCircularSpline(4, &bijector.CircularSettings{Bins: 5, Hidden: []int{5}, Src: src}))
+	bijectortest.CheckAngles(t, withNormalParams(b, 0.5, 1))
+	wrong, r := newScaling(), &recorder{}
+	wrong.image = inverseOff
+	bijectortest.CheckAngles(r, wrong)
+	if r.count("comes back as") == 0 || r.count("comes back as") != len(r.reports) {
+		t.Errorf("reports of a wrong inverse: %q", r.reports)
+	}
+}
+
 // Correct bijectors pass and keep their parameters.
 func TestCheckPasses(t *testing.T) {
 	src := rand.NewPCG(1, 2)

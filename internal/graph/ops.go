@@ -11,9 +11,9 @@ import (
 	"github.com/neuralrg/neuralrg/internal/kernel"
 )
 
-// elementwise is a function of one element with its derivative as a function
+// Elementwise is a function of one element with its derivative as a function
 // of the element and the value.
-func elementwise(name string, x *gorgonia.Node, f func(x float64) float64,
+func Elementwise(name string, x *gorgonia.Node, f func(x float64) float64,
 	slope func(x, y float64) float64) (*gorgonia.Node, error) {
 	return Apply(Spec{
 		Name: name, Shape: x.Shape(),
@@ -49,7 +49,7 @@ func mapBack[T kernel.Float](slope func(x, y float64) float64) func(out []T, in 
 
 // ELU is the exponential linear unit: x for x > 0, exp(x) − 1 otherwise.
 func ELU(x *gorgonia.Node) (*gorgonia.Node, error) {
-	return elementwise("ELU", x,
+	return Elementwise("ELU", x,
 		func(x float64) float64 {
 			if x > 0 {
 				return x
@@ -61,7 +61,7 @@ func ELU(x *gorgonia.Node) (*gorgonia.Node, error) {
 
 // LnCosh is ln cosh x, element by element, without overflow.
 func LnCosh(x *gorgonia.Node) (*gorgonia.Node, error) {
-	return elementwise("ln cosh", x, LnCoshOf, func(x, _ float64) float64 { return math.Tanh(x) })
+	return Elementwise("ln cosh", x, LnCoshOf, func(x, _ float64) float64 { return math.Tanh(x) })
 }
 
 // LnCoshOf returns ln cosh x.

@@ -13,8 +13,9 @@
 //     AVX-512. No other file calls vector code.
 //   - vector*.go choose between the two when the program starts. The module in
 //     gen writes the vector code. The build tag purego leaves it out.
-//   - net.go is a multilayer perceptron, affine.go and spline.go are couplings
-//     made of such nets, couplings.go is a chain of couplings, and jacobian.go
+//   - net.go is a multilayer perceptron. affine.go, curves.go and circular.go are
+//     couplings made of such nets, where spline.go, smooth.go and circle.go are the
+//     curves of the last two. couplings.go is a chain of couplings, and jacobian.go
 //     takes their Jacobian matrices along.
 //   - actnorm.go, lu.go and rotations.go are linear maps, in plain Go on top of
 //     lanes.go.

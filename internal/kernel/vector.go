@@ -17,6 +17,7 @@ type vector[T Float] struct {
 	denseGrad func(dw, dz, in, part *T, no, ni int)
 
 	elu, tanh, exp func(z *T, n int)
+	sincos         func(sin, cos *T, n int)
 	add            func(to, z *T, n int)
 
 	affineForward, affineInverse         func(y, logDet, f, u, th, t, scale *T)
@@ -32,6 +33,9 @@ type vector[T Float] struct {
 
 	smoothForward, smoothInverse         func(y, slope, p, saved, numbers *T, n int)
 	smoothForwardGrad, smoothInverseGrad func(dr, d, dLogDet, p, saved, numbers *T, n int)
+
+	circleForward, circleInverse func(y, slope, p, saved, numbers *T, n int)
+	circleSoftmaxGrad            func(dr, p, g, numbers *T, n int)
 }
 
 // variant is one set of implementations of the primitives: vector code in both

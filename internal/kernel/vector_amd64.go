@@ -23,6 +23,7 @@ var avx512F32 = vector[float32]{
 	elu:                  eluF32AVX512,
 	tanh:                 tanhF32AVX512,
 	exp:                  expF32AVX512,
+	sincos:               sincosF32AVX512,
 	add:                  addF32AVX512,
 	affineForward:        affineForwardF32AVX512,
 	affineInverse:        affineInverseF32AVX512,
@@ -38,6 +39,9 @@ var avx512F32 = vector[float32]{
 	smoothInverse:        smoothInverseF32AVX512,
 	smoothForwardGrad:    smoothForwardGradF32AVX512,
 	smoothInverseGrad:    smoothInverseGradF32AVX512,
+	circleForward:        circleForwardF32AVX512,
+	circleInverse:        circleInverseF32AVX512,
+	circleSoftmaxGrad:    circleSoftmaxGradF32AVX512,
 }
 
 var avx512F64 = vector[float64]{
@@ -46,6 +50,7 @@ var avx512F64 = vector[float64]{
 	elu:                  eluF64AVX512,
 	tanh:                 tanhF64AVX512,
 	exp:                  expF64AVX512,
+	sincos:               sincosF64AVX512,
 	add:                  addF64AVX512,
 	affineForward:        affineForwardF64AVX512,
 	affineInverse:        affineInverseF64AVX512,
@@ -61,6 +66,9 @@ var avx512F64 = vector[float64]{
 	smoothInverse:        smoothInverseF64AVX512,
 	smoothForwardGrad:    smoothForwardGradF64AVX512,
 	smoothInverseGrad:    smoothInverseGradF64AVX512,
+	circleForward:        circleForwardF64AVX512,
+	circleInverse:        circleInverseF64AVX512,
+	circleSoftmaxGrad:    circleSoftmaxGradF64AVX512,
 }
 
 var avx2F32 = vector[float32]{
@@ -69,6 +77,7 @@ var avx2F32 = vector[float32]{
 	elu:                  eluF32AVX2,
 	tanh:                 tanhF32AVX2,
 	exp:                  expF32AVX2,
+	sincos:               sincosF32AVX2,
 	add:                  addF32AVX2,
 	affineForward:        affineForwardF32AVX2,
 	affineInverse:        affineInverseF32AVX2,
@@ -84,6 +93,9 @@ var avx2F32 = vector[float32]{
 	smoothInverse:        smoothInverseF32AVX2,
 	smoothForwardGrad:    smoothForwardGradF32AVX2,
 	smoothInverseGrad:    smoothInverseGradF32AVX2,
+	circleForward:        circleForwardF32AVX2,
+	circleInverse:        circleInverseF32AVX2,
+	circleSoftmaxGrad:    circleSoftmaxGradF32AVX2,
 }
 
 var avx2F64 = vector[float64]{
@@ -92,6 +104,7 @@ var avx2F64 = vector[float64]{
 	elu:                  eluF64AVX2,
 	tanh:                 tanhF64AVX2,
 	exp:                  expF64AVX2,
+	sincos:               sincosF64AVX2,
 	add:                  addF64AVX2,
 	affineForward:        affineForwardF64AVX2,
 	affineInverse:        affineInverseF64AVX2,
@@ -107,4 +120,7 @@ var avx2F64 = vector[float64]{
 	smoothInverse:        smoothInverseF64AVX2,
 	smoothForwardGrad:    smoothForwardGradF64AVX2,
 	smoothInverseGrad:    smoothInverseGradF64AVX2,
+	circleForward:        circleForwardF64AVX2,
+	circleInverse:        circleInverseF64AVX2,
+	circleSoftmaxGrad:    circleSoftmaxGradF64AVX2,
 }

@@ -124,6 +124,30 @@ func smoothInverseF32AVX2(y *float32, slope *float32, p *float32, saved *float32
 func smoothInverseGradF32AVX2(dr *float32, d *float32, dLogDet *float32, p *float32,
 	saved *float32, numbers *float32, n int)
 
+// sincosF32AVX2 replaces n angles at cos by their cosines and stores their sines; n is a multiple
+// of Lanes.
+//
+//go:noescape
+func sincosF32AVX2(sin *float32, cos *float32, n int)
+
+// circleForwardF32AVX2 maps places on the circle, see the function of the same name.
+//
+//go:noescape
+func circleForwardF32AVX2(y *float32, slope *float32, p *float32, saved *float32, numbers *float32,
+	n int)
+
+// circleInverseF32AVX2 maps places on the circle, see the function of the same name.
+//
+//go:noescape
+func circleInverseF32AVX2(y *float32, slope *float32, p *float32, saved *float32, numbers *float32,
+	n int)
+
+// circleSoftmaxGradF32AVX2 takes gradients of weights to their numbers, see the function of the
+// same name.
+//
+//go:noescape
+func circleSoftmaxGradF32AVX2(dr *float32, p *float32, of *float32, numbers *float32, n int)
+
 // denseF64AVX2 sets out = (W·in + b)·(min(a, 0) + 1) for a tile, without b or a if that is nil.
 // W has strides sj and si.
 //
@@ -243,3 +267,27 @@ func smoothInverseF64AVX2(y *float64, slope *float64, p *float64, saved *float64
 //go:noescape
 func smoothInverseGradF64AVX2(dr *float64, d *float64, dLogDet *float64, p *float64,
 	saved *float64, numbers *float64, n int)
+
+// sincosF64AVX2 replaces n angles at cos by their cosines and stores their sines; n is a multiple
+// of Lanes.
+//
+//go:noescape
+func sincosF64AVX2(sin *float64, cos *float64, n int)
+
+// circleForwardF64AVX2 maps places on the circle, see the function of the same name.
+//
+//go:noescape
+func circleForwardF64AVX2(y *float64, slope *float64, p *float64, saved *float64, numbers *float64,
+	n int)
+
+// circleInverseF64AVX2 maps places on the circle, see the function of the same name.
+//
+//go:noescape
+func circleInverseF64AVX2(y *float64, slope *float64, p *float64, saved *float64, numbers *float64,
+	n int)
+
+// circleSoftmaxGradF64AVX2 takes gradients of weights to their numbers, see the function of the
+// same name.
+//
+//go:noescape
+func circleSoftmaxGradF64AVX2(dr *float64, p *float64, of *float64, numbers *float64, n int)

@@ -124,6 +124,30 @@ func smoothInverseF32AVX512(y *float32, slope *float32, p *float32, saved *float
 func smoothInverseGradF32AVX512(dr *float32, d *float32, dLogDet *float32, p *float32,
 	saved *float32, numbers *float32, n int)
 
+// sincosF32AVX512 replaces n angles at cos by their cosines and stores their sines; n is a
+// multiple of Lanes.
+//
+//go:noescape
+func sincosF32AVX512(sin *float32, cos *float32, n int)
+
+// circleForwardF32AVX512 maps places on the circle, see the function of the same name.
+//
+//go:noescape
+func circleForwardF32AVX512(y *float32, slope *float32, p *float32, saved *float32,
+	numbers *float32, n int)
+
+// circleInverseF32AVX512 maps places on the circle, see the function of the same name.
+//
+//go:noescape
+func circleInverseF32AVX512(y *float32, slope *float32, p *float32, saved *float32,
+	numbers *float32, n int)
+
+// circleSoftmaxGradF32AVX512 takes gradients of weights to their numbers, see the function of the
+// same name.
+//
+//go:noescape
+func circleSoftmaxGradF32AVX512(dr *float32, p *float32, of *float32, numbers *float32, n int)
+
 // denseF64AVX512 sets out = (W·in + b)·(min(a, 0) + 1) for a tile, without b or a if that is
 // nil. W has strides sj and si.
 //
@@ -243,3 +267,27 @@ func smoothInverseF64AVX512(y *float64, slope *float64, p *float64, saved *float
 //go:noescape
 func smoothInverseGradF64AVX512(dr *float64, d *float64, dLogDet *float64, p *float64,
 	saved *float64, numbers *float64, n int)
+
+// sincosF64AVX512 replaces n angles at cos by their cosines and stores their sines; n is a
+// multiple of Lanes.
+//
+//go:noescape
+func sincosF64AVX512(sin *float64, cos *float64, n int)
+
+// circleForwardF64AVX512 maps places on the circle, see the function of the same name.
+//
+//go:noescape
+func circleForwardF64AVX512(y *float64, slope *float64, p *float64, saved *float64,
+	numbers *float64, n int)
+
+// circleInverseF64AVX512 maps places on the circle, see the function of the same name.
+//
+//go:noescape
+func circleInverseF64AVX512(y *float64, slope *float64, p *float64, saved *float64,
+	numbers *float64, n int)
+
+// circleSoftmaxGradF64AVX512 takes gradients of weights to their numbers, see the function of the
+// same name.
+//
+//go:noescape
+func circleSoftmaxGradF64AVX512(dr *float64, p *float64, of *float64, numbers *float64, n int)

@@ -51,6 +51,8 @@ func write(dir string, set instructionSet) error {
 		e.coupling()
 		e.spline()
 		e.smooth()
+		e.angle()
+		e.circle()
 	}
 	f, err := ctx.Result()
 	if err != nil {
