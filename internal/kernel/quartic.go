@@ -59,21 +59,60 @@ func (b *Quartic[T]) Grad(_, dx, x, dLogDet, _ []T, inverse bool, _ []T) {
 		if !inverse {
 			y, _ = b.table.solve(&f, float64(v))
 		}
-		g := b.table.derivatives(&f, y)
+		g := b.slopes(&f, y, inverse)
 		d, dl := float64(dx[last+l]), float64(dLogDet[l])
-		var dh float64
-		if inverse {
-			dx[last+l] = T(b.unit * (d*g.t + dl*g.logT))
-			dh = d*g.h + dl*g.logH
-		} else {
-			dt := d/b.unit - dl*g.logT
-			dx[last+l] = T(dt / g.t)
-			dh = -dt*g.h/g.t - dl*g.logH
-		}
+		dx[last+l] = T(d*g.x + dl*g.logX)
+		dh := d*g.h + dl*g.logH
 		for j, c := range b.coupling {
-			dx[j*Lanes+l] += T(c / b.unit * dh)
+			dx[j*Lanes+l] += T(c * dh)
 		}
 	}
+}
+
+// HasJacobian reports that the matrix saves more than it costs: Grad solves again.
+func (b *Quartic[T]) HasJacobian() bool { return b.Dim() <= maxJacobianDim+1 }
+
+func (b *Quartic[T]) RunJacobian(x, logDet, j, _ []T, inverse bool, _ []T) {
+	dim, last := b.Dim(), len(b.coupling)*Lanes
+	clear(j[:(dim+1)*dim*Lanes])
+	for i := range dim - 1 {
+		fill(j[(i*dim+i)*Lanes:][:Lanes], 1)
+	}
+	image, log := j[(dim-1)*dim*Lanes:], j[dim*dim*Lanes:]
+	for l, v := range x[last : last+Lanes] {
+		f := b.fieldAt(x, l)
+		y := (float64(v)*b.unit - f.m) / f.s
+		if inverse {
+			g := b.table.value(&f, y)
+			x[last+l] = T(g.z)
+			logDet[l] += T(math.Log(g.y / f.s * b.unit))
+		} else {
+			var slope float64
+			y, slope = b.table.solve(&f, float64(v))
+			x[last+l] = T((f.m + f.s*y) / b.unit)
+			logDet[l] -= T(math.Log(slope / f.s * b.unit))
+		}
+		g := b.slopes(&f, y, inverse)
+		image[last+l], log[last+l] = T(g.x), T(g.logX)
+		for k, c := range b.coupling {
+			image[k*Lanes+l], log[k*Lanes+l] = T(c*g.h), T(c*g.logH)
+		}
+	}
+}
+
+// quarticSlopes holds the derivatives of the image and of the log-determinant with respect
+// to the last column and to the field.
+type quarticSlopes struct{ x, h, logX, logH float64 }
+
+// slopes are those of one direction at a place y of a field.
+func (b *Quartic[T]) slopes(f *quarticField, y float64, inverse bool) quarticSlopes {
+	g := b.table.derivatives(f, y)
+	if inverse {
+		return quarticSlopes{b.unit * g.t, g.h / b.unit, b.unit * g.logT, g.logH / b.unit}
+	}
+	// t(z; h) has ∂t/∂z = 1/G_t and ∂t/∂h = −G_h/G_t; the log-determinant is −ln G_t.
+	th := -g.h / g.t
+	return quarticSlopes{1 / (b.unit * g.t), th / (b.unit * b.unit), -g.logT / g.t, -(g.logH + g.logT*th) / b.unit}
 }
 
 // quarticField is where a table has the density of one field.
@@ -88,7 +127,7 @@ type quarticField struct {
 func (q *QuarticTable) field(h float64) (f quarticField) {
 	// The real root u − k/u of h = 4v³ + c·v, by Cardano's formula, without cancellation.
 	k := q.c / 12
-	u := math.Cbrt(math.Abs(h/8) + math.Hypot(h/8, k*math.Sqrt(k)))
+	u := math.Cbrt(math.Abs(h/8) + math.Hypot(h/8, q.k32))
 	f.v = h / 4 / (u*u + k + k/u*(k/u))
 	s2 := 1 / (12*f.v*f.v + q.c)
 	f.s = math.Sqrt(s2)
@@ -208,12 +247,12 @@ func splines(u float64) [6]float64 {
 	u3, u4 := u2*u, u2*u2
 	u5, r2 := u4*u, r*r
 	return [6]float64{
-		r2 * r2 * r / 120,
-		(5*u5 - 20*u4 + 20*u3 + 20*u2 - 50*u + 26) / 120,
-		(-10*u5 + 30*u4 - 60*u2 + 66) / 120,
-		(10*u5 - 20*u4 - 20*u3 + 20*u2 + 50*u + 26) / 120,
-		(-5*u5 + 5*u4 + 10*u3 + 10*u2 + 5*u + 1) / 120,
-		u5 / 120,
+		r2 * r2 * r * (1. / 120),
+		(5*u5 - 20*u4 + 20*u3 + 20*u2 - 50*u + 26) * (1. / 120),
+		(-10*u5 + 30*u4 - 60*u2 + 66) * (1. / 120),
+		(10*u5 - 20*u4 - 20*u3 + 20*u2 + 50*u + 26) * (1. / 120),
+		(-5*u5 + 5*u4 + 10*u3 + 10*u2 + 5*u + 1) * (1. / 120),
+		u5 * (1. / 120),
 	}
 }
 
@@ -222,12 +261,12 @@ func splineSlopes(u float64) [6]float64 {
 	u2, r := u*u, 1-u
 	u3, u4, r2 := u2*u, u2*u2, r*r
 	return [6]float64{
-		-r2 * r2 / 24,
-		(5*u4 - 16*u3 + 12*u2 + 8*u - 10) / 24,
-		(-10*u4 + 24*u3 - 24*u) / 24,
-		(10*u4 - 16*u3 - 12*u2 + 8*u + 10) / 24,
-		(-5*u4 + 4*u3 + 6*u2 + 4*u + 1) / 24,
-		u4 / 24,
+		-r2 * r2 * (1. / 24),
+		(5*u4 - 16*u3 + 12*u2 + 8*u - 10) * (1. / 24),
+		(-10*u4 + 24*u3 - 24*u) * (1. / 24),
+		(10*u4 - 16*u3 - 12*u2 + 8*u + 10) * (1. / 24),
+		(-5*u4 + 4*u3 + 6*u2 + 4*u + 1) * (1. / 24),
+		u4 * (1. / 24),
 	}
 }
 
@@ -237,20 +276,23 @@ type quintic [6]float64
 // along is the spline on interval j of y as a polynomial in the place on it.
 func (q *QuarticTable) along(w *[6]float64, first, j int) quintic {
 	const n = quarticNodes + 5
-	var b [6]float64
+	var b0, b1, b2, b3, b4, b5 float64
 	for i, wi := range w {
 		row := q.b[(first+i)*n+j:][:6]
-		for k, v := range row {
-			b[k] += wi * v
-		}
+		b0 += wi * row[0]
+		b1 += wi * row[1]
+		b2 += wi * row[2]
+		b3 += wi * row[3]
+		b4 += wi * row[4]
+		b5 += wi * row[5]
 	}
 	return quintic{
-		(b[0] + b[4] + 26*(b[1]+b[3]) + 66*b[2]) / 120,
-		(b[4] - b[0] + 10*(b[3]-b[1])) / 24,
-		(b[0] + b[4] + 2*(b[1]+b[3]) - 6*b[2]) / 12,
-		(b[4] - b[0] + 2*(b[1]-b[3])) / 12,
-		(b[0] + b[4] - 4*(b[1]+b[3]) + 6*b[2]) / 24,
-		(b[5] - b[0] + 5*(b[1]-b[4]) + 10*(b[3]-b[2])) / 120,
+		(b0 + b4 + 26*(b1+b3) + 66*b2) * (1. / 120),
+		(b4 - b0 + 10*(b3-b1)) * (1. / 24),
+		(b0 + b4 + 2*(b1+b3) - 6*b2) * (1. / 12),
+		(b4 - b0 + 2*(b1-b3)) * (1. / 12),
+		(b0 + b4 - 4*(b1+b3) + 6*b2) * (1. / 24),
+		(b5 - b0 + 5*(b1-b4) + 10*(b3-b2)) * (1. / 120),
 	}
 }
 

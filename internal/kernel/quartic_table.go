@@ -21,6 +21,7 @@ import "math"
 type QuarticTable struct {
 	a, c  float64
 	w     float64   // c − 2a
+	k32   float64   // (c/12)^(3/2)
 	b     []float64 // coefficients: quarticNodes+5 for every x
 	guess []float64 // y at nodes of z and x
 }
@@ -35,14 +36,15 @@ const (
 	quarticDx     = 2. / quarticNodes
 	quarticDy     = 2 * quarticReach / quarticNodes
 
-	guessX, guessZ = 32, 80 // intervals of the guesses
-	guessEnd       = 10.    // they are for −guessEnd ≤ z ≤ guessEnd
+	guessX, guessZ = 64, 160 // intervals of the guesses
+	guessEnd       = 10.     // they are for −guessEnd ≤ z ≤ guessEnd
 )
 
 // NewQuarticTable returns the table for one a ≥ −6. ln p of the map is right to 1e-10 for
 // a ≥ 0. For a < 0 the error grows, to 1e-6 at a = −6, where 9 nats are between two wells.
 func NewQuarticTable(a float64) *QuarticTable {
 	q := &QuarticTable{a: a, c: quarticWidth + 2*max(a, 0), w: quarticWidth - 2*min(a, 0)}
+	q.k32 = q.c / 12 * math.Sqrt(q.c/12)
 	const rows, wide = quarticNodes + 1 + 2*quarticGhosts, quarticNodes + 1 + 2*quarticGhosts
 	values := make([]float64, rows*wide)
 	for i := range quarticNodes/2 + 1 {

@@ -137,6 +137,37 @@ func TestQuarticNotFinite(t *testing.T) {
 	}
 }
 
+// The Jacobian gives the gradient that Grad gives, in both precisions.
+func TestQuarticJacobian(t *testing.T) {
+	t.Run("float64", func(t *testing.T) { testQuarticJacobian[float64](t, 1e-12) })
+	t.Run("float32", func(t *testing.T) { testQuarticJacobian[float32](t, 1e-4) })
+}
+
+func testQuarticJacobian[T Float](t *testing.T, tolerance float64) {
+	b := NewQuartic[T](NewQuarticTable(-1), 1.7, .2, []float64{.5, -.8})
+	rnd := rand.New(rand.NewPCG(6, 1))
+	const n = 3 * Lanes
+	for _, inverse := range []bool{false, true} {
+		x, d, dl := normal[T](rnd, n), normal[T](rnd, n), normal[T](rnd, Lanes)
+		y, y2 := append([]T{}, x...), append([]T{}, x...)
+		log, log2, ones := make([]T, Lanes), make([]T, Lanes), make([]T, Lanes)
+		fill(ones, 1)
+		j, dx := make([]T, 4*n), make([]T, n)
+		b.Run(y, log, nil, inverse, nil)
+		b.RunJacobian(y2, log2, j, nil, inverse, nil)
+		pullBack(dx, j, d, dl, ones, 3)
+		b.Grad(nil, d, x, dl, nil, inverse, nil)
+		for i := range y {
+			if y[i] != y2[i] || log[i%Lanes] != log2[i%Lanes] {
+				t.Fatalf("inverse %t: value %d is %g, with a Jacobian %g", inverse, i, y[i], y2[i])
+			}
+			if e := math.Abs(float64(d[i] - dx[i])); !(e < tolerance*(1+math.Abs(float64(d[i])))) {
+				t.Errorf("inverse %t: gradient %d is %g, of the Jacobian %g", inverse, i, d[i], dx[i])
+			}
+		}
+	}
+}
+
 func TestQuantile(t *testing.T) {
 	for l := -math.Ln2; l > -700; l *= 1.1 {
 		z := quantile(l)
@@ -154,12 +185,14 @@ func BenchmarkQuartic(b *testing.B) {
 	q := NewQuartic[float32](NewQuarticTable(0), 6.975, 0, []float64{2, 2, 2, 2})
 	rnd := rand.New(rand.NewPCG(1, 1))
 	x, d, ld := normal[float32](rnd, 5*Lanes), normal[float32](rnd, 5*Lanes), make([]float32, Lanes)
-	y := make([]float32, len(x))
+	y, j := make([]float32, len(x)), make([]float32, 30*Lanes)
 	for name, f := range map[string]func(){
-		"forward":      func() { q.Run(y, ld, nil, false, nil) },
-		"inverse":      func() { q.Run(y, ld, nil, true, nil) },
-		"forward grad": func() { q.Grad(nil, d, y, ld, nil, false, nil) },
-		"inverse grad": func() { q.Grad(nil, d, y, ld, nil, true, nil) },
+		"forward":          func() { q.Run(y, ld, nil, false, nil) },
+		"inverse":          func() { q.Run(y, ld, nil, true, nil) },
+		"forward jacobian": func() { q.RunJacobian(y, ld, j, nil, false, nil) },
+		"inverse jacobian": func() { q.RunJacobian(y, ld, j, nil, true, nil) },
+		"forward grad":     func() { q.Grad(nil, d, y, ld, nil, false, nil) },
+		"inverse grad":     func() { q.Grad(nil, d, y, ld, nil, true, nil) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
