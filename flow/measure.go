@@ -40,6 +40,10 @@ type MeasureSettings struct {
 	// Kernel moves the chains in latent space. Only hmc.HMC needs gradients. It is chosen in
 	// the warm-up by default, see Measure.
 	Kernel hmc.Kernel
+	// PhysicalSteps is the largest number of leapfrog steps of a trajectory in the space of
+	// configurations, 250 by default. Negative: no such trajectories. A step costs one
+	// gradient of the target, without the model.
+	PhysicalSteps int
 	// Start has a configuration x in each row. Chain k starts from row k; if there are fewer
 	// rows than chains, the rows are used again. It is samples of the model by default. Good
 	// starts are configurations of modes that the model may lack: if the chains then do not
@@ -77,8 +81,11 @@ func (m *Measurement) String() string {
 	}
 	for _, k := range m.Kernels {
 		name := strings.TrimPrefix(fmt.Sprintf("%T", k.Kernel), "hmc.")
-		if w, ok := k.Kernel.(hmc.Windows); ok {
-			name = fmt.Sprintf("%d %s of %d", len(w.Sites), name, len(w.Sites[0]))
+		switch k := k.Kernel.(type) {
+		case hmc.Windows:
+			name = fmt.Sprintf("%d Windows of %d", len(k.Sites), len(k.Sites[0]))
+		case hmc.Gibbs:
+			name = "HMC of configurations"
 		}
 		fmt.Fprintf(&b, "%s: accepted %.2f in %d sweeps\n", name, k.AcceptRate, k.Sweeps)
 	}
@@ -90,22 +97,25 @@ func (m *Measurement) String() string {
 // the target, however good the model is; a good model makes the run short. Nothing needs
 // to be tuned.
 //
-// By default the chains start from samples of the model, and four kinds of moves are
+// By default the chains start from samples of the model, and five kinds of moves are
 // mixed:
 //   - hmc.Independence redraws all latent variables;
 //   - hmc.Windows redraws the latent variables of one window. The windows are the
 //     Hierarchy.Cells;
 //   - hmc.Windows of the coarse latent variables, Hierarchy.Latents: those of the coarsest
 //     level, of the two coarsest, and so on;
-//   - hmc.CrankNicolson changes all latent variables a little.
+//   - hmc.CrankNicolson changes all latent variables a little;
+//   - hmc.HMC moves the configurations x themselves, and Posterior returns to latent
+//     variables. Where q(x) is too small a chain hardly accepts the other moves.
 //
 // Windows need a bijector that is a bijector.Hierarchy or a chain that begins with one.
 //
-// The first half of the warm-up tries all of them. It measures what part of each observable
-// v a sweep of each kernel renews, ⟨(Δv)²⟩/2σ². Afterwards three quarters of the sweeps are
-// shared in proportion to that, and one quarter equally. If the best kernel renews less than
-// a fiftieth of some observable, half of the time is for hmc.HMC, with Rotate and
-// trajectories of length π/2 or at most 12 steps.
+// The first half of the warm-up tries all of them but the last. It measures what part of each
+// observable v a sweep of each kernel renews, ⟨(Δv)²⟩/2σ². Afterwards three quarters of the
+// sweeps are shared in proportion to that, and one quarter equally. If the best kernel renews
+// less than a fiftieth of some observable, half of the time is for latent hmc.HMC, with
+// Rotate and trajectories of length π/2 or at most 12 steps. The moves of configurations are
+// a fifth of the sweeps. Sampler.WarmUp tunes them, in as many sweeps as the trials have.
 //
 // Measure stops when all errors are below RelErr and there is no warning. It also stops
 // after MaxSweeps, and says what it missed. It measures after every sweep, in float64, and
@@ -186,6 +196,9 @@ func (s MeasureSettings) defaults(m *Model, observables []Observable) (*MeasureS
 	if s.WarmUp == 0 {
 		s.WarmUp = 200
 	}
+	if s.PhysicalSteps == 0 {
+		s.PhysicalSteps = 250
+	}
 	if s.Start != nil {
 		if _, err := m.rows("Measure", nil, s.Start); err != nil {
 			return nil, fmt.Errorf("rows of Start: %w", err)
@@ -201,6 +214,7 @@ type measurer struct {
 	observables []Observable
 	density     *latentPoints
 	force       hmc.LogDensity // the latent density in float32
+	target      hmc.LogDensity // of configurations
 	sampler     *hmc.Sampler
 	rnd         *rand.Rand // of images
 
@@ -217,8 +231,9 @@ func newMeasurer(m *Model, t target.Density, observables []Observable, s *Measur
 	r := &measurer{
 		m: m, s: s, observables: observables,
 		density: newLatentPoints(m, t, s.Chains), force: target.NewEvaluator(Latent(m, t)).Float32(),
-		rnd: rand.New(rand.NewPCG(s.Src.Uint64(), s.Src.Uint64())),
-		x:   mat.NewDense(s.Chains, m.Dim(), nil), image: mat.NewDense(s.Chains, m.Dim(), nil),
+		target: target.NewEvaluator(t),
+		rnd:    rand.New(rand.NewPCG(s.Src.Uint64(), s.Src.Uint64())),
+		x:      mat.NewDense(s.Chains, m.Dim(), nil), image: mat.NewDense(s.Chains, m.Dim(), nil),
 		values: make([][]float64, len(observables)), copied: make([]float64, m.Dim()),
 	}
 	r.last = r.newValues()

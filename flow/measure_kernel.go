@@ -95,7 +95,16 @@ func (r *measurer) warmUp(ctx context.Context) error {
 		trial.kernels = append(trial.kernels, tuned)
 		weights = append(weights, floats.Sum(weights)/float64(gradientCost*tuned.Steps))
 	}
-	if err := r.sampleFrom(r.sampler.X(), mixOf(trial.kernels, weights)); err != nil {
+	z := r.sampler.X()
+	if r.s.PhysicalSteps > 0 {
+		var physical hmc.Kernel
+		if physical, z, err = r.tunedPhysical(ctx, half); err != nil {
+			return err
+		}
+		trial.kernels = append(trial.kernels, physical)
+		weights = append(weights, floats.Sum(weights)*physicalShare/(1-physicalShare))
+	}
+	if err := r.sampleFrom(z, mixOf(trial.kernels, weights)); err != nil {
 		return err
 	}
 	if err := r.sampler.Run(ctx, r.s.WarmUp-half, nil); err != nil {
