@@ -70,6 +70,8 @@ type Measurement struct {
 	Kernels []hmc.KernelStats
 	// Series has the measurements of every observable, (Sweeps, Chains).
 	Series []diag.Named
+
+	physical bool // a hmc.Gibbs kernel is that of Measure
 }
 
 // String returns the summary and a line for every kernel.
@@ -85,7 +87,9 @@ func (m *Measurement) String() string {
 		case hmc.Windows:
 			name = fmt.Sprintf("%d Windows of %d", len(k.Sites), len(k.Sites[0]))
 		case hmc.Gibbs:
-			name = "HMC of configurations"
+			if m.physical {
+				name = "HMC of configurations"
+			}
 		}
 		fmt.Fprintf(&b, "%s: accepted %.2f in %d sweeps\n", name, k.AcceptRate, k.Sweeps)
 	}
@@ -355,7 +359,7 @@ func (r *measurer) measure() error {
 
 // result is what the measurements say.
 func (r *measurer) result() (*Measurement, error) {
-	k := &Measurement{Sweeps: r.sweeps, Kernels: r.sampler.Stats()}
+	k := &Measurement{Sweeps: r.sweeps, Kernels: r.sampler.Stats(), physical: r.s.Kernel == nil}
 	for i, o := range r.observables {
 		v := r.values[i]
 		x := mat.NewDense(r.sweeps, r.s.Chains, v[:len(v):len(v)])
