@@ -148,6 +148,8 @@ const (
 type hierarchyConfig struct {
 	Layers [][]int `json:"layers,omitempty"` // for each layer, positions that live on; nil for all
 	Given  []int   `json:"given,omitempty"`  // layers that are conditional
+	// For each layer, the context of a conditional disentangler; nil if there are none.
+	Contexts [][]int `json:"contexts,omitempty"`
 }
 
 // Describe returns the layers, fine to coarse, and their blocks as parts.
@@ -157,8 +159,14 @@ func (h *Hierarchy) Describe() *Description {
 	for i, l := range h.layers {
 		d.Parts = append(d.Parts, l.block)
 		c.Layers = append(c.Layers, l.keep)
-		if l.conditional {
+		if l.context != nil {
 			c.Given = append(c.Given, i)
+		}
+		if l.context != nil && l.keep == nil {
+			if c.Contexts == nil {
+				c.Contexts = make([][]int, len(h.layers))
+			}
+			c.Contexts[i] = l.context
 		}
 	}
 	d.Arrays = func() []Array {
@@ -186,16 +194,25 @@ func buildHierarchy(s Stored) (Bijector, error) {
 	if len(c.Layers) != len(blocks) {
 		return nil, fmt.Errorf("bijector: %w: %d blocks for %d layers", ErrHierarchy, len(blocks), len(c.Layers))
 	}
-	given := make([]bool, len(blocks))
+	if c.Contexts != nil && len(c.Contexts) != len(blocks) {
+		return nil, fmt.Errorf("bijector: %w: %d contexts for %d layers", ErrHierarchy, len(c.Contexts), len(blocks))
+	}
+	contexts := make([][]int, len(blocks))
 	for _, i := range c.Given {
-		if i < 0 || i >= len(given) {
-			return nil, fmt.Errorf("bijector: %w: layer %d of %d is conditional", ErrHierarchy, i, len(given))
+		if i < 0 || i >= len(contexts) {
+			return nil, fmt.Errorf("bijector: %w: layer %d of %d is conditional", ErrHierarchy, i, len(contexts))
 		}
-		given[i] = true
+		if contexts[i] = c.Layers[i]; contexts[i] == nil && c.Contexts != nil {
+			contexts[i] = c.Contexts[i]
+		}
+		if contexts[i] == nil {
+			return nil, fmt.Errorf("bijector: %w: layer %d of %d is conditional, without a context",
+				ErrHierarchy, i, len(contexts))
+		}
 	}
 	layers := make([]*Layer, len(blocks))
 	for i, keep := range c.Layers {
-		l, err := buildLayer(s, i, &Layer{block: blocks[i], keep: keep, conditional: given[i]})
+		l, err := buildLayer(s, i, &Layer{block: blocks[i], keep: keep, context: contexts[i]})
 		if err != nil {
 			return nil, fmt.Errorf("bijector: layer %d: %w", i, err)
 		}

@@ -102,6 +102,7 @@ func kinds() []Kind {
 		{chainKind, buildChain},
 		{inverseKind, buildInverse},
 		{hierarchyKind, buildHierarchy},
+		{quarticKind, buildQuartic},
 	}
 }
 

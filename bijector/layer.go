@@ -22,7 +22,7 @@ type Layer struct {
 	keep  []int // nil: all
 	last  int   // largest site
 
-	conditional bool // the kept positions are the context
+	context []int // positions that are read only, of a conditional layer
 }
 
 // Disentangler returns the layer that applies the block to every tile and passes on all
@@ -74,30 +74,46 @@ func Decimator(block Bijector, tiles [][]int, keep ...int) (*Layer, error) {
 // if the block, or an element of a chain, changes the context. For a bijector of another
 // package this is tested on two random rows; bijectortest.Check of the layer tests more.
 func ConditionalDecimator(block Bijector, tiles [][]int, context ...int) (*Layer, error) {
+	l, err := conditional("a conditional decimator", block, tiles, context)
+	if err != nil {
+		return nil, err
+	}
+	l.keep = l.context
+	return l, nil
+}
+
+// ConditionalDisentangler is a ConditionalDecimator that passes on all values, those that
+// it moves, too. Several of them in turn, which move one part of the sites given the other
+// sites, correlate the sites of a lattice. Stack.DisentangleGiven builds such layers. It
+// fails as ConditionalDecimator does.
+func ConditionalDisentangler(block Bijector, tiles [][]int, context ...int) (*Layer, error) {
+	return conditional("a conditional disentangler", block, tiles, context)
+}
+
+// conditional returns a layer with a context.
+func conditional(what string, block Bijector, tiles [][]int, context []int) (*Layer, error) {
 	dim, err := dimOf("block", block)
 	if err != nil {
 		return nil, err
 	}
-	keep, err := checkKeep("a conditional decimator", "have the context", context, dim)
-	if err != nil {
+	if context, err = checkKeep(what, "have the context", context, dim); err != nil {
 		return nil, err
 	}
-	last, err := checkTiles(tiles, dim, keep)
+	last, err := checkTiles(tiles, dim, context)
 	if err != nil {
 		return nil, err
 	}
 	passed, err := passedBy(block)
 	if err != nil {
-		return nil, fmt.Errorf("bijector: conditional decimator: %w", err)
+		return nil, fmt.Errorf("bijector: %s: %w", what[2:], err)
 	}
-	for _, j := range keep {
+	for _, j := range context {
 		if !passed[j] {
-			return nil, fmt.Errorf(
-				"bijector: conditional decimator: %w: %T changes position %d, which belongs to the context",
-				ErrPartition, block, j)
+			return nil, fmt.Errorf("bijector: %s: %w: %T changes position %d, which belongs to the context",
+				what[2:], ErrPartition, block, j)
 		}
 	}
-	return &Layer{block: block, tiles: cloneTiles(tiles), keep: keep, conditional: true, last: last}, nil
+	return &Layer{block: block, tiles: cloneTiles(tiles), context: context, last: last}, nil
 }
 
 // checkKeep returns the positions that a decimator keeps of a tile, sorted.
@@ -177,13 +193,15 @@ func without(dim int, move ...[]int) []bool {
 	return all
 }
 
-// WithBlock returns a layer of the same type (disentangler, decimator or conditional
-// decimator) on the same tiles with another block. It fails as the constructor of that
+// WithBlock returns a layer of the same type (disentangler or decimator, conditional or
+// not) on the same tiles with another block. It fails as the constructor of that
 // type does.
 func (l *Layer) WithBlock(block Bijector) (*Layer, error) {
 	switch {
-	case l.conditional:
-		return ConditionalDecimator(block, l.tiles, l.keep...)
+	case l.context != nil && l.keep != nil:
+		return ConditionalDecimator(block, l.tiles, l.context...)
+	case l.context != nil:
+		return ConditionalDisentangler(block, l.tiles, l.context...)
 	case l.keep != nil:
 		return Decimator(block, l.tiles, l.keep...)
 	}
@@ -201,14 +219,9 @@ func (l *Layer) Tiles() [][]int { return cloneTiles(l.tiles) }
 // passes on all outputs.
 func (l *Layer) Keep() []int { return slices.Clone(l.keep) }
 
-// Context returns the positions of a conditional decimator that hold the coarse field.
-// These are the positions that it keeps. Context returns nil for other layers.
-func (l *Layer) Context() []int {
-	if l.conditional {
-		return slices.Clone(l.keep)
-	}
-	return nil
-}
+// Context returns the positions of a conditional layer that it reads and does not move. A
+// conditional decimator keeps these. Context returns nil for other layers.
+func (l *Layer) Context() []int { return slices.Clone(l.context) }
 
 // Decimated returns the sites that this layer does not pass on, tile by tile. It returns
 // nil for a disentangler.
@@ -333,8 +346,14 @@ func (l *fusedLayer) passed() []bool {
 	return without(l.n, movedSites(len(l.tiles[0]), l.tiles, l.context)...)
 }
 
-func (l *fusedLayer) Dim() int         { return l.n }
-func (l *fusedLayer) Params() []*Param { return []*Param{l.weights} }
+func (l *fusedLayer) Dim() int { return l.n }
+
+func (l *fusedLayer) Params() []*Param {
+	if l.weights.fixed {
+		return nil
+	}
+	return []*Param{l.weights}
+}
 
 func (l *fusedLayer) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
 	return run([]Bijector{l}, z, false)

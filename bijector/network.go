@@ -31,6 +31,15 @@ type NetworkSettings struct {
 	// MERA or a tree. The distribution of the fine field at a scale then depends on the
 	// coarse field around it. nil: no conditional decimators.
 	ContextBlock ContextBlockFunc `json:"-"`
+	// OddBlock gives a MERA or a tree a finest scale of its own, which Stack.DecimateOdd
+	// begins with this block. EvenRepeat times Stack.DisentangleGiven follows, and
+	// Stack.DecimateGiven. On a chain Stack.DecimateOdd is all of it. The other settings
+	// are for the lattice that is left, with half of the extents. The extents must be even.
+	// All blocks of this scale but OddBlock are those of ContextBlock, which must not be
+	// nil. nil: no such scale.
+	OddBlock ContextBlockFunc `json:"-"`
+	// EvenRepeat is 4 by default.
+	EvenRepeat int
 }
 
 // BlockFunc makes the block of a layer, for tiles of the given number of sites. This is 2
@@ -126,10 +135,26 @@ func (p *networkPlan) build(perScale float64, scale func(s *Stack, c Scale)) (*H
 		return nil, err
 	}
 	s := NewStack(p.shape...)
+	p.odd(s)
 	for _, c := range p.scales {
 		scale(s, c)
 	}
 	return s.Hierarchy()
+}
+
+// odd adds the scale that OddBlock begins, if there is one.
+func (p *networkPlan) odd(s *Stack) {
+	if p.oddBlock == nil {
+		return
+	}
+	s.DecimateOdd(p.oddBlock)
+	if len(p.shape) == 1 {
+		return
+	}
+	for range p.evenRepeat {
+		s.DisentangleGiven(p.contextBlock)
+	}
+	s.DecimateGiven(p.contextBlock)
 }
 
 // decimate adds the decimators of a scale, or blocks on their tiles and

@@ -20,6 +20,7 @@ type Param struct {
 	name  string
 	shape []int
 	data  []float64
+	fixed bool // no block lists it among its parameters
 }
 
 // NewParam returns a parameter of the given name and shape. values are row-major; the
@@ -42,7 +43,7 @@ func NewParam(name string, values []float64, shape ...int) (*Param, error) {
 		return nil, fmt.Errorf("bijector: %w: parameter %q has %d values for shape %v",
 			ErrShape, name, len(values), shape)
 	}
-	return &Param{name, slices.Clone(shape), values}, nil
+	return &Param{name: name, shape: slices.Clone(shape), data: values}, nil
 }
 
 // Name returns the name given at construction.

@@ -2,6 +2,7 @@ package bijector
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/neuralrg/neuralrg/internal/lattice"
@@ -18,8 +19,12 @@ type networkPlan struct {
 	shape        []int
 	sites        int // of the lattice
 	size, repeat int // defaults filled in
+	first        int // distance of the sites of the finest of the scales
 	scales       []Scale
 	contextBlock ContextBlockFunc // or nil
+
+	oddBlock   ContextBlockFunc // or nil
+	evenRepeat int
 }
 
 // Scale is a step of a network from one lattice to the next coarser one.
@@ -41,7 +46,8 @@ func (c Scale) Sites() int {
 }
 
 // Scales returns the scales of a network on a periodic lattice, fine to coarse, without
-// building it: a program can see from them how large blocks become. It fails with
+// building it: a program can see from them how large blocks become. The scale of OddBlock
+// is not one of them. It fails with
 // ErrSettings and ErrTiles as NewMERA does.
 func (s *NetworkSettings) Scales(shape []int) ([]Scale, error) {
 	p, err := s.plan(shape)
@@ -74,6 +80,9 @@ func (s *NetworkSettings) plan(shape []int) (*networkPlan, error) {
 	if p.size == 0 {
 		p.size = 2
 	}
+	if err := p.setOdd(s); err != nil {
+		return nil, err
+	}
 	if s.Join && s.Depth == 0 {
 		p.cutAll()
 	} else {
@@ -82,11 +91,31 @@ func (s *NetworkSettings) plan(shape []int) (*networkPlan, error) {
 	return p, nil
 }
 
+// setOdd sets what OddBlock needs.
+func (p *networkPlan) setOdd(s *NetworkSettings) error {
+	p.first = 1
+	if s.OddBlock == nil {
+		return nil
+	}
+	if s.ContextBlock == nil || s.EvenRepeat < 0 || s.EvenRepeat > maxLayers {
+		return fmt.Errorf("bijector: %w: OddBlock with a nil ContextBlock: %t, EvenRepeat %d",
+			ErrSettings, s.ContextBlock == nil, s.EvenRepeat)
+	}
+	if slices.ContainsFunc(p.shape, func(n int) bool { return n%2 != 0 }) {
+		return fmt.Errorf("bijector: %w: OddBlock on a lattice %v, want even extents", ErrTiles, p.shape)
+	}
+	p.first, p.oddBlock, p.evenRepeat = 2, s.OddBlock, s.EvenRepeat
+	if p.evenRepeat == 0 {
+		p.evenRepeat = 4
+	}
+	return nil
+}
+
 // cutEqually divides all axes by Size, depth times, or as often as possible if depth is
 // zero. If a division is not possible but required, the plan ends with it: making its tiles
 // then fails with an error that explains it.
 func (p *networkPlan) cutEqually(depth int) {
-	step, possible := 1, true
+	step, possible := p.first, true
 	for k := 0; possible && (k < depth || depth == 0); k++ {
 		possible = !slices.ContainsFunc(p.shape, func(n int) bool {
 			return step > n || p.size > n/step || n%(p.size*step) != 0 // in this order without overflow
@@ -102,8 +131,13 @@ func (p *networkPlan) cutEqually(depth int) {
 
 // cutAll divides the axes until one site is left: see NetworkSettings.Join.
 func (p *networkPlan) cutAll() {
-	rest, step := slices.Clone(p.shape), slices.Repeat([]int{1}, len(p.shape))
-	for left := p.sites; left > 1 || len(p.scales) == 0; {
+	rest, step := slices.Clone(p.shape), slices.Repeat([]int{p.first}, len(p.shape))
+	left := p.sites
+	for a := range rest {
+		rest[a] /= p.first
+		left /= p.first
+	}
+	for left > 1 || len(p.scales) == 0 {
 		c := Scale{Size: make([]int, len(rest)), Step: slices.Clone(step)}
 		for a, n := range rest {
 			if c.Size[a] = p.size; n%p.size != 0 {
@@ -134,7 +168,12 @@ func (p *networkPlan) price(perScale float64) error {
 		return fmt.Errorf("bijector: %w: %g layers at each of %d scales, at most %d in all are possible",
 			ErrSettings, perScale, len(p.scales), maxLayers)
 	}
-	total := 0.0
+	total, layers := 0.0, 0.0
+	if p.oddBlock != nil && len(p.shape) > 1 {
+		d := float64(len(p.shape))
+		layers = float64(p.evenRepeat) * math.Exp2(d-1)
+		total = float64(p.evenRepeat) * float64(p.sites) / 2 * (2*d*(d-1) + 1)
+	}
 	for _, c := range p.scales {
 		sites := float64(p.sites)
 		for _, step := range c.Step {
@@ -142,10 +181,10 @@ func (p *networkPlan) price(perScale float64) error {
 		}
 		total += perScale * sites
 	}
-	if total > maxTiled {
+	if total > maxTiled || layers > maxLayers {
 		return fmt.Errorf("bijector: %w: the tiles of all layers on lattice %v would have %.2g sites, "+
-			"at most %.2g are possible: %g layers at each of %d scales",
-			ErrSettings, p.shape, total, float64(maxTiled), perScale, len(p.scales))
+			"at most %.2g are possible: %g layers at each of %d scales, and %g of even sites, at most %d",
+			ErrSettings, p.shape, total, float64(maxTiled), perScale, len(p.scales), layers, maxLayers)
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ import (
 // that error. A Stack is not safe for concurrent use.
 type Stack struct {
 	shape, step []int // extents of the lattice; distance of the sites that live on
+	even        bool  // and of these only the ones with an even sum of coordinates live on
 	layers      []*Layer
 	err         error
 }
@@ -39,8 +40,8 @@ func NewStack(shape ...int) *Stack {
 	return s
 }
 
-// Shape returns the extents of the lattice of sites that live on. It returns nil after an
-// error.
+// Shape returns the extents of the lattice of sites that live on. After DecimateOdd they are
+// still those of the lattice with the odd sites. It returns nil after an error.
 func (s *Stack) Shape() []int {
 	if s.err != nil {
 		return nil
@@ -59,6 +60,9 @@ func (s *Stack) Sites() int {
 		return 0
 	}
 	n, _ := lattice.Size(s.Shape()) // checked by NewStack
+	if s.even {
+		n /= 2
+	}
 	return n
 }
 
@@ -80,7 +84,7 @@ func (s *Stack) Top(block BlockFunc) *Stack { return s.DisentangleAt(block, nil,
 
 // Decimate adds a layer of decimators. The first site of every tile lives on.
 func (s *Stack) Decimate(block BlockFunc, size ...int) *Stack {
-	tiles, each := s.tiles(nil, size)
+	tiles, each := s.whole(size)
 	s.add(tiles, block, func(b Bijector, tiles [][]int) (*Layer, error) { return Decimator(b, tiles, 0) })
 	return s.coarsen(each)
 }
@@ -88,7 +92,7 @@ func (s *Stack) Decimate(block BlockFunc, size ...int) *Stack {
 // DecimateGiven adds a layer of conditional decimators on unshifted tiles; see
 // ContextBlockFunc for their blocks. The first site of every tile lives on.
 func (s *Stack) DecimateGiven(block ContextBlockFunc, size ...int) *Stack {
-	tiles, each := s.tiles(nil, size)
+	tiles, each := s.whole(size)
 	around, context := s.surround(tiles, each)
 	var moved BlockFunc
 	if block != nil {
@@ -149,6 +153,9 @@ func (s *Stack) tiles(offset, size []int) (tiles [][]int, each []int) {
 		}
 	}
 	tiles, err := Boxes(s.shape, each, s.step, at)
+	if err == nil && s.even {
+		tiles, err = s.evens(tiles, each)
+	}
 	if err != nil {
 		s.fail("", err)
 	}
@@ -184,6 +191,7 @@ func (s *Stack) coarsen(size []int) *Stack {
 		for a, n := range size {
 			s.step[a] *= n
 		}
+		s.even = false
 	}
 	return s
 }

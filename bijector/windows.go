@@ -90,7 +90,7 @@ func (h *Hierarchy) Cells(level int) [][]int {
 		}
 		moved := make([]int, 0, l.block.Dim())
 		for _, tile := range l.tiles {
-			if l.conditional {
+			if l.context != nil {
 				moved = append(moved[:0], tile[l.keep[len(l.keep)/2]])
 				for j, site := range tile {
 					if !slices.Contains(l.keep, j) {

@@ -101,21 +101,9 @@ func defaultMoves(m *Model) []hmc.Proposal {
 // neither a bijector.Hierarchy nor a chain that begins with one, perhaps after
 // bijector.Angles.
 func windowsOf(m *Model, n int) (windows []hmc.Windows) {
-	list := []bijector.Bijector{m.b}
-	if c, ok := m.b.(*bijector.Chain); ok {
-		list = c.Bijectors()
-	}
-	if _, ok := list[0].(*bijector.Angles); ok && len(list) > 1 {
-		list = list[1:] // every angle has a latent variable of its own
-	}
-	h, ok := list[0].(*bijector.Hierarchy)
-	if !ok {
+	h := hierarchyIn(m)
+	if h == nil {
 		return nil
-	}
-	if len(list) > 1 {
-		if _, ok := list[1].(*bijector.Hierarchy); ok {
-			return nil // the layers of a checkerboard: the first is but one of its scales
-		}
 	}
 	for level := h.Levels() - 2; level >= 0 && len(windows) < n; level-- {
 		if cells := h.Cells(level); len(cells) > 1 {
@@ -123,4 +111,24 @@ func windowsOf(m *Model, n int) (windows []hmc.Windows) {
 		}
 	}
 	return windows
+}
+
+// hierarchyIn returns the bijector of m, or the first one of its chain, if it is a
+// hierarchy, and otherwise nil. bijector.Angles before it does not count: every angle has a
+// latent variable of its own. Nor does a checkerboard, where it is but one of the scales.
+func hierarchyIn(m *Model) *bijector.Hierarchy {
+	list := []bijector.Bijector{m.b}
+	if c, ok := m.b.(*bijector.Chain); ok {
+		list = c.Bijectors()
+	}
+	if _, ok := list[0].(*bijector.Angles); ok && len(list) > 1 {
+		list = list[1:]
+	}
+	h, ok := list[0].(*bijector.Hierarchy)
+	if ok && len(list) > 1 {
+		if _, several := list[1].(*bijector.Hierarchy); several {
+			return nil
+		}
+	}
+	return h
 }

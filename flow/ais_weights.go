@@ -2,6 +2,7 @@ package flow
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -101,6 +102,7 @@ func (a *annealer) descend(r *AISResult, p *particles) {
 		families[p.eve[k]] = graph.LogAddExpOf(families[p.eve[k]], v)
 	}
 	r.Estimate = estimateOf(families)
+	r.AcceptRate = 0
 	nan := math.NaN()
 	r.Loss, r.StdErr, r.Variance, r.OutOfSupport = nan, nan, nan, momentsOf(p.logw).out
 }
@@ -113,7 +115,9 @@ func estimateOf(logw []float64) Estimate {
 			largest.add(v)
 		}
 	}
-	return s.estimate(largest)
+	e := s.estimate(largest)
+	e.AcceptRate = acceptRate(slices.Clone(logw))
+	return e
 }
 
 // finish completes the result of so many samples.

@@ -44,6 +44,10 @@ type Estimate struct {
 	// number of samples is enough. TailIndex is 0 if it is not known: in training, and
 	// for fewer than 50 samples.
 	TailIndex float64
+	// AcceptRate is the acceptance of independence Metropolis in equilibrium, the mean of
+	// min(1, w'/w) over w at samples of π/Z and w' at samples of the model. It is 0 if it is
+	// not known, in training and after resampling.
+	AcceptRate float64
 	// OutOfSupport is the number of samples at which π is zero. Their weight is
 	// zero in ESS and LogZ.
 	OutOfSupport int
@@ -164,6 +168,7 @@ func newEvaluator(m *Model, t target.Density, s *EvaluateSettings) (*evaluator, 
 // estimate draws fresh samples and takes fresh data.
 func (e *evaluator) estimate(ctx context.Context) (*Estimate, error) {
 	sum, largest := newMoments(), newTail(e.s.Samples)
+	weights := make([]float64, 0, e.s.Samples)
 	for sum.samples() < e.s.Samples {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("after %d samples: %w", sum.samples(), err)
@@ -179,11 +184,15 @@ func (e *evaluator) estimate(ctx context.Context) (*Estimate, error) {
 			return nil, fmt.Errorf("samples from %d: %w", sum.samples(), err)
 		}
 		largest.addRatios(logpi, logq)
+		for r, v := range logpi {
+			weights = append(weights, v-logq[r])
+		}
 	}
 	if !sum.finite() {
 		return nil, fmt.Errorf("mean and variance of ln(q/π): %w: %g, %g", ErrNotFinite, sum.mean, sum.m2)
 	}
 	estimate := sum.estimate(largest)
+	estimate.AcceptRate = acceptRate(weights)
 	if e.s.Data == nil {
 		return &estimate, nil
 	}

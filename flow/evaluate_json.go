@@ -33,6 +33,7 @@ type estimateJSON struct {
 	Samples                                    int
 	Loss, StdErr, Variance, ESS, LogZ, LogZErr maybe
 	TailIndex                                  maybe
+	AcceptRate                                 float64      `json:",omitzero"`
 	OutOfSupport, Dropped                      int          `json:",omitzero"`
 	Forward                                    *forwardJSON `json:",omitzero"`
 }
@@ -48,7 +49,7 @@ type forwardJSON struct {
 func (e *Estimate) json() estimateJSON {
 	j := estimateJSON{
 		e.Samples, maybe(e.Loss), maybe(e.StdErr), maybe(e.Variance), maybe(e.ESS), maybe(e.LogZ), maybe(e.LogZErr),
-		maybe(e.TailIndex), e.OutOfSupport, e.Dropped, nil,
+		maybe(e.TailIndex), e.AcceptRate, e.OutOfSupport, e.Dropped, nil,
 	}
 	if f := e.Forward; f != nil {
 		j.Forward = &forwardJSON{
@@ -62,7 +63,7 @@ func (e *Estimate) json() estimateJSON {
 func (j *estimateJSON) estimate() Estimate {
 	e := Estimate{
 		j.Samples, float64(j.Loss), float64(j.StdErr), float64(j.Variance), float64(j.ESS), float64(j.LogZ),
-		float64(j.LogZErr), float64(j.TailIndex), j.OutOfSupport, j.Dropped, nil,
+		float64(j.LogZErr), float64(j.TailIndex), j.AcceptRate, j.OutOfSupport, j.Dropped, nil,
 	}
 	if f := j.Forward; f != nil {
 		e.Forward = &Forward{

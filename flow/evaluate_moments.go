@@ -3,6 +3,7 @@ package flow
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/num"
@@ -136,4 +137,23 @@ func (s *moments) logErr(ess float64, t *tail) (stdErr, k float64) {
 		return math.Inf(1), k
 	}
 	return math.Sqrt(v + v*v/4), k
+}
+
+// acceptRate is the mean of min(1, w'/w) over all pairs, with w from log-weights of samples of
+// the model that are weighted by w, and w' from the same samples without weights. The sum of
+// min(w, w') over all pairs is one over the ascending weights, where the k-th of n, from 0 on,
+// is the smaller one of 2(n−k) − 1 pairs. The log-weights are sorted in place.
+func acceptRate(logw []float64) float64 {
+	slices.Sort(logw)
+	n := len(logw)
+	if n == 0 || math.IsInf(logw[n-1], -1) {
+		return 0
+	}
+	sum, least := 0.0, 0.0
+	for k, v := range logw {
+		w := math.Exp(v - logw[n-1])
+		sum += w
+		least += w * float64(2*(n-k)-1)
+	}
+	return least / (sum * float64(n))
 }

@@ -28,6 +28,9 @@ func (e *Estimate) numbers(b *strings.Builder) {
 	fmt.Fprintf(b, "loss    %s, %s\n", nats(e.Loss, e.StdErr), bound)
 	fmt.Fprintf(b, "ln Z    %s, from %d samples of the model\n", nats(e.LogZ, e.LogZErr), e.Samples)
 	fmt.Fprintf(b, "ESS     %s", shares(e.ESS, e.TailIndex))
+	if e.AcceptRate > 0 {
+		fmt.Fprintf(b, "\naccept  %.3g of independent proposals", e.AcceptRate)
+	}
 	if f := e.Forward; f != nil {
 		fmt.Fprintf(b, "\ntarget  ln Z ≤ %s, from %d configurations of the target\n", nats(f.Bound, f.StdErr),
 			f.Samples)

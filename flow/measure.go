@@ -35,7 +35,7 @@ type MeasureSettings struct {
 	RelErr float64
 	// MaxSweeps is the largest number of sweeps, without the warm-up; 10 000 by default.
 	MaxSweeps int
-	// WarmUp is the number of sweeps before the first measurement, 100 by default.
+	// WarmUp is the number of sweeps before the first measurement, 200 by default.
 	WarmUp int
 	// Kernel moves the chains in latent space. Only hmc.HMC needs gradients. It is chosen in
 	// the warm-up by default, see Measure.
@@ -78,7 +78,7 @@ func (m *Measurement) String() string {
 	for _, k := range m.Kernels {
 		name := strings.TrimPrefix(fmt.Sprintf("%T", k.Kernel), "hmc.")
 		if w, ok := k.Kernel.(hmc.Windows); ok {
-			name = fmt.Sprintf("%s of %d", name, len(w.Sites[0]))
+			name = fmt.Sprintf("%d %s of %d", len(w.Sites), name, len(w.Sites[0]))
 		}
 		fmt.Fprintf(&b, "%s: accepted %.2f in %d sweeps\n", name, k.AcceptRate, k.Sweeps)
 	}
@@ -90,23 +90,26 @@ func (m *Measurement) String() string {
 // the target, however good the model is; a good model makes the run short. Nothing needs
 // to be tuned.
 //
-// By default the chains start from samples of the model, and three kinds of moves are
+// By default the chains start from samples of the model, and four kinds of moves are
 // mixed:
 //   - hmc.Independence redraws all latent variables;
 //   - hmc.Windows redraws the latent variables of one window. The windows are the
-//     Hierarchy.Cells; the bijector must be a bijector.Hierarchy or a chain that begins
-//     with one;
+//     Hierarchy.Cells;
+//   - hmc.Windows of the coarse latent variables, Hierarchy.Latents: those of the coarsest
+//     level, of the two coarsest, and so on;
 //   - hmc.CrankNicolson changes all latent variables a little.
 //
-// The first half of the warm-up tries all of them. Afterwards half of the sweeps use the
-// best kernel and the other half use the others. The best kernel is good enough if it
-// redraws a fifth of the latent variables per sweep, also on the chains on which it is
-// accepted least. If it is not, half of the time is for hmc.HMC, with Rotate and
+// Windows need a bijector that is a bijector.Hierarchy or a chain that begins with one.
+//
+// The first half of the warm-up tries all of them. It measures what part of each observable
+// v a sweep of each kernel renews, ⟨(Δv)²⟩/2σ². Afterwards three quarters of the sweeps are
+// shared in proportion to that, and one quarter equally. If the best kernel renews less than
+// a fiftieth of some observable, half of the time is for hmc.HMC, with Rotate and
 // trajectories of length π/2 or at most 12 steps.
 //
 // Measure stops when all errors are below RelErr and there is no warning. It also stops
-// after MaxSweeps, and says what it missed. It measures after every sweep, in float64, and on random
-// images if the model is symmetrised.
+// after MaxSweeps, and says what it missed. It measures after every sweep, in float64, and
+// on random images if the model is symmetrised.
 //
 // If ctx is done or Progress fails, Measure returns the error and, after four sweeps or
 // more, the results so far. It fails with ErrSettings for a nil source or context, no
@@ -181,7 +184,7 @@ func (s MeasureSettings) defaults(m *Model, observables []Observable) (*MeasureS
 		s.MaxSweeps = 10000
 	}
 	if s.WarmUp == 0 {
-		s.WarmUp = 100
+		s.WarmUp = 200
 	}
 	if s.Start != nil {
 		if _, err := m.rows("Measure", nil, s.Start); err != nil {
@@ -204,6 +207,7 @@ type measurer struct {
 	x, image *mat.Dense  // configurations of the chains, and a random image of each
 	sweeps   int         // measured
 	values   [][]float64 // of every observable, sweep after sweep
+	last     [][]float64 // of every observable, those of the last sweep
 	copied   []float64
 }
 
@@ -217,9 +221,14 @@ func newMeasurer(m *Model, t target.Density, observables []Observable, s *Measur
 		x:   mat.NewDense(s.Chains, m.Dim(), nil), image: mat.NewDense(s.Chains, m.Dim(), nil),
 		values: make([][]float64, len(observables)), copied: make([]float64, m.Dim()),
 	}
+	r.last = r.newValues()
+	first := s.Kernel
+	if first == nil {
+		first = mixOf(candidates(m), nil)
+	}
 	if s.Start == nil {
 		m.draw(z.RawMatrix().Data, r.rnd)
-		return r, r.sampleFrom(z, s.Kernel)
+		return r, r.sampleFrom(z, first)
 	}
 	rows, _ := s.Start.Dims()
 	for c := range s.Chains {
@@ -228,15 +237,11 @@ func newMeasurer(m *Model, t target.Density, observables []Observable, s *Measur
 	if err := m.Encode(z, nil, r.x); err != nil {
 		return nil, fmt.Errorf("rows of Start: %w", err)
 	}
-	return r, r.sampleFrom(z, s.Kernel)
+	return r, r.sampleFrom(z, first)
 }
 
-// sampleFrom makes a sampler that starts at z. A nil kernel stands for the mix of all
-// proposals.
+// sampleFrom makes a sampler that starts at z.
 func (r *measurer) sampleFrom(z *mat.Dense, k hmc.Kernel) (err error) {
-	if k == nil {
-		k = mixOf(candidates(r.m), nil)
-	}
 	r.sampler, err = hmc.New(r.density, z, &hmc.Settings{
 		Kernel: k, Src: rand.NewPCG(r.s.Src.Uint64(), r.s.Src.Uint64()),
 	})
@@ -286,11 +291,18 @@ func (r *measurer) follow() error {
 	return nil
 }
 
-// measure adds a measurement of every observable on every chain.
-func (r *measurer) measure() error {
-	if err := r.follow(); err != nil {
-		return err
+// newValues returns room for a value of every observable on every chain.
+func (r *measurer) newValues() [][]float64 {
+	values := make([][]float64, len(r.observables))
+	for o := range values {
+		values[o] = make([]float64, r.s.Chains)
 	}
+	return values
+}
+
+// evaluate stores the values of all observables on the configurations of the chains. If the
+// model is symmetrised, they are values on random images.
+func (r *measurer) evaluate(values [][]float64) error {
 	r.image.Copy(r.x)
 	r.m.randomImages(r.image, r.copied, r.rnd)
 	for k, o := range r.observables {
@@ -300,16 +312,27 @@ func (r *measurer) measure() error {
 				if math.IsNaN(v) || math.IsInf(v, 0) {
 					return fmt.Errorf("%w: %g on chain %d, sweep %d", ErrNotFinite, v, c, r.sweeps)
 				}
-				r.values[k] = append(r.values[k], v)
+				values[k][c] = v
 			}
 			return nil
 		})
 		if err != nil {
-			for j := range r.values { // whole sweeps only
-				r.values[j] = r.values[j][:r.sweeps*r.s.Chains]
-			}
 			return fmt.Errorf("observable %d, %q: %w", k, o.Name, err)
 		}
+	}
+	return nil
+}
+
+// measure adds a measurement of every observable on every chain.
+func (r *measurer) measure() error {
+	if err := r.follow(); err != nil {
+		return err
+	}
+	if err := r.evaluate(r.last); err != nil {
+		return err
+	}
+	for k, v := range r.last {
+		r.values[k] = append(r.values[k], v...)
 	}
 	r.sweeps++
 	return nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/stat"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -15,9 +16,12 @@ import (
 )
 
 const (
-	// goodMove is the part of the latent variables that the best proposal must refresh in
-	// a sweep, so that hybrid Monte Carlo is not needed.
-	goodMove = 0.2
+	// fastEnough is the part of an observable that proposals must renew in a sweep, so that
+	// hybrid Monte Carlo is not needed: a trajectory renews all of it at best, in the time
+	// of gradientCost·mostSteps sweeps.
+	fastEnough = 0.02
+	// spread is the part of the sweeps that all proposals share alike.
+	spread = 0.25
 	// gradientCost is what a leapfrog step costs, in evaluations without a gradient.
 	gradientCost = 3
 	// leastRate is the acceptance below which rates of single chains are not told apart.
@@ -32,10 +36,27 @@ const (
 // candidates are the proposals that Measure tries.
 func candidates(m *Model) []hmc.Kernel {
 	kernels := []hmc.Kernel{hmc.Independence{}}
-	for _, w := range windowsOf(m, 3) {
+	for _, w := range slices.Concat(coarseOf(m), windowsOf(m, 3)) {
 		kernels = append(kernels, w)
 	}
 	return append(kernels, hmc.CrankNicolson{Beta: 0.3})
+}
+
+// coarseOf returns the windows of the coarse latent variables: those of the coarsest level,
+// of the two coarsest, and so on, without the last, which is of all variables. There are
+// none if the bijector of m has no hierarchy.
+func coarseOf(m *Model) (windows []hmc.Windows) {
+	h := hierarchyIn(m)
+	if h == nil {
+		return nil
+	}
+	var coarse []int
+	for level := h.Levels() - 1; level > 0; level-- {
+		if coarse = append(coarse, h.Latents(level)...); len(coarse) > 0 {
+			windows = append(windows, hmc.Windows{Sites: [][]int{slices.Clone(coarse)}})
+		}
+	}
+	return windows
 }
 
 // mixOf mixes kernels with their weights; nil for equal ones.
@@ -49,22 +70,6 @@ func mixOf(kernels []hmc.Kernel, weights []float64) hmc.Mix {
 		mix = append(mix, w)
 	}
 	return mix
-}
-
-// refreshes is the fraction of the latent variables that an accepted move draws anew: the
-// mean squared distance that it moves a normal z, over 2·Dim.
-func refreshes(k hmc.Kernel, dim int) float64 {
-	switch k := k.(type) {
-	case hmc.Windows:
-		sites := 0
-		for _, w := range k.Sites {
-			sites += len(w)
-		}
-		return float64(sites) / float64(len(k.Sites)*dim)
-	case hmc.CrankNicolson:
-		return 1 - math.Sqrt((1-k.Beta)*(1+k.Beta))
-	}
-	return 1
 }
 
 // warmUp moves the chains away from their start and chooses the kernel.
@@ -81,7 +86,7 @@ func (r *measurer) warmUp(ctx context.Context) error {
 		return err
 	}
 	weights := trial.weights()
-	if trial.best() < goodMove {
+	if trial.slowest() < fastEnough {
 		tuned, err := r.tunedHMC(ctx)
 		if err != nil {
 			return err
@@ -103,56 +108,126 @@ func (r *measurer) warmUp(ctx context.Context) error {
 // trial is what kernels have done in the warm-up.
 type trial struct {
 	kernels []hmc.Kernel
-	moved   []float64 // the part of the latent variables that a sweep refreshes
+	renewed [][]float64 // of every observable, the part that a sweep of each kernel renews
 }
 
-// best is the part that the best kernel refreshes in a sweep.
-func (t *trial) best() float64 { return slices.Max(t.moved) }
-
-// weights give half of the sweeps to the best kernel and the other half, in equal parts, to
-// all others.
-func (t *trial) weights() []float64 {
-	w := make([]float64, len(t.kernels))
-	for k := range w {
-		w[k] = 1
+// slowest is what the best kernel renews of the observable for which this is least.
+func (t *trial) slowest() float64 {
+	least := math.Inf(1)
+	for _, parts := range t.renewed {
+		least = min(least, slices.Max(parts))
 	}
-	w[slices.Index(t.moved, t.best())] = float64(max(1, len(w)-1))
+	return least
+}
+
+// weights are the sum of equal weights and, for every observable, of weights in proportion to
+// what the kernels renew.
+func (t *trial) weights() []float64 {
+	n := float64(len(t.kernels))
+	w := make([]float64, len(t.kernels))
+	for _, parts := range t.renewed {
+		if sum := floats.Sum(parts); sum > 0 {
+			floats.AddScaled(w, 1/sum, parts)
+		}
+	}
+	if sum := floats.Sum(w); sum > 0 {
+		floats.Scale((1-spread)/sum, w)
+	}
+	floats.AddConst(spread/n, w)
 	return w
 }
 
-// try makes sweeps of the mix of all proposals. The rate that counts is the harmonic mean
-// over chains of the mean acceptance probabilities: a chain at a point of large weight
-// is stuck there for about 1/rate sweeps, and such chains make errors large.
+// try makes sweeps of the mix of all proposals. What a kernel renews of an observable v is
+// ⟨(Δv)²⟩ / 2σ²: 1 if every sweep gives an independent value. It is multiplied by the ratio
+// of the harmonic and the arithmetic mean over chains of the acceptance: a chain at a point
+// of large weight is stuck there for about 1/rate sweeps, and such chains make errors large.
 func (r *measurer) try(ctx context.Context, sweeps int) (*trial, error) {
 	stats := r.sampler.Stats()
-	sums, counts := make([][]float64, len(stats)), make([]float64, len(stats))
-	for k := range sums {
-		sums[k] = make([]float64, r.s.Chains)
+	moves := make([]moves, len(stats))
+	for k := range moves {
+		moves[k] = newMoves(r.s.Chains, len(r.observables))
+	}
+	before, now := r.newValues(), r.newValues()
+	seen := make([][]float64, len(r.observables))
+	if err := r.evaluate(before); err != nil {
+		return nil, err
 	}
 	err := r.sampler.Run(ctx, sweeps, func(sweep int) error {
-		if sweep < sweeps/4 { // chains are still on their way
-			return nil
+		if err := r.follow(); err != nil {
+			return err
 		}
-		last := r.sampler.LastMoves()
-		counts[last.Kernel]++
-		for c, rise := range last.EnergyErrors {
-			if rate := math.Exp(-rise); !math.IsNaN(rate) {
-				sums[last.Kernel][c] += min(1, rate)
+		if err := r.evaluate(now); err != nil {
+			return err
+		}
+		if sweep >= sweeps/4 { // chains were still on their way
+			last := r.sampler.LastMoves()
+			moves[last.Kernel].add(last.EnergyErrors, before, now)
+			for o := range seen {
+				seen[o] = append(seen[o], now[o]...)
 			}
 		}
+		before, now = now, before
 		return nil
 	})
 	t := &trial{}
-	for k, kernel := range stats {
-		inverse := 0.0
-		for _, sum := range sums[k] {
-			inverse += 1 / max(sum/max(counts[k], 1), leastRate)
-		}
-		rate := float64(r.s.Chains) / inverse
+	for _, kernel := range stats {
 		t.kernels = append(t.kernels, kernel.Kernel)
-		t.moved = append(t.moved, rate*refreshes(kernel.Kernel, r.m.Dim()))
+	}
+	for o, values := range seen {
+		variance := 0.0
+		if len(values) > 1 {
+			variance = stat.Variance(values, nil)
+		}
+		if !(variance > 0) {
+			continue // a constant needs no moves
+		}
+		parts := make([]float64, len(moves))
+		for k := range moves {
+			parts[k] = moves[k].renewed(o, variance)
+		}
+		t.renewed = append(t.renewed, parts)
 	}
 	return t, err
+}
+
+// moves are the sums of what a kernel has done.
+type moves struct {
+	sweeps float64
+	rates  []float64 // of every chain, acceptance probabilities
+	jumps  []float64 // of every observable, mean squared changes
+}
+
+func newMoves(chains, observables int) moves {
+	return moves{rates: make([]float64, chains), jumps: make([]float64, observables)}
+}
+
+// add adds a sweep that has changed the observables of the chains.
+func (m *moves) add(energyErrors []float64, before, after [][]float64) {
+	m.sweeps++
+	for c, rise := range energyErrors {
+		if rate := math.Exp(-rise); !math.IsNaN(rate) {
+			m.rates[c] += min(1, rate)
+		}
+	}
+	for o := range m.jumps {
+		d := floats.Distance(before[o], after[o], 2)
+		m.jumps[o] += d * d / float64(len(before[o]))
+	}
+}
+
+// renewed is the part of observable o, of the given variance, that a sweep renews.
+func (m *moves) renewed(o int, variance float64) float64 {
+	if m.sweeps == 0 {
+		return 0
+	}
+	inverse := 0.0
+	for _, sum := range m.rates {
+		inverse += 1 / max(sum/m.sweeps, leastRate)
+	}
+	chains := float64(len(m.rates))
+	rate := floats.Sum(m.rates) / (m.sweeps * chains)
+	uneven := chains / (inverse * max(rate, leastRate))
+	return uneven * m.jumps[o] / (2 * variance * m.sweeps)
 }
 
 // tunedHMC is hybrid Monte Carlo with a step that suits the chains where they are.

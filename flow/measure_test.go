@@ -113,7 +113,7 @@ func TestMeasureStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n := 0
 	obs := []Observable{{"n", func(x []float64) float64 {
-		if n++; n == 55 {
+		if n++; n == 85 { // 30 in the warm-up
 			cancel()
 		}
 		return x[0]

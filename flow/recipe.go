@@ -33,8 +33,11 @@ type Recipe struct {
 	Network bijector.NetworkSettings
 	// ConditionalDecimators gives the network conditional decimators.
 	ConditionalDecimators bool
+	// Exact makes the sites with an odd sum of coordinates exact for a φ⁴ theory, given
+	// the others; nil for other targets. See QuarticAction.
+	Exact *QuarticAction
 	// Whiten puts the bijector.Spectral of a covariance behind the network, if one
-	// is known.
+	// is known. It cannot be combined with Exact.
 	Whiten bool
 	// PathGradient trains along the path (ReverseKL.PathGradient).
 	PathGradient bool
@@ -46,6 +49,31 @@ type Recipe struct {
 	// Warmup is the number of steps in which it is reached, 50 or a tenth of all by
 	// default.
 	Warmup int
+}
+
+// QuarticAction is a φ⁴ theory on a periodic lattice of even extents,
+//
+//	ln π(φ) = Σ_x [Field·φ_x + ½·Coupling·φ_x·Σ_±μ φ_{x±μ} − Quadratic·φ_x² − Quartic·φ_x⁴].
+//
+// The sum over ±μ has 2d terms in d dimensions. For the action
+// S = Σ_x [φ_x(2dφ_x − Σ_±μ φ_{x±μ}) + m²φ_x² + λφ_x⁴] the coupling is 2, the quadratic
+// coefficient 2d + m² and the quartic one λ.
+//
+// Given the sites with an even sum of coordinates, the others are independent. Recipe.Exact
+// gives them their exact distribution by bijector.NewQuartic, with no parameters. Only the
+// even sites are left to be learned: by conditional disentanglers and conditional
+// decimators, see bijector.NetworkSettings.OddBlock, and the network of the recipe on the
+// lattice of half the extents.
+//
+// If it is not the action of the target, the model is still valid, but poor.
+type QuarticAction struct {
+	// Quadratic and Quartic are the coefficients of −φ² and −φ⁴. Quartic is positive, and
+	// Quadratic at least −6·√Quartic.
+	Quadratic, Quartic float64
+	// Coupling is that of nearest neighbours, 0 by default.
+	Coupling float64
+	// Field is that of every site, 0 by default.
+	Field float64
 }
 
 // PaperRecipe is the network of the paper: ten affine couplings per block.
@@ -83,10 +111,17 @@ func BestRecipe() *Recipe {
 // more than 2²² parameters: with splines no tile more than 1660 sites, so that 37 × 37 is
 // possible and 41 × 41 is not.
 //
-// Model fails with ErrSettings, before anything is made, if a block would have more.
-// Otherwise it fails as NewMERA and bijector.NewSpectral do.
+// With Exact all of this is for the lattice of half the extents.
+//
+// Model fails with ErrSettings, before anything is made, if a block would have more, and if
+// there are both Exact and a spectrum to whiten with. With Exact it fails as
+// bijector.NewQuartic does, and with ErrTiles for an odd extent. Otherwise it fails as
+// NewMERA and bijector.NewSpectral do.
 func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model, error) {
 	network := r.network(src)
+	if r.Exact != nil && r.Whiten && spectrum != nil {
+		return nil, fmt.Errorf("flow: %w: Exact acts on the field itself, which Whiten would mix", ErrSettings)
+	}
 	scales, err := network.Scales(shape)
 	if err != nil {
 		return nil, err
@@ -140,12 +175,15 @@ func (r *Recipe) model(
 // those of 12 × 12 and 24 × 24 sites are: 2 × 2 and then 3 × 3 at the top.
 // A model of 7 × 7 sites is one block on all of them: no larger lattice begins as it.
 //
-// It fails with ErrHierarchy if m is not of the recipe or a scale of the new lattice
-// has other tiles than the one it would begin as, with bijector.ErrKind for a block of a
-// kind that is not known, and as Model does.
+// It fails with ErrSettings for a recipe with Exact, with ErrHierarchy if m is not of the
+// recipe or a scale of the new lattice has other tiles than the one it would begin as, with
+// bijector.ErrKind for a block of a kind that is not known, and as Model does.
 func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64, kinds ...bijector.Kind) (*Model, error) {
 	if m == nil {
 		return nil, fmt.Errorf("flow: %w: nil model", ErrSettings)
+	}
+	if r.Exact != nil {
+		return nil, fmt.Errorf("flow: %w: models of a recipe with Exact do not grow", ErrSettings)
 	}
 	network := r.network(nil)
 	scales, err := network.Scales(shape)

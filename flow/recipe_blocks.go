@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/neuralrg/neuralrg/bijector"
 )
@@ -12,8 +13,16 @@ import (
 func (r *Recipe) network(src rand.Source) *bijector.NetworkSettings {
 	s := r.Network
 	s.Join = s.Depth == 0
-	if r.ConditionalDecimators && s.ContextBlock == nil {
+	if (r.ConditionalDecimators || r.Exact != nil) && s.ContextBlock == nil {
 		s.ContextBlock = func(context, moved int) (bijector.Bijector, error) { return r.given(context, moved, src) }
+	}
+	if a := r.Exact; a != nil {
+		s.OddBlock = func(context, _ int) (bijector.Bijector, error) {
+			return bijector.NewQuartic(&bijector.QuarticSettings{
+				Quadratic: a.Quadratic, Quartic: a.Quartic, Field: a.Field,
+				Coupling: slices.Repeat([]float64{a.Coupling}, context),
+			})
+		}
 	}
 	return &s
 }

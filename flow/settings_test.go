@@ -396,6 +396,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"Recipe.Rational":              {none, nil, nil},
 		"Recipe.Network":               {none, nil, nil},
 		"Recipe.ConditionalDecimators": {none, nil, nil},
+		"Recipe.Exact":                 {none, nil, nil},
 		"Recipe.Whiten":                {none, nil, nil},
 		"Recipe.PathGradient":          {none, recipe(10).Objective, ReverseKL{}},
 		"Recipe.Anneal":                {"1", must(recipe(10).Anneal.at(1)), 1.0},

@@ -61,30 +61,49 @@ func TestSmoothSplineCheckpoint(t *testing.T) {
 }
 
 // The energy error of latent trajectories of length 1 falls as the square of the step with
-// smooth splines. With rational ones it falls more slowly, as their forces jump.
+// smooth splines, and so it does with every recipe. With rational splines it falls more
+// slowly, as their forces jump.
 func TestSmoothSplineEnergyError(t *testing.T) {
+	recipe := func(r *Recipe) *Model {
+		m := must(r.Model([]int{4, 4}, ising(t, 4).Spectrum(), rand.NewPCG(3, 1)))
+		scramble(m, 5, 0.1)
+		return m
+	}
 	steps := []int{16, 32, 64, 128}
 	for _, c := range []struct {
 		name     string
-		rational bool
+		m        *Model
 		from, to float64 // the order
-	}{{"smooth", false, 1.8, 2.3}, {"rational", true, 0.5, 1.6}} {
+	}{
+		{"smooth", smoothModel(t, false), 1.8, 2.3},
+		{"rational", smoothModel(t, true), 0.5, 1.6},
+		{"paper", recipe(PaperRecipe()), 1.8, 2.3},
+		{"fast", recipe(FastRecipe()), 1.8, 2.3},
+		{"best", recipe(BestRecipe()), 1.8, 2.3},
+	} {
 		var x, y []float64
 		for _, n := range steps {
-			x, y = append(x, -math.Log(float64(n))), append(y, math.Log(energyError(t, smoothModel(t, c.rational), n)))
+			x, y = append(x, -math.Log(float64(n))), append(y, math.Log(energyError(t, c.m, n)))
 		}
-		// The order is the slope of the line of least squares.
-		order, norm, mean := 0.0, 0.0, (x[0]+x[1]+x[2]+x[3])/4
-		for i := range x {
-			order += (x[i] - mean) * y[i]
-			norm += (x[i] - mean) * (x[i] - mean)
-		}
-		order /= norm
+		order := slope(x, y)
 		t.Logf("%s: order %.2f, errors e^%.2f", c.name, order, y)
 		if !(order > c.from && order < c.to) {
 			t.Errorf("%s: the energy error is of order %.2f, want %g to %g", c.name, order, c.from, c.to)
 		}
 	}
+}
+
+// slope is that of the line of least squares.
+func slope(x, y []float64) float64 {
+	var mean, sum, norm float64
+	for _, v := range x {
+		mean += v / float64(len(x))
+	}
+	for i, v := range x {
+		sum += (v - mean) * y[i]
+		norm += (v - mean) * (v - mean)
+	}
+	return sum / norm
 }
 
 // energyError is the median over 64 chains of the absolute energy error of a latent

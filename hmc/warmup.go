@@ -22,7 +22,7 @@ import (
 //     square of the coordinate along the direction of the largest variance, divided by
 //     the fourth root of the length. Steps stays at most 1000, a bound that the sweeps
 //     approach as the square of their number. Trajectories have the lengths of sampling,
-//     Jitter included.
+//     Jitter included. Near walls of −Inf they become as short as TargetAccept demands.
 //
 // The other kernels have nothing to tune. 200 to 1000 sweeps of each kernel are usual.
 // Means and variances are those of all chains and of the sweeps of a window, so that one

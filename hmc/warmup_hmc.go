@@ -28,6 +28,7 @@ type hmcTuner struct {
 	square float64   // mean square of the gradient of the criterion
 	smooth float64   // average of length
 	learnt float64   // sweeps that length has learnt from
+	lost   float64   // part of the trajectories that leave the support, over a few sweeps
 	begin  []float64 // coordinates of the chains along axis before the sweep
 	centre []float64 // mean position
 	axis   []float64 // direction of the largest variance, of length 1
@@ -151,6 +152,9 @@ func (t *hmcTuner) finish() {
 // velocity there, the criterion is C = ⟨(b² − a²)²⟩/4 divided by the fourth root of t. The
 // derivative of C by ln t is ⟨(b² − a²) b v t⟩. The root stops the growth of t where C is
 // flat, as it is for long trajectories of Microcanonical.
+//
+// A trajectory that meets a wall is rejected however small its steps are. Where too many
+// do, the length falls: a smaller step would not help, and would become smaller and smaller.
 func (t *hmcTuner) learnLength() {
 	if t.first {
 		return
@@ -169,19 +173,38 @@ func (t *hmcTuner) learnLength() {
 		weight += p
 	}
 	t.learnAxis()
-	if weight == 0 || !num.Finite(slope) {
-		return
-	}
+	t.lost += (t.lostNow() - t.lost) / 5
+	most := (1 - t.target) / 2
 	g := slope / weight
+	if weight == 0 || !num.Finite(g) {
+		if t.lost <= most {
+			return
+		}
+		g = 0
+	}
 	t.learnt++
 	const decay = 0.95
 	t.square = decay*t.square + (1-decay)*g*g
-	if t.square == 0 {
+	switch {
+	case t.lost > most:
+		t.length -= learnRate * math.Min(4, t.lost/most)
+	case t.square == 0:
 		return
+	default:
+		t.length += learnRate * g / math.Sqrt(t.square/(1-math.Pow(decay, t.learnt)))
 	}
-	rms := math.Sqrt(t.square / (1 - math.Pow(decay, t.learnt)))
-	t.length += learnRate * g / rms
 	t.smooth += (t.length - t.smooth) * math.Max(1/t.learnt, 1/(1+t.sweeps/5))
+}
+
+// lostNow is the part of the trajectories of this sweep that left the support.
+func (t *hmcTuner) lostNow() float64 {
+	var lost float64
+	for _, alive := range t.s.trial.alive {
+		if !alive {
+			lost++
+		}
+	}
+	return lost / float64(len(t.s.trial.alive))
 }
 
 // setMass sets the mass to that of the window, and returns the step size to start again

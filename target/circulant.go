@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 
 	"gonum.org/v1/gonum/floats"
 
@@ -29,11 +30,8 @@ type circulant struct {
 	lnDet   float64
 }
 
-// checkLattice checks that shape is a chain or a square lattice.
+// checkLattice checks that shape is a periodic lattice of any number of dimensions.
 func checkLattice(shape []int) error {
-	if len(shape) < 1 || len(shape) > 2 {
-		return fmt.Errorf("%w: lattice %v, want one or two extents", ErrShape, shape)
-	}
 	for _, n := range shape {
 		if n < 2 {
 			return fmt.Errorf("%w: lattice %v, want extents of 2 or more", ErrShape, shape)
@@ -52,26 +50,37 @@ func checkLattice(shape []int) error {
 // the bonds, which are nearly equal where least is small. Here every λ(k) is a sum of
 // least and of terms that are not negative, and no digits are lost.
 func newCirculant(shape []int, bond, least float64) *circulant {
+	lambda := eigenvalues(shape, slices.Repeat([]float64{bond}, len(shape)), least)
+	c := &circulant{size: len(lambda), lambda: lambda}
+	inverse, logs := make([]float64, c.size), make([]float64, c.size)
+	for k, v := range lambda {
+		inverse[k], logs[k] = 1/v, logOf(v)
+	}
+	c.lnDet = floats.SumCompensated(logs)
+	c.inverse = fourier.NewDiagonal(shape, inverse)
+	return c
+}
+
+// eigenvalues returns λ(k), row-major in k, of the matrix with the given bond along each
+// axis and the given least eigenvalue. checkLattice accepts shape.
+func eigenvalues(shape []int, bond []float64, least float64) []float64 {
 	above := make([][]float64, len(shape)) // contribution of each axis to λ(k) − least
 	for axis, n := range shape {
 		above[axis] = make([]float64, n)
 		for j := range n {
-			above[axis][j] = 2 * math.Abs(bond) * cosineGap(j, n, bond < 0)
+			above[axis][j] = 2 * math.Abs(bond[axis]) * cosineGap(j, n, bond[axis] < 0)
 		}
 	}
 	size, _ := lattice.Size(shape) // checkLattice has accepted it
-	c := &circulant{size: size, lambda: make([]float64, size)}
-	inverse, logs := make([]float64, size), make([]float64, size)
+	lambda := make([]float64, size)
 	for k, wave := range lattice.Points(shape) {
 		v := least
 		for axis, j := range wave {
 			v += above[axis][j]
 		}
-		c.lambda[k], inverse[k], logs[k] = v, 1/v, logOf(v)
+		lambda[k] = v
 	}
-	c.lnDet = floats.SumCompensated(logs)
-	c.inverse = fourier.NewDiagonal(shape, inverse)
-	return c
+	return lambda
 }
 
 // logOf returns ln v. On some processors math.Log is wrong for v below the least normal

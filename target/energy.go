@@ -11,8 +11,12 @@ import "math"
 // Phys. Rev. 76, 1232 (1949), on a chain of that of the transfer matrix. The relative
 // rounding error of the energy is of the order of 1e-14, that of the specific heat of
 // 1e-12. Below T = 1 the specific heat of a square lattice, which falls as exp(−8/T),
-// loses more digits. ok is true for every lattice that NewIsing accepts.
+// loses more digits. ok is true for every lattice of one or two dimensions, and false for
+// others.
 func (m *Ising) ExactEnergy() (energy, heat float64, ok bool) {
+	if len(m.shape) > 2 {
+		return 0, 0, false
+	}
 	if math.Exp(-4/m.temp) == 0 { // the weight of every state but the ground states
 		return -float64(len(m.shape)), 0, true
 	}

@@ -22,6 +22,9 @@ func everyDensity(t *testing.T) map[string]Density {
 		"Normal": NewNormal(9),
 		"Func":   quarticFunc(9),
 		"nodes":  quarticNodes(9),
+		"Phi4":   phi4Of(t, []int{3, 3}, -4, 6, 1),
+		"O(3)":   phi4Of(t, []int{3}, -4, 6, 3),
+		"Local":  quarticLocal(t, phi4Of(t, []int{3}, -4, 6, 3)),
 	}
 }
 

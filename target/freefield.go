@@ -20,12 +20,14 @@ import (
 type FreeField struct {
 	shape    []int
 	mass2    float64
+	walk     walk
 	operator *circulant // −Δ+m²
 }
 
 // NewFreeField returns the field with the given m², in units of the lattice spacing.
-// shape has one extent (a chain) or two (a square lattice). Each extent is at least 2;
-// along an extent of 2, neighbours share two bonds.
+// shape has an extent for each dimension: one for a chain, two for a square lattice, three
+// for a cubic one, and so on. Each extent is at least 2; along an extent of 2, neighbours
+// share two bonds.
 //
 // NewFreeField fails with ErrShape for other shapes and for more than 2²⁶ sites. It
 // fails with ErrSettings unless m² and 1/m² are positive and finite: for m² = 0 the
@@ -39,8 +41,11 @@ func NewFreeField(shape []int, mass2 float64) (*FreeField, error) {
 			ErrSettings, mass2)
 	}
 	// Every bond of −Δ is −1. The least eigenvalue of −Δ+m² is m², of the constant field.
-	return &FreeField{slices.Clone(shape), mass2, newCirculant(shape, -1, mass2)}, nil
+	return &FreeField{slices.Clone(shape), mass2, newWalk(shape, 1, nil), newCirculant(shape, -1, mass2)}, nil
 }
+
+// Shape returns the extents of the lattice.
+func (f *FreeField) Shape() []int { return slices.Clone(f.shape) }
 
 // Dim returns the number of sites N.
 func (f *FreeField) Dim() int { return f.operator.size }
@@ -74,23 +79,17 @@ func (f *FreeField) row(grad, phi []float64) float64 {
 			grad[i] = -f.mass2 * v
 		}
 	}
-	stride := 1
-	for axis := len(f.shape) - 1; axis >= 0; axis-- {
-		span := f.shape[axis] * stride
-		for i, v := range phi {
-			j := i + stride // the next site along the axis
-			if j/span != i/span {
-				j -= span
-			}
-			d := v - phi[j]
+	f.walk.bonds(func(i, j, n int) {
+		next := phi[j : j+n]
+		for k, v := range phi[i : i+n] {
+			d := v - next[k]
 			sum -= d * d
 			if grad != nil {
-				grad[i] -= d
-				grad[j] += d
+				grad[i+k] -= d
+				grad[j+k] += d
 			}
 		}
-		stride = span
-	}
+	})
 	return 0.5 * sum
 }
 

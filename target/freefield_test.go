@@ -3,6 +3,7 @@ package target
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -32,7 +33,9 @@ func laplacian(shape []int, mass2 float64) *mat.SymDense {
 var freeFields = []struct {
 	shape []int
 	mass2 float64
-}{{[]int{8}, 0.3}, {[]int{5}, 2}, {[]int{2}, 1}, {[]int{4, 6}, 0.7}, {[]int{3, 2}, 1.5}, {[]int{8, 8}, 1.25}}
+}{{[]int{8}, 0.3}, {[]int{5}, 2}, {[]int{2}, 1}, {[]int{4, 6}, 0.7}, {[]int{3, 2}, 1.5}, {[]int{8, 8}, 1.25},
+	{[]int{2, 2, 2}, 0.4}, {[]int{3, 4, 5}, 0.9}, {[]int{4, 2, 6}, 0.1}, {[]int{3, 2, 4, 2}, 0.5},
+	{[]int{4, 4, 4, 4}, 2}, {[]int{2, 3, 2, 2, 3}, 1.1}}
 
 // The action, its gradient, ln Z and the correlator agree with the dense matrix.
 func TestFreeFieldDense(t *testing.T) {
@@ -41,6 +44,9 @@ func TestFreeFieldDense(t *testing.T) {
 			f, err := NewFreeField(c.shape, c.mass2)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if !slices.Equal(f.Shape(), c.shape) {
+				t.Errorf("shape %v", f.Shape())
 			}
 			a, n := laplacian(c.shape, c.mass2), f.Dim()
 			x := mat.NewDense(2, n, nil)
@@ -100,8 +106,13 @@ func TestFreeFieldErrors(t *testing.T) {
 		text  string
 	}{
 		{nil, 1, ErrShape, "target: free field:"},
-		{[]int{2, 2, 2}, 1, ErrShape, "[2 2 2]"},
+		{[]int{}, 1, ErrShape, "without extents"},
 		{[]int{4, 1}, 1, ErrShape, "[4 1]"},
+		{[]int{2, 0, 2}, 1, ErrShape, "[2 0 2]"},
+		{[]int{4, 4, 4, -4}, 1, ErrShape, "[4 4 4 -4]"},
+		{[]int{1 << 9, 1 << 9, 1 << 9}, 1, ErrShape, "sites"},
+		{slices.Repeat([]int{2}, 64), 1, ErrShape, "sites"}, // 0 in an int
+		{slices.Repeat([]int{2}, 100), 1, ErrShape, "axes"},
 		{[]int{4}, 0, ErrSettings, "m² is 0"},
 		{[]int{4}, -1, ErrSettings, "m² is -1"},
 		{[]int{4}, math.NaN(), ErrSettings, "NaN"},
@@ -112,5 +123,32 @@ func TestFreeFieldErrors(t *testing.T) {
 			t.Errorf("%v, m² = %g: a field in spite of the error", c.shape, c.mass2)
 		}
 		checkError(t, fmt.Sprintf("%v, m² = %g", c.shape, c.mass2), err, c.is, c.text)
+	}
+}
+
+// BenchmarkFreeField measures ln π of 512 configurations with its gradient.
+func BenchmarkFreeField(b *testing.B) {
+	for _, shape := range [][]int{{16, 16}, {4, 4, 4, 4}} {
+		b.Run(fmt.Sprint(shape), func(b *testing.B) {
+			f, err := NewFreeField(shape, 1)
+			if err != nil {
+				b.Fatal(err)
+			}
+			benchmarkDensity(b, f)
+		})
+	}
+}
+
+// benchmarkDensity measures ln π of 512 configurations of d with its gradient.
+func benchmarkDensity(b *testing.B, d Density) {
+	const rows = 512
+	e := NewEvaluator(d)
+	x := mat.NewDense(rows, d.Dim(), normalRows(10, rows*d.Dim()))
+	logp, grad := make([]float64, rows), mat.NewDense(rows, d.Dim(), nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := e.LogProbGrad(logp, grad, x); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

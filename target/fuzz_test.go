@@ -48,10 +48,14 @@ func FuzzTargets(f *testing.F) {
 				t.Errorf("%T %v, %g, %g: ln π(0) is %g, %v", d, shape, T, mass2, logp[0], err)
 			}
 		}
+		logZ := (*Ising).LogZ
+		if len(shape) > 2 {
+			logZ = (*Ising).LogZOffset // ln Z is known for small lattices only
+		}
 		i, err := NewIsing(shape, T)
-		check(i, err, func() float64 { return i.LogZ() })
+		check(i, err, func() float64 { return logZ(i) })
 		i, err = NewIsingOffset(shape, T, alpha)
-		check(i, err, func() float64 { return i.LogZ() })
+		check(i, err, func() float64 { return logZ(i) })
 		p, err := NewFreeField(shape, mass2)
 		check(p, err, func() float64 { return p.LogZ() })
 	})

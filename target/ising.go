@@ -11,6 +11,7 @@ import (
 	"github.com/neuralrg/neuralrg/internal/fourier"
 	"github.com/neuralrg/neuralrg/internal/graph"
 	"github.com/neuralrg/neuralrg/internal/kernel"
+	"github.com/neuralrg/neuralrg/internal/lattice"
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
@@ -36,7 +37,9 @@ type Ising struct {
 	coupling *circulant
 	work     sync.Pool // *isingWork
 
-	root func() *fourier.Diagonal // √(K+αI), made at the first call
+	// made at the first call
+	root       func() *fourier.Diagonal // √(K+αI)
+	sums, mean func() spinLogZ          // in three or more dimensions: ln Z, and with ⟨m²⟩
 }
 
 // isingWork is the scratch space of one goroutine.
@@ -47,12 +50,14 @@ type isingWork struct {
 }
 
 // NewIsing returns the model on a periodic lattice at temperature T, in units of the
-// coupling, J = k_B = 1: T_c of the infinite square lattice is 2.269. shape has one
-// extent (a chain) or two (a square lattice). Each extent is at least 2; along an extent
-// of 2, neighbours share two bonds.
+// coupling, J = k_B = 1: T_c of the infinite square lattice is 2.269, that of the cubic
+// lattice 4.512. shape has an extent for each dimension: one for a chain, two for a square
+// lattice, three for a cubic one, and so on. Each extent is at least 2; along an extent of
+// 2, neighbours share two bonds. Exact results are for one and two dimensions, and for
+// small lattices of more: see SpinLogZ.
 //
-// The offset is α = 0.1 − λ_min(K), as in the code of Li and Wang. It is 0.1 + 4/T on a
-// square lattice with even extents.
+// The offset is α = 0.1 − λ_min(K), as in the code of Li and Wang. It is 0.1 + 2d/T in d
+// dimensions with even extents.
 //
 // NewIsing fails with ErrShape for other shapes and for more than 2²⁶ sites. It fails
 // with ErrSettings unless T is finite and more than 1e-300; ln Z may overflow at lower
@@ -100,7 +105,14 @@ func newIsing(shape []int, T, alpha, least float64) *Ising {
 		}
 		return fourier.NewDiagonal(m.shape, factors)
 	})
+	m.sums, m.mean = onceSums(m.graph, false), onceSums(m.graph, true)
 	return m
+}
+
+// graph returns the bonds of the lattice.
+func (m *Ising) graph() *spinGraph {
+	bonds, _ := lattice.Bonds(m.shape, 1/m.temp) // checkIsing has accepted the shape
+	return newSpinGraph(m.Dim(), bonds, nil)
 }
 
 // ln Z of the largest lattice is finite within these limits.
@@ -164,7 +176,7 @@ func (m *Ising) logProb(val, grad, x []float64) {
 			if grad != nil {
 				g = grad[from:to]
 			}
-			val[r] = isingRow(g, x[from:to], y[from:to], e[from:to])
+			val[r] = isingRow(g, x[from:to], x[from:to], y[from:to], e[from:to])
 			if !(val[r] <= math.MaxFloat64) && num.Finite(x[from:to]...) {
 				val[r] = math.Inf(-1) // terms of both signs have overflowed
 			}
@@ -176,17 +188,18 @@ func (m *Ising) logProb(val, grad, x []float64) {
 	}
 }
 
-// isingRow returns ln π of one configuration, given y = (K+αI)⁻¹x and
-// e = exp(−2|x|) − 1. It stores the gradient tanh x − y in grad unless grad is nil.
+// isingRow returns ln π of one configuration, given its distance d from the mean of the
+// Gaussian factor, y = (K+αI)⁻¹d and e = exp(−2|x|) − 1. d is x if there are no fields. It
+// stores the gradient tanh x − y in grad unless grad is nil.
 //
 // It uses ln cosh x = |x| + ln(1 + e/2) and tanh |x| = −e/(2 + e). The factors 1 + e/2
 // lie between 1/2 and 1, so that the product of 32 of them does not underflow and one
 // logarithm serves for all.
-func isingRow(grad, x, y, e []float64) float64 {
-	y, e = y[:len(x)], e[:len(x)]
+func isingRow(grad, x, d, y, e []float64) float64 {
+	d, y, e = d[:len(x)], y[:len(x)], e[:len(x)]
 	sum, product := 0.0, 1.0
 	for i, v := range x {
-		sum += math.Abs(v) - 0.5*v*y[i]
+		sum += math.Abs(v) - 0.5*d[i]*y[i]
 		if product *= 1 + e[i]/2; i%32 == 31 {
 			sum += math.Log(product)
 			product = 1
@@ -208,7 +221,15 @@ func wholeTiles(n int) int { return (n + kernel.Lanes - 1) / kernel.Lanes * kern
 //
 //	ln Z = ln ∫ π(x) dx = ln Z_Ising + ½ ln det(K+αI) − (N/2)[ln(2/π) − α],
 //
-// where ln Z_Ising is SpinLogZ.
-func (m *Ising) LogZ() float64 {
-	return m.SpinLogZ() + 0.5*m.coupling.logDet() - 0.5*float64(m.Dim())*(math.Log(2/math.Pi)-m.alpha)
+// where ln Z_Ising is SpinLogZ. It is NaN where SpinLogZ is.
+func (m *Ising) LogZ() float64 { return m.SpinLogZ() + m.LogZOffset() }
+
+// LogZOffset returns the exact difference of ln Z and ln Z_Ising in LogZ, on any lattice.
+func (m *Ising) LogZOffset() float64 {
+	return logZOffset(m.coupling.logDet(), m.alpha, m.Dim())
+}
+
+// logZOffset returns ln Z − ln Z_Ising of n sites, given ln det(K+αI).
+func logZOffset(lnDet, alpha float64, n int) float64 {
+	return 0.5*lnDet - 0.5*float64(n)*(math.Log(2/math.Pi)-alpha)
 }

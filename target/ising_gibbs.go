@@ -16,13 +16,31 @@ import (
 // It fails with ErrShape for other extents, and with ErrSettings if src is nil or if a
 // spin is not ±1, naming row and site. It then draws nothing.
 func (m *Ising) FieldsGivenSpins(x, s *mat.Dense, src rand.Source) error {
+	if err := checkSpins(x, s, m.Dim(), src); err != nil {
+		return err
+	}
+	// With R = √(K+αI) and white noise ξ, x = R(Rs + ξ).
+	m.applyRoot(x, s)
+	rnd := rand.New(src)
+	for i := range x.RawMatrix().Rows {
+		row := x.RawRowView(i)
+		for j := range row {
+			row[j] += rnd.NormFloat64()
+		}
+	}
+	m.applyRoot(x, x)
+	return nil
+}
+
+// checkSpins checks the arguments of FieldsGivenSpins for n sites.
+func checkSpins(x, s *mat.Dense, n int, src rand.Source) error {
 	if x == nil || s == nil {
 		return fmt.Errorf("target: Ising: %w: nil matrix", ErrShape)
 	}
 	rows, cols := s.Dims()
-	if r, c := x.Dims(); cols != m.Dim() || r != rows || c != cols {
+	if r, c := x.Dims(); cols != n || r != rows || c != cols {
 		return fmt.Errorf("target: Ising: %w: configurations (%d, %d) of spins (%d, %d), want (rows, %d)",
-			ErrShape, r, c, rows, cols, m.Dim())
+			ErrShape, r, c, rows, cols, n)
 	}
 	if src == nil {
 		return fmt.Errorf("target: Ising: %w: nil source", ErrSettings)
@@ -34,16 +52,6 @@ func (m *Ising) FieldsGivenSpins(x, s *mat.Dense, src rand.Source) error {
 			}
 		}
 	}
-	// With R = √(K+αI) and white noise ξ, x = R(Rs + ξ).
-	m.applyRoot(x, s)
-	rnd := rand.New(src)
-	for i := range rows {
-		row := x.RawRowView(i)
-		for j := range row {
-			row[j] += rnd.NormFloat64()
-		}
-	}
-	m.applyRoot(x, x)
 	return nil
 }
 
@@ -76,6 +84,17 @@ func (m *Ising) applyRoot(dst, x *mat.Dense) {
 //
 // Gibbs fails as Spins does, and with ErrSettings if rnd is nil. It then draws nothing.
 func (m *Ising) Gibbs(x *mat.Dense, rnd *rand.Rand) error {
+	return gibbs(m, x, rnd)
+}
+
+// conditional draws spins given fields and fields given spins.
+type conditional interface {
+	Spins(dst, x *mat.Dense, src rand.Source) error
+	FieldsGivenSpins(x, s *mat.Dense, src rand.Source) error
+}
+
+// gibbs is the method Gibbs of m.
+func gibbs(m conditional, x *mat.Dense, rnd *rand.Rand) error {
 	if x == nil {
 		return fmt.Errorf("target: Ising: %w: nil matrix", ErrShape)
 	}

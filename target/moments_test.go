@@ -95,7 +95,9 @@ func TestRowClassesCoverAllStates(t *testing.T) {
 // A strip may be built along either axis of the lattice. Strips that are wider than long
 // test the large widths.
 func TestWideStripsAgainstNarrowOnes(t *testing.T) {
-	for _, c := range []struct{ width, length int }{{9, 4}, {10, 5}, {11, 3}, {12, 2}} {
+	for _, c := range []struct{ width, length int }{
+		{9, 4}, {10, 5}, {11, 3}, {12, 2}, {13, 2},
+	} {
 		for _, T := range []float64{1.5, 4} {
 			strip := newIsingStrip(c.width, c.length, T)
 			var z, m float64
@@ -115,7 +117,7 @@ func TestWideStripsAgainstNarrowOnes(t *testing.T) {
 }
 
 func TestTorusM2RefusesWideLattices(t *testing.T) {
-	for _, shape := range [][2]int{{13, 13}, {13, 40}, {64, 64}, {12, 1025}, {1 << 20, 8}, {9, 1 << 22}} {
+	for _, shape := range [][2]int{{17, 17}, {17, 40}, {64, 64}, {16, 33}, {1 << 22, 8}, {9, 1 << 25}} {
 		if _, ok := torusM2(shape[0], shape[1], 2); ok {
 			t.Errorf("%v accepted", shape)
 		}

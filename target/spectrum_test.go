@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/neuralrg/neuralrg/internal/lattice"
 )
 
 // bigCosines returns cos 2πj/n to bigBits for extents where they are known roots.
@@ -166,7 +168,7 @@ func TestLongChainSpectrum(t *testing.T) {
 }
 
 // The determinant of −Δ+m² on a ring of n is 4 sinh²(nγ/2) with 4 sinh²(γ/2) = m²;
-// that on a torus is a product of those of rings with m² + 4 sin²(k/2).
+// that in more dimensions is a product of those of rings with m² + Σ 4 sin²(k/2).
 func TestFreeFieldLogZAnalytic(t *testing.T) {
 	ring := func(n int, mass2 float64) float64 {
 		half := float64(n) * math.Asinh(math.Sqrt(mass2)/2)
@@ -175,26 +177,29 @@ func TestFreeFieldLogZAnalytic(t *testing.T) {
 		}
 		return 2 * math.Log(2*math.Sinh(half))
 	}
-	for _, shape := range [][]int{{2}, {3}, {8}, {1000}, {2, 2}, {3, 5}, {8, 8}, {7, 16}, {128, 128}} {
+	for _, shape := range [][]int{{2}, {3}, {8}, {1000}, {2, 2}, {3, 5}, {8, 8}, {7, 16}, {128, 128},
+		{2, 2, 2}, {3, 4, 5}, {16, 16, 16}, {4, 4, 4, 4}, {2, 3, 5, 7}} {
 		for _, mass2 := range masses {
 			f, err := NewFreeField(shape, mass2)
 			if err != nil {
 				t.Fatal(err)
 			}
-			lnDet, size := 0.0, math.Abs(0.5*float64(f.Dim())*math.Log(2*math.Pi))
-			if len(shape) == 1 {
-				lnDet = ring(shape[0], mass2)
-			} else {
-				for j := range shape[0] {
-					s := 2 * math.Sin(math.Pi*float64(j)/float64(shape[0]))
-					lnDet += ring(shape[1], mass2+s*s)
+			// size is the sum of the magnitudes of the terms: ln m² and the rest of ln det may cancel.
+			lnDet, size := 0.0, math.Abs(0.5*float64(f.Dim())*math.Log(2*math.Pi))+math.Abs(math.Log(mass2))
+			last := len(shape) - 1
+			for _, wave := range lattice.Points(shape[:last]) { // once, without axes, on a chain
+				transverse := mass2
+				for axis, j := range wave {
+					s := 2 * math.Sin(math.Pi*float64(j)/float64(shape[axis]))
+					transverse += s * s
 				}
+				lnDet += ring(shape[last], transverse)
 			}
 			want := 0.5*float64(f.Dim())*math.Log(2*math.Pi) - 0.5*lnDet
 			if got := f.LogZ(); !(math.Abs(got-want) <= 1e-15*(size+math.Abs(lnDet))) {
 				t.Errorf("%v m²=%g: ln Z is %.16g, want %.16g", shape, mass2, got, want)
 			}
-			if c := f.Correlator(); len(shape) == 2 && mass2 < 1e-9 { // the zero mode rules
+			if c := f.Correlator(); len(shape) >= 2 && mass2 < 1e-9 { // the zero mode rules
 				checkRelative(t, fmt.Sprintf("%v m²=%g: correlator", shape, mass2), c[len(c)/2],
 					1/(float64(f.Dim())*mass2), 1e-6)
 			}

@@ -13,9 +13,16 @@
 //     existing physics program is connected.
 //   - Ising: the continuous dual of the Ising model, eq. 7 of S.-H. Li and L. Wang,
 //     Phys. Rev. Lett. 121, 260601 (2018), with its exact partition function.
+//   - IsingGraph: the same for couplings of any sign on any graph, in any fields.
 //   - FreeField: the free scalar field on a lattice, a Gaussian with exact results.
+//   - Phi4: the φ⁴ theory on a lattice, and its O(n) form.
+//   - Local: a field on a lattice with any potential at its sites.
+//   - XY: angles on a lattice, with exact results on a chain.
+//   - Mixture, Funnel, Ring and DoubleWell: test beds with a known ln Z.
 //   - Normal: independent standard normal values, the prior of a flow.
 //   - UniformAngles: independent uniform angles, the prior of a flow of angles.
+//
+// Field describes the configurations of Phi4 and Local and measures them.
 //
 // An Evaluator computes ln π and its gradient on plain slices. CheckGrad compares a
 // gradient with finite differences.

@@ -83,7 +83,7 @@ func countParams(m *flow.Model) int {
 }
 
 // exactM2 is the exact structure factor, if it is known. At L = 16 the library's
-// transfer matrix would take minutes; its value is given here.
+// transfer matrix takes half a minute; its value is given here.
 func exactM2(ising *target.Ising, o *options) (float64, bool) {
 	if o.L == 16 && o.T == target.CriticalTemperature() {
 		return 0.545417204397, true

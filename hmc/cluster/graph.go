@@ -5,12 +5,11 @@ import (
 	"math"
 
 	"github.com/neuralrg/neuralrg/internal/lattice"
-	"github.com/neuralrg/neuralrg/internal/num"
 )
 
 // Bond joins two different sites. Several bonds may join the same two sites: their
-// couplings add up.
-type Bond struct {
+// couplings add up. It is the same type as target.Bond.
+type Bond = struct {
 	// I and J are the two sites, in any order.
 	I, J int
 	// K is the coupling βJ_IJ, of either sign.
@@ -22,25 +21,9 @@ type Bond struct {
 // that along an extent of 2 neighbours share two bonds. Sites are row-major. Lattice
 // fails with ErrShape if an extent is less than 2 or if there are more than 2²⁶ sites.
 func Lattice(shape []int, K float64) ([]Bond, error) {
-	size, err := lattice.Size(shape)
+	bonds, err := lattice.Bonds(shape, K)
 	if err != nil {
-		return nil, fmt.Errorf("cluster: %w: %w", ErrShape, err)
-	}
-	for _, extent := range shape {
-		if extent < 2 {
-			return nil, fmt.Errorf("cluster: %w: lattice %v, want extents of 2 or more", ErrShape, shape)
-		}
-	}
-	bonds := make([]Bond, 0, size*len(shape))
-	strides := lattice.Strides(shape)
-	for site, at := range lattice.Points(shape) {
-		for axis, extent := range shape {
-			next := site + strides[axis]
-			if at[axis] == extent-1 {
-				next -= extent * strides[axis]
-			}
-			bonds = append(bonds, Bond{site, next, K})
-		}
+		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	return bonds, nil
 }
@@ -64,8 +47,8 @@ type link struct {
 
 // newGraph checks the bonds and sorts them.
 func newGraph(sites int, bonds []Bond) (*graph, error) {
-	if sites < 1 || sites > lattice.MaxSites {
-		return nil, fmt.Errorf("cluster: %w: %d sites, want between 1 and %d", ErrSettings, sites, lattice.MaxSites)
+	if err := lattice.CheckBonds(sites, bonds); err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	g := &graph{
 		sites:     sites,
@@ -74,20 +57,7 @@ func newGraph(sites int, bonds []Bond) (*graph, error) {
 		first:     make([]int, sites+1),
 		near:      make([]link, 2*len(bonds)),
 	}
-	total := 0.0
 	for b, bond := range bonds {
-		switch {
-		case bond.I < 0 || bond.I >= sites || bond.J < 0 || bond.J >= sites:
-			return nil, fmt.Errorf("cluster: %w: bond %d joins sites %d and %d, want sites from 0 to %d",
-				ErrSettings, b, bond.I, bond.J, sites-1)
-		case bond.I == bond.J:
-			return nil, fmt.Errorf("cluster: %w: bond %d joins site %d to itself", ErrSettings, b, bond.I)
-		case !num.Finite(bond.K):
-			return nil, fmt.Errorf("cluster: %w: the coupling of bond %d is %g", ErrNotFinite, b, bond.K)
-		}
-		if total += math.Abs(bond.K); !num.Finite(total) {
-			return nil, fmt.Errorf("cluster: %w: the sum of |K| up to bond %d", ErrNotFinite, b)
-		}
 		active := math.Copysign(-math.Expm1(-2*math.Abs(bond.K)), bond.K)
 		g.bonds[b] = link{int32(bond.I), int32(bond.J), active}
 		g.couplings[b] = bond.K

@@ -6,8 +6,8 @@ import (
 )
 
 // autocov returns the autocovariances Σ_k (x_k−x̄)(x_{k+t}−x̄)/n at t = 0 … n−1,
-// averaged over the chains, each about its own mean.
-func (c chains) autocov() []float64 {
+// averaged over the chains, with a centre x̄ of every chain.
+func (c chains) autocov(centre []float64) []float64 {
 	n := len(c[0])
 	size := 2 * n
 	for !smooth(size) {
@@ -16,11 +16,10 @@ func (c chains) autocov() []float64 {
 	fft := fourier.NewFFT(size)
 	padded, wave := make([]float64, size), make([]complex128, size/2+1)
 	sum := make([]complex128, len(wave))
-	for _, s := range c {
-		mean := stat.Mean(s, nil)
+	for i, s := range c {
 		clear(padded)
 		for k, v := range s {
-			padded[k] = v - mean
+			padded[k] = v - centre[i]
 		}
 		for j, w := range fft.Coefficients(wave, padded) {
 			sum[j] += complex(real(w)*real(w)+imag(w)*imag(w), 0)

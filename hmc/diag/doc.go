@@ -10,6 +10,7 @@
 // words. Its parts are
 //   - AutocorrTime: τ = ½ + Σ_{t≥1} ρ(t) with its error; the mean of n measurements
 //     has variance 2τ·var/n;
+//   - Gamma: mean, error and τ by the Γ-method, to compare with papers that use it;
 //   - RHat: whether chains agree, √(variance of all / variance within chains);
 //   - ESS, ESSTail, ESSMean: effective sample sizes, n/2τ for the mean;
 //   - MCSE, MCSEStd, MCSEQuantile: standard errors from one or more long chains;

@@ -152,11 +152,12 @@ func (c chains) ess() float64 {
 	if c.constant() {
 		return size
 	}
-	cov := c.autocov()
+	means := c.means()
+	cov := c.autocov(means)
 	within := cov[0] * float64(n) / float64(n-1)
 	total := cov[0]
 	if len(c) > 1 {
-		total += stat.Variance(c.means(), nil)
+		total += stat.Variance(means, nil)
 	}
 	rho := make([]float64, n)
 	rho[0] = 1

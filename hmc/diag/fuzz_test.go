@@ -55,6 +55,10 @@ func FuzzEstimates(f *testing.F) {
 		}
 		steps := len(values) / columns
 		x := mat.NewDense(steps, columns, values[:steps*columns])
+		g, err := Gamma(x)
+		if err != nil && !isOurs(err) || err == nil && !(g.Tau > 0 && num.Finite(g.StdErr, g.TauError, g.StdErrError)) {
+			t.Errorf("Gamma: %+v, %v", g, err)
+		}
 		tau, stdErr, err := AutocorrTime(x)
 		if err != nil {
 			if !isOurs(err) || tau != 0 || stdErr != 0 {

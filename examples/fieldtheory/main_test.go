@@ -1,0 +1,96 @@
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// One run makes all files, and its numbers agree with each other and with the exact ln Z.
+func TestStudy(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "r.json")
+	o, err := parse([]string{
+		"-shape", "3x3", "-budget", "4s", "-batch", "64", "-samples", "1000", "-relerr", "0.05",
+		"-json", file, "-out", dir,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run(o); err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &got)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"ess", "acceptance", "log_z", "chi", "chi_err", "seconds", "steps", "hmc"} {
+		if got[key] == nil {
+			t.Errorf("%s is missing in %s", key, text)
+		}
+	}
+	if _, err := os.Stat(o.figure()); err != nil {
+		t.Error(err)
+	}
+	plain := got["hmc"].(map[string]any)
+	number := func(m map[string]any, key string) float64 { v, _ := m[key].(float64); return v }
+	apart := math.Abs(number(got, "chi") - number(plain, "chi"))
+	if e := math.Hypot(number(got, "chi_err"), number(plain, "chi_err")); !(apart < 5*e) {
+		t.Errorf("χ differs by %g, error %g:\n%s", apart, e, text)
+	}
+	theory, err := o.theory()
+	if err != nil || !theory.exact {
+		t.Fatal(err, theory)
+	}
+	e, known := got["log_z_err"].(float64)
+	if known && math.Abs(number(got, "log_z")-theory.logZ) > 5*e {
+		t.Errorf("ln Z %g ± %g, exact %g", number(got, "log_z"), e, theory.logZ)
+	}
+}
+
+func TestBadFlags(t *testing.T) {
+	for args, want := range map[string]string{
+		"-theory phi5": "-theory phi5", "-shape 6x1": "-shape 6x1", "-shape 6,6": "-shape 6,6", "-lambda -1": "λ is -1",
+		"-budget 0s": "-budget 0s", "-recipe slow": "-recipe slow", "-images 0": "-images 0",
+	} {
+		o, err := parse(strings.Fields(args))
+		if err == nil {
+			_, err = o.theory()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
+// The correlation length of exp(−t/ξ) on a long chain, and the errors of a mean.
+func TestTwoPoint(t *testing.T) {
+	const n, xi = 400, 5.0
+	c := make([]float64, n)
+	for k := range c {
+		c[k] = math.Exp(-float64(min(k, n-k)) / xi)
+	}
+	a := math.Exp(-1 / xi)
+	wave := func(k float64) float64 { return (1 - a*a) / (1 + a*a - 2*a*math.Cos(k)) } // Σ_t a^|t| cos kt
+	want := math.Sqrt(wave(0)/wave(2*math.Pi/n)-1) / (2 * math.Sin(math.Pi/n))
+	if got := correlationLength(c); math.Abs(got-want) > 1e-6*want {
+		t.Errorf("ξ is %g, want %g", got, want)
+	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	samples, weights := make([][]float64, 3200), make([]float64, 3200)
+	for k := range samples {
+		samples[k], weights[k] = []float64{2 + rnd.NormFloat64(), 1}, 1
+	}
+	g := twoPointOf(samples, weights)
+	if e := 1 / math.Sqrt(3200); math.Abs(g.Err[0]-e) > 0.4*e || math.Abs(g.C[0]-2) > 4*e || g.Err[1] > 1e-9 {
+		t.Errorf("C is %v ± %v", g.C, g.Err)
+	}
+}
