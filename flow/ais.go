@@ -98,9 +98,10 @@ type AISResult struct {
 //
 // When ctx is done or Progress fails, AIS returns the error and, without Resample, the
 // result of the samples that are finished, nil if there are none. It fails with
-// ErrSettings for a nil source or context, for rungs, numbers or moves out of range, naming
-// them, and for the prior target.UniformAngles (see bijector.Angles), with ErrNotFinite,
-// naming sample and rung, where W is NaN or +Inf, and otherwise as Evaluate does.
+// ErrSettings for a nil source or context, for rungs, numbers or moves out of range,
+// naming them, and for the prior target.UniformAngles (see bijector.Angles). It fails with
+// ErrNotFinite, naming sample and rung, where W is NaN or +Inf, and otherwise as Evaluate
+// does.
 func AIS(ctx context.Context, m *Model, t target.Density, s *AISSettings) (*AISResult, error) {
 	if ctx == nil || s == nil || missing(s.Src) {
 		return nil, fmt.Errorf("flow: AIS: %w: nil source or context", ErrSettings)

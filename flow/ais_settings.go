@@ -113,25 +113,22 @@ func windowsOf(m *Model, n int) (windows []hmc.Windows) {
 	return windows
 }
 
-// hierarchyIn returns the hierarchy whose latent variables are those of m: the bijector of m,
-// or the first one of its chain, perhaps after bijector.Angles. It returns nil if there is
-// none, and for the layers of a checkerboard, of which each is a hierarchy.
+// hierarchyIn returns the bijector of m, or the first one of its chain, if it is a
+// hierarchy, and otherwise nil. bijector.Angles before it does not count: every angle has a
+// latent variable of its own. Nor does a checkerboard, where it is but one of the scales.
 func hierarchyIn(m *Model) *bijector.Hierarchy {
 	list := []bijector.Bijector{m.b}
 	if c, ok := m.b.(*bijector.Chain); ok {
 		list = c.Bijectors()
 	}
 	if _, ok := list[0].(*bijector.Angles); ok && len(list) > 1 {
-		list = list[1:] // every angle has a latent variable of its own
+		list = list[1:]
 	}
 	h, ok := list[0].(*bijector.Hierarchy)
 	if ok && len(list) > 1 {
-		if _, layers := list[1].(*bijector.Hierarchy); layers {
+		if _, several := list[1].(*bijector.Hierarchy); several {
 			return nil
 		}
-	}
-	if !ok {
-		return nil
 	}
 	return h
 }

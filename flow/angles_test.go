@@ -14,52 +14,6 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// planarSpins is the XY model of the given bonds, ln π = β Σ cos(x_i − x_j).
-func planarSpins(sites int, bonds [][2]int, beta float64) target.Density {
-	return target.Func(sites, func(grad, x []float64) float64 {
-		clear(grad)
-		sum := 0.0
-		for _, b := range bonds {
-			s, c := math.Sincos(x[b[0]] - x[b[1]])
-			sum += beta * c
-			if grad != nil {
-				grad[b[0]] -= beta * s
-				grad[b[1]] += beta * s
-			}
-		}
-		return sum
-	})
-}
-
-// ringOfSpins is an XY ring. ln Z is N ln 2π + ln Σ_m I_m(β)^N, with all integers m.
-func ringOfSpins(n int, beta float64) (pi target.Density, logZ float64) {
-	var bonds [][2]int
-	for i := range n {
-		bonds = append(bonds, [2]int{i, (i + 1) % n})
-	}
-	sum := 0.0
-	for m := -40; m <= 40; m++ {
-		bessel := 0.0 // I_m(β) = Σ_k (β/2)^(2k+m) / (k! (k+m)!)
-		for k := range 60 {
-			a, _ := math.Lgamma(float64(k + 1))
-			b, _ := math.Lgamma(math.Abs(float64(m)) + float64(k+1))
-			bessel += math.Exp((2*float64(k)+math.Abs(float64(m)))*math.Log(beta/2) - a - b)
-		}
-		sum += math.Pow(bessel, float64(n))
-	}
-	return planarSpins(n, bonds, beta), float64(n)*math.Log(2*math.Pi) + math.Log(sum)
-}
-
-// torusOfSpins is the XY model on a 4×4 torus at β = 1. ln Z is from a transfer matrix with
-// 12 angles at every site; 10 angles change it by 1e-6.
-func torusOfSpins() (pi target.Density, logZ float64) {
-	var bonds [][2]int
-	for i := range 16 {
-		bonds = append(bonds, [2]int{i, i/4*4 + (i+1)%4}, [2]int{i, (i + 4) % 16})
-	}
-	return planarSpins(16, bonds, 1), 40.0535144
-}
-
 // anglesModel is a flow of angles on checkerboards that commutes with rotations.
 func anglesModel(seed uint64, hidden []int, shape ...int) *Model {
 	src := rand.NewPCG(seed, 1)
@@ -77,8 +31,10 @@ func TestAnglesLearnXY(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains for some seconds")
 	}
-	ring, ringZ := ringOfSpins(8, 1.5)
-	torus, torusZ := torusOfSpins()
+	ring, torus := must(target.NewXY([]int{8}, 1.5)), must(target.NewXY([]int{4, 4}, 1))
+	ringZ, _ := ring.LogZ()
+	// By a transfer matrix with 12 angles at every site; 10 angles change it by 1e-6.
+	const torusZ = 40.0535144
 	for _, c := range []struct {
 		name  string
 		m     *Model
@@ -154,7 +110,7 @@ func TestAnglesCheckpoint(t *testing.T) {
 // the same flow with a normal prior, for which they work.
 func TestAnglesWithNormalPrior(t *testing.T) {
 	m := anglesModel(4, []int{}, 8)
-	pi, _ := ringOfSpins(8, 1)
+	pi := must(target.NewXY([]int{8}, 1))
 	src := rand.NewPCG(1, 1)
 	if _, err := AIS(context.Background(), m, pi, &AISSettings{Src: src}); !errors.Is(err, ErrSettings) {
 		t.Errorf("AIS: %v", err)
@@ -166,7 +122,7 @@ func TestAnglesWithNormalPrior(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, logZ := ringOfSpins(8, 1); !(math.Abs(r.LogZ-logZ) < 4*r.LogZErr) {
+	if logZ, _ := pi.LogZ(); !(math.Abs(r.LogZ-logZ) < 4*r.LogZErr) {
 		t.Errorf("AIS: ln Z %.4f ± %.4f, want %.4f", r.LogZ, r.LogZErr, logZ)
 	}
 	o := []Observable{{Name: "x", Func: func(x []float64) float64 { return x[0] }}}
@@ -179,7 +135,7 @@ func TestAnglesWithNormalPrior(t *testing.T) {
 func TestAnglesLatent(t *testing.T) {
 	m := anglesModel(5, []int{4}, 8)
 	scramble(m, 7, 0.2)
-	pi, _ := ringOfSpins(8, 1.5)
+	pi := must(target.NewXY([]int{8}, 1.5))
 	latent := Latent(m, pi)
 	e := target.NewEvaluator(latent)
 	z := randn(2, 4, 8)

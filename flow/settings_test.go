@@ -307,6 +307,7 @@ func TestDocumentedDefaults(t *testing.T) {
 	}
 	recipe := func(steps int) *Settings { return (&Recipe{}).Settings(steps, rand.NewPCG(1, 1)) }
 	affine := must(bijector.NewRealNVP(2, &bijector.RealNVPSettings{Src: rand.NewPCG(1, 1)})).Settings()
+	circular := must(bijector.NewCircularSpline(2, &bijector.CircularSettings{Src: rand.NewPCG(1, 1)})).Settings()
 	spline := must(bijector.NewSpline(2, &bijector.SplineSettings{Src: rand.NewPCG(1, 1)})).Settings()
 	const none = "" // no default, or one that is not in the comment: zero is what it says
 	table := map[string]struct {
@@ -392,17 +393,24 @@ func TestDocumentedDefaults(t *testing.T) {
 		"QuarticSettings.Coupling":     {none, nil, nil},
 		"QuarticSettings.Field":        {none, nil, nil},
 
-		"RealNVPSettings.Couplings": {"10", affine.Couplings, 10},
-		"RealNVPSettings.Hidden":    {"10, 10, 10", affine.Hidden, []int{10, 10, 10}},
-		"RealNVPSettings.Keep":      {none, nil, nil},
-		"RealNVPSettings.Src":       {none, nil, nil},
-		"SplineSettings.Couplings":  {"4", spline.Couplings, 4},
-		"SplineSettings.Hidden":     {"10, 10, 10", spline.Hidden, []int{10, 10, 10}},
-		"SplineSettings.Bins":       {"8", spline.Bins, 8},
-		"SplineSettings.Bound":      {"6", spline.Bound, 6.0},
-		"SplineSettings.Pure":       {none, nil, nil},
-		"SplineSettings.Keep":       {"drawn like those of a RealNVP", len(spline.Keep), 4},
-		"SplineSettings.Src":        {none, nil, nil},
+		"RealNVPSettings.Couplings":  {"10", affine.Couplings, 10},
+		"RealNVPSettings.Hidden":     {"10, 10, 10", affine.Hidden, []int{10, 10, 10}},
+		"RealNVPSettings.Keep":       {none, nil, nil},
+		"RealNVPSettings.Src":        {none, nil, nil},
+		"CircularSettings.Couplings": {"4", circular.Couplings, 4},
+		"CircularSettings.Hidden":    {"10, 10, 10", circular.Hidden, []int{10, 10, 10}},
+		"CircularSettings.Bins":      {"12", circular.Bins, 12},
+		"CircularSettings.Relative":  {none, nil, nil},
+		"CircularSettings.Keep":      {"drawn as those of a RealNVP", len(circular.Keep), 4},
+		"CircularSettings.Src":       {none, nil, nil},
+
+		"SplineSettings.Couplings": {"4", spline.Couplings, 4},
+		"SplineSettings.Hidden":    {"10, 10, 10", spline.Hidden, []int{10, 10, 10}},
+		"SplineSettings.Bins":      {"8", spline.Bins, 8},
+		"SplineSettings.Bound":     {"6", spline.Bound, 6.0},
+		"SplineSettings.Pure":      {none, nil, nil},
+		"SplineSettings.Keep":      {"drawn like those of a RealNVP", len(spline.Keep), 4},
+		"SplineSettings.Src":       {none, nil, nil},
 
 		"Recipe.Couplings": {"that of its bijector", []int{couplingsOf(false), couplingsOf(true)},
 			[]int{defaultCouplings(false), defaultCouplings(true)}},
