@@ -26,7 +26,7 @@ type CircularSettings struct {
 	// then the same symmetry, exactly.
 	Relative bool
 	// Keep lists for each coupling the positions that pass through and are the input of the
-	// network. By default they are drawn as those of a RealNVP. With Relative the order
+	// network. They are drawn like those of a RealNVP by default. With Relative the order
 	// matters: the first position of a list is the reference.
 	Keep [][]int
 	// Src draws bipartitions and initial weights. It is required.

@@ -401,7 +401,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"CircularSettings.Hidden":    {"10, 10, 10", circular.Hidden, []int{10, 10, 10}},
 		"CircularSettings.Bins":      {"12", circular.Bins, 12},
 		"CircularSettings.Relative":  {none, nil, nil},
-		"CircularSettings.Keep":      {"drawn as those of a RealNVP", len(circular.Keep), 4},
+		"CircularSettings.Keep":      {"drawn like those of a RealNVP", len(circular.Keep), 4},
 		"CircularSettings.Src":       {none, nil, nil},
 
 		"SplineSettings.Couplings": {"4", spline.Couplings, 4},
