@@ -21,6 +21,7 @@ type points struct {
 func drawTwoPoint(o *options, r *report) error {
 	p := figure.New("Two-point function at zero momentum: "+r.t.name, "distance t", "C(t)")
 	low := math.Inf(1)
+	half := r.t.field.Shape()[0]/2 + 1 // C(t) is the same at L − t
 	for k, way := range []struct {
 		name  string
 		g     *twoPoint
@@ -34,7 +35,7 @@ func drawTwoPoint(o *options, r *report) error {
 			continue
 		}
 		var v points
-		for t, c := range way.g.C {
+		for t, c := range way.g.C[:half] {
 			v.XYs = append(v.XYs, plotter.XY{X: float64(t) + 0.12*float64(k), Y: c})
 			v.YErrors = append(v.YErrors, struct{ Low, High float64 }{way.g.Err[t], way.g.Err[t]})
 			low = min(low, c-way.g.Err[t])
@@ -56,5 +57,6 @@ func drawTwoPoint(o *options, r *report) error {
 		return nil
 	}
 	p.Y.Min = min(0, low)
+	p.X.Min, p.X.Max = -0.2, float64(half)-0.5
 	return figure.Save(p, o.figure())
 }
