@@ -4,7 +4,7 @@
 //
 //   - by hybrid Monte Carlo in physical space, without the flow;
 //   - by hybrid Monte Carlo in the latent space of the flow, as the paper does;
-//   - by a mix of moves in latent space, flow.Measure, which chooses them by itself and
+//   - by a mix of moves, most of them latent, flow.Measure, which chooses them by itself and
 //     stops at a relative error of 1 % (-relerr);
 //   - from samples of the flow with weights π/q.
 //
