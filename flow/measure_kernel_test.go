@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 
+	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/hmc"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -82,5 +83,25 @@ func TestCoarseWindows(t *testing.T) {
 	}
 	if n := len(windows[len(windows)-1].Sites[0]) + len(h.Latents(0)); n != m.Dim() {
 		t.Errorf("%d variables in all", n)
+	}
+}
+
+// Angles before a hierarchy leave its latent variables where they are. A checkerboard has no
+// hierarchy of all of them.
+func TestHierarchyAmongAngles(t *testing.T) {
+	h := hierarchyIn(mera(t, 4, 1))
+	angles := must(bijector.NewAngles(16))
+	m := must(New(target.NewNormal(16), must(bijector.NewChain(angles, h))))
+	if hierarchyIn(m) != h || len(coarseOf(m)) == 0 || len(windowsOf(m, 1)) == 0 {
+		t.Error("Angles hide the hierarchy")
+	}
+	board := anglesModel(1, []int{4}, 4, 4).Bijector()
+	for name, b := range map[string]bijector.Bijector{
+		"a checkerboard": board, "a checkerboard of angles": must(bijector.NewChain(angles, board)), "angles": angles,
+	} {
+		m := must(New(target.NewNormal(16), b))
+		if hierarchyIn(m) != nil || coarseOf(m) != nil || windowsOf(m, 3) != nil {
+			t.Errorf("%s has windows", name)
+		}
 	}
 }
