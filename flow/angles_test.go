@@ -153,3 +153,19 @@ func TestAnglesLatent(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The mix of Measure is exact for angles, too: also where trajectories of the angles cross the
+// end of (−π, π]. The mean may be off by four errors.
+func TestMeasureOfAngles(t *testing.T) {
+	pi := must(target.NewXY([]int{8}, 1))
+	exact, _ := pi.ExactStructureFactor()
+	b := anglesModel(1, []int{4}, 8).Bijector()
+	m := must(New(target.NewNormal(8), must(bijector.NewChain(must(bijector.NewAngles(8)), b))))
+	r := must(Measure(context.Background(), m, pi, []Observable{{"m²", pi.StructureFactor}}, &MeasureSettings{
+		Chains: 64, RelErr: 0.02, MaxSweeps: 2000, Src: rand.NewPCG(1, 2),
+	}))
+	t.Logf("exact %.4f\n%v", exact, r)
+	if row := r.Rows[0]; !(math.Abs(row.Mean-exact) < 4*row.MCSE) || !r.OK() {
+		t.Errorf("m² %g ± %g, exact %g", row.Mean, row.MCSE, exact)
+	}
+}
