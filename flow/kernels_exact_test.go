@@ -18,11 +18,25 @@ import (
 // 1024 independent chains, which begin far from the target. They are at most .004 of ⟨m²⟩
 // and .006 of the energy, and at most .002 and .003 in BenchmarkKernelsAreExact, which runs
 // the same table for longer.
-func TestKernelsAreExactInPhysicalSpace(t *testing.T) { exactInPhysicalSpace(t, 40, 0.004, 0.006) }
+func TestKernelsAreExactInPhysicalSpace(t *testing.T) {
+	skipLong(t)
+	exactInPhysicalSpace(t, 40, 0.004, 0.006)
+}
 
 // The same in the latent space of a small flow, for the kernels that are relative to
 // N(0, 1) or slow in physical space.
-func TestKernelsAreExactInLatentSpace(t *testing.T) { exactInLatentSpace(t, 25, 0.004, 0.006) }
+func TestKernelsAreExactInLatentSpace(t *testing.T) {
+	skipLong(t)
+	exactInLatentSpace(t, 25, 0.004, 0.006)
+}
+
+// skipLong skips a test of ten seconds with -short.
+func skipLong(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("many sweeps")
+	}
+}
 
 // Run it once, with -benchtime 1x.
 func BenchmarkKernelsAreExact(b *testing.B) {
