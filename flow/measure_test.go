@@ -41,7 +41,7 @@ func TestMeasureIsExact(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := Measure(context.Background(), c.m, pi, obs, &MeasureSettings{
-				Chains: 64, RelErr: 0.025, MaxSweeps: 3000, WarmUp: 60, Kernel: c.kernel, Src: rand.NewPCG(1, 2),
+				Chains: 64, RelErr: 0.025, MaxSweeps: 1000, WarmUp: 60, Kernel: c.kernel, Src: rand.NewPCG(1, 2),
 			})
 			if err != nil {
 				t.Fatal(err)
