@@ -165,6 +165,9 @@ func TestMeasureOfAngles(t *testing.T) {
 		Chains: 64, RelErr: 0.02, MaxSweeps: 2000, Src: rand.NewPCG(1, 2),
 	}))
 	t.Logf("exact %.4f\n%v", exact, r)
+	if rate := r.Kernels[len(r.Kernels)-1].AcceptRate; !(rate > 0.4 && rate < 1) {
+		t.Errorf("trajectories of angles are accepted with %g", rate)
+	}
 	if row := r.Rows[0]; !(math.Abs(row.Mean-exact) < 4*row.MCSE) || !r.OK() {
 		t.Errorf("m² %g ± %g, exact %g", row.Mean, row.MCSE, exact)
 	}

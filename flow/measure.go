@@ -222,11 +222,14 @@ type measurer struct {
 	sampler     *hmc.Sampler
 	rnd         *rand.Rand // of images
 
-	x, image *mat.Dense  // configurations of the chains, and a random image of each
-	sweeps   int         // measured
-	values   [][]float64 // of every observable, sweep after sweep
-	last     [][]float64 // of every observable, those of the last sweep
-	copied   []float64
+	x, image *mat.Dense // configurations of the chains, and a random image of each
+	sweeps   int        // measured
+
+	accepted, trajectories float64 // of configurations: sum of acceptances, and their number
+
+	values [][]float64 // of every observable, sweep after sweep
+	last   [][]float64 // of every observable, those of the last sweep
+	copied []float64
 }
 
 func newMeasurer(m *Model, t target.Density, observables []Observable, s *MeasureSettings) (*measurer, error) {
@@ -360,6 +363,11 @@ func (r *measurer) measure() error {
 // result is what the measurements say.
 func (r *measurer) result() (*Measurement, error) {
 	k := &Measurement{Sweeps: r.sweeps, Kernels: r.sampler.Stats(), physical: r.s.Kernel == nil}
+	for i, stats := range k.Kernels {
+		if _, ok := stats.Kernel.(hmc.Gibbs); ok && k.physical && r.trajectories > 0 {
+			k.Kernels[i].AcceptRate = r.accepted / r.trajectories // to the sampler all moves are accepted
+		}
+	}
 	for i, o := range r.observables {
 		v := r.values[i]
 		x := mat.NewDense(r.sweeps, r.s.Chains, v[:len(v):len(v)])

@@ -111,6 +111,7 @@ func (r *measurer) warmUp(ctx context.Context) error {
 		return err
 	}
 	r.sampler.ResetCounts()
+	r.accepted, r.trajectories = 0, 0
 	return r.m.Decode(r.x, nil, r.sampler.X())
 }
 

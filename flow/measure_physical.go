@@ -41,6 +41,8 @@ func (r *measurer) tunedPhysical(ctx context.Context, sweeps int) (k hmc.Kernel,
 		if err := s.Sweep(); err != nil {
 			return fmt.Errorf("in the space of configurations: %w", err)
 		}
+		r.accepted += s.AcceptRate()
+		r.trajectories++
 		return r.m.Posterior(z, nil, s.X(), rnd)
 	}}
 	return k, z, r.m.Posterior(z, nil, s.X(), r.rnd)
