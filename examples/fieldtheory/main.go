@@ -5,12 +5,27 @@
 //	go run ./examples/fieldtheory -shape 8x8 -mass2 -4 -lambda 4.335 -budget 2m
 //	go run ./examples/fieldtheory -shape 6x6x6 -mass2 -1 -lambda 1.5 -json phi4.json
 //	go run ./examples/fieldtheory -theory xy -shape 8x8 -beta 1 -budget 5m
+//	go run ./examples/fieldtheory -theory ising -shape 4x4x4 -beta 0.22
+//	go run ./examples/fieldtheory -theory glass -shape 8x8 -beta 0.7 -couplings 1 -budget 5m -samples 4000
+//	go run ./examples/fieldtheory -theory villain -shape 8x8 -beta 0.7 -budget 5m -samples 4000
 //
 // The theory is φ⁴ with the action of target.Phi4,
 //
 //	S(φ) = Σ_bonds (φ_x − φ_y)² + Σ_x (m² φ_x² + λ φ_x⁴),
 //
 // or the XY model of angles, S(θ) = −β Σ_bonds cos(θ_x − θ_y), in one or two dimensions.
+// With helicity the program then means the helicity modulus, target.XY.HelicityModulus.
+//
+// Of spins it is the continuous dual of target.Ising:
+//
+//   - ising: the Ising model on a lattice of any dimension;
+//   - glass: couplings ±β with random signs, of the seed -couplings;
+//   - villain: the fully frustrated square lattice.
+//
+// The last two have no symmetry of the lattice, and the flow has a block for every site. It is
+// a start for annealing, in -rungs rungs. The ground states, the overlap with one of them and
+// the correlations of all bonds are compared with exact sums: a flow that had lost some of the
+// states would have other ones. χ is N times the mean square of the overlap.
 //
 // Training lasts for the time of -budget. The program prints how well the flow fits, ln Z
 // with its error, the susceptibility χ and the second-moment correlation length ξ, all from

@@ -64,6 +64,8 @@ func TestBadFlags(t *testing.T) {
 	for args, want := range map[string]string{
 		"-theory phi5": "-theory phi5", "-shape 6x1": "-shape 6x1", "-shape 6,6": "-shape 6,6", "-lambda -1": "λ is -1",
 		"-budget 0s": "-budget 0s", "-recipe slow": "-recipe slow", "-images 0": "-images 0",
+		"-rungs -1": "-rungs -1", "-theory ising -beta -1": "temperature -1", "-theory glass -beta -1": "-beta -1",
+		"-theory glass -shape 20x20": "-shape 20x20", "-theory villain -shape 4x3": "-shape 4x3",
 	} {
 		o, err := parse(strings.Fields(args))
 		if err == nil {

@@ -28,18 +28,26 @@ func (r *report) judge(ctx context.Context, o *options, m *flow.Model) error {
 	return err
 }
 
-// weigh measures the two-point function by samples of the flow with the weights w = π/q.
+// weigh measures the two-point function by samples of the flow with the weights w = π/q, or with
+// those of annealing in several rungs.
 func (r *report) weigh(ctx context.Context, o *options, m *flow.Model) error {
 	m, err := inversion(m)
 	if err != nil {
 		return err
 	}
-	a, err := flow.AIS(ctx, m, r.t.Density, &flow.AISSettings{
-		Samples: o.samples, Rungs: 1, Src: rand.NewPCG(o.seed, 4),
-	})
+	settings := &flow.AISSettings{Samples: o.samples, Rungs: max(1, r.t.rungs), Src: rand.NewPCG(o.seed, 4)}
+	if o.rungs > 0 {
+		settings.Rungs = o.rungs
+	}
+	if settings.Rungs > 1 {
+		settings.Moves = []hmc.Proposal{hmc.CrankNicolson{Beta: 0.4}, hmc.CrankNicolson{Beta: 0.15}}
+	}
+	start := time.Now()
+	a, err := flow.AIS(ctx, m, r.t.Density, settings)
 	if a == nil {
 		return err
 	}
+	r.annealed, r.rungs, r.annealSeconds = a, settings.Rungs, time.Since(start).Seconds()
 	largest := math.Inf(-1)
 	for _, v := range a.LogWeights {
 		largest = max(largest, v)
@@ -50,6 +58,10 @@ func (r *report) weigh(ctx context.Context, o *options, m *flow.Model) error {
 		samples[i], weights[i] = r.t.correlator(a.X.RawRowView(i)), math.Exp(v-largest)
 	}
 	r.weighted = twoPointOf(samples, weights)
+	if err != nil || r.t.compare == nil {
+		return err
+	}
+	r.comparisons, err = r.t.compare(ctx, a)
 	return err
 }
 
@@ -62,12 +74,15 @@ func (r *report) latent(ctx context.Context, o *options, m *flow.Model) error {
 	ctx, cancel := context.WithTimeout(ctx, o.budget/2)
 	defer cancel()
 	start := time.Now()
-	k, err := flow.Measure(ctx, m, r.t.Density, []flow.Observable{r.t.susceptibility()},
+	k, err := flow.Measure(ctx, m, r.t.Density, r.t.observables(),
 		&flow.MeasureSettings{RelErr: o.relErr, Src: rand.NewPCG(o.seed, 5)})
 	if k != nil {
 		row := k.Rows[0]
 		r.Chi, r.ChiErr, r.verdict = row.Mean, row.MCSE, k.Verdict()
 		r.chiSeconds = time.Since(start).Seconds()
+		for _, row := range k.Rows[1:] {
+			r.more = append(r.more, pair{row.Name, row.Mean, row.MCSE})
+		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil
@@ -125,8 +140,9 @@ func (r *report) enough(o *options) bool {
 
 // chains are measurements of plain hybrid Monte Carlo.
 type chains struct {
-	chi []float64   // sweep after sweep, of every chain
-	sum [][]float64 // of every chain, of the two-point functions
+	chi  []float64   // sweep after sweep, of every chain
+	more [][]float64 // the same of the other observables
+	sum  [][]float64 // of every chain, of the two-point functions
 }
 
 func (c *chains) sweeps() int { return len(c.chi) / plainChains }
@@ -134,7 +150,7 @@ func (c *chains) sweeps() int { return len(c.chi) / plainChains }
 // add measures the chains after a sweep.
 func (c *chains) add(t *theory, phi *mat.Dense) {
 	if c.sum == nil {
-		c.sum = make([][]float64, plainChains)
+		c.sum, c.more = make([][]float64, plainChains), make([][]float64, len(t.more))
 	}
 	for k := range plainChains {
 		g := t.correlator(phi.RawRowView(k))
@@ -143,6 +159,9 @@ func (c *chains) add(t *theory, phi *mat.Dense) {
 			c.sum[k] = make([]float64, len(g))
 		}
 		floats.Add(c.sum[k], g)
+		for i, f := range t.more {
+			c.more[i] = append(c.more[i], f.Func(phi.RawRowView(k)))
+		}
 	}
 }
 
@@ -153,10 +172,17 @@ func (r *report) summarize() error {
 		r.HMC.Chi, r.HMC.ChiErr, r.hmcVerdict = math.NaN(), math.NaN(), "stopped before there was anything to tell"
 		return nil
 	}
-	series := diag.Named{Name: "χ", X: mat.NewDense(n, plainChains, r.chains.chi)}
-	s, err := diag.Summarize([]diag.Named{series})
+	series := []diag.Named{{Name: "χ", X: mat.NewDense(n, plainChains, r.chains.chi)}}
+	for i, f := range r.t.more {
+		series = append(series, diag.Named{Name: f.Name, X: mat.NewDense(n, plainChains, r.chains.more[i])})
+	}
+	s, err := diag.Summarize(series)
 	if err != nil {
 		return err
+	}
+	r.moreHMC = nil
+	for _, row := range s.Rows[1:] {
+		r.moreHMC = append(r.moreHMC, pair{row.Name, row.Mean, row.MCSE})
 	}
 	r.HMC.Chi, r.HMC.ChiErr, r.hmcVerdict = s.Rows[0].Mean, s.Rows[0].MCSE, ""
 	if !s.OK() {

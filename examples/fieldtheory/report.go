@@ -16,15 +16,28 @@ type report struct {
 	numbers
 	t *theory
 
-	flow       *flow.Estimate
-	weighted   *twoPoint // samples of the flow, weighted
-	verdict    string    // on the latent chains
-	chiSeconds float64   // of the latent chains
+	flow     *flow.Estimate
+	weighted *twoPoint // samples of the flow, weighted
+	more     []pair    // observables of the theory beside χ, by latent chains
+
+	annealed      *flow.AISResult
+	rungs         int
+	annealSeconds float64
+	comparisons   []comparison // with exact sums
+	verdict       string       // on the latent chains
+	chiSeconds    float64      // of the latent chains
 
 	chains        chains // of plain hybrid Monte Carlo
 	plainTwoPoint *twoPoint
 	hmcVerdict    string // empty for nothing to say
 	hmcWarmUp     float64
+	moreHMC       []pair
+}
+
+// pair is a mean with its standard error.
+type pair struct {
+	name      string
+	mean, err float64
 }
 
 // numbers are those of -json.
@@ -41,6 +54,9 @@ func (r *report) complete() {
 	if e := r.flow; e != nil {
 		r.ESS, r.Acceptance, r.LogZ, r.LogZErr = e.ESS, e.AcceptRate, e.LogZ, e.LogZErr
 	}
+	if a := r.annealed; a != nil && r.rungs > 1 {
+		r.LogZ, r.LogZErr = a.LogZ, a.LogZErr
+	}
 }
 
 // String is what the program prints.
@@ -51,12 +67,14 @@ func (r *report) String() string {
 	if e := r.flow; e != nil {
 		fmt.Fprintf(&b, "  −ln Z         %.4f ± %.4f, bound %.4f ± %.4f nats\n", -e.LogZ, e.LogZErr, e.Loss, e.StdErr)
 		if logZ, ok := r.t.exact(); ok {
-			fmt.Fprintf(&b, "  exact −ln Z   %.4f: gap %.4f ± %.4f nats\n", -logZ, e.Loss+logZ, e.StdErr)
+			fmt.Fprintf(&b, "  exact −ln Z   %.4f: gap %.4f ± %.4f nats, ln Z %+.1f errors from it\n",
+				-logZ, e.Loss+logZ, e.StdErr, (e.LogZ-logZ)/e.LogZErr)
 		} else {
 			fmt.Fprintf(&b, "  gap           about %.4f nats\n", e.Loss+e.LogZ)
 		}
 		fmt.Fprintf(&b, "  ESS           %.3f\n  acceptance    %.3f\n", e.ESS, e.AcceptRate)
 	}
+	b.WriteString(r.annealing())
 	if w := r.weighted; w != nil {
 		fmt.Fprintf(&b, "  ξ             %.3f ± %.3f, from weighted samples\n", w.Xi, w.XiErr)
 	}
@@ -64,16 +82,38 @@ func (r *report) String() string {
 		fmt.Fprintf(&b, "  χ             %.4f ± %.4f, latent chains, %.1f s (%s)\n",
 			r.Chi, r.ChiErr, r.chiSeconds, r.verdict)
 	}
+	b.WriteString(lines(r.more))
 	fmt.Fprintf(&b, "Hybrid Monte Carlo without the flow, %.1f s\n", r.HMC.Seconds)
 	if w := r.plainTwoPoint; w != nil {
 		fmt.Fprintf(&b, "  χ             %.4f ± %.4f\n", r.HMC.Chi, r.HMC.ChiErr)
 		fmt.Fprintf(&b, "  ξ             %.3f ± %.3f\n", w.Xi, w.XiErr)
 	}
+	b.WriteString(lines(r.moreHMC))
 	if r.hmcVerdict != "" {
 		fmt.Fprintf(&b, "  %s\n", r.hmcVerdict)
 	}
 	b.WriteString(r.comparison())
 	return b.String()
+}
+
+// annealing tells of the samples that were annealed, and how far their means are from exact sums.
+func (r *report) annealing() (text string) {
+	if a := r.annealed; a != nil && r.rungs > 1 {
+		text = fmt.Sprintf("Samples of the flow annealed in %d rungs, %.1f s\n  −ln Z         %.4f ± %.4f",
+			r.rungs, r.annealSeconds, -a.LogZ, a.LogZErr)
+		if logZ, ok := r.t.exact(); ok {
+			text += fmt.Sprintf(", %+.1f errors from the exact ln Z", (a.LogZ-logZ)/a.LogZErr)
+		}
+		text += fmt.Sprintf("\n  ESS           %.3f\n", a.ESS)
+	}
+	return text + printComparisons(r.comparisons)
+}
+
+func lines(all []pair) (text string) {
+	for _, p := range all {
+		text += fmt.Sprintf("  %-13s %.4f ± %.4f\n", p.name, p.mean, p.err)
+	}
+	return text
 }
 
 // comparison says which way was faster, for the same error of χ.
@@ -98,7 +138,7 @@ func (r *report) save(o *options) error {
 	}
 	r.complete()
 	return checkpoint.Write(o.json, 1, func(w io.Writer) error {
-		text, err := json.MarshalIndent(jsonOf(r.numbers), "", "  ")
+		text, err := json.MarshalIndent(r.json(), "", "  ")
 		if err != nil {
 			return err
 		}
@@ -107,20 +147,36 @@ func (r *report) save(o *options) error {
 	})
 }
 
-// jsonOf names the numbers. Those that are not known are null.
-func jsonOf(n numbers) map[string]any {
-	number := func(v float64) any {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil
-		}
-		return v
+// json names the numbers. Those that are not known are null.
+func (r *report) json() map[string]any {
+	n := r.numbers
+	plain := map[string]any{
+		"chi": number(n.HMC.Chi), "chi_err": number(n.HMC.ChiErr), "seconds": number(n.HMC.Seconds),
 	}
-	return map[string]any{
+	all := map[string]any{
 		"ess": number(n.ESS), "acceptance": number(n.Acceptance),
 		"log_z": number(n.LogZ), "log_z_err": number(n.LogZErr),
 		"chi": number(n.Chi), "chi_err": number(n.ChiErr), "seconds": number(n.Seconds), "steps": n.Steps,
-		"hmc": map[string]any{
-			"chi": number(n.HMC.Chi), "chi_err": number(n.HMC.ChiErr), "seconds": number(n.HMC.Seconds),
-		},
+		"hmc": plain,
 	}
+	if logZ, ok := r.t.exact(); ok {
+		all["log_z_exact"] = number(logZ)
+	}
+	for k, f := range r.t.more {
+		if k < len(r.more) {
+			all[f.Name], all[f.Name+"_err"] = number(r.more[k].mean), number(r.more[k].err)
+		}
+		if k < len(r.moreHMC) {
+			plain[f.Name], plain[f.Name+"_err"] = number(r.moreHMC[k].mean), number(r.moreHMC[k].err)
+		}
+	}
+	return all
+}
+
+// number is a value of JSON, which has no NaN and no infinity.
+func number(v float64) any {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return v
 }

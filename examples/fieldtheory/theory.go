@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -20,6 +21,12 @@ type theory struct {
 	model  func() (*flow.Model, error)    // with random parameters
 	recipe *flow.Recipe                   // training
 	exact  func() (logZ float64, ok bool) // ln Z, where it is known
+
+	self    func(x []float64) float64 // what values lack of C(0), nil for nothing
+	more    []flow.Observable         // beside χ
+	rungs   int                       // of annealing, 0 for weighted samples alone
+	uneven  bool                      // without the symmetries of the lattice
+	compare func(ctx context.Context, a *flow.AISResult) ([]comparison, error)
 }
 
 // theory makes the theory of the flags.
@@ -29,8 +36,18 @@ func (o *options) theory() (*theory, error) {
 		return o.phi4()
 	case "xy":
 		return o.xy()
+	case "ising":
+		return o.ising()
+	case "glass":
+		return o.graph("±J spin glass", o.glassBonds())
+	case "villain":
+		bonds, err := o.villainBonds()
+		if err != nil {
+			return nil, err
+		}
+		return o.graph("fully frustrated Ising model", bonds)
 	}
-	return nil, fmt.Errorf("-theory %s: want phi4 or xy", o.kind)
+	return nil, fmt.Errorf("-theory %s: want phi4, xy, ising, glass or villain", o.kind)
 }
 
 // phi4 is φ⁴ theory. If all extents are even, the odd sites of the flow have their exact
@@ -74,26 +91,34 @@ func (o *options) xy() (*theory, error) {
 		return v
 	}
 	r := recipes[o.recipe]()
-	r.LearnRate = 3e-3
+	r.LearnRate = 2e-3
 	return &theory{
 		Density: xy, field: field, values: values, recipe: r, exact: xy.ExactLogZ,
+		more:  []flow.Observable{{Name: "helicity", Func: xy.HelicityModulus}},
 		name:  fmt.Sprintf("XY model on %s sites, β = %g", o.shapeText, o.beta),
 		model: func() (*flow.Model, error) { return circular(o, r.Network.Repeat) },
 	}, nil
 }
 
-// circular is a flow of angles from a normal prior.
+// circular is a flow of angles from a normal prior. Given its neighbours, an angle of the XY
+// model has the logarithm of its density linear in their cosines and sines: the networks of
+// the last two layers are linear, those on the whole lattice. More than two are worse.
 func circular(o *options, repeat int) (*flow.Model, error) {
 	src := rand.NewPCG(o.seed, 1)
+	layers := 0 // made, fine to coarse
 	board, err := bijector.NewCheckerboard(o.shape, nil, &bijector.NetworkSettings{
 		Repeat: repeat,
 		ContextBlock: func(context, moved int) (bijector.Bijector, error) {
+			hidden, bins := []int{24, 24}, 12
+			if layers++; layers <= 2 {
+				hidden, bins = []int{}, 24
+			}
 			keep := make([]int, context)
 			for i := range keep {
 				keep[i] = i
 			}
 			return bijector.NewCircularSpline(context+moved, &bijector.CircularSettings{
-				Relative: true, Keep: [][]int{keep}, Hidden: []int{16, 16}, Src: src,
+				Relative: true, Keep: [][]int{keep}, Hidden: hidden, Bins: bins, Src: src,
 			})
 		},
 	})
@@ -129,7 +154,7 @@ func (t *theory) symmetrised(o *options) (*flow.Model, error) {
 	for d := range o.shape {
 		order *= 2 * (d + 1)
 	}
-	if order <= mostImages && o.images > 1 {
+	if order <= mostImages && o.images > 1 && !t.uneven {
 		translations, err := flow.Translations(o.shape)
 		if err != nil {
 			return nil, err
@@ -154,5 +179,16 @@ func inversion(m *flow.Model) (*flow.Model, error) {
 
 // susceptibility is the observable χ.
 func (t *theory) susceptibility() flow.Observable {
-	return flow.Observable{Name: "χ", Func: func(x []float64) float64 { return t.field.Susceptibility(t.values(x)) }}
+	return flow.Observable{Name: "χ", Func: func(x []float64) float64 {
+		chi := t.field.Susceptibility(t.values(x))
+		if t.self != nil {
+			chi += t.self(x)
+		}
+		return chi
+	}}
+}
+
+// observables are those of the chains: χ and those of the theory.
+func (t *theory) observables() []flow.Observable {
+	return append([]flow.Observable{t.susceptibility()}, t.more...)
 }

@@ -13,6 +13,9 @@ type twoPoint struct {
 func (t *theory) correlator(x []float64) []float64 {
 	c := make([]float64, t.field.Shape()[0])
 	t.field.Correlator(c, t.values(x), 0)
+	if t.self != nil {
+		c[0] += t.self(x)
+	}
 	return c
 }
 
