@@ -135,12 +135,13 @@ func weightedMean(f func(row int) float64, weights []float64) (mean, err float64
 	return mean, math.Sqrt(err) / total
 }
 
-// print tells how far the means are from their exact values: those of the bonds all together.
+// printComparisons tells how far the means are from their exact values: those of the bonds together.
 func printComparisons(all []comparison) string {
 	text, bonds, sum, worst := "", 0, 0.0, 0.0
 	for _, c := range all {
 		if c.name != "bond" {
-			text += fmt.Sprintf("  %s: %.5f ± %.5f, exact %.5f: %+.1f errors\n", c.name, c.mean, c.err, c.exact, c.off())
+			text += fmt.Sprintf("  %s: %.5f ± %.5f, exact %.5f: %+.1f errors\n",
+				c.name, c.mean, c.err, c.exact, c.off())
 			continue
 		}
 		bonds++

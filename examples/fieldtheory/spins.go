@@ -113,7 +113,8 @@ func (o *options) graph(name string, bonds []target.Bond) (*theory, error) {
 		return nil, err
 	}
 	t.Density, t.exact, t.uneven, t.rungs = ising, ising.ExactLogZ, true, 100
-	t.name = fmt.Sprintf("%s on %s sites, β = %g, energy %g of a ground state", name, o.shapeText, o.beta, energy/o.beta)
+	t.name = fmt.Sprintf("%s on %s sites, β = %g, energy %.0f of a ground state",
+		name, o.shapeText, o.beta, energy/o.beta)
 	t.model = func() (*flow.Model, error) { return siteBySite(o.shape, bonds, ising.Alpha(), rand.NewPCG(o.seed, 1)) }
 	t.compare = (&modes{ising, bonds, energy, o.seed}).compare
 	return t, nil
