@@ -76,7 +76,7 @@ func run(o *options) error {
 
 // study trains a flow and measures the theory in every way.
 func study(o *options, t *theory) (*report, error) {
-	r := &report{t: t}
+	r := newReport(t)
 	m, err := t.symmetrised(o)
 	if err != nil {
 		return nil, err

@@ -50,6 +50,14 @@ type numbers struct {
 	HMC struct{ Chi, ChiErr, Seconds float64 } // without the flow
 }
 
+// newReport returns a report in which no number is known.
+func newReport(t *theory) *report {
+	r, nan := &report{t: t}, math.NaN()
+	r.ESS, r.Acceptance, r.LogZ, r.LogZErr = nan, nan, nan, nan
+	r.Chi, r.ChiErr, r.HMC.Chi, r.HMC.ChiErr = nan, nan, nan, nan
+	return r
+}
+
 func (r *report) complete() {
 	if e := r.flow; e != nil {
 		r.ESS, r.Acceptance, r.LogZ, r.LogZErr = e.ESS, e.AcceptRate, e.LogZ, e.LogZErr
@@ -78,7 +86,7 @@ func (r *report) String() string {
 	if w := r.weighted; w != nil {
 		fmt.Fprintf(&b, "  ξ             %.3f ± %.3f, from weighted samples\n", w.Xi, w.XiErr)
 	}
-	if r.chiSeconds > 0 {
+	if !math.IsNaN(r.Chi) {
 		fmt.Fprintf(&b, "  χ             %.4f ± %.4f, latent chains, %.1f s (%s)\n",
 			r.Chi, r.ChiErr, r.chiSeconds, r.verdict)
 	}

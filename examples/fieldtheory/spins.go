@@ -107,7 +107,7 @@ func (o *options) graph(name string, bonds []target.Bond) (*theory, error) {
 		return nil, err
 	}
 	r := recipes[o.recipe]()
-	r.LearnRate = 3e-3
+	r.Method, r.LearnRate = flow.Adam, 3e-3
 	t, err := o.spins(r)
 	if err != nil {
 		return nil, err

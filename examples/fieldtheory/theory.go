@@ -26,6 +26,7 @@ type theory struct {
 	more    []flow.Observable         // beside χ
 	rungs   int                       // of annealing, 0 for weighted samples alone
 	uneven  bool                      // without the symmetries of the lattice
+	single  bool                      // trains without averages over images, for faster steps
 	compare func(ctx context.Context, a *flow.AISResult) ([]comparison, error)
 }
 
@@ -91,12 +92,13 @@ func (o *options) xy() (*theory, error) {
 		return v
 	}
 	r := recipes[o.recipe]()
-	r.LearnRate = 2e-3
+	r.Method, r.LearnRate = flow.Adam, 2e-3
 	return &theory{
 		Density: xy, field: field, values: values, recipe: r, exact: xy.ExactLogZ,
-		more:  []flow.Observable{{Name: "helicity", Func: xy.HelicityModulus}},
-		name:  fmt.Sprintf("XY model on %s sites, β = %g", o.shapeText, o.beta),
-		model: func() (*flow.Model, error) { return circular(o, r.Network.Repeat) },
+		single: true,
+		more:   []flow.Observable{{Name: "helicity", Func: xy.HelicityModulus}},
+		name:   fmt.Sprintf("XY model on %s sites, β = %g", o.shapeText, o.beta),
+		model:  func() (*flow.Model, error) { return circular(o, r.Network.Repeat) },
 	}, nil
 }
 

@@ -19,7 +19,9 @@ func (r *report) train(ctx context.Context, o *options, m *flow.Model) error {
 	defer cancel()
 	settings := func(steps int) *flow.Settings {
 		s := r.t.recipe.Settings(steps, rand.NewPCG(o.seed, 2))
-		s.Batch, s.Images = o.batch, min(o.images, len(m.Symmetries()))
+		if s.Batch, s.Images = o.batch, min(o.images, len(m.Symmetries())); r.t.single {
+			s.Images = 1
+		}
 		return s
 	}
 	step, err := r.stepTime(ctx, m, settings(100))
