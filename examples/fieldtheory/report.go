@@ -75,8 +75,8 @@ func (r *report) String() string {
 	if e := r.flow; e != nil {
 		fmt.Fprintf(&b, "  −ln Z         %.4f ± %.4f, bound %.4f ± %.4f nats\n", -e.LogZ, e.LogZErr, e.Loss, e.StdErr)
 		if logZ, ok := r.t.exact(); ok {
-			fmt.Fprintf(&b, "  exact −ln Z   %.4f: gap %.4f ± %.4f nats, ln Z %+.1f errors from it\n",
-				-logZ, e.Loss+logZ, e.StdErr, (e.LogZ-logZ)/e.LogZErr)
+			fmt.Fprintf(&b, "  exact −ln Z   %.4f: gap %.4f ± %.4f nats, ln Z %s\n",
+				-logZ, e.Loss+logZ, e.StdErr, inErrors(e.LogZ-logZ, e.LogZErr))
 		} else {
 			fmt.Fprintf(&b, "  gap           about %.4f nats\n", e.Loss+e.LogZ)
 		}
@@ -110,11 +110,19 @@ func (r *report) annealing() (text string) {
 		text = fmt.Sprintf("Samples of the flow annealed in %d rungs, %.1f s\n  −ln Z         %.4f ± %.4f",
 			r.rungs, r.annealSeconds, -a.LogZ, a.LogZErr)
 		if logZ, ok := r.t.exact(); ok {
-			text += fmt.Sprintf(", %+.1f errors from the exact ln Z", (a.LogZ-logZ)/a.LogZErr)
+			text += ", ln Z " + inErrors(a.LogZ-logZ, a.LogZErr)
 		}
 		text += fmt.Sprintf("\n  ESS           %.3f\n", a.ESS)
 	}
 	return text + printComparisons(r.comparisons)
+}
+
+// inErrors is a distance from an exact value in standard errors. A few heavy weights tell no error.
+func inErrors(off, err float64) string {
+	if !(err > 0) || math.IsInf(err, 1) {
+		return "of unknown error: a few weights are all"
+	}
+	return fmt.Sprintf("%+.1f errors from the exact one", off/err)
 }
 
 func lines(all []pair) (text string) {
