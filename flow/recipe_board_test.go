@@ -120,16 +120,16 @@ func TestGrowBoard(t *testing.T) {
 	}{
 		{[]int{2, 2}, []int{8, 8}, false, []int{0, 1, 0, 1, 0, 1}},
 		{[]int{4, 4}, []int{8, 8}, false, []int{0, 1, 0, 1, 2, 3}},
-		{[]int{8, 8}, []int{16, 16}, false, []int{0, 1, 0, 1, 2, 3, 4, 5}},
-		{[]int{16, 16}, []int{32, 32}, false, []int{0, 1, 2, 3, 2, 3, 4, 5, 6, 7}},
+		{[]int{8, 8}, []int{16, 16}, false, []int{0, 1, 2, 3, 2, 3, 4, 5}},
+		{[]int{16, 16}, []int{32, 32}, false, []int{0, 1, 2, 3, 4, 5, 4, 5, 6, 7}},
 		{[]int{8, 8}, []int{8, 8}, false, []int{0, 1, 2, 3, 4, 5}},
 		{[]int{8, 8}, []int{4, 4}, false, []int{0, 1, 4, 5}},
 		{[]int{4, 8}, []int{8, 16}, false, []int{0, 1, 0, 1, 2, 3}},
 		{[]int{6, 6}, []int{12, 12}, false, []int{0, 1, 0, 1}},
-		{[]int{8}, []int{16}, false, []int{0, 0, 1, 2}},
+		{[]int{8}, []int{16}, false, []int{0, 1, 1, 2}},
 		{[]int{2}, []int{8}, false, []int{0, 0, 0}},
 		{[]int{4, 4}, []int{8, 8}, true, []int{0, 1, 2, 1, 2, 3}},
-		{[]int{8, 8}, []int{16, 16}, true, []int{0, 1, 2, 1, 2, 3, 4, 5}},
+		{[]int{8, 8}, []int{16, 16}, true, []int{0, 1, 2, 3, 2, 3, 4, 5}},
 		{[]int{8}, []int{16}, true, []int{0, 1, 1, 2}},
 	} {
 		name := fmt.Sprintf("%v to %v, exact: %t", c.from, c.to, c.exact)

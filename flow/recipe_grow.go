@@ -16,10 +16,10 @@ import (
 // before the coarsest. Such a model needs a fraction of the training of one
 // that begins with random parameters, and has the modes that m has.
 //
-// A checkerboard has two scales for every halving of the axes, in one dimension one. Those
-// of the last two halvings are the coarsest ones, or of one halving if the lattice of m has
-// only two: on such small lattices some sites around another one are equal. What is missing
-// are copies of the last scale before these whose lattice is turned if it is turned there.
+// A checkerboard has two scales for every halving of the axes, in one dimension one. Those of
+// the last halving are the coarsest ones. On their small lattice, often of 2 × 2 sites, many of
+// the sites around another one are equal. The lattices of every second scale are turned, and a missing scale
+// is a copy of one whose lattice is turned if its own is.
 //
 // The temperature should be that of m, and spectrum that of the new lattice. Train
 // it without annealing and at a lower learning rate.

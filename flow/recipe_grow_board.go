@@ -49,7 +49,7 @@ type growth struct{ old, now, period, first int }
 
 // source returns the scale as which scale k begins, or −1 if there is none.
 func (g growth) source(k int) int {
-	coarse := max(0, min(2*g.period, g.old-g.period))
+	coarse := max(0, min(g.period, g.old-g.period))
 	fine := g.old - coarse
 	coarse = max(0, min(coarse, g.now-g.period))
 	from := k
