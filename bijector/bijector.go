@@ -16,7 +16,7 @@
 // ActNorm normalises. Chain, Invert and Permutation compose bijectors. Disentangler and
 // Decimator put a block on the tiles of a lattice, where all tiles share its parameters,
 // and a Hierarchy is a sequence of such layers, fine to coarse. Stack composes a hierarchy.
-// NewMERA, NewTree and NewTEBD build those of the paper. NewCheckerboard builds a chain of
+// NewMERA, NewTree and NewTEBD build those of the paper. NewCheckerboard builds one of
 // conditional layers. Package bijectortest checks any Bijector, also your own.
 package bijector
 
