@@ -16,7 +16,7 @@
 // ActNorm normalises. Chain, Invert and Permutation compose bijectors. Disentangler and
 // Decimator put a block on the tiles of a lattice, where all tiles share its parameters,
 // and a Hierarchy is a sequence of such layers, fine to coarse. Stack composes a hierarchy.
-// NewMERA, NewTree and NewTEBD build those of the paper. NewCheckerboard builds a chain of
+// NewMERA, NewTree and NewTEBD build those of the paper. NewCheckerboard builds one of
 // conditional layers. Package bijectortest checks any Bijector, also your own.
 package bijector
 
@@ -75,13 +75,6 @@ type stateful interface {
 	state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error)
 }
 
-// joiner bijectors work on a state if the batch is packed already. They do not pack a batch
-// themselves.
-type joiner interface {
-	Bijector
-	join(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error)
-}
-
 // apply calls b.Forward or b.Inverse and checks its argument and its results.
 func apply(b Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node, err error) {
 	if inverse {
@@ -133,8 +126,7 @@ type runner struct {
 
 // step applies a bijector.
 func (r *runner) step(b Bijector) (err error) {
-	switch b := b.(type) {
-	case stateful:
+	if b, ok := b.(stateful); ok {
 		if r.state == nil {
 			if r.state, err = graph.State(r.x); err != nil {
 				return err
@@ -142,11 +134,6 @@ func (r *runner) step(b Bijector) (err error) {
 		}
 		r.state, err = b.state(r.state, r.inverse)
 		return err
-	case joiner:
-		if r.state != nil {
-			r.state, err = b.join(r.state, r.inverse)
-			return err
-		}
 	}
 	if err := r.unpack(); err != nil {
 		return err

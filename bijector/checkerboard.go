@@ -9,17 +9,17 @@ import (
 	"github.com/neuralrg/neuralrg/internal/num"
 )
 
-// NewCheckerboard returns a network of conditional layers on nested checkerboards of a
+// NewCheckerboard returns a hierarchy of conditional layers on nested checkerboards of a
 // periodic lattice of one or two dimensions. Each scale colours its sites black and white,
 // as a checkerboard, and the black sites are the lattice of the next coarser scale. In two
 // dimensions this lattice is turned by 45° and its sites are √2 times as far apart. Forward
 // goes from coarse to fine. A scale first moves its white sites given the black ones. It
 // then moves all black sites and again all white ones, Repeat times (1 by default).
 //
-// All layers are like conditional decimators: one site of a tile moves, given the sites of
-// the other colour around it. If only nearest neighbours interact in the target, the white
-// sites of the finest scale are independent given the black ones. The last layer can then
-// be exact.
+// In all layers one site of a tile moves, given the sites of the other colour around it.
+// The layer that Forward begins a scale with is a conditional decimator: the latent
+// variables of its white sites are a level of the hierarchy. The other layers of the scale
+// are conditional disentanglers.
 //
 // s.ContextBlock makes the block of every layer and is required. It is called with one
 // moved position and with a context of the nearest sites of the other colour, then of the
@@ -27,15 +27,22 @@ import (
 // dimensions 4 at distance 1 and 8 at distance √5, in units of the scale. On small
 // lattices some of these sites are equal. block makes one block on all sites that remain
 // after the last scale; it may be nil if one site remains. s.Depth is the number of scales,
-// by default as many as possible: a scale needs a lattice that can be coloured. Size and
-// Join are not used.
+// by default as many as possible: a scale needs a lattice that can be coloured.
+//
+// If only nearest neighbours interact in the target, the white sites of the finest scale
+// are independent given the black ones, and given them each depends only on its nearest
+// neighbours. s.OddBlock makes use of this: the finest scale then has one layer, a conditional
+// decimator of the white sites. The block of this layer is that of OddBlock, called with one
+// moved position and a context of the 2d nearest sites for d dimensions. It can be exact, as
+// a block of NewQuartic for a φ⁴ theory is. The white sites are those with an odd sum of
+// coordinates. Size, Join and EvenRepeat are not used.
 //
 // NewCheckerboard fails with ErrTiles for a lattice without sites or of more than two
-// dimensions, and for fewer scales than Depth. It fails with ErrSettings for a nil function
-// that is needed, for numbers out of range, and for more than 4096 layers or 2²⁸ sites in
-// the tiles of all layers. It also fails with the errors of the functions, naming the
-// layer, counted from fine to coarse.
-func NewCheckerboard(shape []int, block BlockFunc, s *NetworkSettings) (*Chain, error) {
+// dimensions, for fewer scales than Depth, and for OddBlock on a lattice with an odd
+// extent. It fails with ErrSettings for a nil function that is needed, for numbers out of
+// range, and for more than 4096 layers or 2²⁸ sites in the tiles of all layers. It also
+// fails with the errors of the functions, naming the layer, counted from fine to coarse.
+func NewCheckerboard(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
 	if s == nil || s.ContextBlock == nil {
 		return nil, fmt.Errorf("bijector: %w: a checkerboard needs a ContextBlock", ErrSettings)
 	}
@@ -57,13 +64,21 @@ func NewCheckerboard(shape []int, block BlockFunc, s *NetworkSettings) (*Chain, 
 	for depth := 0; s.Depth == 0 || depth < s.Depth; depth++ {
 		black, white := b.colours()
 		if white == nil {
+			if depth == 0 && s.OddBlock != nil {
+				return nil, fmt.Errorf("bijector: %w: OddBlock on a lattice %v, want even extents", ErrTiles, shape)
+			}
 			if depth < s.Depth {
 				return nil, fmt.Errorf("bijector: %w: a lattice of shape %v has %d scales of checkerboards, not %d",
 					ErrTiles, shape, depth, s.Depth)
 			}
 			break
 		}
-		if err := n.scale(b.tiles(black, around), b.tiles(white, around)); err != nil {
+		if depth == 0 && s.OddBlock != nil {
+			err = n.layer(s.OddBlock, b.tiles(white, around[:2*len(shape)]), ConditionalDecimator)
+		} else {
+			err = n.scale(b.tiles(black, around), b.tiles(white, around))
+		}
+		if err != nil {
 			return nil, err
 		}
 		b = b.coarser()
@@ -71,15 +86,14 @@ func NewCheckerboard(shape []int, block BlockFunc, s *NetworkSettings) (*Chain, 
 	if err := n.top(b.sites(), block); err != nil {
 		return nil, err
 	}
-	slices.Reverse(n.layers)
-	return NewChain(n.layers...)
+	return NewHierarchy(n.sites, n.layers...)
 }
 
 // checkerboard is a network in the making.
 type checkerboard struct {
 	sites, context, repeat int
 	block                  ContextBlockFunc
-	layers                 []Bijector // fine to coarse
+	layers                 []*Layer // fine to coarse
 }
 
 // price checks the size of the network before anything is allocated. Every scale has half
@@ -96,38 +110,32 @@ func (n *checkerboard) price() error {
 
 // scale adds the layers of a scale.
 func (n *checkerboard) scale(black, white [][]int) error {
-	for k := range 2*n.repeat + 1 {
-		tiles := white
-		if k%2 == 1 {
-			tiles = black
+	for range n.repeat {
+		if err := n.layer(n.block, white, ConditionalDisentangler); err != nil {
+			return err
 		}
-		if err := n.layer(tiles); err != nil {
-			return fmt.Errorf("bijector: layer %d: %w", len(n.layers), err)
+		if err := n.layer(n.block, black, ConditionalDisentangler); err != nil {
+			return err
 		}
 	}
+	return n.layer(n.block, white, ConditionalDecimator)
+}
+
+// layer adds one layer, of the given type, on tiles whose last site moves.
+func (n *checkerboard) layer(
+	block ContextBlockFunc, tiles [][]int, layer func(Bijector, [][]int, ...int) (*Layer, error),
+) error {
+	context := len(tiles[0]) - 1
+	b, err := block(context, 1)
+	if err != nil {
+		return fmt.Errorf("bijector: layer %d: block: %w", len(n.layers), err)
+	}
+	l, err := layer(b, tiles, num.UpTo(context)...)
+	if err != nil {
+		return fmt.Errorf("bijector: layer %d: %w", len(n.layers), err)
+	}
+	n.layers = append(n.layers, l)
 	return nil
-}
-
-// layer adds one layer. A hierarchy of one layer describes itself, a layer on a row
-// does not.
-func (n *checkerboard) layer(tiles [][]int) error {
-	block, err := n.block(n.context, 1)
-	if err != nil {
-		return fmt.Errorf("block: %w", err)
-	}
-	l, err := ConditionalDecimator(block, tiles, num.UpTo(n.context)...)
-	if err != nil {
-		return err
-	}
-	return n.add(l)
-}
-
-func (n *checkerboard) add(l *Layer) error {
-	h, err := NewHierarchy(n.sites, l)
-	if err == nil {
-		n.layers = append(n.layers, h)
-	}
-	return err
 }
 
 // top adds a block on the sites that remain.
@@ -142,7 +150,8 @@ func (n *checkerboard) top(sites []int, block BlockFunc) error {
 	if err == nil {
 		var l *Layer
 		if l, err = Disentangler(b, [][]int{sites}); err == nil {
-			return n.add(l)
+			n.layers = append(n.layers, l)
+			return nil
 		}
 	}
 	return fmt.Errorf("bijector: layer %d: %w", len(n.layers), err)

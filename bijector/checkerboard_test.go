@@ -27,7 +27,7 @@ func angleBlocks(src rand.Source) (bijector.BlockFunc, bijector.ContextBlockFunc
 }
 
 // checkerboard returns the network with random weights of size sigma.
-func checkerboard(shape []int, sigma float64, s bijector.NetworkSettings) *bijector.Chain {
+func checkerboard(shape []int, sigma float64, s bijector.NetworkSettings) *bijector.Hierarchy {
 	top, given := angleBlocks(rand.NewPCG(5, 6))
 	s.ContextBlock = given
 	b := must(bijector.NewCheckerboard(shape, top, &s))
@@ -49,16 +49,6 @@ func TestCheckerboardConformance(t *testing.T) {
 	}
 }
 
-// layersOf returns the layers of a checkerboard, fine to coarse.
-func layersOf(c *bijector.Chain) []*bijector.Layer {
-	var layers []*bijector.Layer
-	for _, b := range c.Bijectors() {
-		layers = append(layers, b.(*bijector.Hierarchy).Layers()...)
-	}
-	slices.Reverse(layers)
-	return layers
-}
-
 // A checkerboard has the layers that its doc says. Every tile moves one site, and its
 // context is of the other colour and as far away as promised.
 func TestCheckerboardTiles(t *testing.T) {
@@ -75,7 +65,7 @@ func TestCheckerboardTiles(t *testing.T) {
 		{[]int{12}, bijector.NetworkSettings{Repeat: 2}, []int{6, 6, 6, 6, 6, 3, 3, 3, 3, 3, 3}, []int{1, 9}},
 		{[]int{5}, bijector.NetworkSettings{}, []int{5}, nil},
 	} {
-		layers := layersOf(checkerboard(c.shape, 0, c.s))
+		layers := checkerboard(c.shape, 0, c.s).Layers()
 		var moved []int
 		for k, l := range layers {
 			if l.Context() == nil { // the block on all sites that remain
@@ -86,14 +76,26 @@ func TestCheckerboardTiles(t *testing.T) {
 			if k == 0 {
 				checkDistances(t, c.shape, l, c.square)
 			}
-			if k%(2*max(1, c.s.Repeat)+1) != 0 && slices.Contains(l.Decimated(), layers[k-1].Decimated()[0]) {
+			per := 2*max(1, c.s.Repeat) + 1
+			if k%per != 0 && slices.Contains(movedBy(l), movedBy(layers[k-1])[0]) {
 				t.Errorf("%v: layers %d and %d move the same colour", c.shape, k-1, k)
+			}
+			if last := k%per == per-1; last != (l.Keep() != nil) {
+				t.Errorf("%v: layer %d decimates: %t", c.shape, k, !last)
 			}
 		}
 		if !slices.Equal(moved, c.moved) {
 			t.Errorf("%v, %+v: layers move %v sites, want %v", c.shape, c.s, moved, c.moved)
 		}
 	}
+}
+
+// movedBy returns the last site of every tile.
+func movedBy(l *bijector.Layer) (sites []int) {
+	for _, tile := range l.Tiles() {
+		sites = append(sites, tile[len(tile)-1])
+	}
+	return sites
 }
 
 // checkDistances checks how far the context of every tile is from the moved site.
@@ -168,10 +170,9 @@ func ExampleNewCheckerboard() {
 				Relative: true, Keep: [][]int{num.UpTo(context)}, Src: src})
 		},
 	}))
-	last := b.Bijectors()[len(b.Bijectors())-1].(*bijector.Hierarchy).Layers()[0]
-	fmt.Println(len(b.Bijectors()), "layers; the last one moves the sites", last.Decimated())
-	fmt.Println("a tile, the moved site at its end:", last.Tiles()[0])
+	fmt.Println(len(b.Layers()), "layers; the finest variables are those of the sites", b.Latents(0))
+	fmt.Println("a tile, the moved site at its end:", b.Layers()[0].Tiles()[0])
 	// Output:
-	// 9 layers; the last one moves the sites [1 3 5 7]
+	// 9 layers; the finest variables are those of the sites [1 3 5 7]
 	// a tile, the moved site at its end: [2 0 4 6 1]
 }

@@ -256,9 +256,12 @@ func matrixOf(f *fused) *mat.Dense {
 	n := f.f64.Dim()
 	l := kernel.NewLayer(f.f64, n, [][]int{num.UpTo(n)})
 	in, out := make([]float64, l.StateLen(n)), make([]float64, l.StateLen(n))
+	unit := mat.NewDense(n, n, nil)
 	for i := range n {
-		in[i*n+i] = 1
+		unit.Set(i, i, 1)
 	}
+	kernel.Pack(in, unit.RawMatrix().Data, n, n, 0, kernel.Groups(n))
 	l.Run(out, in, f.weights.data, n, false)
-	return mat.DenseCopyOf(mat.NewDense(n, n, out[:n*n]).T())
+	kernel.Unpack(unit.RawMatrix().Data, out, n, n, 0, kernel.Groups(n))
+	return mat.DenseCopyOf(unit.T())
 }

@@ -4,8 +4,9 @@ import (
 	"fmt"
 )
 
-// NetworkSettings configures NewMERA, NewTree and NewTEBD. A zero field means its default.
-// A nil *NetworkSettings means all defaults.
+// NetworkSettings configures NewMERA, NewTree, NewTEBD and NewCheckerboard. The docs of the
+// fields tell what they mean for the first three; NewCheckerboard tells the rest. A zero
+// field means its default. A nil *NetworkSettings means all defaults.
 type NetworkSettings struct {
 	// Size is the linear size of a tile, 2 by default: blocks act on Size^d sites of a
 	// d-dimensional lattice.
@@ -14,8 +15,9 @@ type NetworkSettings struct {
 	// lattice, or as many as Join needs. Sites that remain after the last scale are latent
 	// variables of the top level.
 	Depth int
-	// Repeat is the number of pairs of layers within a scale, one on shifted and one on
-	// unshifted tiles; 1 by default.
+	// Repeat is the number of pairs of layers within a scale; 1 by default. One layer of a
+	// pair is on shifted tiles, the other on unshifted tiles. On a checkerboard one moves the
+	// black sites, the other the white ones.
 	Repeat int
 	// Join lets a MERA or a tree take lattices of any extents. It ends the network with a
 	// block on all remaining sites, so that the coarsest variables are not independent of
@@ -29,7 +31,8 @@ type NetworkSettings struct {
 	Join bool
 	// ContextBlock makes the blocks of conditional decimators, one for every scale of a
 	// MERA or a tree. The distribution of the fine field at a scale then depends on the
-	// coarse field around it. nil: no conditional decimators.
+	// coarse field around it. nil: no conditional decimators. A checkerboard has only
+	// conditional layers: it needs a ContextBlock, which makes the blocks of all of them.
 	ContextBlock ContextBlockFunc `json:"-"`
 	// OddBlock gives a MERA or a tree a finest scale of its own, which Stack.DecimateOdd
 	// begins with this block. EvenRepeat times Stack.DisentangleGiven follows, and
@@ -37,8 +40,12 @@ type NetworkSettings struct {
 	// are for the lattice that is left, with half of the extents. The extents must be even.
 	// All blocks of this scale but OddBlock are those of ContextBlock, which must not be
 	// nil. nil: no such scale.
+	//
+	// On a checkerboard this block moves the white sites of the finest scale, given their
+	// nearest neighbours, and that scale has no other layers. The black sites get theirs at
+	// the next scale.
 	OddBlock ContextBlockFunc `json:"-"`
-	// EvenRepeat is 4 by default.
+	// EvenRepeat is 4 by default. A checkerboard does not use it.
 	EvenRepeat int
 }
 
@@ -47,12 +54,13 @@ type NetworkSettings struct {
 // parameters if it returns the same bijector again.
 type BlockFunc func(sites int) (Bijector, error)
 
-// ContextBlockFunc makes the block of a conditional decimator. It is called once for each
-// scale. The block has context + moved positions.
+// ContextBlockFunc makes the block of a conditional layer. It is called once for each such
+// layer. The block has context + moved positions. It must not change the first ones, the
+// context: for couplings, every Keep must contain all of them.
 //
+// In a MERA or a tree it makes the block of the conditional decimators of a scale.
 // Positions 0 … context−1 are the 3^d coarse sites around the tile, row-major; the coarse
-// site of the tile itself is in the middle. The block must not change them: for couplings,
-// every Keep must contain all of them. If the coarse lattice has fewer than three sites
+// site of the tile itself is in the middle. If the coarse lattice has fewer than three sites
 // along an axis, some of these sites are equal. The moved positions are the other sites of
 // the tile, row-major. The block changes them.
 type ContextBlockFunc func(context, moved int) (Bijector, error)

@@ -149,37 +149,6 @@ func (s *Spectral) apply(
 	return y, logDet, err
 }
 
-// join applies the map to a packed batch.
-func (s *Spectral) join(state *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
-	if inverse {
-		return s.packed(state, s.white, -s.logDet)
-	}
-	return s.packed(state, s.root, s.logDet)
-}
-
-// packed applies the map to a packed batch and adds a constant to the log-determinants. The
-// gradient of this operation is the same map without the constant.
-func (s *Spectral) packed(state *gorgonia.Node, d *fourier.Diagonal, constant float64) (*gorgonia.Node, error) {
-	return graph.Apply(graph.Spec{
-		Name: "spectral on a state", Shape: state.Shape(),
-		Run: graph.Generic(
-			func(out []float64, in [][]float64) error { packedRows(s, d, constant, out, in[0]); return nil },
-			func(out []float32, in [][]float32) error { packedRows(s, d, constant, out, in[0]); return nil }),
-		Diff: func(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-			dState, err := s.packed(grad, d, 0)
-			return gorgonia.Nodes{dState}, err
-		},
-	}, state)
-}
-
-func packedRows[T kernel.Float](s *Spectral, d *fourier.Diagonal, constant float64, out, in []T) {
-	values := len(in) / (s.Dim() + 1) * s.Dim()
-	spectralRows(s, d, out[:values], in[:values])
-	for i, v := range in[values:] {
-		out[values+i] = v + T(constant)
-	}
-}
-
 // node applies the map to a batch. The map is symmetric, so the gradient of this operation
 // is the same map.
 func (s *Spectral) node(x *gorgonia.Node, d *fourier.Diagonal) (*gorgonia.Node, error) {

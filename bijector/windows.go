@@ -70,8 +70,10 @@ func Windows(shape []int, size, stride int) ([][]int, error) {
 // as windows if the extents of the lattice are not known.
 //
 // All sites of a tile of a decimator are in the same cell. For a conditional decimator, the
-// sites that a tile moves are in the cell of the middle site of its context. In the layers
-// of Stack.DecimateGiven this is the coarse site of the tile.
+// sites that a tile moves are in the cell of one site of its context: the middle one, or the
+// first one if the context has an even number of sites. In the layers of Stack.DecimateGiven
+// this is the coarse site of the tile, in those of Stack.DecimateOdd and NewCheckerboard it
+// is a nearest neighbour.
 //
 // level goes from 0 to Levels()−2, one level for each decimator layer. For other levels
 // Cells returns nil.
@@ -91,7 +93,11 @@ func (h *Hierarchy) Cells(level int) [][]int {
 		moved := make([]int, 0, l.block.Dim())
 		for _, tile := range l.tiles {
 			if l.context != nil {
-				moved = append(moved[:0], tile[l.keep[len(l.keep)/2]])
+				with := l.keep[0]
+				if len(l.keep)%2 != 0 {
+					with = l.keep[len(l.keep)/2]
+				}
+				moved = append(moved[:0], tile[with])
 				for j, site := range tile {
 					if !slices.Contains(l.keep, j) {
 						moved = append(moved, site)

@@ -115,7 +115,7 @@ func windowsOf(m *Model, n int) (windows []hmc.Windows) {
 
 // hierarchyIn returns the bijector of m, or the first one of its chain, if it is a
 // hierarchy, and otherwise nil. bijector.Angles before it does not count: every angle has a
-// latent variable of its own. Nor does a checkerboard, where it is but one of the scales.
+// latent variable of its own. A chain of several hierarchies has none of all variables.
 func hierarchyIn(m *Model) *bijector.Hierarchy {
 	list := []bijector.Bijector{m.b}
 	if c, ok := m.b.(*bijector.Chain); ok {

@@ -24,7 +24,12 @@ func phi4(l int, lambda float64, phi []float64) float64 {
 	return s
 }
 
-// exactRecipe is small.
+// exactRecipes are small: a MERA and a checkerboard.
+func exactRecipes(lambda float64) map[string]*Recipe {
+	return map[string]*Recipe{"MERA": exactRecipe(lambda), "checkerboard": boardRecipe(lambda)}
+}
+
+// exactRecipe is small, with a MERA.
 func exactRecipe(lambda float64) *Recipe {
 	r := FastRecipe()
 	r.Exact = &QuarticAction{Quartic: lambda, Coupling: 2}
@@ -35,8 +40,14 @@ func exactRecipe(lambda float64) *Recipe {
 // A model with exact sites is saved and loaded to the bit, and computes the same in
 // float32 to its precision.
 func TestExactRecipeSaves(t *testing.T) {
+	for name, r := range exactRecipes(3) {
+		t.Run(name, func(t *testing.T) { exactSaves(t, r) })
+	}
+}
+
+func exactSaves(t *testing.T, r *Recipe) {
 	const l = 4
-	m := must(exactRecipe(3).Model([]int{l, l}, nil, rand.NewPCG(1, 2)))
+	m := must(r.Model([]int{l, l}, nil, rand.NewPCG(1, 2)))
 	scramble(m, 7, 0.3)
 	var file bytes.Buffer
 	if err := m.Save(&file); err != nil {
@@ -74,8 +85,15 @@ func TestExactRecipeSaves(t *testing.T) {
 // Whatever the parameters are, the weights π/q of samples do not depend on the latent
 // variables of the odd sites.
 func TestExactRecipeWeights(t *testing.T) {
-	const l, lambda, rows = 4, 3., 8
-	m := must(exactRecipe(lambda).Model([]int{l, l}, nil, rand.NewPCG(1, 2)))
+	const lambda = 3
+	for name, r := range exactRecipes(lambda) {
+		t.Run(name, func(t *testing.T) { exactWeights(t, r, lambda) })
+	}
+}
+
+func exactWeights(t *testing.T, r *Recipe, lambda float64) {
+	const l, rows = 4, 8
+	m := must(r.Model([]int{l, l}, nil, rand.NewPCG(1, 2)))
 	scramble(m, 7, 0.3)
 	odd := hierarchyOf(t, m).Latents(0)
 	if len(odd) != l*l/2 {

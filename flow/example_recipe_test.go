@@ -42,7 +42,7 @@ func ExampleBestRecipe() {
 	fmt.Println(model.Dim(), "sites,", len(model.Params()), "blocks")
 	fmt.Printf("%d steps, minimising %+v\n", settings.Steps, settings.Objective)
 	// Output:
-	// 64 sites, 15 blocks
+	// 64 sites, 30 blocks
 	// 5000 steps, minimising {PathGradient:true InversionKL:0}
 }
 
@@ -70,7 +70,7 @@ func ExampleRecipe_Grow() {
 	recipe.Anneal, recipe.LearnRate = 1, 2e-3 // it knows all modes already
 	settings := recipe.Settings(1000, src)
 	fmt.Println(grown.Dim(), "sites,", len(grown.Params()), "blocks, learning rate", settings.Optimizer.LearnRate)
-	// Output: 256 sites, 20 blocks, learning rate 0.002
+	// Output: 256 sites, 40 blocks, learning rate 0.002
 }
 
 // Hot at first, the target itself after half of the steps.

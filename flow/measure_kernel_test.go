@@ -86,22 +86,26 @@ func TestCoarseWindows(t *testing.T) {
 	}
 }
 
-// Angles before a hierarchy leave its latent variables where they are. A checkerboard has no
-// hierarchy of all of them.
+// Angles before a hierarchy leave its latent variables where they are. A checkerboard is a
+// hierarchy, a chain of several ones is not.
 func TestHierarchyAmongAngles(t *testing.T) {
-	h := hierarchyIn(mera(t, 4, 1))
 	angles := must(bijector.NewAngles(16))
-	m := must(New(target.NewNormal(16), must(bijector.NewChain(angles, h))))
-	if hierarchyIn(m) != h || len(coarseOf(m)) == 0 || len(windowsOf(m, 1)) == 0 {
-		t.Error("Angles hide the hierarchy")
-	}
 	board := anglesModel(1, []int{4}, 4, 4).Bijector()
+	for name, h := range map[string]bijector.Bijector{
+		"a MERA": mera(t, 4, 1).Bijector(), "a checkerboard": board,
+	} {
+		m := must(New(target.NewNormal(16), must(bijector.NewChain(angles, h))))
+		if bijector.Bijector(hierarchyIn(m)) != h || len(coarseOf(m)) == 0 || len(windowsOf(m, 1)) == 0 {
+			t.Errorf("Angles hide %s", name)
+		}
+	}
 	for name, b := range map[string]bijector.Bijector{
-		"a checkerboard": board, "a checkerboard of angles": must(bijector.NewChain(angles, board)), "angles": angles,
+		"two hierarchies": must(bijector.NewChain(board, board)), "angles": angles,
+		"two hierarchies of angles": must(bijector.NewChain(angles, board, board)),
 	} {
 		m := must(New(target.NewNormal(16), b))
 		if hierarchyIn(m) != nil || coarseOf(m) != nil || windowsOf(m, 3) != nil {
-			t.Errorf("%s has windows", name)
+			t.Errorf("%s: has windows", name)
 		}
 	}
 }

@@ -17,7 +17,9 @@ import (
 // variable that a tile adds, or two affine couplings without Spline or with Rational,
 // or they are those of Network.ContextBlock, if that is not nil. The
 // parameters of these couplings grow as the square of the sites of a tile: they are
-// meant for small tiles.
+// meant for small tiles. The layers of a Checkerboard move one site given 12 others, in one
+// dimension 4, by such couplings. Their networks have two hidden layers of 12 units, unless
+// Hidden is given. Network.Repeat is 2 by default there.
 type Recipe struct {
 	// Couplings is the number of couplings of a block, that of its bijector by default.
 	Couplings int
@@ -29,10 +31,15 @@ type Recipe struct {
 	// affine. The forces of the latent energy jump then, and a step takes longer.
 	// Without Spline it has no effect.
 	Rational bool
-	// Network is that of the MERA.
+	// Network is that of the MERA or the checkerboard.
 	Network bijector.NetworkSettings
-	// ConditionalDecimators gives the network conditional decimators.
+	// ConditionalDecimators gives a MERA conditional decimators. All layers of a
+	// checkerboard are conditional.
 	ConditionalDecimators bool
+	// Checkerboard makes the network by bijector.NewCheckerboard in place of
+	// bijector.NewMERA, on lattices of one or two axes with even extents. Other lattices
+	// have a MERA as without it.
+	Checkerboard bool
 	// Exact makes the sites with an odd sum of coordinates exact for a φ⁴ theory, given
 	// the others; nil for other targets. See QuarticAction.
 	Exact *QuarticAction
@@ -63,9 +70,10 @@ type Recipe struct {
 //
 // Given the sites with an even sum of coordinates, the others are independent. Recipe.Exact
 // gives them their exact distribution by bijector.NewQuartic, with no parameters. Only the
-// even sites are left to be learned: by conditional disentanglers and conditional
-// decimators, see bijector.NetworkSettings.OddBlock, and the network of the recipe on the
-// lattice of half the extents.
+// even sites are left to be learned. A checkerboard learns them by its other scales. With a
+// MERA they have conditional disentanglers and conditional decimators, see
+// bijector.NetworkSettings.OddBlock, and then the network of the recipe on the lattice of
+// half the extents.
 //
 // If it is not the action of the target, the model is still valid, but poor.
 type QuarticAction struct {
@@ -90,11 +98,11 @@ func FastRecipe() *Recipe {
 	}
 }
 
-// BestRecipe is FastRecipe with two pairs of layers per scale, at 1.8 times the
-// cost.
+// BestRecipe is FastRecipe with a checkerboard of five layers per scale in place of the MERA.
+// Where it has a MERA, this has two pairs of layers per scale.
 func BestRecipe() *Recipe {
 	r := FastRecipe()
-	r.Network.Repeat = 2
+	r.Checkerboard, r.Network.Repeat = true, 2
 	return r
 }
 
@@ -103,9 +111,9 @@ func BestRecipe() *Recipe {
 // it and as targets with a Gaussian part offer it, or nil. The model is not
 // symmetrised.
 //
-// The lattice may have any extents of 1 or more: unless Network.Depth is given, the
-// network is cut as NetworkSettings.Join says, and its last block acts on all sites
-// that live on. Prime factors of the extents other than Network.Size make large tiles: 14 × 14
+// The lattice may have any extents of 1 or more. Unless Network.Depth is given, a MERA is cut as
+// NetworkSettings.Join says, and its last block acts on all sites that live on. Prime factors
+// of the extents other than Network.Size make large tiles: 14 × 14
 // sites end in a block on 7 × 7. By default the hidden layers of these have 5/2 units for every
 // site of a tile, at least 10 and at most 64. Parameters, time and memory of a block grow so as
 // the square of its sites up to 25 sites, and in proportion to them beyond, where a block
@@ -115,34 +123,50 @@ func BestRecipe() *Recipe {
 // more than 2²² parameters: with splines no tile more than 1660 sites, so that 37 × 37 is
 // possible and 41 × 41 is not.
 //
-// With Exact all of this is for the lattice of half the extents.
+// With Exact and a MERA, all of this is for the lattice of half the extents.
+//
+// A checkerboard halves all axes as long as their extents are even. All sites that remain, if
+// there are several, have one block: 7 × 7 sites of 14 × 14, and 2 sites of 8 × 16. It has
+// twice as many couplings as other blocks, and may have twice as many parameters.
 //
 // Model fails with ErrSettings, before anything is made, if a block would have more, and if
 // there are both Exact and a spectrum to whiten with. With Exact it fails as
 // bijector.NewQuartic does, and with ErrTiles for an odd extent. Otherwise it fails as
-// NewMERA and bijector.NewSpectral do.
+// bijector.NewMERA or bijector.NewCheckerboard and bijector.NewSpectral do.
 func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model, error) {
-	network := r.network(src)
-	if r.Exact != nil && r.Whiten && spectrum != nil {
-		return nil, fmt.Errorf("flow: %w: Exact acts on the field itself, which Whiten would mix", ErrSettings)
-	}
-	scales, err := network.Scales(shape)
-	if err != nil {
+	network := r.network(shape, src)
+	if err := r.compatible(spectrum); err != nil {
 		return nil, err
 	}
-	if err := r.price(shape, scales); err != nil {
+	if err := r.price(shape, network); err != nil {
 		return nil, err
+	}
+	blocks := r
+	if r.onBoard(shape) {
+		blocks = r.atTop()
 	}
 	return r.model(shape, spectrum, network, func(sites int) (bijector.Bijector, error) {
-		return r.block(sites, len(shape), src)
+		return blocks.block(sites, len(shape), src)
 	})
+}
+
+// compatible fails if the recipe is both exact and whitened.
+func (r *Recipe) compatible(spectrum []float64) error {
+	if r.Exact != nil && r.Whiten && spectrum != nil {
+		return fmt.Errorf("flow: %w: Exact acts on the field itself, which Whiten would mix", ErrSettings)
+	}
+	return nil
 }
 
 // model is the given network with the given blocks.
 func (r *Recipe) model(
 	shape []int, spectrum []float64, network *bijector.NetworkSettings, block bijector.BlockFunc,
 ) (*Model, error) {
-	h, err := bijector.NewMERA(shape, block, network)
+	build := bijector.NewMERA
+	if r.onBoard(shape) {
+		build = bijector.NewCheckerboard
+	}
+	h, err := build(shape, block, network)
 	if err != nil {
 		return nil, err
 	}
@@ -158,112 +182,6 @@ func (r *Recipe) model(
 	}
 	return New(target.NewNormal(h.Dim()), b)
 }
-
-// Grow returns a model on another lattice, most likely one twice as large, whose
-// layers begin as copies of those of m, a model of the same recipe on a lattice
-// of as many dimensions. kinds are those of the program's own blocks, if m has any.
-// Near a critical point the renormalization flow is at
-// its fixed point on all scales but the finest, where the lattice is felt, and
-// the coarsest, where the boundary is; so the finest scales and the coarsest
-// are those of m, and what is missing in between are copies of the last scale
-// before the coarsest. Such a model needs a fraction of the training of one
-// that begins with random parameters, and has the modes that m has.
-//
-// The temperature should be that of m, and spectrum that of the new lattice. Train
-// it without annealing and at a lower learning rate.
-// Blocks are those of m; of the recipe Whiten, ConditionalDecimators and Network are used, of
-// Network.ContextBlock whether it is nil. The model shares no parameters with m,
-// and is not symmetrised.
-//
-// Scale by scale both lattices must be cut into tiles of the same numbers of sites, as
-// those of 12 × 12 and 24 × 24 sites are: 2 × 2 and then 3 × 3 at the top.
-// A model of 7 × 7 sites is one block on all of them: no larger lattice begins as it.
-//
-// It fails with ErrSettings for a recipe with Exact, with ErrHierarchy if m is not of the
-// recipe or a scale of the new lattice has other tiles than the one it would begin as, with
-// bijector.ErrKind for a block of a kind that is not known, and as Model does.
-func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64, kinds ...bijector.Kind) (*Model, error) {
-	if m == nil {
-		return nil, fmt.Errorf("flow: %w: nil model", ErrSettings)
-	}
-	if r.Exact != nil {
-		return nil, fmt.Errorf("flow: %w: models of a recipe with Exact do not grow", ErrSettings)
-	}
-	network := r.network(nil)
-	scales, err := network.Scales(shape)
-	if err != nil {
-		return nil, err
-	}
-	old, err := r.scales(m, spectrum != nil)
-	if err != nil {
-		return nil, fmt.Errorf("flow: a model to grow: %w", err)
-	}
-	var layers []*bijector.Layer // to copy, fine to coarse
-	for k, c := range scales {
-		from := min(k, max(len(old)-2, 0))
-		if k == len(scales)-1 {
-			from = len(old) - 1
-		}
-		top, sites := atTop(old[from]), old[from][0].Block().Dim()
-		if top != c.Top || sites != c.Sites() {
-			return nil, fmt.Errorf("flow: %w: scale %d of lattice %v has tiles of %d sites, at the top: %t; "+
-				"it would begin as scale %d of the model, whose tiles have %d, at the top: %t",
-				bijector.ErrHierarchy, k, shape, c.Sites(), c.Top, from, sites, top)
-		}
-		layers = append(layers, old[from]...)
-	}
-	next := 0
-	block := func(int) (bijector.Bijector, error) {
-		next++
-		return bijector.Copy(layers[next-1].Block(), kinds...)
-	}
-	if network.ContextBlock != nil {
-		network.ContextBlock = func(_, moved int) (bijector.Bijector, error) { return block(moved) }
-	}
-	return r.model(shape, spectrum, network, block)
-}
-
-// scales returns the layers of a model of the recipe, scale by scale, fine to coarse.
-func (r *Recipe) scales(m *Model, spectrum bool) ([][]*bijector.Layer, error) {
-	b := m.b
-	if c, ok := b.(*bijector.Chain); ok && r.Whiten && spectrum && len(c.Bijectors()) == 2 {
-		b = c.Bijectors()[0]
-	}
-	h, ok := b.(*bijector.Hierarchy)
-	if !ok {
-		return nil, fmt.Errorf("%w: no network of the recipe, but a %T", bijector.ErrHierarchy, b)
-	}
-	conditional := r.ConditionalDecimators || r.Network.ContextBlock != nil
-	repeat := max(1, r.Network.Repeat)
-	per := 2 * repeat
-	if conditional {
-		per++
-	}
-	var scales [][]*bijector.Layer
-	var scale []*bijector.Layer
-	for k, l := range h.Layers() {
-		scale = append(scale, l)
-		if l.Keep() == nil {
-			continue
-		}
-		if len(scale) != per || (l.Context() != nil) != conditional {
-			return nil, fmt.Errorf("%w: layer %d is not what the recipe has there: "+
-				"want %d layers per scale, the last of them decimators, conditional: %t",
-				bijector.ErrHierarchy, k, per, conditional)
-		}
-		scales, scale = append(scales, scale), nil
-	}
-	if len(scale) == 2*repeat {
-		scales = append(scales, scale)
-	} else if len(scale) > 0 {
-		return nil, fmt.Errorf("%w: %d layers after the last decimator, the recipe has %d",
-			bijector.ErrHierarchy, len(scale), 2*repeat)
-	}
-	return scales, nil
-}
-
-// atTop tells whether the layers of a scale decimate nothing.
-func atTop(scale []*bijector.Layer) bool { return scale[len(scale)-1].Keep() == nil }
 
 // Settings returns the settings for training in the given number of steps, the
 // learning rate falling to zero as a cosine. Fields may be changed.

@@ -9,12 +9,16 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// network returns the settings of the network.
-func (r *Recipe) network(src rand.Source) *bijector.NetworkSettings {
+// network returns the settings of the network on a lattice.
+func (r *Recipe) network(shape []int, src rand.Source) *bijector.NetworkSettings {
 	s := r.Network
 	s.Join = s.Depth == 0
-	if (r.ConditionalDecimators || r.Exact != nil) && s.ContextBlock == nil {
-		s.ContextBlock = func(context, moved int) (bijector.Bijector, error) { return r.given(context, moved, src) }
+	board, given := r.onBoard(shape), r
+	if board {
+		s.Repeat, given = r.pairs(), r.onColours()
+	}
+	if (board || r.ConditionalDecimators || r.Exact != nil) && s.ContextBlock == nil {
+		s.ContextBlock = func(context, moved int) (bijector.Bijector, error) { return given.given(context, moved, src) }
 	}
 	if a := r.Exact; a != nil {
 		s.OddBlock = func(context, _ int) (bijector.Bijector, error) {
@@ -103,7 +107,14 @@ const maxBlock = 1 << 22
 
 // price fails if a block of the network would have too many parameters. It counts
 // in float64, which does not overflow.
-func (r *Recipe) price(shape []int, scales []bijector.Scale) error {
+func (r *Recipe) price(shape []int, network *bijector.NetworkSettings) error {
+	if r.onBoard(shape) {
+		return r.priceBoard(shape)
+	}
+	scales, err := network.Scales(shape)
+	if err != nil {
+		return err
+	}
 	for k, c := range scales {
 		sites := 1.0
 		for _, size := range c.Size {
@@ -135,18 +146,26 @@ const (
 // that of one more, half of which are kept.
 func (r *Recipe) params(sites float64, hidden []int) float64 {
 	half := math.Ceil(sites / 2)
-	each, couplings := 2*netParams(half, hidden, half)+half, 10
+	each := 2*netParams(half, hidden, half) + half
 	if r.Spline {
 		numbers := float64(rationalNumbers)
 		if r.smooth() {
 			numbers = smoothNumbers
 		}
-		each, couplings = each+netParams(half, hidden, numbers*half), 4
+		each += netParams(half, hidden, numbers*half)
 	}
-	if r.Couplings != 0 {
-		couplings = r.Couplings
+	return float64(r.couplings()) * each
+}
+
+// couplings is the number of couplings of a block.
+func (r *Recipe) couplings() int {
+	switch {
+	case r.Couplings != 0:
+		return r.Couplings
+	case r.Spline:
+		return 4
 	}
-	return float64(couplings) * each
+	return 10
 }
 
 // netParams is the number of parameters of a network of couplings.

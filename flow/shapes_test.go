@@ -86,11 +86,11 @@ func TestRecipeOddShapesAreBijectors(t *testing.T) {
 // to the bit.
 func TestJoinKeepsRegularNetworks(t *testing.T) {
 	for _, shape := range [][]int{{2, 2}, {8, 8}, {16}, {4, 4, 4}} {
-		r := BestRecipe()
+		r := pairsRecipe()
 		r.Hidden = []int{3}
 		joined := must(r.Model(shape, nil, rand.NewPCG(5, 6)))
 		src := rand.NewPCG(5, 6)
-		s := r.network(src)
+		s := r.network(shape, src)
 		s.Join = false
 		block := func(sites int) (bijector.Bijector, error) { return r.block(sites, len(shape), src) }
 		h := must(bijector.NewMERA(shape, block, s))

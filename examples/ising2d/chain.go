@@ -16,7 +16,7 @@ type pace struct{ lr, anneal float64 }
 // lattices are the extents of the lattices of a run, the last one that of -L. With
 // -budget and without -grow, the flow of a large lattice grows from those of smaller
 // ones, of at least 8×8 sites. All of them must end in the same block of few sites:
-// flow.Recipe.Grow has no other way.
+// flow.Recipe.Grow has no other way. In a checkerboard one block is on all sites that remain.
 func (o *options) lattices() []int {
 	all := []int{o.L}
 	if o.budget == 0 || o.grow != "" || o.size < 2 || o.L < 1 {
@@ -27,7 +27,7 @@ func (o *options) lattices() []int {
 		odd /= o.size
 	}
 	for f := 2; f <= odd/f && f < 1<<16; f++ {
-		if odd%f == 0 { // two blocks of unlike tiles
+		if odd%f == 0 && !(o.checkerboard && o.L%2 == 0) { // two blocks of unlike tiles
 			return all
 		}
 	}

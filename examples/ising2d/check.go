@@ -56,6 +56,8 @@ func (o *options) sensible() error {
 		return fmt.Errorf("-every %d: want a positive number, or 0 for no sampling alongside", o.every)
 	case !(o.adapt >= 0 && o.adapt < 1) || o.adapt > 0 && (o.every == 0 || o.every > o.steps):
 		return fmt.Errorf("-adapt %g -every %d: want a weight below 1, and chains that move", o.adapt, o.every)
+	case o.checkerboard && o.size != 2:
+		return fmt.Errorf("-checkerboard -size %d: a checkerboard has no blocks of a size", o.size)
 	case o.size < 2:
 		return fmt.Errorf("-size %d: want two or more", o.size)
 	case o.chains < 2:

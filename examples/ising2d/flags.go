@@ -33,18 +33,19 @@ type options struct {
 	resume     bool
 
 	// Network.
-	couplings   int
-	hiddenText  string
-	hidden      []int // hiddenText in numbers
-	repeat      int
-	conditional bool
-	size        int
-	reflect     bool
-	translate   bool
-	spline      bool
-	rational    bool
-	white       bool
-	symmetric   bool
+	couplings    int
+	hiddenText   string
+	hidden       []int // hiddenText in numbers
+	repeat       int
+	conditional  bool
+	checkerboard bool
+	size         int
+	reflect      bool
+	translate    bool
+	spline       bool
+	rational     bool
+	white        bool
+	symmetric    bool
 
 	// Training.
 	batch     int
@@ -93,7 +94,7 @@ var help = console.Help{
 			"out", "model", "grow", "json", "checkpoint", "resume",
 		}},
 		{Title: "Network", Flags: []string{
-			"couplings", "hidden", "repeat", "size", "spline", "rational", "conditional", "white",
+			"couplings", "hidden", "repeat", "size", "spline", "rational", "conditional", "checkerboard", "white",
 			"symmetric", "reflect", "translate",
 		}},
 		{Title: "Training", Flags: []string{
@@ -136,7 +137,7 @@ func (o *options) defineMostUsed(f *flag.FlagSet) {
 
 func (o *options) defineNetwork(f *flag.FlagSet) {
 	f.IntVar(&o.couplings, "couplings", 0, "`N` couplings per block; 0 means 10, or 4 with -spline")
-	f.StringVar(&o.hiddenText, "hidden", "10,10,10", "hidden layers of `N,N,...` units")
+	f.StringVar(&o.hiddenText, "hidden", "10,10,10", "hidden layers of `N,N,...` units; recipe best sets 12,12")
 	f.IntVar(&o.repeat, "repeat", 1, "`N` pairs of layers per scale; recipe best sets 2")
 	f.IntVar(&o.size, "size", 2, "blocks of `N`×N sites, if the lattice can be cut into such blocks")
 	f.BoolVar(&o.spline, "spline", false,
@@ -145,6 +146,8 @@ func (o *options) defineNetwork(f *flag.FlagSet) {
 		"rational-quadratic splines and affine conditional decimators, as in earlier versions")
 	f.BoolVar(&o.conditional, "conditional", false,
 		"the latent variables of a scale depend on the coarse field around them; recipes fast and best set it")
+	f.BoolVar(&o.checkerboard, "checkerboard", false,
+		"layers on nested checkerboards in place of a MERA, if -L is even; recipe best sets it")
 	f.BoolVar(&o.white, "white", false, "end with the square root of the covariance K+αI; recipes fast and best set it")
 	f.BoolVar(&o.symmetric, "symmetric", true, "symmetrise over x → −x")
 	f.BoolVar(&o.reflect, "reflect", false, "symmetrise over the reflections of the lattice as well")

@@ -34,7 +34,7 @@ func newNetwork(o *options, small *flow.Model, ising *target.Ising, src rand.Sou
 	recipe := &flow.Recipe{
 		Couplings: o.couplings, Hidden: o.hidden, Spline: o.spline, Rational: o.rational,
 		Network:               bijector.NetworkSettings{Size: o.size, Repeat: o.repeat},
-		ConditionalDecimators: o.conditional, Whiten: o.white,
+		ConditionalDecimators: o.conditional, Checkerboard: o.checkerboard, Whiten: o.white,
 	}
 	shape := []int{o.L, o.L}
 	switch {

@@ -10,7 +10,7 @@ const batchOfSamples = 500
 func (o *options) price() error {
 	params, layers := memory.Network{
 		L: o.L, Size: o.size, Repeat: o.repeat, Couplings: o.couplings, Hidden: o.hidden,
-		Spline: o.spline, Rational: o.rational, Conditional: o.conditional,
+		Spline: o.spline, Rational: o.rational, Conditional: o.conditional, Checkerboard: o.checkerboard,
 	}.Cost()
 	sites := float64(o.L) * float64(o.L)
 	images := 1.0

@@ -17,7 +17,7 @@ var recipes = map[string]map[string]string{
 	},
 	"best": {
 		"lr": "5e-3", "cosine": "true", "spline": "true", "conditional": "true", "white": "true", "path": "true",
-		"anneal": "0.5", "repeat": "2",
+		"anneal": "0.5", "checkerboard": "true", "repeat": "2", "hidden": "12,12",
 	},
 }
 

@@ -23,21 +23,61 @@ func NewLayer(t64 kernel.Transform[float64], t32 kernel.Transform[float32],
 }
 
 // State packs x, (rows, n), and log-determinants of zero into one vector, the
-// form in which a chain of layers passes a batch on: the values row by row,
-// then the log-determinants.
+// form in which a chain of layers passes a batch on: the values in the order of
+// kernel.Pack, then the log-determinants.
 func State(x *gorgonia.Node) (*gorgonia.Node, error) {
 	s := x.Shape()
-	return place(x, 0, tensor.Shape{s[0] * (s[1] + 1)})
+	return Apply(Spec{
+		Name: "state", Shape: tensor.Shape{s[0] * (s[1] + 1)},
+		Run: Generic(packed[float64](s[0], s[1]), packed[float32](s[0], s[1])),
+		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			d, err := stateValues(grad, s[0], s[1])
+			return gorgonia.Nodes{d}, err
+		},
+	}, x)
+}
+
+func packed[T kernel.Float](rows, n int) func(out []T, in [][]T) error {
+	var state, x []T
+	pass := func(from, to int) { kernel.Pack(state, x, rows, n, from, to) }
+	return func(out []T, in [][]T) error {
+		state, x = out, in[0]
+		kernel.Pass(kernel.Groups(rows), rows*n, pass)
+		clear(out[rows*n:])
+		return nil
+	}
 }
 
 // Unstate unpacks a state of rows of n values.
 func Unstate(state *gorgonia.Node, n int) (x, logDet *gorgonia.Node, err error) {
 	rows := state.Shape()[0] / (n + 1)
-	if x, err = Part(state, 0, tensor.Shape{rows, n}); err != nil {
+	if x, err = stateValues(state, rows, n); err != nil {
 		return nil, nil, err
 	}
 	logDet, err = Part(state, rows*n, tensor.Shape{rows})
 	return x, logDet, err
+}
+
+// stateValues are the values of a state, row by row.
+func stateValues(state *gorgonia.Node, rows, n int) (*gorgonia.Node, error) {
+	return Apply(Spec{
+		Name: "values of state", Shape: tensor.Shape{rows, n},
+		Run: Generic(unpacked[float64](rows, n), unpacked[float32](rows, n)),
+		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			d, err := State(grad)
+			return gorgonia.Nodes{d}, err
+		},
+	}, state)
+}
+
+func unpacked[T kernel.Float](rows, n int) func(out []T, in [][]T) error {
+	var state, x []T
+	pass := func(from, to int) { kernel.Unpack(x, state, rows, n, from, to) }
+	return func(out []T, in [][]T) error {
+		state, x = in[0], out
+		kernel.Pass(kernel.Groups(rows), rows*n, pass)
+		return nil
+	}
 }
 
 // Apply adds the layer to the graph: state to state, with the parameters w.

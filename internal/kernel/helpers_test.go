@@ -85,7 +85,20 @@ func affineKeeping[T Float](rnd *rand.Rand, dim, couplings, most int, hidden []i
 
 // rowOf is the state of row r of a state of rows of n values.
 func rowOf[T Float](state []T, r, rows, n int) []T {
-	return append(slices.Clone(state[r*n:(r+1)*n]), state[rows*n+r])
+	x := make([]T, rows*n)
+	Unpack(x, state, rows, n, 0, Groups(rows))
+	return append(slices.Clone(x[r*n:(r+1)*n]), state[rows*n+r])
+}
+
+// rowAt returns the row and the column of value i of a state.
+func rowAt(i, rows, n int) (row, col int) {
+	for g := range Groups(rows) {
+		if first, m := group(g, rows); i < (first+m)*n {
+			at := i - first*n
+			return first + at%m, at / m
+		}
+	}
+	return i - rows*n, n // a log-determinant
 }
 
 // maxDiff is the largest difference of two slices, NaN if one is.

@@ -10,9 +10,8 @@ import (
 // positions of the tiles: the transform does not change them, and tiles may share
 // them.
 //
-// A batch travels as one flat slice, the state: rows·n values row by row, then
-// the running log-determinant of each row. A Layer is safe for concurrent
-// use.
+// A batch travels as one flat slice, the state: rows·n values in the order of Pack, then
+// the running log-determinant of each row. A Layer is safe for concurrent use.
 type Layer[T Float] struct {
 	tr    Transform[T]
 	jac   Jacobian[T] // tr, or nil if it has no Jacobian that pays
@@ -62,7 +61,8 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *L
 }
 
 // scratch is the memory that one goroutine works in: one tile of rows at a time.
-// Each of its lanes holds a tile of sites of a row of the batch.
+// Each of its lanes holds a tile of sites of a row of the batch. In a block these are one
+// tile of Lanes rows, and of tile and row only the first are set.
 type scratch[T Float] struct {
 	x, dx     []T        // the tile and its gradient
 	logDet    []T        // log-determinants of the lanes, or their gradients
@@ -70,6 +70,7 @@ type scratch[T Float] struct {
 	rest      []T        // scratch space of the transform
 	tile, row [Lanes]int // tile of sites and row of the batch in each lane
 	len       int        // number of lanes in use
+	block     bool
 }
 
 // StateLen is the length of the state of a batch.
@@ -108,8 +109,8 @@ type call[T Float] struct {
 	context []T // gradients of each tile, context position and row
 }
 
-// step is one step of a call. It goes through rows, parameters or units; see
-// units.
+// step is one step of a call. It goes through rows, groups of rows, parameters or units; see
+// Groups and units.
 type step int
 
 const (
@@ -117,7 +118,7 @@ const (
 	runUnits                // units: Transform.Run
 	gradUnits               // units: Transform.Grad
 	pullUnits               // units: multiply by the Jacobian
-	sumContext              // rows: add up the gradients of shared sites
+	sumContext              // groups: add up the gradients of shared sites
 	sumLogDets              // rows: add up the log-determinants of the tiles
 	sumPartials             // parameters: add up the gradients of the chunks
 )
@@ -199,6 +200,10 @@ func (c *call[T]) run(s *scratch[T], from, to int) {
 			l.jac.RunJacobian(s.x, s.logDet, c.unitJacobian(u), c.w, c.inverse, s.rest)
 		}
 		l.scatter(c.out, s.x, s)
+		if s.block {
+			copy(c.partial[s.tile[0]*c.rows+s.row[0]:][:Lanes], s.logDet)
+			continue
+		}
 		for k := range s.len {
 			c.partial[s.tile[k]*c.rows+s.row[k]] = s.logDet[k]
 		}
@@ -307,9 +312,14 @@ func (c *call[T]) gatherGrad(dx []T, s *scratch[T]) {
 	for _, j := range c.l.context {
 		clear(dx[j*Lanes : (j+1)*Lanes])
 	}
+	logDets := c.dout[c.rows*c.l.n:]
+	if s.block {
+		copy(s.logDet, logDets[s.row[0]:][:Lanes])
+		return
+	}
 	clear(s.logDet)
 	for k := range s.len {
-		s.logDet[k] = c.dout[c.rows*c.l.n+s.row[k]]
+		s.logDet[k] = logDets[s.row[k]]
 	}
 }
 
@@ -318,6 +328,10 @@ func (c *call[T]) gatherGrad(dx []T, s *scratch[T]) {
 func (c *call[T]) scatterGrad(dx []T, s *scratch[T]) {
 	c.l.scatter(c.out, dx, s)
 	for i, j := range c.l.context {
+		if s.block {
+			copy(c.context[(s.tile[0]*len(c.l.context)+i)*c.rows+s.row[0]:][:Lanes], dx[j*Lanes:])
+			continue
+		}
 		for k := range s.len {
 			c.context[(s.tile[k]*len(c.l.context)+i)*c.rows+s.row[k]] = dx[j*Lanes+k]
 		}
@@ -327,18 +341,23 @@ func (c *call[T]) scatterGrad(dx []T, s *scratch[T]) {
 // addContext adds the contributions in c.context to din.
 func (c *call[T]) addContext() {
 	if len(c.l.context) > 0 {
-		c.pass(c.rows, len(c.context), sumContext)
+		c.pass(Groups(c.rows), len(c.context), sumContext)
 	}
 }
 
 func (c *call[T]) sumContext(from, to int) {
 	l, dim := c.l, c.l.tr.Dim()
-	for k := range l.tiles {
-		for i, j := range l.context {
-			site := l.index[k*dim+j]
-			left := c.context[(k*len(l.context)+i)*c.rows:]
-			for r := from; r < to; r++ {
-				c.out[r*l.n+site] += left[r]
+	for g := from; g < to; g++ {
+		first, n := group(g, c.rows)
+		for k := range l.tiles {
+			for i, j := range l.context {
+				site := l.index[k*dim+j]
+				left := c.context[(k*len(l.context)+i)*c.rows+first:]
+				if to := c.out[first*l.n+site*n:]; n == Lanes {
+					add(to, left[:Lanes])
+				} else {
+					to[0] += left[0]
+				}
 			}
 		}
 	}

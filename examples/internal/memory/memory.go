@@ -54,8 +54,9 @@ func Size(bytes float64) string {
 	return fmt.Sprintf("%.3g %s", bytes, units[k])
 }
 
-// Network is the size of a MERA on a square lattice of L×L sites. Where Depth is not
-// given, it is cut as bijector.NetworkSettings.Join says.
+// Network is the size of a MERA, or of a checkerboard, on a square lattice of L×L sites. Where
+// Depth is not given, a MERA is cut as bijector.NetworkSettings.Join says. A checkerboard has
+// all scales; for odd L there is a MERA in its place.
 type Network struct {
 	L, Size, Repeat int
 	Depth           int // scales, 0 for as many as the lattice has
@@ -64,11 +65,15 @@ type Network struct {
 	Spline          bool
 	Rational        bool // splines, see flow.Recipe
 	Conditional     bool
+	Checkerboard    bool
 }
 
 // Cost is the number of parameters and of layers.
 func (n Network) Cost() (params, layers float64) {
 	repeat := float64(max(n.Repeat, 1))
+	if n.Checkerboard && n.L > 0 && n.L%2 == 0 {
+		return n.board(2*repeat + 1)
+	}
 	for l, scale := n.L, 1; l > 1 && (n.Depth == 0 || scale <= n.Depth); scale++ {
 		size := n.Size
 		if l%size != 0 {
@@ -78,19 +83,37 @@ func (n Network) Cost() (params, layers float64) {
 		layers += 2 * repeat
 		top := size == l && size != n.Size
 		if n.Conditional && !top {
-			const context = 9
 			others := float64(size)*float64(size) - 1
-			affine := 2*n.net(context+others-1, 1) + 1
-			if n.Spline && !n.Rational {
-				params += others * (affine + n.net(context+others-1, smoothNumbers))
-			} else {
-				params += 2 * others * affine
-			}
+			params += others * n.given(9+others-1)
 			layers++
 		}
 		l /= size
 	}
 	return params, layers
+}
+
+// board is the cost of a checkerboard with so many layers per scale. Every halving of L is two
+// scales.
+func (n Network) board(perScale float64) (params, layers float64) {
+	l := n.L
+	for ; l%2 == 0; l /= 2 {
+		layers += 2 * perScale
+	}
+	params = layers * n.given(12)
+	if l > 1 {
+		params += 2 * n.block(l)
+		layers++
+	}
+	return params, layers
+}
+
+// given is the number of parameters for a variable that moves, given so many others.
+func (n Network) given(others float64) float64 {
+	affine := 2*n.net(others, 1) + 1
+	if n.Spline && !n.Rational {
+		return affine + n.net(others, smoothNumbers)
+	}
+	return 2 * affine
 }
 
 // smallestFactor is the smallest prime factor of l, or l if all are large.

@@ -37,6 +37,8 @@ func TestNetwork(t *testing.T) {
 		{Network{L: 5, Size: 2, Hidden: hidden, Spline: true, Conditional: true}, 26220, 2},
 		{Network{L: 4, Size: 3, Hidden: hidden, Spline: true, Conditional: true}, 21255, 5},
 		{Network{L: 16, Size: 2, Depth: 1, Hidden: hidden}, 10920, 2},
+		{Network{L: 8, Size: 2, Repeat: 2, Hidden: []int{12, 12}, Spline: true, Checkerboard: true}, 34350, 30},
+		{Network{L: 5, Size: 2, Hidden: hidden, Spline: true, Conditional: true, Checkerboard: true}, 26220, 2},
 		{Network{L: 4, Size: 2, Couplings: 1e9, Hidden: hidden}, 2.184e12, 4},
 	} {
 		if p, l := c.n.Cost(); p != c.params || l != c.layers {
