@@ -418,6 +418,7 @@ func TestDocumentedDefaults(t *testing.T) {
 			[]int{defaultCouplings(false), defaultCouplings(true)}},
 		"Recipe.Hidden":                {none, nil, nil},
 		"Recipe.Spline":                {none, nil, nil},
+		"Recipe.Checkerboard":          {none, nil, nil},
 		"Recipe.Rational":              {none, nil, nil},
 		"Recipe.Network":               {none, nil, nil},
 		"Recipe.ConditionalDecimators": {none, nil, nil},
