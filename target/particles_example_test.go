@@ -73,3 +73,21 @@ func ExampleNewWCA() {
 	// u(2.2) = 0.0166
 	// u(2.3) = 0.0000
 }
+
+// Chains may start with dimers of several lengths. The grid of the solvent overlaps with them
+// at first, with a finite energy.
+func ExampleNewDimer() {
+	dimer, err := target.NewDimer(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	x := make([]float64, dimer.Dim())
+	for _, r := range []float64{1, 1.5, 2} {
+		dimer.Start(x, r)
+		fmt.Printf("r = %.1f: U = %.1f\n", dimer.Distance(x), dimer.Energy(x))
+	}
+	// Output:
+	// r = 1.0: U = 2087.5
+	// r = 1.5: U = 1940.3
+	// r = 2.0: U = 685.7
+}

@@ -32,12 +32,12 @@ func (r *report) anneal(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("annealing %d samples over %d rungs\n", r.o.samples, rungs)
-	last := start
 	s := r.settings(r.o.samples, rungs, 4)
+	shown := 0
 	s.Progress = func(done, all int) error {
-		if time.Since(last) > r.o.budget/5 {
-			last = time.Now()
-			fmt.Printf("%.0f %%\n", 100*float64(done)/float64(all))
+		if fifth := 5 * done / all; fifth > shown {
+			shown = fifth
+			fmt.Printf("%d %%\n", 20*fifth)
 		}
 		return nil
 	}
