@@ -25,13 +25,14 @@ type options struct {
 	sweeps        int
 	seed          uint64
 	json, out     string
+	dimer         bool
 }
 
 var help = console.Help{
 	Synopsis: "anneals a fluid of particles in a periodic box.",
 	Groups: []console.Group{{Title: "Flags", Flags: []string{
 		"n", "axes", "density", "temperature",
-		"budget", "train", "samples", "rungs", "nodes", "sweeps", "seed", "json", "out",
+		"budget", "train", "samples", "rungs", "nodes", "sweeps", "seed", "json", "out", "dimer",
 	}}},
 }
 
@@ -48,6 +49,7 @@ func (o *options) define(f *flag.FlagSet) {
 	f.IntVar(&o.sweeps, "sweeps", 400, "`N` sweeps of hybrid Monte Carlo per node, four times as many for g(r)")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of all random numbers")
 	f.StringVar(&o.json, "json", "", "write the results to `FILE`")
+	f.BoolVar(&o.dimer, "dimer", false, "instead, measure the free energy of a dimer in a solvent by umbrella sampling")
 	f.StringVar(&o.out, "out", "out/particles", "write the figure to the directory `DIR`")
 }
 
@@ -89,6 +91,9 @@ func (o *options) fluid(temperature float64) (*target.Particles, error) {
 
 // files are those that the program writes.
 func (o *options) files() []string {
+	if o.dimer {
+		return []string{filepath.Join(o.out, "dimer.png")}
+	}
 	files := []string{o.figure()}
 	if o.json != "" {
 		files = append(files, o.json)

@@ -50,6 +50,9 @@ func run(o *options) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if o.dimer {
+		return runDimer(ctx, o)
+	}
 	r := &report{o: o, fluid: f}
 	for _, phase := range []func(context.Context) error{r.anneal, r.integrate, r.plain} {
 		if err := phase(ctx); err != nil {

@@ -150,3 +150,52 @@ func TestBadFlags(t *testing.T) {
 		}
 	}
 }
+
+// The profile of the dimer has two wells with a barrier between, near those of the dimer
+// alone.
+func TestDimer(t *testing.T) {
+	o, err := parse(strings.Fields("-dimer -sweeps 8 -out " + t.TempDir()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := umbrellas(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lowest := func(from, to float64) (f float64) {
+		f = math.Inf(1)
+		for k, r := range p.R {
+			if r > from && r < to {
+				f = min(f, p.F[k])
+			}
+		}
+		return f
+	}
+	barrier := -math.Inf(1)
+	for k, r := range p.R {
+		if r > 1.3 && r < 1.7 {
+			barrier = max(barrier, p.F[k])
+		}
+	}
+	for _, well := range []float64{lowest(0.8, 1.3), lowest(1.7, 2.2)} {
+		if d := barrier - well; !(d > 10 && d < 22) {
+			t.Errorf("a barrier of %.1f:\n%s", d, p)
+		}
+	}
+	if err := drawProfile(p, o.files()[0]); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(o.files()[0]); err != nil {
+		t.Error(err)
+	}
+}
+
+// The trapezium rule, of a force that is linear in r.
+func TestIntegrate(t *testing.T) {
+	p := &profile{R: []float64{0, 1, 3}, Force: []float64{0, 2, 6}, ForceErr: []float64{1, 3, 2}}
+	p.integrate()
+	one, two := math.Sqrt(0.25+2.25), math.Sqrt(0.25+1.5*1.5*9+4) // weights ½, 1½ and 1 of the forces
+	if p.F[1] != 1 || p.F[2] != 9 || math.Abs(p.FErr[1]-one) > 1e-12 || math.Abs(p.FErr[2]-two) > 1e-12 {
+		t.Errorf("%v ± %v", p.F, p.FErr)
+	}
+}
