@@ -54,8 +54,9 @@ func (r *report) String() string {
 	fmt.Fprintf(&b, "  pressure      %.4f ± %.4f\n", r.Pressure, r.PressureErr)
 	fmt.Fprintf(&b, "Thermodynamic integration, %.1f s\n", r.TI.Seconds)
 	fmt.Fprintf(&b, "  ln(Q/V^N)     %.4f ± %.4f\n", r.TI.LogZ-volume, r.TI.LogZErr)
-	apart := math.Abs(r.LogZ-r.TI.LogZ) / math.Hypot(r.LogZErr, r.TI.LogZErr)
-	fmt.Fprintf(&b, "  apart by      %.1f errors\n", apart)
+	if e := math.Hypot(r.LogZErr, r.TI.LogZErr); !math.IsInf(e, 1) {
+		fmt.Fprintf(&b, "  apart by      %.1f errors\n", math.Abs(r.LogZ-r.TI.LogZ)/e)
+	}
 	if r.TI.Warning != "" {
 		fmt.Fprintf(&b, "  %s\n", r.TI.Warning)
 	}
