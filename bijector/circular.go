@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/kernel"
@@ -181,6 +182,15 @@ func (b *CircularSpline) Steps() []Step {
 		s.Couplings, s.Keep, s.Src = 1, s.Keep[k:k+1], rand.NewPCG(0, 0)
 		return NewCircularSpline(b.dim, &s)
 	})
+}
+
+// Weights returns the matrices of all networks.
+func (b *CircularSpline) Weights() []*mat.Dense {
+	var all []*mat.Dense
+	for _, c := range b.Couplings() {
+		all = append(all, weightsOf(c.R)...)
+	}
+	return all
 }
 
 // Dim returns the number of angles per row.

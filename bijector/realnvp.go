@@ -322,6 +322,15 @@ func (b *RealNVP) LogScales() []*mat.VecDense {
 	return scalesOf(b.Couplings(), func(c *AffineCoupling) *AffineCoupling { return c })
 }
 
+// Weights returns the matrices of all networks.
+func (b *RealNVP) Weights() []*mat.Dense {
+	var all []*mat.Dense
+	for _, c := range b.Couplings() {
+		all = append(all, weightsOf(c.S, c.T)...)
+	}
+	return all
+}
+
 // Dim returns the number of values per row.
 func (b *RealNVP) Dim() int { return b.dim }
 

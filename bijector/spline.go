@@ -128,6 +128,18 @@ func (b *Spline) LogScales() []*mat.VecDense {
 	return scalesOf(b.Couplings(), func(c *SplineCoupling) *AffineCoupling { return c.Affine })
 }
 
+// Weights returns the matrices of all networks.
+func (b *Spline) Weights() []*mat.Dense {
+	var all []*mat.Dense
+	for _, c := range b.Couplings() {
+		if c.Affine != nil {
+			all = append(all, weightsOf(c.Affine.S, c.Affine.T)...)
+		}
+		all = append(all, weightsOf(c.R)...)
+	}
+	return all
+}
+
 // Dim returns the number of values per row.
 func (b *Spline) Dim() int { return b.dim }
 

@@ -31,3 +31,24 @@ type LogScaler interface {
 	// LogScales returns views of these parameters: writing to them changes the bijector.
 	LogScales() []*mat.VecDense
 }
+
+// Weighted is a bijector with matrices among its parameters: the weights of its networks.
+// An optimiser can treat such a matrix as a whole, see flow.Soap. RealNVP, Spline and
+// CircularSpline are Weighted. For other bijectors it is optional.
+type Weighted interface {
+	Bijector
+	// Weights returns views of the matrices: writing to them changes the bijector. They do
+	// not overlap, and each is contiguous in one parameter.
+	Weights() []*mat.Dense
+}
+
+// weightsOf returns the weights of networks.
+func weightsOf(networks ...[]Dense) []*mat.Dense {
+	var all []*mat.Dense
+	for _, layers := range networks {
+		for _, l := range layers {
+			all = append(all, l.W)
+		}
+	}
+	return all
+}

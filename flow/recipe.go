@@ -44,7 +44,9 @@ type Recipe struct {
 	// Anneal is the inverse temperature at the start, which rises to 1 in the first
 	// half of the steps; 1 by default.
 	Anneal float64
-	// LearnRate is the largest learning rate, 5e-3 by default.
+	// Method is that of the optimiser, Adam by default.
+	Method Method
+	// LearnRate is the largest learning rate, 5e-3 by default, or 1e-2 with Soap.
 	LearnRate float64
 	// Warmup is the number of steps in which it is reached, 50 or a tenth of all by
 	// default.
@@ -79,11 +81,13 @@ type QuarticAction struct {
 // PaperRecipe is the network of the paper: ten affine couplings per block.
 func PaperRecipe() *Recipe { return &Recipe{} }
 
-// FastRecipe has smooth splines, conditional decimators, whitening, path gradients and
-// annealing. A step takes about twice as long as one of the paper's network
+// FastRecipe has smooth splines, conditional decimators, whitening, path gradients,
+// annealing and the optimiser Soap. A step takes about twice as long as one of the paper's network
 // (BenchmarkRecipeStep).
 func FastRecipe() *Recipe {
-	return &Recipe{Spline: true, ConditionalDecimators: true, Whiten: true, PathGradient: true, Anneal: 0.5}
+	return &Recipe{
+		Spline: true, ConditionalDecimators: true, Whiten: true, PathGradient: true, Anneal: 0.5, Method: Soap,
+	}
 }
 
 // BestRecipe is FastRecipe with two pairs of layers per scale, at 1.8 times the
@@ -267,13 +271,16 @@ func (r *Recipe) Settings(steps int, src rand.Source) *Settings {
 	rate, warmup := r.LearnRate, r.Warmup
 	if rate == 0 {
 		rate = 5e-3
+		if r.Method == Soap {
+			rate = 1e-2
+		}
 	}
 	if warmup == 0 {
 		warmup = min(50, steps/10)
 	}
 	s := &Settings{
 		Steps: steps, Src: src, Objective: ReverseKL{PathGradient: r.PathGradient},
-		Optimizer: OptimizerSettings{LearnRate: rate, Schedule: Cosine(steps, warmup)},
+		Optimizer: OptimizerSettings{Method: r.Method, LearnRate: rate, Schedule: Cosine(steps, warmup)},
 	}
 	if r.Anneal != 0 {
 		s.Anneal = Ramp(r.Anneal, steps/2)

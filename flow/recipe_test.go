@@ -75,7 +75,7 @@ func TestRecipeModel(t *testing.T) {
 	}
 	if s := FastRecipe().Settings(100, src); s.Optimizer.Schedule(10) != 1 || s.Optimizer.Schedule(101) != 0 ||
 		s.Anneal(25) != 0.75 || s.Anneal(50) != 1 || s.Objective != Objective(ReverseKL{PathGradient: true}) ||
-		s.Optimizer.LearnRate != 5e-3 {
+		s.Optimizer.LearnRate != 1e-2 || s.Optimizer.Method != Soap {
 		t.Errorf("%+v", s)
 	}
 }

@@ -34,6 +34,7 @@ type trainerSettings struct {
 	Window       int         `json:"window"`
 
 	// Zero values are left out, so that files are as in earlier versions without these fields.
+	Method    Method       `json:"method,omitzero" field:"Optimizer.Method"`
 	Plateau   keptPlateau  `json:"plateau,omitzero" field:"Optimizer.Plateau"`
 	Average   float64      `json:"average,omitzero" field:"Optimizer.Average"`
 	Evaluate  keptEvaluate `json:"evaluate,omitzero" field:"Evaluation"`
@@ -62,7 +63,7 @@ func (s *Settings) kept() trainerSettings {
 	o := s.Optimizer
 	k := trainerSettings{
 		Batch: s.Batch, Images: s.Images, Window: s.Window,
-		LearnRate: o.LearnRate, ClipNorm: o.ClipNorm, MaxScale: o.MaxScale, Average: o.Average,
+		Method: o.Method, LearnRate: o.LearnRate, ClipNorm: o.ClipNorm, MaxScale: o.MaxScale, Average: o.Average,
 		OnFault: s.Faults.Policy, MaxFaults: s.Faults.Max,
 	}
 	if r, ok := s.Objective.(ReverseKL); ok {

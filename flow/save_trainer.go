@@ -18,6 +18,7 @@ const (
 	sourceArray  = "source"
 	heldArray    = "evaluate.source"
 	averageArray = "average"
+	soapArray    = "soap"
 )
 
 // Save writes the model, as Model.Save does, and everything else that Restore needs: the
@@ -81,6 +82,10 @@ func (tr *Trainer) addTo(f *safetensors.File) error {
 	if tr.averages != nil {
 		all := slices.Concat(tr.averages...)
 		f.Arrays = append(f.Arrays, safetensors.Array{Name: averageArray, Shape: []int{len(all)}, Values: all})
+	}
+	if tr.s.Optimizer.Method == Soap {
+		all := slices.Concat(tr.adam.bases()...)
+		f.Arrays = append(f.Arrays, safetensors.Array{Name: soapArray, Shape: []int{len(all)}, Values: all})
 	}
 	if tr.held != nil {
 		f.Arrays = append(f.Arrays, safetensors.Array{Name: heldArray, Shape: []int{len(held)}, Values: held})
@@ -179,9 +184,9 @@ func (tr *Trainer) stateIn(f *safetensors.File) (s trainerState, err error) {
 	return s, err
 }
 
-// trainerArrays are the arrays of a file that have one number for every value of the
-// parameters: moments of the optimiser and averages, if the trainer has them.
-type trainerArrays struct{ m, v, mean safetensors.Floats }
+// trainerArrays are arrays of a file: moments of the optimiser, averages of the parameters
+// and what Soap knows of matrices, if the trainer has them.
+type trainerArrays struct{ m, v, mean, bases safetensors.Floats }
 
 func (tr *Trainer) arraysIn(f *safetensors.File) (a trainerArrays, err error) {
 	if a.m, err = float64s(f, adamM, len(tr.gradient)); err != nil {
@@ -196,7 +201,14 @@ func (tr *Trainer) arraysIn(f *safetensors.File) (a trainerArrays, err error) {
 		}
 	}
 	if tr.averages != nil {
-		a.mean, err = float64s(f, averageArray, len(tr.gradient))
+		if a.mean, err = float64s(f, averageArray, len(tr.gradient)); err != nil {
+			return a, err
+		}
+	}
+	if tr.s.Optimizer.Method == Soap {
+		if a.bases, err = float64s(f, soapArray, len(slices.Concat(tr.adam.bases()...))); err == nil {
+			err = tr.adam.checkBases(a.bases)
+		}
 	}
 	return a, err
 }
@@ -211,6 +223,11 @@ func (a *trainerArrays) set(tr *Trainer) {
 			a.mean.Copy(tr.averages[k], at)
 		}
 		at += len(tr.adam.m[k])
+	}
+	at = 0
+	for _, b := range tr.adam.bases() {
+		a.bases.Copy(b, at)
+		at += len(b)
 	}
 }
 

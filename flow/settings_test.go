@@ -89,6 +89,7 @@ func TestRestoreComparesSettings(t *testing.T) {
 		// a function cannot be compared
 		"Optimizer.Schedule": {func(s *Settings) { s.Optimizer.Schedule = Cosine(9, 1) }, mayDiffer},
 		"Optimizer.Average":  {func(s *Settings) { s.Optimizer.Average = 0.8 }, "Optimizer.Average"},
+		"Optimizer.Method":   {func(s *Settings) { s.Optimizer.Method = Soap }, "Optimizer.Method"},
 		"Optimizer.ClipNorm": {func(s *Settings) { s.Optimizer.ClipNorm = 6 }, "Optimizer.ClipNorm"},
 		"Optimizer.MaxScale": {func(s *Settings) { s.Optimizer.MaxScale = 2 }, "Optimizer.MaxScale"},
 		"Optimizer.Plateau":  {func(s *Settings) { s.Optimizer.Plateau = nil }, "Optimizer.Plateau"},
@@ -337,6 +338,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"OptimizerSettings.LearnRate": {"1e-3", adam.LearnRate, 1e-3},
 		"OptimizerSettings.Schedule":  {"constant", must(adam.Schedule.at(7)), 1.0},
 		"OptimizerSettings.Plateau":   {none, adam.Plateau, (*Plateau)(nil)},
+		"OptimizerSettings.Method":    {"Adam", adam.Method, Adam},
 		"OptimizerSettings.ClipNorm":  {none, adam.ClipNorm, 0.0},
 		"OptimizerSettings.MaxScale":  {none, adam.MaxScale, 0.0},
 		"OptimizerSettings.Average":   {none, adam.Average, 0.0},
@@ -423,6 +425,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"Recipe.Whiten":                {none, nil, nil},
 		"Recipe.PathGradient":          {none, recipe(10).Objective, ReverseKL{}},
 		"Recipe.Anneal":                {"1", must(recipe(10).Anneal.at(1)), 1.0},
+		"Recipe.Method":                {"Adam", recipe(10).Optimizer.Method, Adam},
 		"Recipe.LearnRate":             {"5e-3", recipe(10).Optimizer.LearnRate, 5e-3},
 		"Recipe.Warmup": {"50 or a tenth of all",
 			[]bool{recipe(1000).Optimizer.Schedule(49) < 1, recipe(1000).Optimizer.Schedule(50) == 1,

@@ -13,7 +13,7 @@ import (
 )
 
 // Trainer trains a model on a target step by step: it minimises Settings.Objective, by
-// default the reverse divergence (eq. 5), with Adam. Train is enough for a run without
+// default the reverse divergence (eq. 5). Train is enough for a run without
 // interruptions; a Trainer can be saved and restored. It is not safe for concurrent use,
 // and the model must not be used while a step runs.
 type Trainer struct {
@@ -94,7 +94,11 @@ func (tr *Trainer) makeRoom() {
 			tr.averages = append(tr.averages, make([]float64, len(v)))
 		}
 	}
-	tr.adam = newAdam(tr.s.Optimizer.LearnRate, tr.params)
+	if rate := tr.s.Optimizer.LearnRate; tr.s.Optimizer.Method == Soap {
+		tr.adam = newSoap(rate, tr.params, matricesOf(tr.m, tr.params))
+	} else {
+		tr.adam = newAdam(rate, tr.params)
+	}
 	if tr.s.Optimizer.MaxScale > 0 {
 		tr.scales = scalesOf(tr.m)
 	}
