@@ -180,7 +180,8 @@ func (p *Particles) first() int {
 }
 
 // LogProb returns the node ln π = −U/T in nats, of shape (rows), for theta of shape (rows,
-// Dim). It fails with ErrShape for other shapes. Where the energy overflows, ln π is −Inf.
+// Dim). It fails with ErrShape for other shapes. Where the energy overflows, ln π is −Inf,
+// and where a coordinate is not finite, it is NaN.
 // The gradient at two particles in one place, where a softened core has none, is 0.
 func (p *Particles) LogProb(theta *gorgonia.Node) (*gorgonia.Node, error) {
 	return graph.PerRow("target: Particles", theta, p.Dim(), func() graph.RowsFunc {
@@ -196,6 +197,9 @@ func (p *Particles) logProb(val, grad, theta []float64) {
 		row := theta[r*dim : (r+1)*dim]
 		if !num.Finite(row...) {
 			val[r] = math.NaN()
+			if grad != nil {
+				clear(grad[r*dim : (r+1)*dim])
+			}
 			continue
 		}
 		p.place(w.x, row)

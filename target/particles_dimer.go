@@ -141,6 +141,7 @@ func (d *Dimer) logProb(val, grad, x []float64) {
 		}
 		if !num.Finite(row...) {
 			val[r] = math.NaN()
+			clear(g)
 			continue
 		}
 		if val[r] = -d.energy(g, row) / d.s.Temperature; math.IsNaN(val[r]) {

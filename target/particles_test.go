@@ -265,6 +265,23 @@ func TestParticlesVirial(t *testing.T) {
 	}
 }
 
+// A coordinate that is NaN or infinite makes ln π NaN, also behind the cut-off, and the whole
+// gradient is written.
+func TestParticlesNotFinite(t *testing.T) {
+	for name, d := range map[string]interface {
+		logProb(val, grad, x []float64)
+		Dim() int
+	}{"box": boxOf(t, 3, []float64{9, 9}, nil), "trap": trapOf(t, 3, []float64{1}, nil), "dimer": dimerOf(t, nil)} {
+		for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+			x, val, grad := make([]float64, d.Dim()), make([]float64, 1), make([]float64, d.Dim())
+			x[1], grad[0] = bad, 7
+			if d.logProb(val, grad, x); !math.IsNaN(val[0]) || grad[0] == 7 {
+				t.Errorf("%s: ln π at %g is %g, gradient %g", name, bad, val[0], grad)
+			}
+		}
+	}
+}
+
 // Positions and distances agree with each other and with the row.
 func TestParticlesDistances(t *testing.T) {
 	p := boxOf(t, 4, []float64{3, 5}, &ParticlesSettings{Pinned: true})
