@@ -18,6 +18,8 @@
 //   - Phi4: the φ⁴ theory on a lattice, and its O(n) form.
 //   - Local: a field on a lattice with any potential at its sites.
 //   - XY: angles on a lattice, with exact results on a chain.
+//   - Particles: classical particles in a periodic box or a harmonic trap.
+//   - Dimer: a dimer with two stable lengths in a dense solvent.
 //   - Mixture, Funnel, Ring and DoubleWell: test beds with a known ln Z.
 //   - Normal: independent standard normal values, the prior of a flow.
 //   - UniformAngles: independent uniform angles, the prior of a flow of angles.
