@@ -51,7 +51,7 @@ func (o *options) define(f *flag.FlagSet) {
 	f.Float64Var(&o.lambda, "lambda", 6.975, "λ of φ⁴ theory is `X`")
 	f.Float64Var(&o.beta, "beta", 1, "β of angles and spins is `X`")
 	f.Uint64Var(&o.couplings, "couplings", 1, "seed `N` of the couplings ±β of the glass")
-	f.StringVar(&o.recipe, "recipe", "fast", "take the network and training `NAME`: fast or best")
+	f.StringVar(&o.recipe, "recipe", "best", "take the network and training `NAME`: fast or best")
 	f.DurationVar(&o.budget, "budget", time.Minute, "train for the time `D`")
 	f.IntVar(&o.batch, "batch", 256, "`N` configurations per training step")
 	f.IntVar(&o.images, "images", 4, "average the density over `N` random images under the symmetries of the lattice")

@@ -11,7 +11,7 @@ import (
 )
 
 // ising is the dual of the Ising model on a periodic lattice of any dimension at the
-// inverse temperature β. The network is a MERA, whitened by the coupling matrix.
+// inverse temperature β. The network is that of the recipe, whitened by the coupling matrix.
 func (o *options) ising() (*theory, error) {
 	ising, err := target.NewIsing(o.shape, 1/o.beta)
 	if err != nil {
@@ -22,9 +22,10 @@ func (o *options) ising() (*theory, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.spectrum, t.grows = ising.Spectrum(), r.Checkerboard && len(o.shape) <= 2
 	t.Density, t.name = ising, fmt.Sprintf("Ising model on %s sites, β = %g", o.shapeText, o.beta)
 	t.exact = func() (float64, bool) { logZ := ising.LogZ(); return logZ, !math.IsNaN(logZ) }
-	t.model = func() (*flow.Model, error) { return r.Model(o.shape, ising.Spectrum(), rand.NewPCG(o.seed, 1)) }
+	t.model = func() (*flow.Model, error) { return r.Model(o.shape, t.spectrum, rand.NewPCG(o.seed, 1)) }
 	return t, nil
 }
 

@@ -22,12 +22,16 @@ type theory struct {
 	recipe *flow.Recipe                   // training
 	exact  func() (logZ float64, ok bool) // ln Z, where it is known
 
-	self    func(x []float64) float64 // what values lack of C(0), nil for nothing
-	more    []flow.Observable         // beside χ
-	rungs   int                       // of annealing, 0 for weighted samples alone
-	uneven  bool                      // without the symmetries of the lattice
-	single  bool                      // trains without averages over images, for faster steps
-	compare func(ctx context.Context, a *flow.AISResult) ([]comparison, error)
+	self   func(x []float64) float64 // what values lack of C(0), nil for nothing
+	more   []flow.Observable         // beside χ
+	rungs  int                       // of annealing, 0 for weighted samples alone
+	uneven bool                      // without the symmetries of the lattice
+	single bool                      // trains without averages over images, for faster steps
+	grows  bool                      // the flow can begin as that of a smaller lattice
+	grown  bool                      // it has begun so
+
+	spectrum []float64 // of the recipe, nil without whitening
+	compare  func(ctx context.Context, a *flow.AISResult) ([]comparison, error)
 }
 
 // theory makes the theory of the flags.
@@ -65,7 +69,7 @@ func (o *options) phi4() (*theory, error) {
 		}
 	}
 	return &theory{
-		Density: phi4, recipe: r, exact: phi4.ExactLogZ,
+		Density: phi4, recipe: r, exact: phi4.ExactLogZ, grows: r.Checkerboard && len(o.shape) <= 2,
 		name:  fmt.Sprintf("φ⁴ theory on %s sites, m² = %g, λ = %g", o.shapeText, o.mass2, o.lambda),
 		field: phi4.Field, values: func(x []float64) []float64 { return x },
 		model: func() (*flow.Model, error) { return r.Model(o.shape, nil, rand.NewPCG(o.seed, 1)) },
@@ -98,18 +102,17 @@ func (o *options) xy() (*theory, error) {
 		single: true,
 		more:   []flow.Observable{{Name: "helicity", Func: xy.HelicityModulus}},
 		name:   fmt.Sprintf("XY model on %s sites, β = %g", o.shapeText, o.beta),
-		model:  func() (*flow.Model, error) { return circular(o, r.Network.Repeat) },
+		model:  func() (*flow.Model, error) { return circular(o) },
 	}, nil
 }
 
 // circular is a flow of angles from a normal prior. Given its neighbours, an angle of the XY
 // model has the logarithm of its density linear in their cosines and sines: the networks of
 // the last two layers are linear, those on the whole lattice. More than two are worse.
-func circular(o *options, repeat int) (*flow.Model, error) {
+func circular(o *options) (*flow.Model, error) {
 	src := rand.NewPCG(o.seed, 1)
 	layers := 0 // made, fine to coarse
 	board, err := bijector.NewCheckerboard(o.shape, nil, &bijector.NetworkSettings{
-		Repeat: repeat,
 		ContextBlock: func(context, moved int) (bijector.Bijector, error) {
 			hidden, bins := []int{24, 24}, 12
 			if layers++; layers <= 2 {
@@ -144,28 +147,28 @@ var recipes = map[string]func() *flow.Recipe{"fast": flow.FastRecipe, "best": fl
 // mostImages is the largest order of the symmetry group that a flow is averaged over.
 const mostImages = 1 << 14
 
-// symmetrised is a flow whose density is symmetrised over x → −x and, if the group is not too
-// large, over the symmetries of the lattice.
-func (t *theory) symmetrised(o *options) (*flow.Model, error) {
-	m, err := t.model()
+// symmetrised is a flow whose density is symmetrised over x → −x and over the symmetries of
+// the lattice, without translations if there are too many of them.
+func (t *theory) symmetrised(o *options, m *flow.Model) (*flow.Model, error) {
+	generators := []flow.Symmetry{flow.Inversion(m.Dim())}
+	if o.images == 1 || t.uneven {
+		return flow.Symmetrize(m, generators...)
+	}
+	reflections, err := flow.Reflections(o.shape)
 	if err != nil {
 		return nil, err
 	}
-	generators := []flow.Symmetry{flow.Inversion(m.Dim())}
+	translations, err := flow.Translations(o.shape)
+	if err != nil {
+		return nil, err
+	}
+	generators = append(generators, reflections...)
 	order := 2 * m.Dim()
 	for d := range o.shape {
 		order *= 2 * (d + 1)
 	}
-	if order <= mostImages && o.images > 1 && !t.uneven {
-		translations, err := flow.Translations(o.shape)
-		if err != nil {
-			return nil, err
-		}
-		reflections, err := flow.Reflections(o.shape)
-		if err != nil {
-			return nil, err
-		}
-		generators = slices.Concat(generators, translations, reflections)
+	if order <= mostImages {
+		generators = append(generators, translations...)
 	}
 	return flow.Symmetrize(m, generators...)
 }
