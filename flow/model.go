@@ -92,6 +92,17 @@ func (m *Model) as(dt tensor.Dtype) *Model {
 	return newModel(&Model{prior: m.prior, b: m.b, group: m.group, gens: m.gens, dtype: dt})
 }
 
+// Copy returns a copy of the model with parameters of its own, which have the same values.
+// own lists the kinds of your own bijectors. Copy fails with bijector.ErrKind as
+// bijector.Copy does.
+func (m *Model) Copy(own ...bijector.Kind) (*Model, error) {
+	b, err := bijector.Copy(m.b, own...)
+	if err != nil {
+		return nil, fmt.Errorf("flow: %w", err)
+	}
+	return newModel(&Model{prior: m.prior, b: b, group: m.group, gens: m.gens, dtype: m.dtype}), nil
+}
+
 // Bits returns the precision of the model's arithmetic, 32 or 64.
 func (m *Model) Bits() int { return 8 * int(m.dtype.Size()) }
 

@@ -1,10 +1,12 @@
 package flow
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -445,4 +447,38 @@ func TestModelConcurrently(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A copy computes the same to the bit, in the same precision and with the same symmetry, and
+// keeps its parameters when the model is trained.
+func TestModelCopy(t *testing.T) {
+	m := symmetrize(t, mera(t, 4, 1), Inversion(16)).Float32()
+	c := must(m.Copy())
+	x := randn(2, 3, 16)
+	values := func(m *Model) []float64 {
+		v := make([]float64, 3)
+		if err := m.LogProbs(v, x); err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	before := values(m)
+	wantSame(t, "ln q of the copy", values(c), before)
+	if c.Bits() != 32 || len(c.Symmetries()) != 2 {
+		t.Errorf("%d bits, %d symmetries", c.Bits(), len(c.Symmetries()))
+	}
+	must(Train(t.Context(), m, ising(t, 4), &Settings{Steps: 2, Batch: 8, Src: rand.NewPCG(1, 1)}))
+	wantSame(t, "ln q of the copy after training", values(c), before)
+	if slices.Equal(values(m), before) {
+		t.Error("training has changed nothing")
+	}
+	if _, err := must(New(target.NewNormal(2), noKind(t))).Copy(); !errors.Is(err, bijector.ErrKind) {
+		t.Errorf("%v, want ErrKind", err)
+	}
+}
+
+// noKind is a bijector of two values that no Kind builds.
+func noKind(t *testing.T) bijector.Bijector {
+	t.Helper()
+	return must(must(bijector.Disentangler(must(bijector.NewActNorm(1)), [][]int{{0}, {1}})).On(2))
 }

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/flow"
 )
 
@@ -31,7 +30,7 @@ func (r *report) train(ctx context.Context, o *options, t *theory, m *flow.Model
 		}
 		return s
 	}
-	step, err := t.stepTime(ctx, o, m, settings(100))
+	step, err := t.stepTime(ctx, m, settings(100))
 	if err != nil {
 		return err
 	}
@@ -59,16 +58,9 @@ func (r *report) train(ctx context.Context, o *options, t *theory, m *flow.Model
 
 // stepTime is the time of a training step of a copy of the flow. The first step builds the
 // graph and does not count.
-func (t *theory) stepTime(ctx context.Context, o *options, m *flow.Model, s *flow.Settings) (time.Duration, error) {
-	b, err := bijector.Copy(m.Bijector())
+func (t *theory) stepTime(ctx context.Context, m *flow.Model, s *flow.Settings) (time.Duration, error) {
+	scratch, err := m.Copy()
 	if err != nil {
-		return 0, err
-	}
-	scratch, err := flow.New(m.Prior(), b)
-	if err != nil {
-		return 0, err
-	}
-	if scratch, err = t.symmetrised(o, scratch); err != nil {
 		return 0, err
 	}
 	trainer, err := flow.NewTrainer(scratch.Float32(), t.Density, s)

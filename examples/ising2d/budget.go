@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -73,11 +72,7 @@ func (r *training) replan() {
 // thrown away, for a hundredth of the budget or 50 steps. The first step also builds
 // the graph and does not count.
 func (r *training) stepTime(ctx context.Context, s *flow.Settings, t target.Density) (time.Duration, error) {
-	var file bytes.Buffer
-	if err := r.model.Save(&file); err != nil {
-		return 0, err
-	}
-	m, err := flow.Load(&file)
+	m, err := r.model.Copy()
 	if err != nil {
 		return 0, err
 	}

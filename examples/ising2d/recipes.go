@@ -12,11 +12,11 @@ var recipes = map[string]map[string]string{
 	"none":  {},
 	"paper": {"lr": "5e-3", "cosine": "true"},
 	"fast": {
-		"lr": "5e-3", "cosine": "true", "spline": "true", "conditional": "true", "white": "true", "path": "true",
+		"lr": "1e-2", "soap": "true", "cosine": "true", "spline": "true", "conditional": "true", "white": "true", "path": "true",
 		"anneal": "0.5",
 	},
 	"best": {
-		"lr": "5e-3", "cosine": "true", "spline": "true", "conditional": "true", "white": "true", "path": "true",
+		"lr": "1e-2", "soap": "true", "cosine": "true", "spline": "true", "conditional": "true", "white": "true", "path": "true",
 		"anneal": "0.5", "checkerboard": "true", "repeat": "2", "hidden": "12,12",
 	},
 }
@@ -53,7 +53,11 @@ func (o *options) preset(f *flag.FlagSet) error {
 	set(recipe)
 	o.fresh = pace{o.lr, o.anneal}
 	if (o.grow != "" || len(o.lattices()) > 1) && o.recipe != "none" {
-		for name, v := range map[string]string{"lr": "2e-3", "anneal": "1"} {
+		rate := "2e-3"
+		if o.soap {
+			rate = "5e-3"
+		}
+		for name, v := range map[string]string{"lr": rate, "anneal": "1"} {
 			if !own[name] {
 				f.Set(name, v)
 			}

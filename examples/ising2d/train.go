@@ -71,6 +71,9 @@ func (r *training) settings(ctx context.Context, m *flow.Model) (*flow.Settings,
 		Objective: flow.ReverseKL{PathGradient: o.path},
 		Optimizer: flow.OptimizerSettings{LearnRate: o.lr, Average: o.average},
 	}
+	if o.soap {
+		s.Optimizer.Method = flow.Soap
+	}
 	if o.anneal != 1 {
 		s.Anneal = k.inverseTemperature
 	}
