@@ -99,7 +99,8 @@ var help = console.Help{
 			"symmetric", "reflect", "translate",
 		}},
 		{Title: "Training", Flags: []string{
-			"batch", "lr", "soap", "cosine", "average", "path", "anneal", "images", "dtype", "every", "between", "adapt",
+			"batch", "lr", "soap", "cosine", "average", "path", "anneal", "images", "dtype",
+			"every", "between", "adapt",
 		}},
 		{Title: "Sampling", Flags: []string{
 			"measure", "relerr", "ais", "rungs", "samples", "physical", "stepsize", "leapfrog", "jitter", "cold",
@@ -157,7 +158,8 @@ func (o *options) defineNetwork(f *flag.FlagSet) {
 
 func (o *options) defineTraining(f *flag.FlagSet) {
 	f.IntVar(&o.batch, "batch", 512, "`N` configurations per training step; with -budget, 256 above 16×16 sites")
-	f.Float64Var(&o.lr, "lr", 1e-3, "learning rate `X`; recipes fast and best set 1e-2, or 5e-3 with -grow, paper 5e-3 or 2e-3")
+	f.Float64Var(&o.lr, "lr", 1e-3,
+		"learning rate `X`; recipes fast and best set 1e-2, or 5e-3 with -grow, paper 5e-3 or 2e-3")
 	f.BoolVar(&o.soap, "soap", false, "use the optimiser Soap in place of Adam; recipes fast and best set it")
 	f.BoolVar(&o.cosine, "cosine", false,
 		"the learning rate rises for 50 steps and then falls to zero; all recipes but none set it")

@@ -12,12 +12,12 @@ var recipes = map[string]map[string]string{
 	"none":  {},
 	"paper": {"lr": "5e-3", "cosine": "true"},
 	"fast": {
-		"lr": "1e-2", "soap": "true", "cosine": "true", "spline": "true", "conditional": "true", "white": "true", "path": "true",
-		"anneal": "0.5",
+		"lr": "1e-2", "soap": "true", "cosine": "true", "path": "true", "anneal": "0.5",
+		"spline": "true", "conditional": "true", "white": "true",
 	},
 	"best": {
-		"lr": "1e-2", "soap": "true", "cosine": "true", "spline": "true", "conditional": "true", "white": "true", "path": "true",
-		"anneal": "0.5", "checkerboard": "true", "repeat": "2", "hidden": "12,12",
+		"lr": "1e-2", "soap": "true", "cosine": "true", "path": "true", "anneal": "0.5",
+		"spline": "true", "conditional": "true", "white": "true", "checkerboard": "true", "repeat": "2", "hidden": "12,12",
 	},
 }
 
