@@ -17,7 +17,8 @@ var recipes = map[string]map[string]string{
 	},
 	"best": {
 		"lr": "1e-2", "soap": "true", "cosine": "true", "path": "true", "anneal": "0.5",
-		"spline": "true", "conditional": "true", "white": "true", "checkerboard": "true", "repeat": "2", "hidden": "12,12",
+		"spline": "true", "conditional": "true", "white": "true",
+		"checkerboard": "true", "repeat": "2", "hidden": "12,12",
 	},
 }
 
