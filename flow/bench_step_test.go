@@ -2,6 +2,7 @@ package flow
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,5 +39,30 @@ func BenchmarkShare(b *testing.B) {
 			}
 			b.ReportMetric(100*float64(b.Elapsed())/float64(b.N)/float64(step), "%-of-step")
 		})
+	}
+}
+
+// BenchmarkUpdate is what the optimiser does in a step, with a new basis for a tenth of the
+// matrices.
+func BenchmarkUpdate(b *testing.B) {
+	for name, r := range map[string]*Recipe{"fast": FastRecipe(), "best": BestRecipe()} {
+		m := must(r.Model([]int{8, 8}, nil, rand.NewPCG(1, 1)))
+		for method, title := range map[Method]string{Adam: "Adam", Soap: "Soap"} {
+			b.Run(name+"/"+title, func(b *testing.B) {
+				tr := must(NewTrainer(m, target.NewNormal(64), &Settings{
+					Batch: 8, Optimizer: OptimizerSettings{Method: method, LearnRate: 1e-12}, Src: rand.NewPCG(1, 1),
+				}))
+				if _, err := tr.Step(); err != nil {
+					b.Fatal(err)
+				}
+				gradient := slices.Clone(tr.gradient)
+				for b.Loop() {
+					copy(tr.gradient, gradient)
+					if err := tr.update(1); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

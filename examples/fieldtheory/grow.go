@@ -43,13 +43,13 @@ func (o *options) stages(t *theory) ([]stage, error) {
 	return all, nil
 }
 
-// half returns the options of a lattice with half the extents, if these are even and 8 or
-// more.
+// half returns the options of a lattice with half the extents, if these are multiples of 4
+// and 8 or more: a smaller flow has no scales to begin as.
 func (o *options) half() (*options, bool) {
 	small := *o
 	small.shape, small.shapeText = nil, ""
 	for a, n := range o.shape {
-		if n%4 != 0 || n < 16 {
+		if n%8 != 0 || n < 16 {
 			return nil, false
 		}
 		small.shape = append(small.shape, n/2)

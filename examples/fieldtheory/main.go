@@ -28,7 +28,7 @@
 // states would have other ones. χ is N times the mean square of the overlap.
 //
 // Training lasts for the time of -budget. With -recipe best, on one or two axes whose extents
-// are multiples of 4 and at least 16, the flow first learns a lattice of half the extents, and
+// are multiples of 8 and at least 16, the flow first learns a lattice of half the extents, and
 // so on, and grows. The program prints how well the flow fits, ln Z
 // with its error, the susceptibility χ and the second-moment correlation length ξ, all from
 // weighted samples of the flow, by a chain in its latent space, and by hybrid Monte Carlo
