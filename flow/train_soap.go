@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/internal/num"
 	"github.com/neuralrg/neuralrg/internal/safetensors"
 )
 
@@ -67,6 +68,9 @@ func (s *side) learn(t blas.Transpose, g blas64.General, due bool) {
 	copy(s.next.Data, s.mean.Data)
 	blas64.Syrk(t, 1-soapMemory, g, soapMemory, s.next)
 	s.fresh = false
+	for i := range s.n {
+		due = due && num.Finite(s.next.Data[i*(s.n+1)]) // the step fails otherwise
+	}
 	if due {
 		var e mat.EigenSym
 		if s.fresh = e.Factorize(mat.NewSymDense(s.n, slices.Clone(s.next.Data)), true); s.fresh {

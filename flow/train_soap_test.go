@@ -120,11 +120,14 @@ func TestSoapOnQuadratic(t *testing.T) {
 	}
 }
 
-// A step that fails changes nothing.
+// A step that fails changes nothing, also where a new basis is due.
 func TestSoapFails(t *testing.T) {
 	params := [][]float64{{1, 2, 3, 4}}
 	a := soapOf(2, 2, params)
 	update := func(g ...float64) error { return a.update(params, [][]float64{g}, 1) }
+	if err := update(1e200, 1e200, -1e200, 0); !errors.Is(err, ErrNotFinite) || a.step != 0 {
+		t.Errorf("first step: %v, want ErrNotFinite", err)
+	}
 	if err := update(1, -1, 2, 0.5); err != nil {
 		t.Fatal(err)
 	}
