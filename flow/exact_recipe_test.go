@@ -2,6 +2,7 @@ package flow
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/target"
 )
 
 // phi4 is ln π of a φ⁴ theory with a = 0 and coupling 2 on l × l sites.
@@ -137,4 +139,47 @@ func TestExactRecipeErrors(t *testing.T) {
 	r.Exact.Quartic = 0
 	_, err = r.Model([]int{4, 4}, nil, src)
 	wantError(t, "no quartic term", err, ErrSettings, "λ = 0")
+}
+
+// The action of a φ⁴ theory is that of the target, in two and in three dimensions.
+func TestNewQuarticAction(t *testing.T) {
+	for _, shape := range [][]int{{4, 2}, {2, 4, 2}} {
+		pi := must(target.NewPhi4(shape, &target.Phi4Settings{Mass2: -1.5, Lambda: 2.5}))
+		a := must(NewQuarticAction(pi))
+		phi := randn(3, 1, pi.Dim())
+		want := make([]float64, 1)
+		if err := target.NewEvaluator(pi).LogProbs(want, phi); err != nil {
+			t.Fatal(err)
+		}
+		got := 0.0
+		for x, v := range phi.RawRowView(0) {
+			got -= a.Quadratic*v*v + a.Quartic*v*v*v*v
+			for _, y := range neighbours(shape, x) {
+				got += a.Coupling / 2 * v * phi.At(0, y)
+			}
+		}
+		if math.Abs(got-want[0]) > 1e-12*(1+math.Abs(got)) {
+			t.Errorf("%v: ln π %g by the action, %g by the target", shape, got, want[0])
+		}
+	}
+	if _, err := NewQuarticAction(nil); !errors.Is(err, ErrSettings) {
+		t.Errorf("nil: %v", err)
+	}
+	o2 := must(target.NewPhi4([]int{4, 4}, &target.Phi4Settings{Mass2: 1, Lambda: 1, Components: 2}))
+	if _, err := NewQuarticAction(o2); !errors.Is(err, ErrSettings) {
+		t.Errorf("two components: %v", err)
+	}
+}
+
+// neighbours returns the sites next to a site, row-major, two for every axis.
+func neighbours(shape []int, site int) (near []int) {
+	stride := 1
+	for a := len(shape) - 1; a >= 0; a-- {
+		at := site / stride % shape[a]
+		for _, to := range []int{(at + 1) % shape[a], (at + shape[a] - 1) % shape[a]} {
+			near = append(near, site+(to-at)*stride)
+		}
+		stride *= shape[a]
+	}
+	return near
 }

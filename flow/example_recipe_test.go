@@ -46,13 +46,12 @@ func ExampleBestRecipe() {
 	// 5000 steps, minimising {PathGradient:true InversionKL:0}
 }
 
-// The φ⁴ theory S = Σ_x [φ_x(4φ_x − Σ_±μ φ_{x±μ}) + m²φ_x² + λφ_x⁴] in two dimensions, at
-// m² = −4 and λ = 6.975, with half of the sites exact.
-func ExampleQuarticAction() {
-	const mass2, lambda = -4, 6.975
-	recipe := flow.FastRecipe()
-	recipe.Exact = &flow.QuarticAction{Quadratic: 4 + mass2, Quartic: lambda, Coupling: 2}
-	m := must(recipe.Model([]int{6, 6}, nil, rand.NewPCG(1, 2)))
+// The φ⁴ theory at m² = −4 and λ = 6.975, with half of the sites exact.
+func ExampleNewQuarticAction() {
+	phi4 := must(target.NewPhi4([]int{6, 6}, &target.Phi4Settings{Mass2: -4, Lambda: 6.975}))
+	recipe := flow.BestRecipe()
+	recipe.Exact = must(flow.NewQuarticAction(phi4))
+	m := must(recipe.Model(phi4.Shape(), nil, rand.NewPCG(1, 2)))
 	h := m.Bijector().(*bijector.Hierarchy)
 	fmt.Println(len(h.Latents(0)), "of", h.Dim(), "variables are exact given the others")
 	// Output: 18 of 36 variables are exact given the others

@@ -86,6 +86,15 @@ type QuarticAction struct {
 	Field float64
 }
 
+// NewQuarticAction returns the action of a φ⁴ theory, for Recipe.Exact. It fails with
+// ErrSettings for nil and for a field of several components.
+func NewQuarticAction(t *target.Phi4) (*QuarticAction, error) {
+	if t == nil || t.Components() != 1 {
+		return nil, fmt.Errorf("flow: %w: exact sites need a φ⁴ theory of one component", ErrSettings)
+	}
+	return &QuarticAction{Quadratic: 2*float64(len(t.Shape())) + t.Mass2(), Quartic: t.Lambda(), Coupling: 2}, nil
+}
+
 // PaperRecipe is the network of the paper: ten affine couplings per block.
 func PaperRecipe() *Recipe { return &Recipe{} }
 

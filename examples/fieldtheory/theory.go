@@ -64,8 +64,8 @@ func (o *options) phi4() (*theory, error) {
 	}
 	r := recipes[o.recipe]()
 	if !slices.ContainsFunc(o.shape, func(n int) bool { return n%2 != 0 }) {
-		r.Exact = &flow.QuarticAction{
-			Quadratic: 2*float64(len(o.shape)) + o.mass2, Quartic: o.lambda, Coupling: 2,
+		if r.Exact, err = flow.NewQuarticAction(phi4); err != nil {
+			return nil, err
 		}
 	}
 	return &theory{
