@@ -34,8 +34,10 @@ const (
 	// more than 128 rows or columns keeps its basis. Here β₂ = 0.99. For parameters that are
 	// in no matrix, Soap is Adam.
 	//
+	// The step of a matrix has a root mean square of at most the learning rate.
+	//
 	// Soap needs fewer steps than Adam, and takes twice its learning rate. A step takes
-	// a few milliseconds longer. The matrices are those of bijector.Weighted.
+	// some milliseconds longer. The matrices are those of bijector.Weighted.
 	Soap
 )
 
@@ -114,7 +116,7 @@ func (a *adam) update(params, grads [][]float64, factor float64) error {
 		}
 	}
 	for _, r := range a.matrices {
-		r.back(a.moves)
+		r.back(a.moves, factor*a.rate)
 	}
 	for k, p := range params {
 		for i, move := range a.moves[k] {

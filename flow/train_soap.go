@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/neuralrg/neuralrg/bijector"
@@ -127,8 +128,19 @@ func (r *matrix) learn(grads, moments [][]float64, due bool) {
 	r.to(g, r.left.then, r.right.then)
 }
 
-// back turns the step of Adam back to the parameters.
-func (r *matrix) back(moves [][]float64) { r.from(r.in(moves), r.left.then, r.right.then) }
+// back turns the step of Adam back to the parameters. Where the basis is new, Adam's second
+// moments are those of another one and some elements may be far too large: a root mean square
+// above the rate is scaled down to it.
+func (r *matrix) back(moves [][]float64, rate float64) {
+	if !r.left.turned() && !r.right.turned() {
+		return
+	}
+	a := r.in(moves)
+	if rms := floats.Norm(a.Data, 2) / math.Sqrt(float64(len(a.Data))); rms > rate {
+		floats.Scale(rate/rms, a.Data)
+	}
+	r.from(a, r.left.then, r.right.then)
+}
 
 // commit ends a step.
 func (r *matrix) commit() {

@@ -226,9 +226,9 @@ func TestChainSettings(t *testing.T) {
 		first, last pace
 		batches     [2]int
 	}{
-		{"-L 32", pace{5e-3, 0.5}, pace{2e-3, 1}, [2]int{512, 256}},
+		{"-L 32", pace{1e-2, 0.5}, pace{5e-3, 1}, [2]int{512, 256}},
 		{"-L 32 -lr 1e-3 -batch 100", pace{1e-3, 0.5}, pace{1e-3, 1}, [2]int{100, 100}},
-		{"-L 32 -anneal 0.7", pace{5e-3, 0.7}, pace{2e-3, 0.7}, [2]int{512, 256}},
+		{"-L 32 -anneal 0.7", pace{1e-2, 0.7}, pace{5e-3, 0.7}, [2]int{512, 256}},
 		{"-L 32 -recipe none", pace{1e-3, 1}, pace{1e-3, 1}, [2]int{512, 256}},
 	} {
 		o := must(parse(strings.Fields(c.args + " -budget 1m")))
