@@ -120,6 +120,38 @@ func TestSoapOnQuadratic(t *testing.T) {
 	}
 }
 
+// Where the gradient grows to a hundredfold, and before the basis follows, the step of a
+// matrix still has a root mean square of at most the learning rate. Without the bound some
+// steps would be longer.
+func TestSoapBoundsSteps(t *testing.T) {
+	const n = 6
+	w := randn(1, n, n)
+	params := [][]float64{w.RawMatrix().Data}
+	a := soapOf(n, n, params)
+	bounded := 0
+	for k := range 120 {
+		before := mat.DenseCopyOf(w)
+		g := randn(uint64(k+2), n, n)
+		if k > 100 {
+			g = randn(1000, n, n)
+			g.Scale(100, g)
+		}
+		if err := a.update(params, [][]float64{g.RawMatrix().Data}, 0.5); err != nil {
+			t.Fatal(err)
+		}
+		before.Sub(before, w)
+		switch rms := mat.Norm(before, 2) / n; {
+		case rms > 0.5*a.rate*(1+1e-12):
+			t.Errorf("step %d: root mean square %g of the step, rate %g", k, rms, 0.5*a.rate)
+		case rms > 0.5*a.rate*(1-1e-12):
+			bounded++
+		}
+	}
+	if bounded < 4 {
+		t.Errorf("the bound held back %d steps: the test shows nothing", bounded)
+	}
+}
+
 // A step that fails changes nothing, also where a new basis is due.
 func TestSoapFails(t *testing.T) {
 	params := [][]float64{{1, 2, 3, 4}}
