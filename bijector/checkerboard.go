@@ -115,7 +115,7 @@ func (n *checkerboard) price() error {
 	tiled := 2 * (float64(n.repeat) + 1) * float64(n.context+1) * float64(n.sites) * float64(n.components)
 	layers := (2*float64(n.repeat)+1)*math.Ceil(math.Log2(float64(n.sites))) + 1
 	if tiled > maxTiled || layers > maxLayers {
-		return fmt.Errorf("bijector: %w: up to %g layers and %.3g values in their tiles, at most %d and %d are possible",
+		return fmt.Errorf("bijector: %w: %g layers and %.3g values in their tiles, at most %d and %d are possible",
 			ErrSettings, layers, tiled, maxLayers, maxTiled)
 	}
 	return nil

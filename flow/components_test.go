@@ -99,8 +99,10 @@ func TestComponentSymmetryErrors(t *testing.T) {
 		_, err := InternalSymmetries(sites, 2)
 		wantError(t, "sites", err, ErrSymmetry, "InternalSymmetries")
 	}
-	for _, s := range []Symmetry{{Perm: []int{0, 0}}, {Perm: []int{0, -1}}, {Perm: []int{0, 2}}, {Sign: []float64{1, 2}},
-		{Perm: []int{1, 0}, Sign: []float64{1}}} {
+	for _, s := range []Symmetry{
+		{Perm: []int{0, 0}}, {Perm: []int{0, -1}}, {Perm: []int{0, 2}}, {Sign: []float64{1, 2}},
+		{Perm: []int{1, 0}, Sign: []float64{1}},
+	} {
 		_, err := WithComponents([]Symmetry{{}, s}, 2)
 		wantError(t, "no symmetry", err, ErrSymmetry, "symmetry 1")
 	}
@@ -128,14 +130,15 @@ func TestComponentsModels(t *testing.T) {
 				sites *= l
 			}
 			name := fmt.Sprintf("%s, %v", name, shape)
-			m := must(r.Model(shape, must(target.NewPhi4(shape, &target.Phi4Settings{Lambda: 1, Components: 2})).Spectrum(),
-				rand.NewPCG(3, 4)))
+			d := must(target.NewPhi4(shape, &target.Phi4Settings{Lambda: 1, Components: 2}))
+			m := must(r.Model(shape, d.Spectrum(), rand.NewPCG(3, 4)))
 			if m.Dim() != 2*sites {
 				t.Fatalf("%s: %d values", name, m.Dim())
 			}
 			scramble(m, 5, 0.2)
 			bijectortest.Check(t, m.Bijector())
-			generators := append(must(InternalSymmetries(sites, 2)), must(WithComponents(must(Translations(shape)), 2))...)
+			translations := must(WithComponents(must(Translations(shape)), 2))
+			generators := append(must(InternalSymmetries(sites, 2)), translations...)
 			s := symmetrize(t, m, generators...)
 			x := randn(7, 3, m.Dim())
 			want := logProbs(t, s, x)

@@ -29,3 +29,13 @@ func ExampleWithComponents() {
 	fmt.Println(model.Dim(), "values,", len(model.Symmetries()), "symmetries,", result.Steps, "steps")
 	// Output: 32 values, 128 symmetries, 5 steps
 }
+
+// Two components at each of two sites, s: sign of the first one, e: exchange.
+func ExampleInternalSymmetries() {
+	all := must(flow.InternalSymmetries(2, 2))
+	fmt.Println("s:", all[0].Sign)
+	fmt.Println("e:", all[1].Perm)
+	// Output:
+	// s: [-1 1 -1 1]
+	// e: [1 0 3 2]
+}
