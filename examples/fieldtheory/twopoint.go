@@ -37,7 +37,7 @@ const blocks = 32
 // the jackknife.
 func twoPointOf(samples [][]float64, weights []float64) *twoPoint {
 	n := len(samples[0])
-	last := n - 1 // the place of χ²
+	last := n - 1                                                     // the place of χ²
 	sums, total := make([][]float64, blocks), make([]float64, blocks) // without each block
 	all, allWeights := make([]float64, n), 0.0
 	for b := range sums {
