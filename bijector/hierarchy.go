@@ -162,10 +162,10 @@ const (
 type hierarchyConfig struct {
 	Layers [][]int `json:"layers,omitempty"` // for each layer, positions that live on; nil for all
 	Given  []int   `json:"given,omitempty"`  // layers that are conditional
-	// Values of a site, if there are several.
-	Components int `json:"components,omitempty"`
 	// For each layer, the context of a conditional disentangler; nil if there are none.
 	Contexts [][]int `json:"contexts,omitempty"`
+	// Values of a site, if there are several.
+	Components int `json:"components,omitempty"`
 }
 
 // Describe returns the layers, fine to coarse, and their blocks as parts.

@@ -312,3 +312,29 @@ func ringLogZ(sites int, mass2, lambda float64) float64 {
 	power.Pow(t, sites)
 	return math.Log(mat.Trace(&power))
 }
+
+// A file whose components do not fit its values is refused.
+func TestComponentsOfFiles(t *testing.T) {
+	for _, c := range []struct {
+		components int
+		ok         bool
+	}{
+		{0, true}, {1, true}, {2, true}, {4, true},
+		{3, false}, {8, false}, {-1, false}, {-1 << 63, false}, {1<<63 - 1, false},
+	} {
+		nodes := `{"type":"actnorm","dim":2},{"type":"hierarchy","dim":4,"of":[0],"layers":[null],"components":%d}`
+		data := forged(t, 4, 0, fmt.Sprintf(nodes, c.components),
+			blank("0.actnorm", 2, 2), counts("1.tiles.0", 0, 2, 2))
+		m, err := Load(bytes.NewReader(data))
+		if c.ok != (err == nil) {
+			t.Errorf("%d components: %v", c.components, err)
+		}
+		if err == nil {
+			if got := m.Bijector().(*bijector.Hierarchy).Components(); got != max(1, c.components) {
+				t.Errorf("%d components, want %d", got, c.components)
+			}
+		} else {
+			wantError(t, "components", err, bijector.ErrHierarchy, fmt.Sprintf("%d components in rows of 4", c.components))
+		}
+	}
+}
