@@ -334,7 +334,8 @@ func TestComponentsOfFiles(t *testing.T) {
 				t.Errorf("%d components, want %d", got, c.components)
 			}
 		} else {
-			wantError(t, "components", err, bijector.ErrHierarchy, fmt.Sprintf("%d components in rows of 4", c.components))
+			says := fmt.Sprintf("%d components in rows of 4", c.components)
+			wantError(t, "components", err, bijector.ErrHierarchy, says)
 		}
 	}
 }

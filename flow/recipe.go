@@ -33,7 +33,8 @@ type Recipe struct {
 	// Without Spline it has no effect.
 	Rational bool
 	// Network is that of the MERA or the checkerboard. Network.Components is the number of
-	// components of a field that has several.
+	// components of a field that has several. A conditional layer then has a coupling for
+	// each component of a site that moves, given the other ones and the sites around it.
 	Network bijector.NetworkSettings
 	// ConditionalDecimators gives a MERA conditional decimators. All layers of a
 	// checkerboard are conditional.

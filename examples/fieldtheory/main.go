@@ -14,7 +14,8 @@
 //
 //	S(φ) = Σ_bonds (φ_x − φ_y)² + Σ_x (m² φ_x² + λ φ_x⁴),
 //
-// with -components n its form with O(n) symmetry, or the XY model of angles, S(θ) = −β Σ_bonds cos(θ_x − θ_y), in one or two dimensions.
+// with -components n its form with O(n) symmetry, or the XY model of angles,
+// S(θ) = −β Σ_bonds cos(θ_x − θ_y), in one or two dimensions.
 // With helicity the program then means the helicity modulus, target.XY.HelicityModulus.
 //
 // Of spins it is the continuous dual of target.Ising:
