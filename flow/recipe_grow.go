@@ -23,7 +23,7 @@ import (
 //
 // The temperature should be that of m, and spectrum that of the new lattice. Train
 // it without annealing and at a lower learning rate.
-// Blocks are those of m. Of the recipe, Whiten, ConditionalDecimators, Checkerboard, Exact and
+// Blocks are those of m, and so is the factor that Scale made. Of the recipe, Whiten, whether Scale is 1, ConditionalDecimators, Checkerboard, Exact and
 // Network are used, of Network.ContextBlock whether it is nil. The model shares no parameters
 // with m, and is not symmetrised.
 //
@@ -49,7 +49,14 @@ func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64, kinds ...biject
 	} else if r.Exact != nil {
 		return nil, fmt.Errorf("flow: %w: a MERA of a recipe with Exact does not grow", ErrSettings)
 	}
+	if err := r.checkScale(); err != nil {
+		return nil, err
+	}
 	h, err := r.networkOf(m, spectrum != nil)
+	if err != nil {
+		return nil, err
+	}
+	h, factor, err := r.unscaled(h, spectrum)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +72,11 @@ func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64, kinds ...biject
 	if network.ContextBlock != nil {
 		network.ContextBlock = func(_, moved int) (bijector.Bijector, error) { return block(moved) }
 	}
-	return r.model(shape, spectrum, network, block)
+	grown, err := r.model(shape, spectrum, network, block)
+	if err != nil || factor == nil {
+		return grown, err
+	}
+	return grown, r.keepScale(grown, factor)
 }
 
 // networkOf returns the network of a model of the recipe.
