@@ -47,7 +47,8 @@ type Recipe struct {
 	// that of the even sites. Give it that of the target: a field of the wrong size costs
 	// many steps. Training changes it. Another number than 1 is one factor for all sites, by
 	// a layer of bijector.ActNorm. A field that is whitened begins with the covariance of its
-	// spectrum, and Scale has no effect.
+	// spectrum, and Scale has no effect. Model and Grow fail with ErrSettings unless Scale is
+	// from 1e-100 to 1e100.
 	Scale float64
 	// Whiten puts the bijector.Spectral of a covariance behind the network, if one
 	// is known. It cannot be combined with Exact.
@@ -144,8 +145,8 @@ func BestRecipe() *Recipe {
 // there are several, have one block: 7 × 7 sites of 14 × 14, and 2 sites of 8 × 16. It has
 // twice as many couplings as other blocks, and may have twice as many parameters.
 //
-// Model fails with ErrSettings, before anything is made, if a block would have more, if
-// there are both Exact and a spectrum to whiten with, and if Scale is not a number from 1e-100 to 1e100. With Exact it fails as
+// Model fails with ErrSettings, before anything is made, if a block would have more, and if
+// there are both Exact and a spectrum to whiten with. With Exact it fails as
 // bijector.NewQuartic does, and with ErrTiles for an odd extent. Otherwise it fails as
 // bijector.NewMERA or bijector.NewCheckerboard and bijector.NewSpectral do.
 func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model, error) {

@@ -23,7 +23,7 @@ import (
 //
 // The temperature should be that of m, and spectrum that of the new lattice. Train
 // it without annealing and at a lower learning rate.
-// Blocks are those of m, and so is the factor that Scale made. Of the recipe, Whiten, whether Scale is 1, ConditionalDecimators, Checkerboard, Exact and
+// Blocks are those of m, and so is the factor of Scale, if Scale is not 1. Of the recipe, Whiten, ConditionalDecimators, Checkerboard, Exact and
 // Network are used, of Network.ContextBlock whether it is nil. The model shares no parameters
 // with m, and is not symmetrised.
 //
