@@ -23,9 +23,10 @@ import (
 //
 // The temperature should be that of m, and spectrum that of the new lattice. Train
 // it without annealing and at a lower learning rate.
-// Blocks are those of m, and so is the factor of Scale, if Scale is not 1. Of the recipe, Whiten, ConditionalDecimators, Checkerboard, Exact and
-// Network are used, of Network.ContextBlock whether it is nil. The model shares no parameters
-// with m, and is not symmetrised.
+// Blocks are those of m, and so is the factor of Scale, if Scale is not 1. Of the recipe,
+// Whiten, ConditionalDecimators, Checkerboard, Exact and Network are used, of
+// Network.ContextBlock whether it is nil. The model shares no parameters with m, and is not
+// symmetrised.
 //
 // Scale by scale both lattices must be cut into tiles of the same numbers of sites, as
 // those of 12 × 12 and 24 × 24 sites are in a MERA: 2 × 2 and then 3 × 3 at the top. For a
