@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/flow"
@@ -55,24 +54,20 @@ func (o *options) theory() (*theory, error) {
 	return nil, fmt.Errorf("-theory %s: want phi4, xy, ising, glass or villain", o.kind)
 }
 
-// phi4 is φ⁴ theory. If all extents are even, the odd sites of the flow have their exact
-// distribution given the others.
+// phi4 is φ⁴ theory. A pilot run chooses the recipe: if all extents are even, the odd sites
+// of the flow have their exact distribution given the others.
 func (o *options) phi4() (*theory, error) {
 	phi4, err := target.NewPhi4(o.shape, &target.Phi4Settings{Mass2: o.mass2, Lambda: o.lambda})
 	if err != nil {
 		return nil, err
 	}
 	r := recipes[o.recipe]()
-	if !slices.ContainsFunc(o.shape, func(n int) bool { return n%2 != 0 }) {
-		if r.Exact, err = flow.NewQuarticAction(phi4); err != nil {
-			return nil, err
-		}
-	}
+	r.Whiten = false
 	return &theory{
 		Density: phi4, recipe: r, exact: phi4.ExactLogZ, grows: r.Checkerboard && len(o.shape) <= 2,
 		name:  fmt.Sprintf("φ⁴ theory on %s sites, m² = %g, λ = %g", o.shapeText, o.mass2, o.lambda),
 		field: phi4.Field, values: func(x []float64) []float64 { return x },
-		model: func() (*flow.Model, error) { return r.Model(o.shape, nil, rand.NewPCG(o.seed, 1)) },
+		model: func() (*flow.Model, error) { return o.piloted(phi4, r) },
 	}, nil
 }
 
