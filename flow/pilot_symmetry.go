@@ -72,11 +72,12 @@ func (r *piloting) normal(rows int, std float64) *mat.Dense {
 	return x
 }
 
-// periodic fails if ln π is periodic in its values, as that of angles is.
+// periodic fails if ln π is periodic in its values, as that of angles is. The shift is by so many
+// periods that no broad density of this kind is the same after it.
 func (r *piloting) periodic(e *target.Evaluator, x *mat.Dense) error {
 	same, err := r.agree(e, x, func(y, x []float64) {
 		copy(y, x)
-		y[len(y)/2] += 2 * math.Pi
+		y[len(y)/2] += 2 * math.Pi * (1 << 20)
 	})
 	if err == nil && same {
 		err = fmt.Errorf("%w: ln π is periodic in its values: a pilot run does not cover angles", ErrSettings)

@@ -51,7 +51,7 @@ func (r *piloting) candidates() []PilotTrial {
 	if r.Field.Spectrum != nil {
 		add("whitened by the measured spectrum", r.Field.Spectrum, whiten)
 	} else if r.held.translations() && r.t.Dim() > 1 {
-		r.note("the measured spectrum was not tried: the chains have not mixed")
+		r.note("there is no measured spectrum: see the warnings of the chains")
 	}
 	return all
 }

@@ -76,6 +76,15 @@ func TestScale(t *testing.T) {
 	}
 }
 
+// The exact sites see the field behind the factor: they stay exact.
+func TestScaleExact(t *testing.T) {
+	const lambda = 3
+	for name, r := range exactRecipes(lambda) {
+		r.Scale = 0.3
+		t.Run(name, func(t *testing.T) { exactWeights(t, r, lambda) })
+	}
+}
+
 // Scale 0 and 1 and a whitened field have no factor.
 func TestScaleOne(t *testing.T) {
 	white := slices.Repeat([]float64{2}, 16)
