@@ -64,17 +64,17 @@ type PilotSettings struct {
 	// Shape is the lattice of the target, by default what its method Shape() []int returns. A
 	// target without this method has no lattice.
 	Shape []int
-	// Recipe is what the recipes of the trials are like. By default it is BestRecipe on
-	// lattices of one or two axes with even extents and FastRecipe on others. Its Exact,
-	// Scale and Whiten are not used.
+	// Recipe is what the recipes of the trials are like, by default BestRecipe on lattices of
+	// one or two axes with even extents and FastRecipe on others. Its Exact, Scale and Whiten
+	// are not used.
 	Recipe *Recipe
-	Chains int // 32 by default, at least 4
+	Chains int // of hybrid Monte Carlo, 32 by default, at least 4
 	Sweeps int // of warm-up, and as many again to measure; 200 by default, at least 20
 	// Steps is the number of training steps of the longest trials, 200 by default, at least 2.
 	// A negative number means no trials: the first recipe is chosen.
 	Steps  int
 	Batch  int // of the trials, 64 by default
-	Images int // 4 by default
+	Images int // of the symmetry group that are averaged, 4 by default
 	// Src is the source of all random numbers; required.
 	Src rand.Source
 }
