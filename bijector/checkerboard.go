@@ -29,18 +29,24 @@ import (
 // after the last scale; it may be nil if one site remains. s.Depth is the number of scales,
 // by default as many as possible: a scale needs a lattice that can be coloured.
 //
+// In a field with n components a layer moves the n values of a site, given all values of the
+// sites around it. ContextBlock is then called with n moved positions and n times the
+// context, n values in turn for each site. Its blocks should couple the n values that move,
+// with each other and with the context.
+//
 // If only nearest neighbours interact in the target, the white sites of the finest scale
 // are independent given the black ones, and given them each depends only on its nearest
 // neighbours. s.OddBlock makes use of this: the finest scale then has one layer, a conditional
 // decimator of the white sites. The block of this layer is that of OddBlock, called with one
-// moved position and a context of the 2d nearest sites for d dimensions. It can be exact, as
-// a block of NewQuartic for a φ⁴ theory is. The white sites are those with an odd sum of
+// moved position and a context of the 2d nearest sites for d dimensions, or n times as many
+// with n components. It can be exact, as
+// a block of NewQuartic for a φ⁴ theory of one component is. The white sites are those with an odd sum of
 // coordinates. Size, Join and EvenRepeat are not used.
 //
 // NewCheckerboard fails with ErrTiles for a lattice without sites or of more than two
 // dimensions, for fewer scales than Depth, and for OddBlock on a lattice with an odd
 // extent. It fails with ErrSettings for a nil function that is needed, for numbers out of
-// range, and for more than 4096 layers or 2²⁸ sites in the tiles of all layers. It also
+// range, and for more than 4096 layers or 2²⁸ values in the tiles of all layers. It also
 // fails with the errors of the functions, naming the layer, counted from fine to coarse.
 func NewCheckerboard(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
 	if s == nil || s.ContextBlock == nil {
@@ -56,8 +62,14 @@ func NewCheckerboard(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarc
 	if len(shape) > 2 {
 		return nil, fmt.Errorf("bijector: %w: a checkerboard of %d dimensions, want 1 or 2", ErrTiles, len(shape))
 	}
+	components, err := s.components(sites)
+	if err != nil {
+		return nil, err
+	}
 	b, around := newBoard(shape), boardOffsets(len(shape))
-	n := &checkerboard{sites: sites, context: len(around), block: s.ContextBlock, repeat: max(1, s.Repeat)}
+	n := &checkerboard{
+		sites: sites, components: components, context: len(around), block: s.ContextBlock, repeat: max(1, s.Repeat),
+	}
 	if err := n.price(); err != nil {
 		return nil, err
 	}
@@ -86,23 +98,24 @@ func NewCheckerboard(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarc
 	if err := n.top(b.sites(), block); err != nil {
 		return nil, err
 	}
-	return NewHierarchy(n.sites, n.layers...)
+	return newHierarchy(n.sites, n.components, n.layers)
 }
 
 // checkerboard is a network in the making.
 type checkerboard struct {
-	sites, context, repeat int
-	block                  ContextBlockFunc
-	layers                 []*Layer // fine to coarse
+	sites, components int
+	context, repeat   int
+	block             ContextBlockFunc
+	layers            []*Layer // fine to coarse
 }
 
 // price checks the size of the network before anything is allocated. Every scale has half
 // as many sites as the one before.
 func (n *checkerboard) price() error {
-	tiled := 2 * (float64(n.repeat) + 1) * float64(n.context+1) * float64(n.sites)
+	tiled := 2 * (float64(n.repeat) + 1) * float64(n.context+1) * float64(n.sites) * float64(n.components)
 	layers := (2*float64(n.repeat)+1)*math.Ceil(math.Log2(float64(n.sites))) + 1
 	if tiled > maxTiled || layers > maxLayers {
-		return fmt.Errorf("bijector: %w: up to %g layers and %.3g sites in their tiles, at most %d and %d are possible",
+		return fmt.Errorf("bijector: %w: %g layers and %.3g values in their tiles, at most %d and %d are possible",
 			ErrSettings, layers, tiled, maxLayers, maxTiled)
 	}
 	return nil
@@ -125,12 +138,12 @@ func (n *checkerboard) scale(black, white [][]int) error {
 func (n *checkerboard) layer(
 	block ContextBlockFunc, tiles [][]int, layer func(Bijector, [][]int, ...int) (*Layer, error),
 ) error {
-	context := len(tiles[0]) - 1
-	b, err := block(context, 1)
+	context := (len(tiles[0]) - 1) * n.components
+	b, err := block(context, n.components)
 	if err != nil {
 		return fmt.Errorf("bijector: layer %d: block: %w", len(n.layers), err)
 	}
-	l, err := layer(b, tiles, num.UpTo(context)...)
+	l, err := layer(b, valuesOf(tiles, n.components), num.UpTo(context)...)
 	if err != nil {
 		return fmt.Errorf("bijector: layer %d: %w", len(n.layers), err)
 	}
@@ -146,10 +159,10 @@ func (n *checkerboard) top(sites []int, block BlockFunc) error {
 	if block == nil {
 		return fmt.Errorf("bijector: %w: nil block function, and %d sites remain", ErrSettings, len(sites))
 	}
-	b, err := block(len(sites))
+	b, err := block(len(sites) * n.components)
 	if err == nil {
 		var l *Layer
-		if l, err = Disentangler(b, [][]int{sites}); err == nil {
+		if l, err = Disentangler(b, valuesOf([][]int{sites}, n.components)); err == nil {
 			n.layers = append(n.layers, l)
 			return nil
 		}

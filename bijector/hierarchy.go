@@ -14,25 +14,35 @@ import (
 // each scale decimators turn some variables into latent variables. Forward generates a
 // configuration from coarse to fine. A Hierarchy is safe for concurrent use as long as
 // parameters are not changed.
+//
+// In a field with n components at each site (NetworkSettings.Components), the methods count
+// values: where they take or return a site, this is position i·n + a, component a of site i.
 type Hierarchy struct {
 	layers []*Layer
 	chain  *Chain
 	level  []int
 	levels int
+
+	components int // values of a site
 }
 
-// NewHierarchy returns the hierarchy of the given layers, fine to coarse, on n sites. It
+// NewHierarchy returns the hierarchy of the given layers, fine to coarse, on n sites, or on n
+// values if the layers are those of a field with components (WithComponents). It
 // fails with ErrHierarchy for no layers, a nil layer or more than 2²⁶ sites, and, naming
 // layer, tile and site, if a layer acts on a site that an earlier layer has decimated. It
 // fails with ErrTiles if a tile leaves the lattice. Stack is easier to use.
-func NewHierarchy(n int, layers ...*Layer) (*Hierarchy, error) {
+func NewHierarchy(n int, layers ...*Layer) (*Hierarchy, error) { return newHierarchy(n, 1, layers) }
+
+// newHierarchy returns the hierarchy of layers on sites with the given number of components.
+func newHierarchy(sites, components int, layers []*Layer) (*Hierarchy, error) {
+	n := sites * components
 	if len(layers) == 0 {
 		return nil, fmt.Errorf("bijector: %w: no layers", ErrHierarchy)
 	}
 	if n > lattice.MaxSites {
 		return nil, fmt.Errorf("bijector: %w: %d sites, at most %d are possible", ErrHierarchy, n, lattice.MaxSites)
 	}
-	h := &Hierarchy{layers: slices.Clone(layers), level: make([]int, max(n, 0))}
+	h := &Hierarchy{layers: slices.Clone(layers), level: make([]int, max(n, 0)), components: components}
 	gone := make([]int, max(n, 0)) // 1 + the layer that decimated the site
 	coarseToFine := make([]Bijector, len(layers))
 	for k, l := range layers {
@@ -70,8 +80,12 @@ func NewHierarchy(n int, layers ...*Layer) (*Hierarchy, error) {
 	return h, err
 }
 
-// Dim returns the number of sites.
+// Dim returns the number of sites, times the number of components if these are several.
 func (h *Hierarchy) Dim() int { return len(h.level) }
+
+// Components returns the number of values of a site, as NetworkSettings.Components or
+// Stack.WithComponents say. For a hierarchy of NewHierarchy it is 1.
+func (h *Hierarchy) Components() int { return h.components }
 
 // Params returns the parameters of all layers, each once, coarse to fine.
 func (h *Hierarchy) Params() []*Param { return h.chain.Params() }
@@ -150,11 +164,16 @@ type hierarchyConfig struct {
 	Given  []int   `json:"given,omitempty"`  // layers that are conditional
 	// For each layer, the context of a conditional disentangler; nil if there are none.
 	Contexts [][]int `json:"contexts,omitempty"`
+	// Values of a site, if there are several.
+	Components int `json:"components,omitempty"`
 }
 
 // Describe returns the layers, fine to coarse, and their blocks as parts.
 func (h *Hierarchy) Describe() *Description {
 	c := &hierarchyConfig{}
+	if h.components > 1 {
+		c.Components = h.components
+	}
 	d := &Description{Kind: hierarchyKind, Config: c, of: h}
 	for i, l := range h.layers {
 		d.Parts = append(d.Parts, l.block)
@@ -218,7 +237,11 @@ func buildHierarchy(s Stored) (Bijector, error) {
 		}
 		layers[i] = l
 	}
-	return NewHierarchy(s.Dim(), layers...)
+	components := max(1, c.Components)
+	if c.Components < 0 || s.Dim()%components != 0 {
+		return nil, fmt.Errorf("bijector: %w: %d components in rows of %d values", ErrHierarchy, c.Components, s.Dim())
+	}
+	return newHierarchy(s.Dim()/components, components, layers)
 }
 
 // buildLayer builds layer i of a hierarchy. l has everything but the tiles.

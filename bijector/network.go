@@ -47,12 +47,18 @@ type NetworkSettings struct {
 	OddBlock ContextBlockFunc `json:"-"`
 	// EvenRepeat is 4 by default. A checkerboard does not use it.
 	EvenRepeat int
+	// Components is the number n of values of a site; 1 by default. Value i·n + a of a
+	// configuration is component a of site i, as in target.Field. A tile has all n values
+	// of its sites. Size and all numbers of sites in these docs still count sites; the
+	// functions that make blocks get numbers of values.
+	Components int
 }
 
-// BlockFunc makes the block of a layer, for tiles of the given number of sites. This is 2
-// or more, except on a lattice of one site. It is called once for each layer. Layers share
+// BlockFunc makes the block of a layer, for tiles of the given number of values: one for
+// each site, or n for each site of a field with n components, site after site. This is 2 or
+// more, except on a lattice of one site. It is called once for each layer. Layers share
 // parameters if it returns the same bijector again.
-type BlockFunc func(sites int) (Bijector, error)
+type BlockFunc func(values int) (Bijector, error)
 
 // ContextBlockFunc makes the block of a conditional layer. It is called once for each such
 // layer. The block has context + moved positions. It must not change the first ones, the
@@ -62,7 +68,8 @@ type BlockFunc func(sites int) (Bijector, error)
 // Positions 0 … context−1 are the 3^d coarse sites around the tile, row-major; the coarse
 // site of the tile itself is in the middle. If the coarse lattice has fewer than three sites
 // along an axis, some of these sites are equal. The moved positions are the other sites of
-// the tile, row-major. The block changes them.
+// the tile, row-major. The block changes them. With n components every site has n positions
+// in turn, and both numbers are n times as large.
 type ContextBlockFunc func(context, moved int) (Bijector, error)
 
 // NewMERA returns the paper's network on a periodic lattice (Figs. 1(a) and 2(c)). Each
@@ -73,7 +80,7 @@ type ContextBlockFunc func(context, moved int) (Bijector, error)
 //
 // Without Join, NewMERA fails with ErrTiles if an extent is not a multiple of Size, or of
 // Size^Depth. It fails with ErrTiles for a lattice without sites, with ErrSettings for
-// numbers out of range, more than 4096 layers or more than 2²⁸ sites in the tiles of all
+// numbers out of range, more than 4096 layers or more than 2²⁸ values in the tiles of all
 // layers, and with the errors of block, naming the layer.
 func NewMERA(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, error) {
 	p, err := s.plan(shape)
@@ -119,7 +126,7 @@ func NewTEBD(shape []int, block BlockFunc, s *NetworkSettings) (*Hierarchy, erro
 	one := NetworkSettings{Depth: 1} // scale
 	pairs := 1.0
 	if s != nil {
-		one.Size, one.Repeat = s.Size, s.Repeat
+		one.Size, one.Repeat, one.Components = s.Size, s.Repeat, s.Components
 		if s.Depth < 0 {
 			return nil, fmt.Errorf("bijector: %w: Depth %d", ErrSettings, s.Depth)
 		}
@@ -142,7 +149,7 @@ func (p *networkPlan) build(perScale float64, scale func(s *Stack, c Scale)) (*H
 	if err := p.price(perScale); err != nil {
 		return nil, err
 	}
-	s := NewStack(p.shape...)
+	s := NewStack(p.shape...).WithComponents(p.components)
 	p.odd(s)
 	for _, c := range p.scales {
 		scale(s, c)

@@ -10,7 +10,7 @@ import (
 
 // Limits of a network, checked before anything is allocated.
 const (
-	maxTiled  = 1 << 28 // sites in the tiles of all layers, two gigabytes
+	maxTiled  = 1 << 28 // values in the tiles of all layers, two gigabytes
 	maxLayers = 1 << 12 // layers, each with a block
 )
 
@@ -18,6 +18,7 @@ const (
 type networkPlan struct {
 	shape        []int
 	sites        int // of the lattice
+	components   int // values of a site
 	size, repeat int // defaults filled in
 	first        int // distance of the sites of the finest of the scales
 	scales       []Scale
@@ -74,8 +75,13 @@ func (s *NetworkSettings) plan(shape []int) (*networkPlan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bijector: %w: shape %v: %w", ErrTiles, shape, err)
 	}
+	components, err := s.components(sites)
+	if err != nil {
+		return nil, err
+	}
 	p := &networkPlan{
-		shape: slices.Clone(shape), sites: sites, size: s.Size, repeat: max(1, s.Repeat), contextBlock: s.ContextBlock,
+		shape: slices.Clone(shape), sites: sites, components: components, size: s.Size, repeat: max(1, s.Repeat),
+		contextBlock: s.ContextBlock,
 	}
 	if p.size == 0 {
 		p.size = 2
@@ -89,6 +95,18 @@ func (s *NetworkSettings) plan(shape []int) (*networkPlan, error) {
 		p.cutEqually(s.Depth)
 	}
 	return p, nil
+}
+
+// components returns the number of values of a site, on a lattice of so many sites.
+func (s *NetworkSettings) components(sites int) (int, error) {
+	n := s.Components
+	if n == 0 {
+		n = 1
+	}
+	if err := checkComponents(n, sites); err != nil {
+		return 0, fmt.Errorf("bijector: %w", err)
+	}
+	return n, nil
 }
 
 // setOdd sets what OddBlock needs.
@@ -181,8 +199,9 @@ func (p *networkPlan) price(perScale float64) error {
 		}
 		total += perScale * sites
 	}
+	total *= float64(p.components)
 	if total > maxTiled || layers > maxLayers {
-		return fmt.Errorf("bijector: %w: the tiles of all layers on lattice %v would have %.2g sites, "+
+		return fmt.Errorf("bijector: %w: the tiles of all layers on lattice %v would have %.2g values, "+
 			"at most %.2g are possible: %g layers at each of %d scales, and %g of even sites, at most %d",
 			ErrSettings, p.shape, total, float64(maxTiled), perScale, len(p.scales), layers, maxLayers)
 	}

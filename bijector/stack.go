@@ -25,6 +25,7 @@ import (
 // that error. A Stack is not safe for concurrent use.
 type Stack struct {
 	shape, step []int // extents of the lattice; distance of the sites that live on
+	components  int   // values of a site
 	even        bool  // and of these only the ones with an even sum of coordinates live on
 	layers      []*Layer
 	err         error
@@ -33,10 +34,35 @@ type Stack struct {
 // NewStack returns a stack without layers on a lattice of the given extents. If the lattice
 // has no sites, more than 2²⁶ sites or more than 64 axes, Hierarchy returns ErrTiles.
 func NewStack(shape ...int) *Stack {
-	s := &Stack{shape: slices.Clone(shape), step: slices.Repeat([]int{1}, len(shape))}
+	s := &Stack{shape: slices.Clone(shape), step: slices.Repeat([]int{1}, len(shape)), components: 1}
 	if _, err := lattice.Size(shape); err != nil {
 		s.err = fmt.Errorf("bijector: %w: shape %v: %w", ErrTiles, shape, err)
 	}
+	return s
+}
+
+// WithComponents gives every site n values, its components, and comes before the first
+// layer. Without it a site has one value. Value i·n + a of a configuration is component a of
+// site i, as in target.Field.
+//
+// Sizes, offsets and tiles still count sites. A tile has all n values of its sites, so that
+// a block of a tile of m sites acts on m·n values, site after site. Decimators keep all
+// values of a site or none.
+//
+// Hierarchy returns ErrSettings for n below 1, for more than 2²⁶ values in all and if there
+// is a layer already.
+func (s *Stack) WithComponents(n int) *Stack {
+	if s.err != nil {
+		return s
+	}
+	if sites, err := lattice.Size(s.shape); err != nil {
+		s.fail("", fmt.Errorf("%w: shape %v: %w", ErrTiles, s.shape, err))
+	} else if err := checkComponents(n, sites); err != nil {
+		s.err = fmt.Errorf("bijector: %w", err)
+	} else if len(s.layers) > 0 {
+		s.fail("", fmt.Errorf("%w: components must be given before the first layer", ErrSettings))
+	}
+	s.components = n
 	return s
 }
 
@@ -85,7 +111,9 @@ func (s *Stack) Top(block BlockFunc) *Stack { return s.DisentangleAt(block, nil,
 // Decimate adds a layer of decimators. The first site of every tile lives on.
 func (s *Stack) Decimate(block BlockFunc, size ...int) *Stack {
 	tiles, each := s.whole(size)
-	s.add(tiles, block, func(b Bijector, tiles [][]int) (*Layer, error) { return Decimator(b, tiles, 0) })
+	s.add(tiles, block, func(b Bijector, tiles [][]int) (*Layer, error) {
+		return Decimator(b, tiles, num.UpTo(s.components)...)
+	})
 	return s.coarsen(each)
 }
 
@@ -94,9 +122,10 @@ func (s *Stack) Decimate(block BlockFunc, size ...int) *Stack {
 func (s *Stack) DecimateGiven(block ContextBlockFunc, size ...int) *Stack {
 	tiles, each := s.whole(size)
 	around, context := s.surround(tiles, each)
+	context *= s.components
 	var moved BlockFunc
 	if block != nil {
-		moved = func(sites int) (Bijector, error) { return block(context, sites-context) }
+		moved = func(values int) (Bijector, error) { return block(context, values-context) }
 	}
 	s.add(around, moved, func(b Bijector, tiles [][]int) (*Layer, error) {
 		return ConditionalDecimator(b, tiles, num.UpTo(context)...)
@@ -119,7 +148,7 @@ func (s *Stack) Hierarchy() (*Hierarchy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bijector: %w: shape %v: %w", ErrTiles, s.shape, err)
 	}
-	return NewHierarchy(n, s.layers...)
+	return newHierarchy(n, s.components, s.layers)
 }
 
 // fail keeps the first error and names the layer that is being added.
@@ -162,7 +191,7 @@ func (s *Stack) tiles(offset, size []int) (tiles [][]int, each []int) {
 	return tiles, each
 }
 
-// add adds a layer on tiles that fit.
+// add adds a layer on the values of tiles of sites.
 func (s *Stack) add(tiles [][]int, block BlockFunc, layer func(Bijector, [][]int) (*Layer, error)) *Stack {
 	if s.err != nil {
 		return s
@@ -171,6 +200,7 @@ func (s *Stack) add(tiles [][]int, block BlockFunc, layer func(Bijector, [][]int
 		s.err = fmt.Errorf("bijector: %w: nil block function", ErrSettings)
 		return s
 	}
+	tiles = valuesOf(tiles, s.components)
 	b, err := block(len(tiles[0]))
 	if err != nil {
 		s.fail("block of ", err)
@@ -206,7 +236,7 @@ func (s *Stack) surround(tiles [][]int, size []int) (around [][]int, context int
 	d := len(s.shape)
 	context = 1
 	for range d {
-		if context *= 3; context*len(tiles) > lattice.MaxSites {
+		if context *= 3; context*len(tiles) > lattice.MaxSites/s.components {
 			s.fail("", fmt.Errorf("%w: conditional decimators on %d tiles that each read 3^%d sites",
 				ErrSettings, len(tiles), d))
 			return nil, 0

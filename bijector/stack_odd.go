@@ -15,8 +15,9 @@ import (
 // nearest neighbours, these sites are independent given the others.
 //
 // block is called with context 2d, for d axes, and moved 1. Positions 0 … 2d−1 are the
-// neighbours, row-major; position 2d is the site that moves. A block of NewQuartic makes
-// the layer exact for a φ⁴ theory.
+// neighbours, row-major; position 2d is the site that moves. With n components it is called
+// with context 2dn and moved n. A block of NewQuartic makes the layer exact for a φ⁴ theory
+// of one component.
 //
 // After it the even sites live on, half of the lattice. The next layers act on the even
 // sites of their tiles, half of each tile: pairs of neighbours along a diagonal for tiles of
@@ -47,7 +48,7 @@ func (s *Stack) DecimateOdd(block ContextBlockFunc) *Stack {
 // along each of two axes; there are 2d(d−1) of them and 2^(d−1) sublattices.
 //
 // block is called for every layer, with the number of neighbours and moved 1. The last
-// position is the site that moves.
+// position is the site that moves. With n components both numbers are n times as large.
 //
 // It fails with ErrTiles for an odd extent, and after DecimateOdd for fewer than two axes.
 func (s *Stack) DisentangleGiven(block ContextBlockFunc) *Stack {
@@ -107,7 +108,7 @@ func (s *Stack) given(block ContextBlockFunc, near [][]int, moves func(at []int)
 		s.fail("", fmt.Errorf("%w: sublattices of a lattice %v, want even extents", ErrTiles, extent))
 		return
 	}
-	if len(near)*s.Sites() > lattice.MaxSites {
+	if len(near)*s.Sites() > lattice.MaxSites/s.components {
 		s.fail("", fmt.Errorf("%w: %d sites that each have %d neighbours", ErrSettings, s.Sites(), len(near)))
 		return
 	}
@@ -128,11 +129,12 @@ func (s *Stack) given(block ContextBlockFunc, near [][]int, moves func(at []int)
 		tiles = append(tiles, tile)
 	}
 	var moved BlockFunc
+	context := len(near) * s.components
 	if block != nil {
-		moved = func(sites int) (Bijector, error) { return block(sites-1, 1) }
+		moved = func(int) (Bijector, error) { return block(context, s.components) }
 	}
 	s.add(tiles, moved, func(b Bijector, tiles [][]int) (*Layer, error) {
-		return layer(b, tiles, num.UpTo(len(near))...)
+		return layer(b, tiles, num.UpTo(context)...)
 	})
 }
 

@@ -74,6 +74,51 @@ func Boxes(shape, size, step, offset []int) ([][]int, error) {
 	return tiles, nil
 }
 
+// WithComponents returns tiles of values for a field with n components at every site: site i
+// of a tile becomes the n positions i·n … i·n + n − 1, those of target.Field. So the tiles
+// of Tiles and Boxes can be used for layers of such a field, and those of Windows for its
+// latent variables.
+//
+// It fails with ErrSettings for n below 1 and with ErrTiles if a position would be 2²⁶ or
+// more.
+func WithComponents(tiles [][]int, n int) ([][]int, error) {
+	if n < 1 {
+		return nil, fmt.Errorf("bijector: %w: %d components, want 1 or more", ErrSettings, n)
+	}
+	for k, t := range tiles {
+		for _, site := range t {
+			if site < 0 || site >= lattice.MaxSites/n {
+				return nil, fmt.Errorf("bijector: tile %d: %w: site %d with %d components, want at most %d values",
+					k, ErrTiles, site, n, lattice.MaxSites)
+			}
+		}
+	}
+	return valuesOf(tiles, n), nil
+}
+
+// valuesOf returns tiles with the positions of the n values of every site.
+func valuesOf(tiles [][]int, n int) [][]int {
+	values := make([][]int, len(tiles))
+	for k, t := range tiles {
+		values[k] = make([]int, 0, n*len(t))
+		for _, site := range t {
+			for a := range n {
+				values[k] = append(values[k], site*n+a)
+			}
+		}
+	}
+	return values
+}
+
+// checkComponents checks the number of components of a field on so many sites.
+func checkComponents(n, sites int) error {
+	if n < 1 || n > lattice.MaxSites/sites {
+		return fmt.Errorf("%w: %d components at each of %d sites, want 1 or more and at most %d values",
+			ErrSettings, n, sites, lattice.MaxSites)
+	}
+	return nil
+}
+
 // checkTiles checks that every tile has dim sites and that no site occurs twice, and
 // returns the largest site. A site at a position of the context may occur any number of
 // times, but at such positions only.

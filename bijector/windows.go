@@ -17,7 +17,8 @@ import (
 // that one window covers has only one. A stride of 0 means half of size, rounded up. Every
 // site is in about (size/stride)^d windows, and in at least one.
 //
-// The latent variables of a Hierarchy are numbered like the sites of the lattice. A window
+// The latent variables of a Hierarchy are numbered like the sites of the lattice; with
+// several components, WithComponents gives their positions. A window
 // is therefore a set of neighbouring latent variables, of coarse and fine levels. The
 // kernel hmc.Windows redraws the variables of one window.
 //
@@ -75,13 +76,15 @@ func Windows(shape []int, size, stride int) ([][]int, error) {
 // this is the coarse site of the tile, in those of Stack.DecimateOdd and NewCheckerboard it
 // is a nearest neighbour.
 //
+// With components at each site, the values of a site are always in the same cell.
+//
 // level goes from 0 to Levels()−2, one level for each decimator layer. For other levels
 // Cells returns nil.
 func (h *Hierarchy) Cells(level int) [][]int {
 	if level < 0 || level > h.levels-2 {
 		return nil
 	}
-	f := newForest(h.Dim())
+	f := newForest(h.Dim() / h.components) // of sites
 	decimators := 0
 	for _, l := range h.layers {
 		if l.keep == nil {
@@ -90,23 +93,27 @@ func (h *Hierarchy) Cells(level int) [][]int {
 		if decimators++; decimators > level+1 {
 			break
 		}
-		moved := make([]int, 0, l.block.Dim())
+		with := 0 // position of the site of the context that the others join
+		if around := len(l.keep) / h.components; l.context != nil && around%2 != 0 {
+			with = around / 2 * h.components
+		}
+		sites := make([]int, 0, l.block.Dim())
 		for _, tile := range l.tiles {
+			sites = sites[:0]
 			if l.context != nil {
-				with := l.keep[0]
-				if len(l.keep)%2 != 0 {
-					with = l.keep[len(l.keep)/2]
-				}
-				moved = append(moved[:0], tile[with])
-				for j, site := range tile {
-					if !slices.Contains(l.keep, j) {
-						moved = append(moved, site)
-					}
-				}
-				tile = moved
+				sites = append(sites, tile[l.keep[with]]/h.components)
 			}
-			f.join(tile)
+			for j, value := range tile {
+				if l.context == nil || !slices.Contains(l.keep, j) {
+					sites = append(sites, value/h.components)
+				}
+			}
+			f.join(sites)
 		}
 	}
-	return f.groups(num.UpTo(h.Dim()))
+	cells := f.groups(num.UpTo(h.Dim() / h.components))
+	if h.components > 1 {
+		cells = valuesOf(cells, h.components)
+	}
+	return cells
 }

@@ -3,6 +3,7 @@ package flow
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/target"
@@ -31,7 +32,9 @@ type Recipe struct {
 	// affine. The forces of the latent energy jump then, and a step takes longer.
 	// Without Spline it has no effect.
 	Rational bool
-	// Network is that of the MERA or the checkerboard.
+	// Network is that of the MERA or the checkerboard. Network.Components is the number of
+	// components of a field that has several. A conditional layer then has a coupling for
+	// each component of a site that moves, given the other ones and the sites around it.
 	Network bijector.NetworkSettings
 	// ConditionalDecimators gives a MERA conditional decimators. All layers of a
 	// checkerboard are conditional.
@@ -48,7 +51,7 @@ type Recipe struct {
 	// many steps. Training changes it. Another number than 1 is one factor for all sites, by
 	// a layer of bijector.ActNorm. A field that is whitened begins with the covariance of its
 	// spectrum, and Scale has no effect. Model and Grow fail with ErrSettings unless Scale is
-	// from 1e-100 to 1e100.
+	// from 1e-100 to 1e100, and for another Scale than 1 of several components.
 	Scale float64
 	// Whiten puts the bijector.Spectral of a covariance behind the network, if one
 	// is known. It cannot be combined with Exact.
@@ -127,6 +130,10 @@ func BestRecipe() *Recipe {
 // it and as targets with a Gaussian part offer it, or nil. The model is not
 // symmetrised.
 //
+// With Network.Components = n every site has n values, and a block of m sites acts on m·n
+// values, as one of m·n sites does otherwise. Recipes spend on it accordingly. The spectrum
+// is that of one component and the same for all.
+//
 // The lattice may have any extents of 1 or more. Unless Network.Depth is given, a MERA is cut as
 // NetworkSettings.Join says, and its last block acts on all sites that live on. Prime factors
 // of the extents other than Network.Size make large tiles: 14 × 14
@@ -145,8 +152,8 @@ func BestRecipe() *Recipe {
 // there are several, have one block: 7 × 7 sites of 14 × 14, and 2 sites of 8 × 16. It has
 // twice as many couplings as other blocks, and may have twice as many parameters.
 //
-// Model fails with ErrSettings, before anything is made, if a block would have more, and if
-// there are both Exact and a spectrum to whiten with. With Exact it fails as
+// Model fails with ErrSettings, before anything is made, if a block would have more, if
+// there are both Exact and a spectrum to whiten with, and for Exact with several components. With Exact it fails as
 // bijector.NewQuartic does, and with ErrTiles for an odd extent. Otherwise it fails as
 // bijector.NewMERA or bijector.NewCheckerboard and bijector.NewSpectral do.
 func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model, error) {
@@ -169,10 +176,13 @@ func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model
 	})
 }
 
-// compatible fails if the recipe is both exact and whitened.
+// compatible fails if the recipe is both exact and whitened, or exact with several components.
 func (r *Recipe) compatible(spectrum []float64) error {
 	if r.Exact != nil && r.Whiten && spectrum != nil {
 		return fmt.Errorf("flow: %w: Exact acts on the field itself, which Whiten would mix", ErrSettings)
+	}
+	if r.Exact != nil && r.components() != 1 {
+		return fmt.Errorf("flow: %w: exact sites of %d components, want one", ErrSettings, r.components())
 	}
 	return nil
 }
@@ -194,7 +204,7 @@ func (r *Recipe) model(
 	}
 	var b bijector.Bijector = h
 	if r.Whiten && spectrum != nil {
-		white, err := bijector.NewSpectral(shape, spectrum)
+		white, err := r.white(shape, spectrum)
 		if err != nil {
 			return nil, err
 		}
@@ -203,6 +213,20 @@ func (r *Recipe) model(
 		}
 	}
 	return New(target.NewNormal(h.Dim()), b)
+}
+
+// white returns the last layer of a whitened model: every component has the given spectrum.
+// The components are an axis of the lattice, along which the spectrum does not change.
+func (r *Recipe) white(shape []int, spectrum []float64) (*bijector.Spectral, error) {
+	n := r.components()
+	if n == 1 {
+		return bijector.NewSpectral(shape, spectrum)
+	}
+	all := make([]float64, 0, n*len(spectrum))
+	for _, v := range spectrum {
+		all = append(all, slices.Repeat([]float64{v}, n)...)
+	}
+	return bijector.NewSpectral(append(slices.Clone(shape), n), all)
 }
 
 // Settings returns the settings for training in the given number of steps, the

@@ -31,36 +31,44 @@ func (r *Recipe) network(shape []int, src rand.Source) *bijector.NetworkSettings
 	return &s
 }
 
-// block makes the block of tiles of so many sites, of a network that cuts a lattice
-// of the given number of axes.
-func (r *Recipe) block(sites, axes int, src rand.Source) (bijector.Bijector, error) {
-	hidden := r.hidden(sites, axes)
-	spline := &bijector.SplineSettings{Couplings: r.Couplings, Hidden: hidden, Src: src}
-	switch {
-	case sites == 1:
-		return bijector.NewActNorm(1) // couplings need two
-	case r.smooth():
-		return bijector.NewSmoothSpline(sites, spline)
-	case r.Spline:
-		return bijector.NewSpline(sites, spline)
+// components is the number of values of a site.
+func (r *Recipe) components() int {
+	if r.Network.Components == 0 {
+		return 1
 	}
-	return bijector.NewRealNVP(sites, &bijector.RealNVPSettings{Couplings: r.Couplings, Hidden: hidden, Src: src})
+	return r.Network.Components
 }
 
-// hidden returns the hidden layers of a block. Tiles that do not have Size^axes sites
-// have by default as many units for every site as blocks of 2 × 2 have, at least 10 and
+// block makes the block of tiles of so many values, of a network that cuts a lattice
+// of the given number of axes.
+func (r *Recipe) block(values, axes int, src rand.Source) (bijector.Bijector, error) {
+	hidden := r.hidden(values, axes)
+	spline := &bijector.SplineSettings{Couplings: r.Couplings, Hidden: hidden, Src: src}
+	switch {
+	case values == 1:
+		return bijector.NewActNorm(1) // couplings need two
+	case r.smooth():
+		return bijector.NewSmoothSpline(values, spline)
+	case r.Spline:
+		return bijector.NewSpline(values, spline)
+	}
+	return bijector.NewRealNVP(values, &bijector.RealNVPSettings{Couplings: r.Couplings, Hidden: hidden, Src: src})
+}
+
+// hidden returns the hidden layers of a block. Tiles that do not have Size^axes values
+// have by default as many units for every value as blocks of 2 × 2 have, at least 10 and
 // at most 64.
-func (r *Recipe) hidden(sites, axes int) []int {
+func (r *Recipe) hidden(values, axes int) []int {
 	size := r.Network.Size
 	if size == 0 {
 		size = 2
 	}
-	if r.Hidden != nil || float64(sites) == math.Pow(float64(size), float64(axes)) {
+	if r.Hidden != nil || float64(values) == math.Pow(float64(size), float64(axes)) {
 		return r.Hidden
 	}
 	units := 64
-	if sites < 26 {
-		units = max(10, 5*sites/2)
+	if values < 26 {
+		units = max(10, 5*values/2)
 	}
 	return []int{units, units, units}
 }
@@ -120,12 +128,14 @@ func (r *Recipe) price(shape []int, network *bijector.NetworkSettings) error {
 		for _, size := range c.Size {
 			sites *= float64(size)
 		}
-		if n := r.params(sites, r.hidden(int(min(sites, maxBlock)), len(shape))); n > maxBlock {
+		components := float64(r.components())
+		values := components * sites
+		if n := r.params(values, r.hidden(int(min(values, maxBlock)), len(shape))); n > maxBlock {
 			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, "+
 				"whose block of %g sites would have %.3g parameters, "+
 				"more than %d", ErrSettings, shape, k, c.Size, sites, n, maxBlock)
 		}
-		context, moved := math.Pow(3, float64(len(shape))), sites-1
+		context, moved := components*math.Pow(3, float64(len(shape))), values-components
 		n := r.givenParams(context, moved)
 		if n > maxBlock && r.ConditionalDecimators && r.Network.ContextBlock == nil && !c.Top {
 			return fmt.Errorf("flow: %w: lattice %v: scale %d has tiles %v, "+
@@ -142,10 +152,10 @@ const (
 	rationalNumbers = 3*8 - 1
 )
 
-// params is the number of parameters of a block of so many sites. For an odd number it is
+// params is the number of parameters of a block of so many values. For an odd number it is
 // that of one more, half of which are kept.
-func (r *Recipe) params(sites float64, hidden []int) float64 {
-	half := math.Ceil(sites / 2)
+func (r *Recipe) params(values float64, hidden []int) float64 {
+	half := math.Ceil(values / 2)
 	each := 2*netParams(half, hidden, half) + half
 	if r.Spline {
 		numbers := float64(rationalNumbers)

@@ -67,14 +67,16 @@ func (r *Recipe) priceBoard(shape []int) error {
 	if r.Couplings < 0 {
 		return fmt.Errorf("flow: %w: Couplings %d", ErrSettings, r.Couplings)
 	}
-	context := boardContext(len(shape))
-	n := r.onColours().givenParams(float64(context), 1)
+	components := float64(r.components())
+	context := components * float64(boardContext(len(shape)))
+	n := r.onColours().givenParams(context, components)
 	if n > maxBlock && r.Network.ContextBlock == nil {
-		return fmt.Errorf("flow: %w: hidden layers %v: a block of one variable given %d would have %.3g parameters, "+
-			"more than %d", ErrSettings, r.Hidden, context, n, maxBlock)
+		return fmt.Errorf("flow: %w: hidden layers %v: a block of %g variables given %g would have %.3g parameters, "+
+			"more than %d", ErrSettings, r.Hidden, components, context, n, maxBlock)
 	}
 	_, sites := r.boardScales(shape)
-	if n := r.params(sites, r.hidden(int(min(sites, maxBlock)), len(shape))); n > maxBlock && sites > 1 {
+	values := sites * components
+	if n := r.params(values, r.hidden(int(min(values, maxBlock)), len(shape))); n > maxBlock && sites > 1 {
 		return fmt.Errorf("flow: %w: lattice %v: the block on the %g sites that remain of a checkerboard "+
 			"would have %.3g parameters, more than %d", ErrSettings, shape, sites, 2*n, 2*maxBlock)
 	}

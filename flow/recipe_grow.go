@@ -91,6 +91,10 @@ func (r *Recipe) networkOf(m *Model, spectrum bool) (*bijector.Hierarchy, error)
 		return nil, fmt.Errorf("flow: a model to grow: %w: no network of the recipe, but a %T",
 			bijector.ErrHierarchy, b)
 	}
+	if h.Components() != r.components() {
+		return nil, fmt.Errorf("flow: a model to grow: %w: %d values at each site, the recipe has %d",
+			bijector.ErrHierarchy, h.Components(), r.components())
+	}
 	return h, nil
 }
 
@@ -111,7 +115,7 @@ func (r *Recipe) growMERA(
 		if k == len(scales)-1 {
 			from = len(old) - 1
 		}
-		top, sites := atTop(old[from]), old[from][0].Block().Dim()
+		top, sites := atTop(old[from]), old[from][0].Block().Dim()/r.components()
 		if top != c.Top || sites != c.Sites() {
 			return nil, fmt.Errorf("flow: %w: scale %d of lattice %v has tiles of %d sites, at the top: %t; "+
 				"it would begin as scale %d of the model, whose tiles have %d, at the top: %t",

@@ -18,7 +18,7 @@ func (r *Recipe) growBoard(
 	scales, remain := r.boardScales(shape)
 	was := 1
 	if top != nil {
-		was = top.Block().Dim()
+		was = top.Block().Dim() / r.components()
 	}
 	if float64(was) != remain {
 		return nil, fmt.Errorf("flow: %w: after all scales of lattice %v %g sites remain, after those of the model %d",
@@ -93,14 +93,16 @@ func (r *Recipe) splitBoard(h *bijector.Hierarchy, axes int) (
 	var scale []*bijector.Layer
 	for k, l := range layers {
 		scale = append(scale, l)
-		per, context := 2*r.pairs()+1, boardContext(axes)
+		per, components := 2*r.pairs()+1, r.components()
+		context := components * boardContext(axes)
 		if k == 0 && r.Exact != nil {
 			per, context = 1, 2*axes
 		}
-		if len(l.Context()) != context || l.Block().Dim() != context+1 || (l.Keep() != nil) != (len(scale) == per) {
+		fits := len(l.Context()) == context && l.Block().Dim() == context+components
+		if !fits || (l.Keep() != nil) != (len(scale) == per) {
 			return nil, nil, fmt.Errorf("%w: layer %d is not what the recipe has there: want a checkerboard of "+
-				"%d layers at this scale, which move one variable given %d, the last of them decimators",
-				bijector.ErrHierarchy, k, per, context)
+				"%d layers at this scale, which move %d variables given %d, the last of them decimators",
+				bijector.ErrHierarchy, k, per, components, context)
 		}
 		if len(scale) == per {
 			scales, scale = append(scales, scale), nil

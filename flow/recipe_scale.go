@@ -8,10 +8,14 @@ import (
 	"github.com/neuralrg/neuralrg/bijector"
 )
 
-// checkScale fails if Scale is out of range.
+// checkScale fails if Scale is out of range, or if there are several components.
 func (r *Recipe) checkScale() error {
 	if r.Scale != 0 && !(r.Scale >= 1e-100 && r.Scale <= 1e100) {
 		return fmt.Errorf("flow: %w: Scale %g, want a number from 1e-100 to 1e100", ErrSettings, r.Scale)
+	}
+	if r.Scale != 0 && r.Scale != 1 && r.components() != 1 {
+		return fmt.Errorf("flow: %w: Scale %g of a field of %d components, want one",
+			ErrSettings, r.Scale, r.components())
 	}
 	return nil
 }

@@ -147,4 +147,7 @@ func TestScaleErrors(t *testing.T) {
 		_, err = r.Grow(small, []int{8}, nil)
 		wantError(t, "a bad scale", err, ErrSettings, "Scale")
 	}
+	two := &Recipe{Scale: 0.5, Network: bijector.NetworkSettings{Components: 2}}
+	_, err := two.Model([]int{4}, nil, rand.NewPCG(1, 2))
+	wantError(t, "two components", err, ErrSettings, "2 components")
 }

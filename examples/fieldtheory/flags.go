@@ -21,6 +21,7 @@ type options struct {
 	shapeText string
 	shape     []int
 
+	components          int
 	mass2, lambda, beta float64
 	couplings           uint64
 
@@ -39,7 +40,7 @@ type options struct {
 var help = console.Help{
 	Synopsis: "trains a flow on a lattice field theory and measures the theory with it.",
 	Groups: []console.Group{{Title: "Flags", Flags: []string{
-		"theory", "shape", "mass2", "lambda", "beta", "couplings",
+		"theory", "shape", "components", "mass2", "lambda", "beta", "couplings",
 		"recipe", "budget", "batch", "images", "samples", "relerr", "rungs", "seed", "json", "out",
 	}}},
 }
@@ -47,6 +48,7 @@ var help = console.Help{
 func (o *options) define(f *flag.FlagSet) {
 	f.StringVar(&o.kind, "theory", "phi4", "the theory is `NAME`: phi4, xy, ising, glass or villain")
 	f.StringVar(&o.shapeText, "shape", "6x6", "the lattice has the extents `NxN`, any number of them")
+	f.IntVar(&o.components, "components", 1, "the field of φ⁴ theory has `N` components, with O(N) symmetry")
 	f.Float64Var(&o.mass2, "mass2", -4, "m² of φ⁴ theory is `X`")
 	f.Float64Var(&o.lambda, "lambda", 6.975, "λ of φ⁴ theory is `X`")
 	f.Float64Var(&o.beta, "beta", 1, "β of angles and spins is `X`")
@@ -71,11 +73,14 @@ func parse(args []string) (*options, error) {
 	if err := help.Parse(f, args, os.Stdout, console.Width(os.Stdout)); err != nil {
 		return nil, err
 	}
-	if err := console.Positive(f, "batch", "images", "samples", "relerr"); err != nil {
+	if err := console.Positive(f, "batch", "components", "images", "samples", "relerr"); err != nil {
 		return nil, err
 	}
 	if o.rungs < 0 {
 		return nil, fmt.Errorf("-rungs %d: want a positive number, or 0 for the default", o.rungs)
+	}
+	if o.components > 1 && o.kind != "phi4" {
+		return nil, fmt.Errorf("-components %d: the theory %s has no components to choose", o.components, o.kind)
 	}
 	if o.budget <= 0 {
 		return nil, fmt.Errorf("-budget %v: want a positive time", o.budget)

@@ -4,6 +4,7 @@
 //	go run ./examples/fieldtheory
 //	go run ./examples/fieldtheory -shape 8x8 -mass2 -4 -lambda 4.335 -budget 2m
 //	go run ./examples/fieldtheory -shape 6x6x6 -mass2 -1 -lambda 1.5 -json phi4.json
+//	go run ./examples/fieldtheory -shape 4x4 -components 2 -mass2 -2 -lambda 1.5
 //	go run ./examples/fieldtheory -theory xy -shape 8x8 -beta 1 -budget 5m
 //	go run ./examples/fieldtheory -theory ising -shape 4x4x4 -beta 0.22
 //	go run ./examples/fieldtheory -theory glass -shape 8x8 -beta 0.7 -couplings 1 -budget 5m -samples 4000
@@ -13,7 +14,8 @@
 //
 //	S(φ) = Σ_bonds (φ_x − φ_y)² + Σ_x (m² φ_x² + λ φ_x⁴),
 //
-// or the XY model of angles, S(θ) = −β Σ_bonds cos(θ_x − θ_y), in one or two dimensions.
+// with -components n its form with O(n) symmetry, or the XY model of angles,
+// S(θ) = −β Σ_bonds cos(θ_x − θ_y), in one or two dimensions.
 // With helicity the program then means the helicity modulus, target.XY.HelicityModulus.
 //
 // Of spins it is the continuous dual of target.Ising:

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,12 +64,40 @@ func TestStudy(t *testing.T) {
 	}
 }
 
+// A theory of several components has a flow of as many values, symmetrised over signed
+// permutations of components and over the 16 symmetries of the lattice. One component has
+// φ → −φ.
+func TestComponents(t *testing.T) {
+	for n, order := range map[int]int{1: 2, 2: 8, 3: 48} {
+		o, err := parse([]string{"-shape", "2x4", "-components", strconv.Itoa(n)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		theory, err := o.theory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := theory.model()
+		if err == nil {
+			m, err = theory.symmetrised(o, m)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Dim() != 8*n || len(m.Symmetries()) != 16*order {
+			t.Errorf("%d components: %d values, %d symmetries", n, m.Dim(), len(m.Symmetries()))
+		}
+	}
+}
+
 func TestBadFlags(t *testing.T) {
 	for args, want := range map[string]string{
 		"-theory phi5": "-theory phi5", "-shape 6x1": "-shape 6x1", "-shape 6,6": "-shape 6,6", "-lambda -1": "λ is -1",
 		"-budget 0s": "-budget 0s", "-recipe slow": "-recipe slow", "-images 0": "-images 0",
 		"-rungs -1": "-rungs -1", "-theory ising -beta -1": "temperature -1", "-theory glass -beta -1": "-beta -1",
 		"-theory glass -shape 20x20": "-shape 20x20", "-theory villain -shape 4x3": "-shape 4x3",
+		"-components 0": "-components 0", "-components -2": "-components -2",
+		"-theory xy -components 2": "-components 2: the theory xy",
 	} {
 		o, err := parse(strings.Fields(args))
 		if err == nil {

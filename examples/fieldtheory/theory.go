@@ -54,21 +54,31 @@ func (o *options) theory() (*theory, error) {
 	return nil, fmt.Errorf("-theory %s: want phi4, xy, ising, glass or villain", o.kind)
 }
 
-// phi4 is φ⁴ theory. A pilot run chooses the recipe: if all extents are even, the odd sites
-// of the flow have their exact distribution given the others.
+// phi4 is φ⁴ theory. For one component a pilot run chooses the recipe: if all extents are even,
+// the odd sites of the flow have their exact distribution given the others.
 func (o *options) phi4() (*theory, error) {
-	phi4, err := target.NewPhi4(o.shape, &target.Phi4Settings{Mass2: o.mass2, Lambda: o.lambda})
+	phi4, err := target.NewPhi4(o.shape, &target.Phi4Settings{
+		Mass2: o.mass2, Lambda: o.lambda, Components: o.components,
+	})
 	if err != nil {
 		return nil, err
 	}
 	r := recipes[o.recipe]()
-	r.Whiten = false
+	r.Whiten, r.Network.Components = false, o.components
 	return &theory{
 		Density: phi4, recipe: r, exact: phi4.ExactLogZ, grows: r.Checkerboard && len(o.shape) <= 2,
-		name:  fmt.Sprintf("φ⁴ theory on %s sites, m² = %g, λ = %g", o.shapeText, o.mass2, o.lambda),
+		name:  o.phi4Name(),
 		field: phi4.Field, values: func(x []float64) []float64 { return x },
 		model: func() (*flow.Model, error) { return o.piloted(phi4, r) },
 	}, nil
+}
+
+func (o *options) phi4Name() string {
+	field := "φ⁴ theory"
+	if o.components > 1 {
+		field = fmt.Sprintf("φ⁴ theory of O(%d)", o.components)
+	}
+	return fmt.Sprintf("%s on %s sites, m² = %g, λ = %g", field, o.shapeText, o.mass2, o.lambda)
 }
 
 // xy is the XY model. Its field has two components, the cosine and the sine of the angle. The
@@ -142,10 +152,14 @@ var recipes = map[string]func() *flow.Recipe{"fast": flow.FastRecipe, "best": fl
 // mostImages is the largest order of the symmetry group that a flow is averaged over.
 const mostImages = 1 << 14
 
-// symmetrised is a flow whose density is symmetrised over x → −x and over the symmetries of
-// the lattice, without translations if there are too many of them.
+// symmetrised is a flow whose density is symmetrised over signed permutations of components,
+// for one component x → −x, and over the symmetries of the lattice, without translations if
+// there are too many of them.
 func (t *theory) symmetrised(o *options, m *flow.Model) (*flow.Model, error) {
-	generators := []flow.Symmetry{flow.Inversion(m.Dim())}
+	generators, err := flow.InternalSymmetries(m.Dim()/o.components, o.components)
+	if err != nil {
+		return nil, err
+	}
 	if o.images == 1 || t.uneven {
 		return flow.Symmetrize(m, generators...)
 	}
@@ -157,15 +171,22 @@ func (t *theory) symmetrised(o *options, m *flow.Model) (*flow.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	generators = append(generators, reflections...)
-	order := 2 * m.Dim()
+	order := m.Dim() / o.components
+	for a := range o.components {
+		order *= 2 * (a + 1)
+	}
 	for d := range o.shape {
 		order *= 2 * (d + 1)
 	}
+	ofSites := reflections
 	if order <= mostImages {
-		generators = append(generators, translations...)
+		ofSites = append(ofSites, translations...)
 	}
-	return flow.Symmetrize(m, generators...)
+	ofValues, err := flow.WithComponents(ofSites, o.components)
+	if err != nil {
+		return nil, err
+	}
+	return flow.Symmetrize(m, append(generators, ofValues...)...)
 }
 
 // inversion is the same flow, symmetrised over x → −x alone: its density takes two passes.
