@@ -46,6 +46,13 @@ type Recipe struct {
 	// Exact makes the sites with an odd sum of coordinates exact for a φ⁴ theory, given
 	// the others; nil for other targets. See QuarticAction.
 	Exact *QuarticAction
+	// Scale is the standard deviation with which the field begins, 1 by default; with Exact
+	// that of the even sites. Give it that of the target: a field of the wrong size costs
+	// many steps. Training changes it. Another number than 1 is one factor for all sites, by
+	// a layer of bijector.ActNorm. A field that is whitened begins with the covariance of its
+	// spectrum, and Scale has no effect. Model and Grow fail with ErrSettings unless Scale is
+	// from 1e-100 to 1e100, and for another Scale than 1 of several components.
+	Scale float64
 	// Whiten puts the bijector.Spectral of a covariance behind the network, if one
 	// is known. It cannot be combined with Exact.
 	Whiten bool
@@ -154,6 +161,9 @@ func (r *Recipe) Model(shape []int, spectrum []float64, src rand.Source) (*Model
 	if err := r.compatible(spectrum); err != nil {
 		return nil, err
 	}
+	if err := r.checkScale(); err != nil {
+		return nil, err
+	}
 	if err := r.price(shape, network); err != nil {
 		return nil, err
 	}
@@ -187,6 +197,9 @@ func (r *Recipe) model(
 	}
 	h, err := build(shape, block, network)
 	if err != nil {
+		return nil, err
+	}
+	if h, err = r.scaled(h, spectrum); err != nil {
 		return nil, err
 	}
 	var b bijector.Bijector = h

@@ -23,9 +23,10 @@ import (
 //
 // The temperature should be that of m, and spectrum that of the new lattice. Train
 // it without annealing and at a lower learning rate.
-// Blocks are those of m. Of the recipe, Whiten, ConditionalDecimators, Checkerboard, Exact and
-// Network are used, of Network.ContextBlock whether it is nil. The model shares no parameters
-// with m, and is not symmetrised.
+// Blocks are those of m, and so is the factor of Scale, if Scale is not 1. Of the recipe,
+// Whiten, ConditionalDecimators, Checkerboard, Exact and Network are used, of
+// Network.ContextBlock whether it is nil. The model shares no parameters with m, and is not
+// symmetrised.
 //
 // Scale by scale both lattices must be cut into tiles of the same numbers of sites, as
 // those of 12 × 12 and 24 × 24 sites are in a MERA: 2 × 2 and then 3 × 3 at the top. For a
@@ -49,7 +50,14 @@ func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64, kinds ...biject
 	} else if r.Exact != nil {
 		return nil, fmt.Errorf("flow: %w: a MERA of a recipe with Exact does not grow", ErrSettings)
 	}
+	if err := r.checkScale(); err != nil {
+		return nil, err
+	}
 	h, err := r.networkOf(m, spectrum != nil)
+	if err != nil {
+		return nil, err
+	}
+	h, factor, err := r.unscaled(h, spectrum)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +73,11 @@ func (r *Recipe) Grow(m *Model, shape []int, spectrum []float64, kinds ...biject
 	if network.ContextBlock != nil {
 		network.ContextBlock = func(_, moved int) (bijector.Bijector, error) { return block(moved) }
 	}
-	return r.model(shape, spectrum, network, block)
+	grown, err := r.model(shape, spectrum, network, block)
+	if err != nil || factor == nil {
+		return grown, err
+	}
+	return grown, r.keepScale(grown, factor)
 }
 
 // networkOf returns the network of a model of the recipe.

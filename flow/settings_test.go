@@ -297,6 +297,8 @@ func TestDocumentedDefaults(t *testing.T) {
 			EvaluateSettings: EvaluateSettings{Data: d, Src: rand.NewPCG(2, 2)}}}).s.Evaluation
 	}
 	held, annealed := evaluation(nil), must(AISSettings{Src: rand.NewPCG(1, 1)}.defaults(m))
+	pilots := must(target.NewFreeField([]int{2, 2}, 1))
+	piloted := must((&PilotSettings{Src: rand.NewPCG(1, 1)}).defaults(context.Background(), pilots))
 	measured := must(MeasureSettings{Src: rand.NewPCG(1, 1)}.defaults(m, []Observable{{"x", floats.Sum}}))
 	plateau := trained(Settings{Optimizer: OptimizerSettings{Plateau: &Plateau{}}, Window: 37}).s.Optimizer.Plateau
 	one := must(New(target.NewNormal(1), must(bijector.NewPermutation([]int{0}))))
@@ -378,6 +380,15 @@ func TestDocumentedDefaults(t *testing.T) {
 		"MeasureSettings.Src":           {none, nil, nil},
 		"MeasureSettings.Progress":      {none, nil, nil},
 
+		"PilotSettings.Shape":  {"what its method Shape", piloted.Shape, []int{2, 2}},
+		"PilotSettings.Recipe": {"BestRecipe", pilotBase([]int{4, 4}), BestRecipe()},
+		"PilotSettings.Chains": {"32", piloted.Chains, 32},
+		"PilotSettings.Sweeps": {"200", piloted.Sweeps, 200},
+		"PilotSettings.Steps":  {"200", piloted.Steps, 200},
+		"PilotSettings.Batch":  {"64", piloted.Batch, 64},
+		"PilotSettings.Images": {"4", piloted.Images, 4},
+		"PilotSettings.Src":    {none, nil, nil},
+
 		"Plateau.Factor":         {"½", plateau.Factor, 0.5},
 		"Plateau.Patience":       {"Settings.Window", plateau.Patience, 37},
 		"Plateau.MinImprovement": {"any", plateau.MinImprovement, 0.0},
@@ -423,6 +434,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"Recipe.Network":               {none, nil, nil},
 		"Recipe.ConditionalDecimators": {none, nil, nil},
 		"Recipe.Exact":                 {none, nil, nil},
+		"Recipe.Scale":                 {"1", (&Recipe{}).hasScale(nil), (&Recipe{Scale: 1}).hasScale(nil)},
 		"Recipe.Whiten":                {none, nil, nil},
 		"Recipe.PathGradient":          {none, recipe(10).Objective, ReverseKL{}},
 		"Recipe.Anneal":                {"1", must(recipe(10).Anneal.at(1)), 1.0},
@@ -456,6 +468,11 @@ func TestDocumentedDefaults(t *testing.T) {
 	if len(comments) < 40 {
 		t.Errorf("only %d fields found", len(comments))
 	}
+}
+
+// pilotBase is the recipe that a pilot run varies by default.
+func pilotBase(shape []int) *Recipe {
+	return (&piloting{Pilot: &Pilot{Shape: shape}, s: &PilotSettings{}}).base()
 }
 
 // defaultCouplings is the number of couplings of a block made without settings.

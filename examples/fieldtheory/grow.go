@@ -69,12 +69,16 @@ func (r *report) grow(o *options) (*flow.Model, error) {
 		return nil, err
 	}
 	var m *flow.Model
-	for _, s := range stages {
+	for k, s := range stages {
 		if m == nil {
+			start := time.Now()
 			m, err = s.t.model()
+			pilot := min(time.Since(start), s.o.budget/2)
+			s.o.budget -= pilot
+			r.Seconds += pilot.Seconds()
 		} else {
+			s.t.recipe, s.t.grown = stages[k-1].t.recipe, true // what the pilot run chose
 			m, err = s.t.recipe.Grow(m, s.o.shape, s.t.spectrum)
-			s.t.grown = true
 		}
 		if err == nil {
 			m, err = s.t.symmetrised(s.o, m)

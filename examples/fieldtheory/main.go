@@ -29,13 +29,15 @@
 // the correlations of all bonds are compared with exact sums: a flow that had lost some of the
 // states would have other ones. χ is N times the mean square of the overlap.
 //
-// Training lasts for the time of -budget. With -recipe best, on one or two axes whose extents
-// are multiples of 8 and at least 16, the flow first learns a lattice of half the extents, and
-// so on, and grows. The program prints how well the flow fits, ln Z
-// with its error, the susceptibility χ and the second-moment correlation length ξ, all from
-// weighted samples of the flow, by a chain in its latent space, and by hybrid Monte Carlo
-// in the space of the field, tuned by its own warm-up. Where the field has no slow modes,
-// plain hybrid Monte Carlo needs no training and is faster; the flow also gives ln Z.
+// For φ⁴ a pilot run without trials (flow.NewPilot) finds the size of the field, and the odd
+// sites of even extents are exact. Training lasts for the time of -budget, the pilot run
+// included. With -recipe best, on one or two axes whose extents are multiples of 8 and at
+// least 16, the flow first learns a lattice of half the extents, and so on, and grows. The
+// program prints how well the flow fits, ln Z with its error, the susceptibility χ and the
+// second-moment correlation length ξ, all from weighted samples of the flow, by a chain in its
+// latent space, and by hybrid Monte Carlo in the space of the field, tuned by its own warm-up.
+// Where the field has no slow modes, plain hybrid Monte Carlo needs no training and is faster;
+// the flow also gives ln Z.
 //
 // A figure of the two-point function goes to the directory -out. Ctrl-C ends the phase that
 // is under way, and the program goes on with what it has.

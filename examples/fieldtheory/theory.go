@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/neuralrg/neuralrg/bijector"
 	"github.com/neuralrg/neuralrg/flow"
@@ -55,8 +54,8 @@ func (o *options) theory() (*theory, error) {
 	return nil, fmt.Errorf("-theory %s: want phi4, xy, ising, glass or villain", o.kind)
 }
 
-// phi4 is φ⁴ theory. If all extents are even and the field has one component, the odd sites
-// of the flow have their exact distribution given the others.
+// phi4 is φ⁴ theory. For one component a pilot run chooses the recipe: if all extents are even,
+// the odd sites of the flow have their exact distribution given the others.
 func (o *options) phi4() (*theory, error) {
 	phi4, err := target.NewPhi4(o.shape, &target.Phi4Settings{
 		Mass2: o.mass2, Lambda: o.lambda, Components: o.components,
@@ -65,17 +64,12 @@ func (o *options) phi4() (*theory, error) {
 		return nil, err
 	}
 	r := recipes[o.recipe]()
-	r.Network.Components = o.components
-	if o.components == 1 && !slices.ContainsFunc(o.shape, func(n int) bool { return n%2 != 0 }) {
-		if r.Exact, err = flow.NewQuarticAction(phi4); err != nil {
-			return nil, err
-		}
-	}
+	r.Whiten, r.Network.Components = false, o.components
 	return &theory{
 		Density: phi4, recipe: r, exact: phi4.ExactLogZ, grows: r.Checkerboard && len(o.shape) <= 2,
 		name:  o.phi4Name(),
 		field: phi4.Field, values: func(x []float64) []float64 { return x },
-		model: func() (*flow.Model, error) { return r.Model(o.shape, nil, rand.NewPCG(o.seed, 1)) },
+		model: func() (*flow.Model, error) { return o.piloted(phi4, r) },
 	}, nil
 }
 

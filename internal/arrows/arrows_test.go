@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"flow": {
 		"bijector", "target", "hmc", "hmc/diag",
 		"internal/errs", "internal/num", "internal/graph", "internal/kernel", "internal/safetensors",
-		"internal/lattice",
+		"internal/fourier", "internal/lattice",
 	},
 	"hmc":       {"internal/errs", "internal/num", "internal/safetensors"},
 	"hmc/diag":  {"internal/errs", "internal/num"},
