@@ -34,7 +34,8 @@ type ScaleGap struct {
 
 // ScaleSettings configures ScaleGaps. A zero field means its default.
 type ScaleSettings struct {
-	Samples int // coarse fields, 64 by default, at least 2
+	// Samples is the number of coarse fields, 64 by default, at least 2.
+	Samples int
 	// Redraws is how many times the finer latent variables are drawn for each of them; 128 by
 	// default, at least 16.
 	Redraws int

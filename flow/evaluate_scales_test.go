@@ -45,7 +45,8 @@ func TestScaleGapsOfNormals(t *testing.T) {
 	}
 	m := must(New(target.NewNormal(16), h))
 	for _, m := range []*Model{m, m.Float32()} {
-		gaps, err := ScaleGaps(context.Background(), m, v.density(), &ScaleSettings{Samples: 256, Src: rand.NewPCG(2, 3)})
+		s := &ScaleSettings{Samples: 256, Src: rand.NewPCG(2, 3)}
+		gaps, err := ScaleGaps(context.Background(), m, v.density(), s)
 		if err != nil {
 			t.Fatal(err)
 		}

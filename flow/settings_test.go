@@ -297,6 +297,7 @@ func TestDocumentedDefaults(t *testing.T) {
 			EvaluateSettings: EvaluateSettings{Data: d, Src: rand.NewPCG(2, 2)}}}).s.Evaluation
 	}
 	held, annealed := evaluation(nil), must(AISSettings{Src: rand.NewPCG(1, 1)}.defaults(m))
+	scales := must(ScaleSettings{Src: rand.NewPCG(1, 1)}.defaults(m))
 	pilots := must(target.NewFreeField([]int{2, 2}, 1))
 	piloted := must((&PilotSettings{Src: rand.NewPCG(1, 1)}).defaults(context.Background(), pilots))
 	measured := must(MeasureSettings{Src: rand.NewPCG(1, 1)}.defaults(m, []Observable{{"x", floats.Sum}}))
@@ -380,6 +381,10 @@ func TestDocumentedDefaults(t *testing.T) {
 		"MeasureSettings.Src":           {none, nil, nil},
 		"MeasureSettings.Progress":      {none, nil, nil},
 
+		"ScaleSettings.Samples": {"64", scales.Samples, 64},
+		"ScaleSettings.Redraws": {"128", scales.Redraws, 128},
+		"ScaleSettings.Src":     {none, nil, nil},
+
 		"PilotSettings.Shape":  {"what its method Shape", piloted.Shape, []int{2, 2}},
 		"PilotSettings.Recipe": {"BestRecipe", pilotBase([]int{4, 4}), BestRecipe()},
 		"PilotSettings.Chains": {"32", piloted.Chains, 32},
@@ -400,6 +405,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"NetworkSettings.Join":         {none, nil, nil},
 		"NetworkSettings.ContextBlock": {none, nil, nil},
 		"NetworkSettings.OddBlock":     {none, nil, nil},
+		"NetworkSettings.Components":   {"1", network(&bijector.NetworkSettings{Components: 1}), network(nil)},
 		"NetworkSettings.EvenRepeat":   {"4", layersWith(0), layersWith(4)},
 		"QuarticSettings.Quadratic":    {none, nil, nil},
 		"QuarticSettings.Quartic":      {none, nil, nil},

@@ -26,8 +26,8 @@ type options struct {
 var help = console.Help{
 	Synopsis: "critical [flags] trains flows of the Ising model at T_c on ever larger lattices.",
 	Groups: []console.Group{{Title: "Flags", Flags: []string{
-		"L", "T", "from", "steps", "batch", "images", "rate", "samples", "scales", "anneal", "rungs", "measure", "chains",
-		"seed", "out", "name",
+		"L", "T", "from", "steps", "batch", "images", "rate", "samples", "scales", "anneal", "rungs", "measure",
+		"chains", "seed", "out", "name",
 	}}},
 }
 
@@ -45,7 +45,8 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&o.scales, "scales", false, "divide the gap among the scales of the flow")
 	f.IntVar(&o.anneal, "anneal", 0, "take `N` samples of the flow to the target; 0 for none")
 	f.IntVar(&o.rungs, "rungs", 100, "`N` steps from the flow to the target")
-	f.DurationVar(&o.measure, "measure", 0, "measure m² and the energy by latent chains to 1 % or for this `time`; 0 for none")
+	f.DurationVar(&o.measure, "measure", 0, "measure m² and the energy by latent chains, to 1 % or for this `time`; "+
+		"0 for none")
 	f.IntVar(&o.chains, "chains", 64, "`N` latent chains")
 	f.Uint64Var(&o.seed, "seed", 1, "`seed` of all random numbers")
 	f.StringVar(&o.out, "out", "out/critical", "write the results to the directory `DIR`")
@@ -63,7 +64,8 @@ func parse(args []string) (*options, error) {
 	case o.l < 4 || o.l > 512 || o.l&(o.l-1) != 0:
 		return nil, fmt.Errorf("-L %d: want a power of two from 4 to 512", o.l)
 	case o.steps < 0 || o.anneal < 0 || o.measure < 0:
-		return nil, fmt.Errorf("-steps %d -anneal %d -measure %v: want positive numbers, or 0", o.steps, o.anneal, o.measure)
+		return nil, fmt.Errorf("-steps %d -anneal %d -measure %v: want positive numbers, or 0", o.steps, o.anneal,
+			o.measure)
 	case !(o.rate >= 0):
 		return nil, fmt.Errorf("-rate %g: want a positive number, or 0", o.rate)
 	case o.steps == 0 && o.from == "":

@@ -117,7 +117,8 @@ func (c *critical) judge(ctx context.Context) error {
 	}
 	r := &c.report
 	r.Flow = e
-	console.Printf("L = %d, T = %.5f, %d parameters, %d steps in %.0f s\n", r.L, r.T, r.Params, r.Steps, r.TrainingSeconds)
+	console.Printf("L = %d, T = %.5f, %d parameters, %d steps in %.0f s\n", r.L, r.T, r.Params, r.Steps,
+		r.TrainingSeconds)
 	console.Printf("gap %.4f ± %.4f nats\n%v\nexact -ln Z %.4f\n", e.Loss-r.Exact, e.StdErr, e, r.Exact)
 	return nil
 }
@@ -159,8 +160,8 @@ func (c *critical) anneal(ctx context.Context) error {
 		return err
 	}
 	c.report.Annealed = &annealed{len(a.Betas), time.Since(start).Seconds(), a.Estimate}
-	console.Printf("annealed in %d rungs and %.0f s: gap %.4f ± %.4f nats\n%v\n", len(a.Betas), c.report.Annealed.Seconds,
-		a.Loss-c.report.Exact, a.StdErr, a.Estimate)
+	console.Printf("annealed in %d rungs and %.0f s: gap %.4f ± %.4f nats\n%v\n", len(a.Betas),
+		c.report.Annealed.Seconds, a.Loss-c.report.Exact, a.StdErr, a.Estimate)
 	return nil
 }
 

@@ -27,7 +27,8 @@ type options struct {
 var help = console.Help{
 	Synopsis: "scan [flags] trains networks of every depth at several temperatures, for Figs. S1 and S2 of the paper.",
 	Groups: []console.Group{{Title: "Flags", Flags: []string{
-		"L", "temps", "first", "steps", "batch", "couplings", "lr", "alpha", "recipe", "seed", "cold", "cell", "out", "memory",
+		"L", "temps", "first", "steps", "batch", "couplings", "lr", "alpha", "recipe",
+		"seed", "cold", "cell", "out", "memory",
 	}}},
 }
 

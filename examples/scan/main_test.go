@@ -264,8 +264,9 @@ func TestWidth(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for _, args := range []string{"-L 6", "-steps 0", "-temps 2,x", "-temps 2,2", "-temps -1", "-cell 24", "-recipe best",
-		"here"} {
+	for _, args := range []string{
+		"-L 6", "-steps 0", "-temps 2,x", "-temps 2,2", "-temps -1", "-cell 24", "-recipe best", "here",
+	} {
 		_, err := parse(strings.Fields(args))
 		wants(t, err, strings.Fields(args)[0])
 	}
