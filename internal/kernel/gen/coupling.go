@@ -117,6 +117,16 @@ func (e *emitter) affineGrad(inverse bool) {
 // addTotal adds the sum of the values of a vector, which it destroys, to the
 // number at to: halves are added until one value is left.
 func (e *emitter) addTotal(sum reg.VecVirtual, to reg.Register) {
+	if e.neon() {
+		for w := e.per(); w > 1; w /= 2 {
+			e.native("FADDP", sum, sum, sum)
+		}
+		old := e.vec()
+		e.native("LOAD1", old, at(to, 0))
+		e.op("VADDP", sum, old, old)
+		e.native("STORE1", at(to, 0), old)
+		return
+	}
 	for w := e.width; w > 16; w /= 2 {
 		h := e.vec()
 		switch w {

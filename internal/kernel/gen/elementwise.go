@@ -206,9 +206,12 @@ func (e *emitter) elementwise() {
 		together, held = 4, 10
 	}
 	e.begin("elu", "z *T, n int", "replaces n values z ≤ 0 by exp(z) − 1; n is a multiple of Lanes.")
-	if e.evex() {
+	switch {
+	case e.evex():
 		e.eluMasked(together)
-	} else {
+	case e.neon():
+		e.eluSelected(together)
+	default:
 		e.eluClamped(together, held)
 	}
 	e.end()
@@ -310,6 +313,22 @@ func (e *emitter) eluClamped(together, held int) {
 		// last operand, z.
 		each(together, func(i int) { e.op("VMAXP", at(z, i*e.width), v[i], v[i]) })
 		each(together, func(i int) { e.store(v[i], at(z, i*e.width)) })
+	})
+}
+
+// eluSelected computes expm1 for all values and keeps it where z < 0. Where z > 0 it may
+// be anything.
+func (e *emitter) eluSelected(together int) {
+	z := e.arg("z")
+	c := e.expConstants(5)
+	zero, least := e.held(e.number(0)), e.held(e.number(e.least()))
+	e.sweep(z, together, func() {
+		x, r := e.vecs(together), e.vecs(together)
+		each(together, func(i int) { e.load(at(z, i*e.width), x[i]) })
+		each(together, func(i int) { e.op("VMAXP", least, x[i], r[i]) })
+		v := e.expm1(c, r)
+		each(together, func(i int) { e.replace(e.where(x[i], less, zero), v[i], x[i]) })
+		each(together, func(i int) { e.store(x[i], at(z, i*e.width)) })
 	})
 }
 

@@ -30,8 +30,9 @@ func main() {
 		dir = os.Args[1]
 	}
 	for _, set := range []instructionSet{
-		{name: "AVX2", width: 32, registers: 16},
-		{name: "AVX512", width: 64, registers: 32},
+		{name: "AVX2", arch: "amd64", width: 32},
+		{name: "AVX512", arch: "amd64", width: 64},
+		{name: "NEON", arch: "arm64", width: 16},
 	} {
 		if err := write(dir, set); err != nil {
 			log.Fatalf("gen: %s: %v", set.name, err)
@@ -61,12 +62,16 @@ func write(dir string, set instructionSet) error {
 		}
 		return err
 	}
-	if err := pass.Compile.Execute(f); err != nil {
+	cfg := printer.Config{Name: "internal/kernel/gen", Pkg: "kernel"}
+	compile, assembly := pass.Interface(pass.Compile), printer.NewGoAsm(cfg)
+	if set.arch == "arm64" {
+		compile, assembly = compileNEON(ctx), &neonPrinter{table: map[string]int{}}
+	}
+	if err := compile.Execute(f); err != nil {
 		return err
 	}
-	base := filepath.Join(dir, "vector_"+set.file()+"_amd64")
-	cfg := printer.Config{Name: "internal/kernel/gen", Pkg: "kernel"}
-	for suffix, p := range map[string]printer.Printer{".s": printer.NewGoAsm(cfg), ".go": printer.NewStubs(cfg)} {
+	base := filepath.Join(dir, "vector_"+set.file()+"_"+set.arch)
+	for suffix, p := range map[string]printer.Printer{".s": assembly, ".go": printer.NewStubs(cfg)} {
 		text, err := p.Print(f)
 		if err != nil {
 			return err
