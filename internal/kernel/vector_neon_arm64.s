@@ -2965,58 +2965,55 @@ TEXT ·eluF32NEON(SB), NOSPLIT|NOFRAME, $0-16
 	FMOVQ 48(R19), F2
 	FMOVQ 64(R19), F3
 	FMOVQ 16(R19), F4
-	FMOVQ 0(R19), F5
-	FMOVQ 176(R19), F6
+	FMOVQ 112(R19), F5
+	FMOVQ 144(R19), F6
+	FMOVQ 160(R19), F7
+	FMOVQ 0(R19), F8
+	FMOVQ 176(R19), F9
 	MOVD n+8(FP), R1
 	LSR $0x03, R1
 
 loop1:
-	FLDPQ 0(R0), (F7, F8)
-	WORD $0x4e26c4e9 // FMAXNM v9.4s, v7.4s, v6.4s
-	WORD $0x4e26c50a // FMAXNM v10.4s, v8.4s, v6.4s
-	VMOV V1.B16, V11.B16
-	VMOV V1.B16, V12.B16
-	WORD $0x4e23cd2b // FMLA v11.4s, v9.4s, v3.4s
-	WORD $0x4e23cd4c // FMLA v12.4s, v10.4s, v3.4s
-	WORD $0x4ea1d56d // FSUB v13.4s, v11.4s, v1.4s
-	WORD $0x4ea1d58e // FSUB v14.4s, v12.4s, v1.4s
-	WORD $0x4ea2cda9 // FMLS v9.4s, v13.4s, v2.4s
-	WORD $0x4ea2cdca // FMLS v10.4s, v14.4s, v2.4s
-	WORD $0x6e29dd2d // FMUL v13.4s, v9.4s, v9.4s
-	WORD $0x6e2add4e // FMUL v14.4s, v10.4s, v10.4s
-	FMOVQ 160(R19), F15
-	FMOVQ 160(R19), F16
-	FMOVQ 144(R19), F17
-	WORD $0x4e29cdf1 // FMLA v17.4s, v15.4s, v9.4s
-	FMOVQ 144(R19), F15
-	WORD $0x4e2ace0f // FMLA v15.4s, v16.4s, v10.4s
-	FMOVQ 128(R19), F16
-	WORD $0x4e29ce30 // FMLA v16.4s, v17.4s, v9.4s
-	FMOVQ 128(R19), F17
-	WORD $0x4e2acdf1 // FMLA v17.4s, v15.4s, v10.4s
-	FMOVQ 112(R19), F15
-	WORD $0x4e29ce0f // FMLA v15.4s, v16.4s, v9.4s
-	FMOVQ 112(R19), F16
-	WORD $0x4e2ace30 // FMLA v16.4s, v17.4s, v10.4s
-	FMOVQ 96(R19), F17
-	WORD $0x4e29cdf1 // FMLA v17.4s, v15.4s, v9.4s
-	FMOVQ 96(R19), F15
-	WORD $0x4e2ace0f // FMLA v15.4s, v16.4s, v10.4s
-	WORD $0x4e2dce29 // FMLA v9.4s, v17.4s, v13.4s
-	WORD $0x4e2ecdea // FMLA v10.4s, v15.4s, v14.4s
-	VSHL $0x17, V11.S4, V11.S4
-	VSHL $0x17, V12.S4, V12.S4
-	VADD V4.S4, V11.S4, V11.S4
-	VADD V4.S4, V12.S4, V12.S4
-	WORD $0x4ea0d56d // FSUB v13.4s, v11.4s, v0.4s
-	WORD $0x4ea0d58e // FSUB v14.4s, v12.4s, v0.4s
-	WORD $0x4e2bcd2d // FMLA v13.4s, v9.4s, v11.4s
-	WORD $0x4e2ccd4e // FMLA v14.4s, v10.4s, v12.4s
-	WORD $0x6ea7e4a9 // FCMGT v9.4s, v5.4s, v7.4s
-	VBIT V9.B16, V13.B16, V7.B16
-	WORD $0x6ea8e4a9 // FCMGT v9.4s, v5.4s, v8.4s
-	VBIT V9.B16, V14.B16, V8.B16
-	FSTPQ (F7, F8), 0(R0)
+	FLDPQ 0(R0), (F10, F11)
+	WORD $0x4e29c54c // FMAXNM v12.4s, v10.4s, v9.4s
+	WORD $0x4e29c56d // FMAXNM v13.4s, v11.4s, v9.4s
+	VMOV V1.B16, V14.B16
+	VMOV V1.B16, V15.B16
+	WORD $0x4e23cd8e // FMLA v14.4s, v12.4s, v3.4s
+	WORD $0x4e23cdaf // FMLA v15.4s, v13.4s, v3.4s
+	WORD $0x4ea1d5d0 // FSUB v16.4s, v14.4s, v1.4s
+	WORD $0x4ea1d5f1 // FSUB v17.4s, v15.4s, v1.4s
+	WORD $0x4ea2ce0c // FMLS v12.4s, v16.4s, v2.4s
+	WORD $0x4ea2ce2d // FMLS v13.4s, v17.4s, v2.4s
+	WORD $0x6e2cdd90 // FMUL v16.4s, v12.4s, v12.4s
+	WORD $0x6e2dddb1 // FMUL v17.4s, v13.4s, v13.4s
+	FMOVQ 128(R19), F18
+	FMOVQ 128(R19), F19
+	WORD $0x4e26cd92 // FMLA v18.4s, v12.4s, v6.4s
+	WORD $0x4e26cdb3 // FMLA v19.4s, v13.4s, v6.4s
+	WORD $0x4e27ce12 // FMLA v18.4s, v16.4s, v7.4s
+	WORD $0x4e27ce33 // FMLA v19.4s, v17.4s, v7.4s
+	FMOVQ 96(R19), F20
+	FMOVQ 96(R19), F21
+	WORD $0x4e25cd94 // FMLA v20.4s, v12.4s, v5.4s
+	WORD $0x4e25cdb5 // FMLA v21.4s, v13.4s, v5.4s
+	WORD $0x4e32ce14 // FMLA v20.4s, v16.4s, v18.4s
+	WORD $0x4e33ce35 // FMLA v21.4s, v17.4s, v19.4s
+	WORD $0x4e30ce8c // FMLA v12.4s, v20.4s, v16.4s
+	WORD $0x4e31cead // FMLA v13.4s, v21.4s, v17.4s
+	VSHL $0x17, V14.S4, V14.S4
+	VSHL $0x17, V15.S4, V15.S4
+	VADD V4.S4, V14.S4, V14.S4
+	VADD V4.S4, V15.S4, V15.S4
+	WORD $0x4ea0d5d0 // FSUB v16.4s, v14.4s, v0.4s
+	WORD $0x4ea0d5f1 // FSUB v17.4s, v15.4s, v0.4s
+	WORD $0x4e2ecd90 // FMLA v16.4s, v12.4s, v14.4s
+	WORD $0x4e2fcdb1 // FMLA v17.4s, v13.4s, v15.4s
+	WORD $0x6eaae50c // FCMGT v12.4s, v8.4s, v10.4s
+	VBIT V12.B16, V16.B16, V10.B16
+	WORD $0x6eabe50c // FCMGT v12.4s, v8.4s, v11.4s
+	VBIT V12.B16, V17.B16, V11.B16
+	FSTPQ (F10, F11), 0(R0)
 	ADD $+32, R0
 	SUBS $1, R1
 	BNE loop1
@@ -3051,79 +3048,75 @@ TEXT ·tanhF32NEON(SB), NOSPLIT|NOFRAME, $0-16
 	FMOVQ 48(R19), F2
 	FMOVQ 64(R19), F3
 	FMOVQ 16(R19), F4
-	FMOVQ 96(R19), F5
+	FMOVQ 112(R19), F5
+	FMOVQ 144(R19), F6
+	FMOVQ 160(R19), F7
 	MOVD n+8(FP), R1
 	LSR $0x03, R1
 
 loop1:
-	FMOVQ 0(R0), F6
-	FMOVQ 192(R19), F7
-	VAND V7.B16, V6.B16, V8.B16
-	FMOVQ 192(R19), F7
-	VORR V7.B16, V6.B16, V6.B16
-	WORD $0x4e26d4c6 // FADD v6.4s, v6.4s, v6.4s
-	FMOVQ 176(R19), F7
-	WORD $0x4e26f4e6 // FMAX v6.4s, v7.4s, v6.4s
-	FMOVQ 16(R0), F7
+	FMOVQ 0(R0), F8
 	FMOVQ 192(R19), F9
-	VAND V9.B16, V7.B16, V9.B16
-	FMOVQ 192(R19), F10
-	VORR V10.B16, V7.B16, V7.B16
-	WORD $0x4e27d4e7 // FADD v7.4s, v7.4s, v7.4s
-	FMOVQ 176(R19), F10
-	WORD $0x4e27f547 // FMAX v7.4s, v10.4s, v7.4s
-	VMOV V1.B16, V10.B16
-	VMOV V1.B16, V11.B16
-	WORD $0x4e23ccca // FMLA v10.4s, v6.4s, v3.4s
-	WORD $0x4e23cceb // FMLA v11.4s, v7.4s, v3.4s
-	WORD $0x4ea1d54c // FSUB v12.4s, v10.4s, v1.4s
-	WORD $0x4ea1d56d // FSUB v13.4s, v11.4s, v1.4s
-	WORD $0x4ea2cd86 // FMLS v6.4s, v12.4s, v2.4s
-	WORD $0x4ea2cda7 // FMLS v7.4s, v13.4s, v2.4s
-	WORD $0x6e26dccc // FMUL v12.4s, v6.4s, v6.4s
-	WORD $0x6e27dced // FMUL v13.4s, v7.4s, v7.4s
-	FMOVQ 160(R19), F14
-	FMOVQ 160(R19), F15
-	FMOVQ 144(R19), F16
-	WORD $0x4e26cdd0 // FMLA v16.4s, v14.4s, v6.4s
-	FMOVQ 144(R19), F14
-	WORD $0x4e27cdee // FMLA v14.4s, v15.4s, v7.4s
-	FMOVQ 128(R19), F15
-	WORD $0x4e26ce0f // FMLA v15.4s, v16.4s, v6.4s
+	VAND V9.B16, V8.B16, V10.B16
+	FMOVQ 192(R19), F9
+	VORR V9.B16, V8.B16, V8.B16
+	WORD $0x4e28d508 // FADD v8.4s, v8.4s, v8.4s
+	FMOVQ 176(R19), F9
+	WORD $0x4e28f528 // FMAX v8.4s, v9.4s, v8.4s
+	FMOVQ 16(R0), F9
+	FMOVQ 192(R19), F11
+	VAND V11.B16, V9.B16, V11.B16
+	FMOVQ 192(R19), F12
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x4e29d529 // FADD v9.4s, v9.4s, v9.4s
+	FMOVQ 176(R19), F12
+	WORD $0x4e29f589 // FMAX v9.4s, v12.4s, v9.4s
+	VMOV V1.B16, V12.B16
+	VMOV V1.B16, V13.B16
+	WORD $0x4e23cd0c // FMLA v12.4s, v8.4s, v3.4s
+	WORD $0x4e23cd2d // FMLA v13.4s, v9.4s, v3.4s
+	WORD $0x4ea1d58e // FSUB v14.4s, v12.4s, v1.4s
+	WORD $0x4ea1d5af // FSUB v15.4s, v13.4s, v1.4s
+	WORD $0x4ea2cdc8 // FMLS v8.4s, v14.4s, v2.4s
+	WORD $0x4ea2cde9 // FMLS v9.4s, v15.4s, v2.4s
+	WORD $0x6e28dd0e // FMUL v14.4s, v8.4s, v8.4s
+	WORD $0x6e29dd2f // FMUL v15.4s, v9.4s, v9.4s
 	FMOVQ 128(R19), F16
+	FMOVQ 128(R19), F17
+	WORD $0x4e26cd10 // FMLA v16.4s, v8.4s, v6.4s
+	WORD $0x4e26cd31 // FMLA v17.4s, v9.4s, v6.4s
 	WORD $0x4e27cdd0 // FMLA v16.4s, v14.4s, v7.4s
-	FMOVQ 112(R19), F14
-	WORD $0x4e26cdee // FMLA v14.4s, v15.4s, v6.4s
-	FMOVQ 112(R19), F15
-	WORD $0x4e27ce0f // FMLA v15.4s, v16.4s, v7.4s
-	VMOV V5.B16, V16.B16
-	WORD $0x4e26cdd0 // FMLA v16.4s, v14.4s, v6.4s
-	VMOV V5.B16, V14.B16
-	WORD $0x4e27cdee // FMLA v14.4s, v15.4s, v7.4s
-	WORD $0x4e2cce06 // FMLA v6.4s, v16.4s, v12.4s
-	WORD $0x4e2dcdc7 // FMLA v7.4s, v14.4s, v13.4s
-	VSHL $0x17, V10.S4, V10.S4
-	VSHL $0x17, V11.S4, V11.S4
-	VADD V4.S4, V10.S4, V10.S4
-	VADD V4.S4, V11.S4, V11.S4
-	WORD $0x4ea0d54c // FSUB v12.4s, v10.4s, v0.4s
-	WORD $0x4ea0d56d // FSUB v13.4s, v11.4s, v0.4s
-	WORD $0x4e2acccc // FMLA v12.4s, v6.4s, v10.4s
-	WORD $0x4e2bcced // FMLA v13.4s, v7.4s, v11.4s
-	FMOVQ 208(R19), F6
-	WORD $0x4e26d586 // FADD v6.4s, v12.4s, v6.4s
-	WORD $0x6e26fd8e // FDIV v14.4s, v12.4s, v6.4s
-	FMOVQ 192(R19), F6
-	WORD $0x4e661dce // BIC v14.16b, v14.16b, v6.16b
-	VORR V8.B16, V14.B16, V14.B16
-	FMOVQ F14, 0(R0)
-	FMOVQ 208(R19), F6
-	WORD $0x4e26d5a7 // FADD v7.4s, v13.4s, v6.4s
-	WORD $0x6e27fdaf // FDIV v15.4s, v13.4s, v7.4s
-	FMOVQ 192(R19), F6
-	WORD $0x4e661def // BIC v15.16b, v15.16b, v6.16b
-	VORR V9.B16, V15.B16, V15.B16
-	FMOVQ F15, 16(R0)
+	WORD $0x4e27cdf1 // FMLA v17.4s, v15.4s, v7.4s
+	FMOVQ 96(R19), F18
+	FMOVQ 96(R19), F19
+	WORD $0x4e25cd12 // FMLA v18.4s, v8.4s, v5.4s
+	WORD $0x4e25cd33 // FMLA v19.4s, v9.4s, v5.4s
+	WORD $0x4e30cdd2 // FMLA v18.4s, v14.4s, v16.4s
+	WORD $0x4e31cdf3 // FMLA v19.4s, v15.4s, v17.4s
+	WORD $0x4e2ece48 // FMLA v8.4s, v18.4s, v14.4s
+	WORD $0x4e2fce69 // FMLA v9.4s, v19.4s, v15.4s
+	VSHL $0x17, V12.S4, V12.S4
+	VSHL $0x17, V13.S4, V13.S4
+	VADD V4.S4, V12.S4, V12.S4
+	VADD V4.S4, V13.S4, V13.S4
+	WORD $0x4ea0d58e // FSUB v14.4s, v12.4s, v0.4s
+	WORD $0x4ea0d5af // FSUB v15.4s, v13.4s, v0.4s
+	WORD $0x4e2ccd0e // FMLA v14.4s, v8.4s, v12.4s
+	WORD $0x4e2dcd2f // FMLA v15.4s, v9.4s, v13.4s
+	FMOVQ 208(R19), F8
+	WORD $0x4e28d5c8 // FADD v8.4s, v14.4s, v8.4s
+	WORD $0x6e28fdd2 // FDIV v18.4s, v14.4s, v8.4s
+	FMOVQ 192(R19), F8
+	WORD $0x4e681e52 // BIC v18.16b, v18.16b, v8.16b
+	VORR V10.B16, V18.B16, V18.B16
+	FMOVQ F18, 0(R0)
+	FMOVQ 208(R19), F8
+	WORD $0x4e28d5e9 // FADD v9.4s, v15.4s, v8.4s
+	WORD $0x6e29fdf3 // FDIV v19.4s, v15.4s, v9.4s
+	FMOVQ 192(R19), F8
+	WORD $0x4e681e73 // BIC v19.16b, v19.16b, v8.16b
+	VORR V11.B16, V19.B16, V19.B16
+	FMOVQ F19, 16(R0)
 	ADD $+32, R0
 	SUBS $1, R1
 	BNE loop1
@@ -3138,81 +3131,77 @@ TEXT ·expF32NEON(SB), NOSPLIT|NOFRAME, $0-16
 	FMOVQ 48(R19), F2
 	FMOVQ 64(R19), F3
 	FMOVQ 16(R19), F4
-	FMOVQ 96(R19), F5
+	FMOVQ 112(R19), F5
+	FMOVQ 144(R19), F6
+	FMOVQ 160(R19), F7
 	MOVD n+8(FP), R1
 	LSR $0x03, R1
 
 loop1:
-	FLDPQ 0(R0), (F6, F7)
-	FMOVQ 240(R19), F8
-	WORD $0x4ea6f506 // FMIN v6.4s, v8.4s, v6.4s
-	FMOVQ 224(R19), F8
-	WORD $0x4e26f506 // FMAX v6.4s, v8.4s, v6.4s
-	FMOVQ 240(R19), F8
-	WORD $0x4ea7f507 // FMIN v7.4s, v8.4s, v7.4s
-	FMOVQ 224(R19), F8
-	WORD $0x4e27f507 // FMAX v7.4s, v8.4s, v7.4s
-	VMOV V1.B16, V8.B16
-	VMOV V1.B16, V9.B16
-	WORD $0x4e23ccc8 // FMLA v8.4s, v6.4s, v3.4s
-	WORD $0x4e23cce9 // FMLA v9.4s, v7.4s, v3.4s
-	WORD $0x4ea1d50a // FSUB v10.4s, v8.4s, v1.4s
-	WORD $0x4ea1d52b // FSUB v11.4s, v9.4s, v1.4s
-	WORD $0x4ea2cd46 // FMLS v6.4s, v10.4s, v2.4s
-	WORD $0x4ea2cd67 // FMLS v7.4s, v11.4s, v2.4s
-	FMOVQ 256(R19), F8
-	WORD $0x4ea8cd46 // FMLS v6.4s, v10.4s, v8.4s
-	FMOVQ 256(R19), F8
-	WORD $0x4ea8cd67 // FMLS v7.4s, v11.4s, v8.4s
-	VMOV V1.B16, V8.B16
-	VMOV V1.B16, V9.B16
-	FMOVQ 80(R19), F12
-	WORD $0x4e2ccd48 // FMLA v8.4s, v10.4s, v12.4s
-	FMOVQ 80(R19), F12
-	WORD $0x4e2ccd69 // FMLA v9.4s, v11.4s, v12.4s
-	WORD $0x4ea1d50c // FSUB v12.4s, v8.4s, v1.4s
-	WORD $0x4ea1d52d // FSUB v13.4s, v9.4s, v1.4s
-	WORD $0x4eacd54c // FSUB v12.4s, v10.4s, v12.4s
-	WORD $0x4eadd56d // FSUB v13.4s, v11.4s, v13.4s
-	WORD $0x4e21d58c // FADD v12.4s, v12.4s, v1.4s
-	WORD $0x4e21d5ad // FADD v13.4s, v13.4s, v1.4s
-	VSHL $0x17, V8.S4, V8.S4
-	VSHL $0x17, V9.S4, V9.S4
-	VADD V4.S4, V8.S4, V8.S4
-	VADD V4.S4, V9.S4, V9.S4
-	VSHL $0x17, V12.S4, V12.S4
-	VSHL $0x17, V13.S4, V13.S4
-	VADD V4.S4, V12.S4, V12.S4
-	VADD V4.S4, V13.S4, V13.S4
-	WORD $0x6e26dcca // FMUL v10.4s, v6.4s, v6.4s
-	WORD $0x6e27dceb // FMUL v11.4s, v7.4s, v7.4s
-	FMOVQ 160(R19), F14
-	FMOVQ 160(R19), F15
-	FMOVQ 144(R19), F16
-	WORD $0x4e26cdd0 // FMLA v16.4s, v14.4s, v6.4s
-	FMOVQ 144(R19), F14
-	WORD $0x4e27cdee // FMLA v14.4s, v15.4s, v7.4s
-	FMOVQ 128(R19), F15
-	WORD $0x4e26ce0f // FMLA v15.4s, v16.4s, v6.4s
+	FLDPQ 0(R0), (F8, F9)
+	FMOVQ 240(R19), F10
+	WORD $0x4ea8f548 // FMIN v8.4s, v10.4s, v8.4s
+	FMOVQ 224(R19), F10
+	WORD $0x4e28f548 // FMAX v8.4s, v10.4s, v8.4s
+	FMOVQ 240(R19), F10
+	WORD $0x4ea9f549 // FMIN v9.4s, v10.4s, v9.4s
+	FMOVQ 224(R19), F10
+	WORD $0x4e29f549 // FMAX v9.4s, v10.4s, v9.4s
+	VMOV V1.B16, V10.B16
+	VMOV V1.B16, V11.B16
+	WORD $0x4e23cd0a // FMLA v10.4s, v8.4s, v3.4s
+	WORD $0x4e23cd2b // FMLA v11.4s, v9.4s, v3.4s
+	WORD $0x4ea1d54c // FSUB v12.4s, v10.4s, v1.4s
+	WORD $0x4ea1d56d // FSUB v13.4s, v11.4s, v1.4s
+	WORD $0x4ea2cd88 // FMLS v8.4s, v12.4s, v2.4s
+	WORD $0x4ea2cda9 // FMLS v9.4s, v13.4s, v2.4s
+	FMOVQ 256(R19), F10
+	WORD $0x4eaacd88 // FMLS v8.4s, v12.4s, v10.4s
+	FMOVQ 256(R19), F10
+	WORD $0x4eaacda9 // FMLS v9.4s, v13.4s, v10.4s
+	VMOV V1.B16, V10.B16
+	VMOV V1.B16, V11.B16
+	FMOVQ 80(R19), F14
+	WORD $0x4e2ecd8a // FMLA v10.4s, v12.4s, v14.4s
+	FMOVQ 80(R19), F14
+	WORD $0x4e2ecdab // FMLA v11.4s, v13.4s, v14.4s
+	WORD $0x4ea1d54e // FSUB v14.4s, v10.4s, v1.4s
+	WORD $0x4ea1d56f // FSUB v15.4s, v11.4s, v1.4s
+	WORD $0x4eaed58e // FSUB v14.4s, v12.4s, v14.4s
+	WORD $0x4eafd5af // FSUB v15.4s, v13.4s, v15.4s
+	WORD $0x4e21d5ce // FADD v14.4s, v14.4s, v1.4s
+	WORD $0x4e21d5ef // FADD v15.4s, v15.4s, v1.4s
+	VSHL $0x17, V10.S4, V10.S4
+	VSHL $0x17, V11.S4, V11.S4
+	VADD V4.S4, V10.S4, V10.S4
+	VADD V4.S4, V11.S4, V11.S4
+	VSHL $0x17, V14.S4, V14.S4
+	VSHL $0x17, V15.S4, V15.S4
+	VADD V4.S4, V14.S4, V14.S4
+	VADD V4.S4, V15.S4, V15.S4
+	WORD $0x6e28dd0c // FMUL v12.4s, v8.4s, v8.4s
+	WORD $0x6e29dd2d // FMUL v13.4s, v9.4s, v9.4s
 	FMOVQ 128(R19), F16
-	WORD $0x4e27cdd0 // FMLA v16.4s, v14.4s, v7.4s
-	FMOVQ 112(R19), F14
-	WORD $0x4e26cdee // FMLA v14.4s, v15.4s, v6.4s
-	FMOVQ 112(R19), F15
-	WORD $0x4e27ce0f // FMLA v15.4s, v16.4s, v7.4s
-	VMOV V5.B16, V16.B16
-	WORD $0x4e26cdd0 // FMLA v16.4s, v14.4s, v6.4s
-	VMOV V5.B16, V14.B16
-	WORD $0x4e27cdee // FMLA v14.4s, v15.4s, v7.4s
-	WORD $0x4e2ace06 // FMLA v6.4s, v16.4s, v10.4s
-	WORD $0x4e2bcdc7 // FMLA v7.4s, v14.4s, v11.4s
-	WORD $0x4e20d4ce // FADD v14.4s, v6.4s, v0.4s
-	WORD $0x4e20d4ef // FADD v15.4s, v7.4s, v0.4s
-	WORD $0x6e28ddce // FMUL v14.4s, v14.4s, v8.4s
-	WORD $0x6e29ddef // FMUL v15.4s, v15.4s, v9.4s
-	WORD $0x6e2cddce // FMUL v14.4s, v14.4s, v12.4s
-	WORD $0x6e2dddef // FMUL v15.4s, v15.4s, v13.4s
-	FSTPQ (F14, F15), 0(R0)
+	FMOVQ 128(R19), F17
+	WORD $0x4e26cd10 // FMLA v16.4s, v8.4s, v6.4s
+	WORD $0x4e26cd31 // FMLA v17.4s, v9.4s, v6.4s
+	WORD $0x4e27cd90 // FMLA v16.4s, v12.4s, v7.4s
+	WORD $0x4e27cdb1 // FMLA v17.4s, v13.4s, v7.4s
+	FMOVQ 96(R19), F18
+	FMOVQ 96(R19), F19
+	WORD $0x4e25cd12 // FMLA v18.4s, v8.4s, v5.4s
+	WORD $0x4e25cd33 // FMLA v19.4s, v9.4s, v5.4s
+	WORD $0x4e30cd92 // FMLA v18.4s, v12.4s, v16.4s
+	WORD $0x4e31cdb3 // FMLA v19.4s, v13.4s, v17.4s
+	WORD $0x4e2cce48 // FMLA v8.4s, v18.4s, v12.4s
+	WORD $0x4e2dce69 // FMLA v9.4s, v19.4s, v13.4s
+	WORD $0x4e20d512 // FADD v18.4s, v8.4s, v0.4s
+	WORD $0x4e20d533 // FADD v19.4s, v9.4s, v0.4s
+	WORD $0x6e2ade52 // FMUL v18.4s, v18.4s, v10.4s
+	WORD $0x6e2bde73 // FMUL v19.4s, v19.4s, v11.4s
+	WORD $0x6e2ede52 // FMUL v18.4s, v18.4s, v14.4s
+	WORD $0x6e2fde73 // FMUL v19.4s, v19.4s, v15.4s
+	FSTPQ (F18, F19), 0(R0)
 	ADD $+32, R0
 	SUBS $1, R1
 	BNE loop1
@@ -3234,55 +3223,55 @@ TEXT ·affineForwardF32NEON(SB), NOSPLIT|NOFRAME, $0-56
 	FMOVQ 48(R19), F3
 	FMOVQ 64(R19), F4
 	FMOVQ 16(R19), F5
+	FMOVQ 112(R19), F6
+	FMOVQ 144(R19), F7
+	FMOVQ 160(R19), F8
 	MOVD $+16, R8
 
 loop1:
-	FMOVQ 0(R6), F6
-	WORD $0x6e26dc06 // FMUL v6.4s, v0.4s, v6.4s
-	FMOVQ 0(R1), F7
-	WORD $0x4e26d4e7 // FADD v7.4s, v7.4s, v6.4s
-	FMOVQ F7, 0(R1)
-	FMOVQ 240(R19), F7
-	WORD $0x4ea6f4e6 // FMIN v6.4s, v7.4s, v6.4s
-	FMOVQ 224(R19), F7
-	WORD $0x4e26f4e6 // FMAX v6.4s, v7.4s, v6.4s
-	VMOV V2.B16, V7.B16
-	WORD $0x4e24ccc7 // FMLA v7.4s, v6.4s, v4.4s
-	WORD $0x4ea2d4e8 // FSUB v8.4s, v7.4s, v2.4s
-	WORD $0x4ea3cd06 // FMLS v6.4s, v8.4s, v3.4s
-	FMOVQ 256(R19), F7
-	WORD $0x4ea7cd06 // FMLS v6.4s, v8.4s, v7.4s
-	VMOV V2.B16, V7.B16
-	FMOVQ 80(R19), F9
-	WORD $0x4e29cd07 // FMLA v7.4s, v8.4s, v9.4s
-	WORD $0x4ea2d4e9 // FSUB v9.4s, v7.4s, v2.4s
-	WORD $0x4ea9d509 // FSUB v9.4s, v8.4s, v9.4s
-	WORD $0x4e22d529 // FADD v9.4s, v9.4s, v2.4s
-	VSHL $0x17, V7.S4, V7.S4
-	VADD V5.S4, V7.S4, V7.S4
-	VSHL $0x17, V9.S4, V9.S4
-	VADD V5.S4, V9.S4, V9.S4
-	WORD $0x6e26dcc8 // FMUL v8.4s, v6.4s, v6.4s
-	FMOVQ 160(R19), F10
-	FMOVQ 144(R19), F11
-	WORD $0x4e26cd4b // FMLA v11.4s, v10.4s, v6.4s
-	FMOVQ 128(R19), F10
-	WORD $0x4e26cd6a // FMLA v10.4s, v11.4s, v6.4s
-	FMOVQ 112(R19), F11
-	WORD $0x4e26cd4b // FMLA v11.4s, v10.4s, v6.4s
-	FMOVQ 96(R19), F10
-	WORD $0x4e26cd6a // FMLA v10.4s, v11.4s, v6.4s
-	WORD $0x4e28cd46 // FMLA v6.4s, v10.4s, v8.4s
-	WORD $0x4e21d4ca // FADD v10.4s, v6.4s, v1.4s
-	WORD $0x6e27dd4a // FMUL v10.4s, v10.4s, v7.4s
-	WORD $0x6e29dd4a // FMUL v10.4s, v10.4s, v9.4s
-	FMOVQ 0(R0), F6
-	WORD $0x6e26dd46 // FMUL v6.4s, v10.4s, v6.4s
-	FMOVQ F6, 0(R3)
-	FMOVQ F10, 0(R2)
-	FMOVQ 0(R7), F7
-	WORD $0x4e27d4c6 // FADD v6.4s, v6.4s, v7.4s
-	FMOVQ F6, 0(R0)
+	FMOVQ 0(R6), F9
+	WORD $0x6e29dc09 // FMUL v9.4s, v0.4s, v9.4s
+	FMOVQ 0(R1), F10
+	WORD $0x4e29d54a // FADD v10.4s, v10.4s, v9.4s
+	FMOVQ F10, 0(R1)
+	FMOVQ 240(R19), F10
+	WORD $0x4ea9f549 // FMIN v9.4s, v10.4s, v9.4s
+	FMOVQ 224(R19), F10
+	WORD $0x4e29f549 // FMAX v9.4s, v10.4s, v9.4s
+	VMOV V2.B16, V10.B16
+	WORD $0x4e24cd2a // FMLA v10.4s, v9.4s, v4.4s
+	WORD $0x4ea2d54b // FSUB v11.4s, v10.4s, v2.4s
+	WORD $0x4ea3cd69 // FMLS v9.4s, v11.4s, v3.4s
+	FMOVQ 256(R19), F10
+	WORD $0x4eaacd69 // FMLS v9.4s, v11.4s, v10.4s
+	VMOV V2.B16, V10.B16
+	FMOVQ 80(R19), F12
+	WORD $0x4e2ccd6a // FMLA v10.4s, v11.4s, v12.4s
+	WORD $0x4ea2d54c // FSUB v12.4s, v10.4s, v2.4s
+	WORD $0x4eacd56c // FSUB v12.4s, v11.4s, v12.4s
+	WORD $0x4e22d58c // FADD v12.4s, v12.4s, v2.4s
+	VSHL $0x17, V10.S4, V10.S4
+	VADD V5.S4, V10.S4, V10.S4
+	VSHL $0x17, V12.S4, V12.S4
+	VADD V5.S4, V12.S4, V12.S4
+	WORD $0x6e29dd2b // FMUL v11.4s, v9.4s, v9.4s
+	FMOVQ 128(R19), F13
+	WORD $0x4e27cd2d // FMLA v13.4s, v9.4s, v7.4s
+	WORD $0x4e28cd6d // FMLA v13.4s, v11.4s, v8.4s
+	FMOVQ 96(R19), F14
+	WORD $0x4e26cd2e // FMLA v14.4s, v9.4s, v6.4s
+	WORD $0x4e2dcd6e // FMLA v14.4s, v11.4s, v13.4s
+	WORD $0x4e2bcdc9 // FMLA v9.4s, v14.4s, v11.4s
+	WORD $0x4e21d52e // FADD v14.4s, v9.4s, v1.4s
+	WORD $0x6e2addce // FMUL v14.4s, v14.4s, v10.4s
+	WORD $0x6e2cddce // FMUL v14.4s, v14.4s, v12.4s
+	FMOVQ 0(R0), F9
+	WORD $0x6e29ddc9 // FMUL v9.4s, v14.4s, v9.4s
+	FMOVQ F9, 0(R3)
+	FMOVQ F14, 0(R2)
+	FMOVQ 0(R7), F10
+	WORD $0x4e2ad529 // FADD v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 0(R0)
 	ADD $+16, R0
 	ADD $+16, R1
 	ADD $+16, R2
@@ -3394,59 +3383,59 @@ TEXT ·affineInverseF32NEON(SB), NOSPLIT|NOFRAME, $0-56
 	FMOVQ 48(R19), F3
 	FMOVQ 64(R19), F4
 	FMOVQ 16(R19), F5
+	FMOVQ 112(R19), F6
+	FMOVQ 144(R19), F7
+	FMOVQ 160(R19), F8
 	MOVD $+16, R8
 
 loop1:
-	FMOVQ 0(R6), F6
-	WORD $0x6e26dc06 // FMUL v6.4s, v0.4s, v6.4s
-	FMOVQ 0(R1), F7
-	WORD $0x4ea6d4e7 // FSUB v7.4s, v7.4s, v6.4s
-	FMOVQ F7, 0(R1)
-	FMOVQ 192(R19), F7
-	VEOR V7.B16, V6.B16, V6.B16
-	FMOVQ 240(R19), F7
-	WORD $0x4ea6f4e6 // FMIN v6.4s, v7.4s, v6.4s
-	FMOVQ 224(R19), F7
-	WORD $0x4e26f4e6 // FMAX v6.4s, v7.4s, v6.4s
-	VMOV V2.B16, V7.B16
-	WORD $0x4e24ccc7 // FMLA v7.4s, v6.4s, v4.4s
-	WORD $0x4ea2d4e8 // FSUB v8.4s, v7.4s, v2.4s
-	WORD $0x4ea3cd06 // FMLS v6.4s, v8.4s, v3.4s
-	FMOVQ 256(R19), F7
-	WORD $0x4ea7cd06 // FMLS v6.4s, v8.4s, v7.4s
-	VMOV V2.B16, V7.B16
-	FMOVQ 80(R19), F9
-	WORD $0x4e29cd07 // FMLA v7.4s, v8.4s, v9.4s
-	WORD $0x4ea2d4e9 // FSUB v9.4s, v7.4s, v2.4s
-	WORD $0x4ea9d509 // FSUB v9.4s, v8.4s, v9.4s
-	WORD $0x4e22d529 // FADD v9.4s, v9.4s, v2.4s
-	VSHL $0x17, V7.S4, V7.S4
-	VADD V5.S4, V7.S4, V7.S4
-	VSHL $0x17, V9.S4, V9.S4
-	VADD V5.S4, V9.S4, V9.S4
-	WORD $0x6e26dcc8 // FMUL v8.4s, v6.4s, v6.4s
-	FMOVQ 160(R19), F10
-	FMOVQ 144(R19), F11
-	WORD $0x4e26cd4b // FMLA v11.4s, v10.4s, v6.4s
-	FMOVQ 128(R19), F10
-	WORD $0x4e26cd6a // FMLA v10.4s, v11.4s, v6.4s
-	FMOVQ 112(R19), F11
-	WORD $0x4e26cd4b // FMLA v11.4s, v10.4s, v6.4s
-	FMOVQ 96(R19), F10
-	WORD $0x4e26cd6a // FMLA v10.4s, v11.4s, v6.4s
-	WORD $0x4e28cd46 // FMLA v6.4s, v10.4s, v8.4s
-	WORD $0x4e21d4ca // FADD v10.4s, v6.4s, v1.4s
-	WORD $0x6e27dd4a // FMUL v10.4s, v10.4s, v7.4s
-	WORD $0x6e29dd4a // FMUL v10.4s, v10.4s, v9.4s
-	FMOVQ 0(R0), F6
-	FMOVQ 0(R7), F7
-	WORD $0x4ea7d4c6 // FSUB v6.4s, v6.4s, v7.4s
-	WORD $0x6e2adcc6 // FMUL v6.4s, v6.4s, v10.4s
-	FMOVQ F6, 0(R0)
-	FMOVQ 192(R19), F7
-	VEOR V7.B16, V6.B16, V6.B16
-	FMOVQ F6, 0(R3)
-	FMOVQ F10, 0(R2)
+	FMOVQ 0(R6), F9
+	WORD $0x6e29dc09 // FMUL v9.4s, v0.4s, v9.4s
+	FMOVQ 0(R1), F10
+	WORD $0x4ea9d54a // FSUB v10.4s, v10.4s, v9.4s
+	FMOVQ F10, 0(R1)
+	FMOVQ 192(R19), F10
+	VEOR V10.B16, V9.B16, V9.B16
+	FMOVQ 240(R19), F10
+	WORD $0x4ea9f549 // FMIN v9.4s, v10.4s, v9.4s
+	FMOVQ 224(R19), F10
+	WORD $0x4e29f549 // FMAX v9.4s, v10.4s, v9.4s
+	VMOV V2.B16, V10.B16
+	WORD $0x4e24cd2a // FMLA v10.4s, v9.4s, v4.4s
+	WORD $0x4ea2d54b // FSUB v11.4s, v10.4s, v2.4s
+	WORD $0x4ea3cd69 // FMLS v9.4s, v11.4s, v3.4s
+	FMOVQ 256(R19), F10
+	WORD $0x4eaacd69 // FMLS v9.4s, v11.4s, v10.4s
+	VMOV V2.B16, V10.B16
+	FMOVQ 80(R19), F12
+	WORD $0x4e2ccd6a // FMLA v10.4s, v11.4s, v12.4s
+	WORD $0x4ea2d54c // FSUB v12.4s, v10.4s, v2.4s
+	WORD $0x4eacd56c // FSUB v12.4s, v11.4s, v12.4s
+	WORD $0x4e22d58c // FADD v12.4s, v12.4s, v2.4s
+	VSHL $0x17, V10.S4, V10.S4
+	VADD V5.S4, V10.S4, V10.S4
+	VSHL $0x17, V12.S4, V12.S4
+	VADD V5.S4, V12.S4, V12.S4
+	WORD $0x6e29dd2b // FMUL v11.4s, v9.4s, v9.4s
+	FMOVQ 128(R19), F13
+	WORD $0x4e27cd2d // FMLA v13.4s, v9.4s, v7.4s
+	WORD $0x4e28cd6d // FMLA v13.4s, v11.4s, v8.4s
+	FMOVQ 96(R19), F14
+	WORD $0x4e26cd2e // FMLA v14.4s, v9.4s, v6.4s
+	WORD $0x4e2dcd6e // FMLA v14.4s, v11.4s, v13.4s
+	WORD $0x4e2bcdc9 // FMLA v9.4s, v14.4s, v11.4s
+	WORD $0x4e21d52e // FADD v14.4s, v9.4s, v1.4s
+	WORD $0x6e2addce // FMUL v14.4s, v14.4s, v10.4s
+	WORD $0x6e2cddce // FMUL v14.4s, v14.4s, v12.4s
+	FMOVQ 0(R0), F9
+	FMOVQ 0(R7), F10
+	WORD $0x4eaad529 // FSUB v9.4s, v9.4s, v10.4s
+	WORD $0x6e2edd29 // FMUL v9.4s, v9.4s, v14.4s
+	FMOVQ F9, 0(R0)
+	FMOVQ 192(R19), F10
+	VEOR V10.B16, V9.B16, V9.B16
+	FMOVQ F9, 0(R3)
+	FMOVQ F14, 0(R2)
 	ADD $+16, R0
 	ADD $+16, R1
 	ADD $+16, R2
@@ -3594,76 +3583,76 @@ TEXT ·softmaxF32NEON(SB), NOSPLIT|NOFRAME, $0-16
 	FMOVQ 48(R19), F2
 	FMOVQ 64(R19), F3
 	FMOVQ 16(R19), F4
+	FMOVQ 112(R19), F5
+	FMOVQ 144(R19), F6
+	FMOVQ 160(R19), F7
 	EOR R2, R2
 	MOVD $+16, R3
 
 loop1:
 	ADD R2<<0, R0, R20
-	FMOVQ 0(R20), F5
+	FMOVQ 0(R20), F8
 	MOVD R1, R6
 	ADD R2<<0, R0, R7
 
 loop2:
-	FMOVQ 0(R7), F6
-	WORD $0x4e26f4a5 // FMAX v5.4s, v5.4s, v6.4s
+	FMOVQ 0(R7), F9
+	WORD $0x4e29f508 // FMAX v8.4s, v8.4s, v9.4s
 	ADD $+256, R7
 	SUBS $1, R6
 	BNE loop2
-	FMOVQ 0(R19), F6
+	FMOVQ 0(R19), F9
 	MOVD R1, R6
 	ADD R2<<0, R0, R7
 
 loop3:
-	FMOVQ 0(R7), F7
-	WORD $0x4ea5d4e7 // FSUB v7.4s, v7.4s, v5.4s
-	FMOVQ 240(R19), F8
-	WORD $0x4ea7f507 // FMIN v7.4s, v8.4s, v7.4s
-	FMOVQ 224(R19), F8
-	WORD $0x4e27f507 // FMAX v7.4s, v8.4s, v7.4s
-	VMOV V1.B16, V8.B16
-	WORD $0x4e23cce8 // FMLA v8.4s, v7.4s, v3.4s
-	WORD $0x4ea1d509 // FSUB v9.4s, v8.4s, v1.4s
-	WORD $0x4ea2cd27 // FMLS v7.4s, v9.4s, v2.4s
-	FMOVQ 256(R19), F8
-	WORD $0x4ea8cd27 // FMLS v7.4s, v9.4s, v8.4s
-	VMOV V1.B16, V8.B16
-	FMOVQ 80(R19), F10
-	WORD $0x4e2acd28 // FMLA v8.4s, v9.4s, v10.4s
-	WORD $0x4ea1d50a // FSUB v10.4s, v8.4s, v1.4s
-	WORD $0x4eaad52a // FSUB v10.4s, v9.4s, v10.4s
-	WORD $0x4e21d54a // FADD v10.4s, v10.4s, v1.4s
-	VSHL $0x17, V8.S4, V8.S4
-	VADD V4.S4, V8.S4, V8.S4
-	VSHL $0x17, V10.S4, V10.S4
-	VADD V4.S4, V10.S4, V10.S4
-	WORD $0x6e27dce9 // FMUL v9.4s, v7.4s, v7.4s
-	FMOVQ 160(R19), F11
-	FMOVQ 144(R19), F12
-	WORD $0x4e27cd6c // FMLA v12.4s, v11.4s, v7.4s
-	FMOVQ 128(R19), F11
-	WORD $0x4e27cd8b // FMLA v11.4s, v12.4s, v7.4s
-	FMOVQ 112(R19), F12
-	WORD $0x4e27cd6c // FMLA v12.4s, v11.4s, v7.4s
-	FMOVQ 96(R19), F11
-	WORD $0x4e27cd8b // FMLA v11.4s, v12.4s, v7.4s
-	WORD $0x4e29cd67 // FMLA v7.4s, v11.4s, v9.4s
-	WORD $0x4e20d4eb // FADD v11.4s, v7.4s, v0.4s
-	WORD $0x6e28dd6b // FMUL v11.4s, v11.4s, v8.4s
-	WORD $0x6e2add6b // FMUL v11.4s, v11.4s, v10.4s
-	WORD $0x4e2bd4c6 // FADD v6.4s, v6.4s, v11.4s
-	FMOVQ F11, 0(R7)
+	FMOVQ 0(R7), F10
+	WORD $0x4ea8d54a // FSUB v10.4s, v10.4s, v8.4s
+	FMOVQ 240(R19), F11
+	WORD $0x4eaaf56a // FMIN v10.4s, v11.4s, v10.4s
+	FMOVQ 224(R19), F11
+	WORD $0x4e2af56a // FMAX v10.4s, v11.4s, v10.4s
+	VMOV V1.B16, V11.B16
+	WORD $0x4e23cd4b // FMLA v11.4s, v10.4s, v3.4s
+	WORD $0x4ea1d56c // FSUB v12.4s, v11.4s, v1.4s
+	WORD $0x4ea2cd8a // FMLS v10.4s, v12.4s, v2.4s
+	FMOVQ 256(R19), F11
+	WORD $0x4eabcd8a // FMLS v10.4s, v12.4s, v11.4s
+	VMOV V1.B16, V11.B16
+	FMOVQ 80(R19), F13
+	WORD $0x4e2dcd8b // FMLA v11.4s, v12.4s, v13.4s
+	WORD $0x4ea1d56d // FSUB v13.4s, v11.4s, v1.4s
+	WORD $0x4eadd58d // FSUB v13.4s, v12.4s, v13.4s
+	WORD $0x4e21d5ad // FADD v13.4s, v13.4s, v1.4s
+	VSHL $0x17, V11.S4, V11.S4
+	VADD V4.S4, V11.S4, V11.S4
+	VSHL $0x17, V13.S4, V13.S4
+	VADD V4.S4, V13.S4, V13.S4
+	WORD $0x6e2add4c // FMUL v12.4s, v10.4s, v10.4s
+	FMOVQ 128(R19), F14
+	WORD $0x4e26cd4e // FMLA v14.4s, v10.4s, v6.4s
+	WORD $0x4e27cd8e // FMLA v14.4s, v12.4s, v7.4s
+	FMOVQ 96(R19), F15
+	WORD $0x4e25cd4f // FMLA v15.4s, v10.4s, v5.4s
+	WORD $0x4e2ecd8f // FMLA v15.4s, v12.4s, v14.4s
+	WORD $0x4e2ccdea // FMLA v10.4s, v15.4s, v12.4s
+	WORD $0x4e20d54f // FADD v15.4s, v10.4s, v0.4s
+	WORD $0x6e2bddef // FMUL v15.4s, v15.4s, v11.4s
+	WORD $0x6e2dddef // FMUL v15.4s, v15.4s, v13.4s
+	WORD $0x4e2fd529 // FADD v9.4s, v9.4s, v15.4s
+	FMOVQ F15, 0(R7)
 	ADD $+256, R7
 	SUBS $1, R6
 	BNE loop3
-	FMOVQ 16(R19), F5
-	WORD $0x6e26fca5 // FDIV v5.4s, v5.4s, v6.4s
+	FMOVQ 16(R19), F8
+	WORD $0x6e29fd08 // FDIV v8.4s, v8.4s, v9.4s
 	MOVD R1, R6
 	ADD R2<<0, R0, R7
 
 loop4:
-	FMOVQ 0(R7), F6
-	WORD $0x6e26dca6 // FMUL v6.4s, v5.4s, v6.4s
-	FMOVQ F6, 0(R7)
+	FMOVQ 0(R7), F9
+	WORD $0x6e29dd09 // FMUL v9.4s, v8.4s, v9.4s
+	FMOVQ F9, 0(R7)
 	ADD $+256, R7
 	SUBS $1, R6
 	BNE loop4
@@ -7897,78 +7886,73 @@ TEXT ·eluF64NEON(SB), NOSPLIT|NOFRAME, $0-16
 	FMOVQ 624(R19), F2
 	FMOVQ 640(R19), F3
 	FMOVQ 592(R19), F4
-	FMOVQ 576(R19), F5
-	FMOVQ 832(R19), F6
+	FMOVQ 688(R19), F5
+	FMOVQ 720(R19), F6
+	FMOVQ 752(R19), F7
+	FMOVQ 784(R19), F8
+	FMOVQ 816(R19), F9
+	FMOVQ 576(R19), F10
+	FMOVQ 832(R19), F11
 	MOVD n+8(FP), R1
 	LSR $0x02, R1
 
 loop1:
-	FLDPQ 0(R0), (F7, F8)
-	WORD $0x4e66c4e9 // FMAXNM v9.2d, v7.2d, v6.2d
-	WORD $0x4e66c50a // FMAXNM v10.2d, v8.2d, v6.2d
-	VMOV V1.B16, V11.B16
-	VMOV V1.B16, V12.B16
-	WORD $0x4e63cd2b // FMLA v11.2d, v9.2d, v3.2d
-	WORD $0x4e63cd4c // FMLA v12.2d, v10.2d, v3.2d
-	WORD $0x4ee1d56d // FSUB v13.2d, v11.2d, v1.2d
-	WORD $0x4ee1d58e // FSUB v14.2d, v12.2d, v1.2d
-	WORD $0x4ee2cda9 // FMLS v9.2d, v13.2d, v2.2d
-	WORD $0x4ee2cdca // FMLS v10.2d, v14.2d, v2.2d
-	WORD $0x6e69dd2d // FMUL v13.2d, v9.2d, v9.2d
-	WORD $0x6e6add4e // FMUL v14.2d, v10.2d, v10.2d
-	FMOVQ 816(R19), F15
-	FMOVQ 816(R19), F16
-	FMOVQ 800(R19), F17
-	WORD $0x4e69cdf1 // FMLA v17.2d, v15.2d, v9.2d
-	FMOVQ 800(R19), F15
-	WORD $0x4e6ace0f // FMLA v15.2d, v16.2d, v10.2d
-	FMOVQ 784(R19), F16
-	WORD $0x4e69ce30 // FMLA v16.2d, v17.2d, v9.2d
-	FMOVQ 784(R19), F17
-	WORD $0x4e6acdf1 // FMLA v17.2d, v15.2d, v10.2d
-	FMOVQ 768(R19), F15
-	WORD $0x4e69ce0f // FMLA v15.2d, v16.2d, v9.2d
-	FMOVQ 768(R19), F16
-	WORD $0x4e6ace30 // FMLA v16.2d, v17.2d, v10.2d
-	FMOVQ 752(R19), F17
-	WORD $0x4e69cdf1 // FMLA v17.2d, v15.2d, v9.2d
-	FMOVQ 752(R19), F15
-	WORD $0x4e6ace0f // FMLA v15.2d, v16.2d, v10.2d
-	FMOVQ 736(R19), F16
-	WORD $0x4e69ce30 // FMLA v16.2d, v17.2d, v9.2d
-	FMOVQ 736(R19), F17
-	WORD $0x4e6acdf1 // FMLA v17.2d, v15.2d, v10.2d
-	FMOVQ 720(R19), F15
-	WORD $0x4e69ce0f // FMLA v15.2d, v16.2d, v9.2d
-	FMOVQ 720(R19), F16
-	WORD $0x4e6ace30 // FMLA v16.2d, v17.2d, v10.2d
-	FMOVQ 704(R19), F17
-	WORD $0x4e69cdf1 // FMLA v17.2d, v15.2d, v9.2d
-	FMOVQ 704(R19), F15
-	WORD $0x4e6ace0f // FMLA v15.2d, v16.2d, v10.2d
-	FMOVQ 688(R19), F16
-	WORD $0x4e69ce30 // FMLA v16.2d, v17.2d, v9.2d
-	FMOVQ 688(R19), F17
-	WORD $0x4e6acdf1 // FMLA v17.2d, v15.2d, v10.2d
-	FMOVQ 672(R19), F15
-	WORD $0x4e69ce0f // FMLA v15.2d, v16.2d, v9.2d
-	FMOVQ 672(R19), F16
-	WORD $0x4e6ace30 // FMLA v16.2d, v17.2d, v10.2d
-	WORD $0x4e6dcde9 // FMLA v9.2d, v15.2d, v13.2d
-	WORD $0x4e6ece0a // FMLA v10.2d, v16.2d, v14.2d
-	VSHL $0x34, V11.D2, V11.D2
-	VSHL $0x34, V12.D2, V12.D2
-	VADD V4.D2, V11.D2, V11.D2
-	VADD V4.D2, V12.D2, V12.D2
-	WORD $0x4ee0d56d // FSUB v13.2d, v11.2d, v0.2d
-	WORD $0x4ee0d58e // FSUB v14.2d, v12.2d, v0.2d
-	WORD $0x4e6bcd2d // FMLA v13.2d, v9.2d, v11.2d
-	WORD $0x4e6ccd4e // FMLA v14.2d, v10.2d, v12.2d
-	WORD $0x6ee7e4a9 // FCMGT v9.2d, v5.2d, v7.2d
-	VBIT V9.B16, V13.B16, V7.B16
-	WORD $0x6ee8e4a9 // FCMGT v9.2d, v5.2d, v8.2d
-	VBIT V9.B16, V14.B16, V8.B16
-	FSTPQ (F7, F8), 0(R0)
+	FLDPQ 0(R0), (F12, F13)
+	WORD $0x4e6bc58e // FMAXNM v14.2d, v12.2d, v11.2d
+	WORD $0x4e6bc5af // FMAXNM v15.2d, v13.2d, v11.2d
+	VMOV V1.B16, V16.B16
+	VMOV V1.B16, V17.B16
+	WORD $0x4e63cdd0 // FMLA v16.2d, v14.2d, v3.2d
+	WORD $0x4e63cdf1 // FMLA v17.2d, v15.2d, v3.2d
+	WORD $0x4ee1d612 // FSUB v18.2d, v16.2d, v1.2d
+	WORD $0x4ee1d633 // FSUB v19.2d, v17.2d, v1.2d
+	WORD $0x4ee2ce4e // FMLS v14.2d, v18.2d, v2.2d
+	WORD $0x4ee2ce6f // FMLS v15.2d, v19.2d, v2.2d
+	WORD $0x6e6eddd2 // FMUL v18.2d, v14.2d, v14.2d
+	WORD $0x6e6fddf3 // FMUL v19.2d, v15.2d, v15.2d
+	FMOVQ 800(R19), F20
+	FMOVQ 800(R19), F21
+	WORD $0x4e69cdd4 // FMLA v20.2d, v14.2d, v9.2d
+	WORD $0x4e69cdf5 // FMLA v21.2d, v15.2d, v9.2d
+	FMOVQ 768(R19), F22
+	FMOVQ 768(R19), F23
+	WORD $0x4e68cdd6 // FMLA v22.2d, v14.2d, v8.2d
+	WORD $0x4e68cdf7 // FMLA v23.2d, v15.2d, v8.2d
+	WORD $0x4e74ce56 // FMLA v22.2d, v18.2d, v20.2d
+	WORD $0x4e75ce77 // FMLA v23.2d, v19.2d, v21.2d
+	FMOVQ 736(R19), F20
+	FMOVQ 736(R19), F21
+	WORD $0x4e67cdd4 // FMLA v20.2d, v14.2d, v7.2d
+	WORD $0x4e67cdf5 // FMLA v21.2d, v15.2d, v7.2d
+	WORD $0x4e76ce54 // FMLA v20.2d, v18.2d, v22.2d
+	WORD $0x4e77ce75 // FMLA v21.2d, v19.2d, v23.2d
+	FMOVQ 704(R19), F22
+	FMOVQ 704(R19), F23
+	WORD $0x4e66cdd6 // FMLA v22.2d, v14.2d, v6.2d
+	WORD $0x4e66cdf7 // FMLA v23.2d, v15.2d, v6.2d
+	WORD $0x4e74ce56 // FMLA v22.2d, v18.2d, v20.2d
+	WORD $0x4e75ce77 // FMLA v23.2d, v19.2d, v21.2d
+	FMOVQ 672(R19), F20
+	FMOVQ 672(R19), F21
+	WORD $0x4e65cdd4 // FMLA v20.2d, v14.2d, v5.2d
+	WORD $0x4e65cdf5 // FMLA v21.2d, v15.2d, v5.2d
+	WORD $0x4e76ce54 // FMLA v20.2d, v18.2d, v22.2d
+	WORD $0x4e77ce75 // FMLA v21.2d, v19.2d, v23.2d
+	WORD $0x4e72ce8e // FMLA v14.2d, v20.2d, v18.2d
+	WORD $0x4e73ceaf // FMLA v15.2d, v21.2d, v19.2d
+	VSHL $0x34, V16.D2, V16.D2
+	VSHL $0x34, V17.D2, V17.D2
+	VADD V4.D2, V16.D2, V16.D2
+	VADD V4.D2, V17.D2, V17.D2
+	WORD $0x4ee0d612 // FSUB v18.2d, v16.2d, v0.2d
+	WORD $0x4ee0d633 // FSUB v19.2d, v17.2d, v0.2d
+	WORD $0x4e70cdd2 // FMLA v18.2d, v14.2d, v16.2d
+	WORD $0x4e71cdf3 // FMLA v19.2d, v15.2d, v17.2d
+	WORD $0x6eece54e // FCMGT v14.2d, v10.2d, v12.2d
+	VBIT V14.B16, V18.B16, V12.B16
+	WORD $0x6eede54e // FCMGT v14.2d, v10.2d, v13.2d
+	VBIT V14.B16, V19.B16, V13.B16
+	FSTPQ (F12, F13), 0(R0)
 	ADD $+32, R0
 	SUBS $1, R1
 	BNE loop1
@@ -8003,99 +7987,93 @@ TEXT ·tanhF64NEON(SB), NOSPLIT|NOFRAME, $0-16
 	FMOVQ 624(R19), F2
 	FMOVQ 640(R19), F3
 	FMOVQ 592(R19), F4
-	FMOVQ 672(R19), F5
+	FMOVQ 688(R19), F5
+	FMOVQ 720(R19), F6
+	FMOVQ 752(R19), F7
+	FMOVQ 784(R19), F8
+	FMOVQ 816(R19), F9
 	MOVD n+8(FP), R1
 	LSR $0x02, R1
 
 loop1:
-	FMOVQ 0(R0), F6
-	FMOVQ 848(R19), F7
-	VAND V7.B16, V6.B16, V8.B16
-	FMOVQ 848(R19), F7
-	VORR V7.B16, V6.B16, V6.B16
-	WORD $0x4e66d4c6 // FADD v6.2d, v6.2d, v6.2d
-	FMOVQ 832(R19), F7
-	WORD $0x4e66f4e6 // FMAX v6.2d, v7.2d, v6.2d
-	FMOVQ 16(R0), F7
-	FMOVQ 848(R19), F9
-	VAND V9.B16, V7.B16, V9.B16
+	FMOVQ 0(R0), F10
+	FMOVQ 848(R19), F11
+	VAND V11.B16, V10.B16, V12.B16
+	FMOVQ 848(R19), F11
+	VORR V11.B16, V10.B16, V10.B16
+	WORD $0x4e6ad54a // FADD v10.2d, v10.2d, v10.2d
+	FMOVQ 832(R19), F11
+	WORD $0x4e6af56a // FMAX v10.2d, v11.2d, v10.2d
+	FMOVQ 16(R0), F11
+	FMOVQ 848(R19), F13
+	VAND V13.B16, V11.B16, V13.B16
+	FMOVQ 848(R19), F14
+	VORR V14.B16, V11.B16, V11.B16
+	WORD $0x4e6bd56b // FADD v11.2d, v11.2d, v11.2d
+	FMOVQ 832(R19), F14
+	WORD $0x4e6bf5cb // FMAX v11.2d, v14.2d, v11.2d
+	VMOV V1.B16, V14.B16
+	VMOV V1.B16, V15.B16
+	WORD $0x4e63cd4e // FMLA v14.2d, v10.2d, v3.2d
+	WORD $0x4e63cd6f // FMLA v15.2d, v11.2d, v3.2d
+	WORD $0x4ee1d5d0 // FSUB v16.2d, v14.2d, v1.2d
+	WORD $0x4ee1d5f1 // FSUB v17.2d, v15.2d, v1.2d
+	WORD $0x4ee2ce0a // FMLS v10.2d, v16.2d, v2.2d
+	WORD $0x4ee2ce2b // FMLS v11.2d, v17.2d, v2.2d
+	WORD $0x6e6add50 // FMUL v16.2d, v10.2d, v10.2d
+	WORD $0x6e6bdd71 // FMUL v17.2d, v11.2d, v11.2d
+	FMOVQ 800(R19), F18
+	FMOVQ 800(R19), F19
+	WORD $0x4e69cd52 // FMLA v18.2d, v10.2d, v9.2d
+	WORD $0x4e69cd73 // FMLA v19.2d, v11.2d, v9.2d
+	FMOVQ 768(R19), F20
+	FMOVQ 768(R19), F21
+	WORD $0x4e68cd54 // FMLA v20.2d, v10.2d, v8.2d
+	WORD $0x4e68cd75 // FMLA v21.2d, v11.2d, v8.2d
+	WORD $0x4e72ce14 // FMLA v20.2d, v16.2d, v18.2d
+	WORD $0x4e73ce35 // FMLA v21.2d, v17.2d, v19.2d
+	FMOVQ 736(R19), F18
+	FMOVQ 736(R19), F19
+	WORD $0x4e67cd52 // FMLA v18.2d, v10.2d, v7.2d
+	WORD $0x4e67cd73 // FMLA v19.2d, v11.2d, v7.2d
+	WORD $0x4e74ce12 // FMLA v18.2d, v16.2d, v20.2d
+	WORD $0x4e75ce33 // FMLA v19.2d, v17.2d, v21.2d
+	FMOVQ 704(R19), F20
+	FMOVQ 704(R19), F21
+	WORD $0x4e66cd54 // FMLA v20.2d, v10.2d, v6.2d
+	WORD $0x4e66cd75 // FMLA v21.2d, v11.2d, v6.2d
+	WORD $0x4e72ce14 // FMLA v20.2d, v16.2d, v18.2d
+	WORD $0x4e73ce35 // FMLA v21.2d, v17.2d, v19.2d
+	FMOVQ 672(R19), F18
+	FMOVQ 672(R19), F19
+	WORD $0x4e65cd52 // FMLA v18.2d, v10.2d, v5.2d
+	WORD $0x4e65cd73 // FMLA v19.2d, v11.2d, v5.2d
+	WORD $0x4e74ce12 // FMLA v18.2d, v16.2d, v20.2d
+	WORD $0x4e75ce33 // FMLA v19.2d, v17.2d, v21.2d
+	WORD $0x4e70ce4a // FMLA v10.2d, v18.2d, v16.2d
+	WORD $0x4e71ce6b // FMLA v11.2d, v19.2d, v17.2d
+	VSHL $0x34, V14.D2, V14.D2
+	VSHL $0x34, V15.D2, V15.D2
+	VADD V4.D2, V14.D2, V14.D2
+	VADD V4.D2, V15.D2, V15.D2
+	WORD $0x4ee0d5d0 // FSUB v16.2d, v14.2d, v0.2d
+	WORD $0x4ee0d5f1 // FSUB v17.2d, v15.2d, v0.2d
+	WORD $0x4e6ecd50 // FMLA v16.2d, v10.2d, v14.2d
+	WORD $0x4e6fcd71 // FMLA v17.2d, v11.2d, v15.2d
+	FMOVQ 864(R19), F10
+	WORD $0x4e6ad60a // FADD v10.2d, v16.2d, v10.2d
+	WORD $0x6e6afe12 // FDIV v18.2d, v16.2d, v10.2d
 	FMOVQ 848(R19), F10
-	VORR V10.B16, V7.B16, V7.B16
-	WORD $0x4e67d4e7 // FADD v7.2d, v7.2d, v7.2d
-	FMOVQ 832(R19), F10
-	WORD $0x4e67f547 // FMAX v7.2d, v10.2d, v7.2d
-	VMOV V1.B16, V10.B16
-	VMOV V1.B16, V11.B16
-	WORD $0x4e63ccca // FMLA v10.2d, v6.2d, v3.2d
-	WORD $0x4e63cceb // FMLA v11.2d, v7.2d, v3.2d
-	WORD $0x4ee1d54c // FSUB v12.2d, v10.2d, v1.2d
-	WORD $0x4ee1d56d // FSUB v13.2d, v11.2d, v1.2d
-	WORD $0x4ee2cd86 // FMLS v6.2d, v12.2d, v2.2d
-	WORD $0x4ee2cda7 // FMLS v7.2d, v13.2d, v2.2d
-	WORD $0x6e66dccc // FMUL v12.2d, v6.2d, v6.2d
-	WORD $0x6e67dced // FMUL v13.2d, v7.2d, v7.2d
-	FMOVQ 816(R19), F14
-	FMOVQ 816(R19), F15
-	FMOVQ 800(R19), F16
-	WORD $0x4e66cdd0 // FMLA v16.2d, v14.2d, v6.2d
-	FMOVQ 800(R19), F14
-	WORD $0x4e67cdee // FMLA v14.2d, v15.2d, v7.2d
-	FMOVQ 784(R19), F15
-	WORD $0x4e66ce0f // FMLA v15.2d, v16.2d, v6.2d
-	FMOVQ 784(R19), F16
-	WORD $0x4e67cdd0 // FMLA v16.2d, v14.2d, v7.2d
-	FMOVQ 768(R19), F14
-	WORD $0x4e66cdee // FMLA v14.2d, v15.2d, v6.2d
-	FMOVQ 768(R19), F15
-	WORD $0x4e67ce0f // FMLA v15.2d, v16.2d, v7.2d
-	FMOVQ 752(R19), F16
-	WORD $0x4e66cdd0 // FMLA v16.2d, v14.2d, v6.2d
-	FMOVQ 752(R19), F14
-	WORD $0x4e67cdee // FMLA v14.2d, v15.2d, v7.2d
-	FMOVQ 736(R19), F15
-	WORD $0x4e66ce0f // FMLA v15.2d, v16.2d, v6.2d
-	FMOVQ 736(R19), F16
-	WORD $0x4e67cdd0 // FMLA v16.2d, v14.2d, v7.2d
-	FMOVQ 720(R19), F14
-	WORD $0x4e66cdee // FMLA v14.2d, v15.2d, v6.2d
-	FMOVQ 720(R19), F15
-	WORD $0x4e67ce0f // FMLA v15.2d, v16.2d, v7.2d
-	FMOVQ 704(R19), F16
-	WORD $0x4e66cdd0 // FMLA v16.2d, v14.2d, v6.2d
-	FMOVQ 704(R19), F14
-	WORD $0x4e67cdee // FMLA v14.2d, v15.2d, v7.2d
-	FMOVQ 688(R19), F15
-	WORD $0x4e66ce0f // FMLA v15.2d, v16.2d, v6.2d
-	FMOVQ 688(R19), F16
-	WORD $0x4e67cdd0 // FMLA v16.2d, v14.2d, v7.2d
-	VMOV V5.B16, V14.B16
-	WORD $0x4e66cdee // FMLA v14.2d, v15.2d, v6.2d
-	VMOV V5.B16, V15.B16
-	WORD $0x4e67ce0f // FMLA v15.2d, v16.2d, v7.2d
-	WORD $0x4e6ccdc6 // FMLA v6.2d, v14.2d, v12.2d
-	WORD $0x4e6dcde7 // FMLA v7.2d, v15.2d, v13.2d
-	VSHL $0x34, V10.D2, V10.D2
-	VSHL $0x34, V11.D2, V11.D2
-	VADD V4.D2, V10.D2, V10.D2
-	VADD V4.D2, V11.D2, V11.D2
-	WORD $0x4ee0d54c // FSUB v12.2d, v10.2d, v0.2d
-	WORD $0x4ee0d56d // FSUB v13.2d, v11.2d, v0.2d
-	WORD $0x4e6acccc // FMLA v12.2d, v6.2d, v10.2d
-	WORD $0x4e6bcced // FMLA v13.2d, v7.2d, v11.2d
-	FMOVQ 864(R19), F6
-	WORD $0x4e66d586 // FADD v6.2d, v12.2d, v6.2d
-	WORD $0x6e66fd8e // FDIV v14.2d, v12.2d, v6.2d
-	FMOVQ 848(R19), F6
-	WORD $0x4e661dce // BIC v14.16b, v14.16b, v6.16b
-	VORR V8.B16, V14.B16, V14.B16
-	FMOVQ F14, 0(R0)
-	FMOVQ 864(R19), F6
-	WORD $0x4e66d5a7 // FADD v7.2d, v13.2d, v6.2d
-	WORD $0x6e67fdaf // FDIV v15.2d, v13.2d, v7.2d
-	FMOVQ 848(R19), F6
-	WORD $0x4e661def // BIC v15.16b, v15.16b, v6.16b
-	VORR V9.B16, V15.B16, V15.B16
-	FMOVQ F15, 16(R0)
+	WORD $0x4e6a1e52 // BIC v18.16b, v18.16b, v10.16b
+	VORR V12.B16, V18.B16, V18.B16
+	FMOVQ F18, 0(R0)
+	FMOVQ 864(R19), F10
+	WORD $0x4e6ad62b // FADD v11.2d, v17.2d, v10.2d
+	WORD $0x6e6bfe33 // FDIV v19.2d, v17.2d, v11.2d
+	FMOVQ 848(R19), F10
+	WORD $0x4e6a1e73 // BIC v19.16b, v19.16b, v10.16b
+	VORR V13.B16, V19.B16, V19.B16
+	FMOVQ F19, 16(R0)
 	ADD $+32, R0
 	SUBS $1, R1
 	BNE loop1
@@ -8110,101 +8088,95 @@ TEXT ·expF64NEON(SB), NOSPLIT|NOFRAME, $0-16
 	FMOVQ 624(R19), F2
 	FMOVQ 640(R19), F3
 	FMOVQ 592(R19), F4
-	FMOVQ 672(R19), F5
+	FMOVQ 688(R19), F5
+	FMOVQ 720(R19), F6
+	FMOVQ 752(R19), F7
+	FMOVQ 784(R19), F8
+	FMOVQ 816(R19), F9
 	MOVD n+8(FP), R1
 	LSR $0x02, R1
 
 loop1:
-	FLDPQ 0(R0), (F6, F7)
-	FMOVQ 896(R19), F8
-	WORD $0x4ee6f506 // FMIN v6.2d, v8.2d, v6.2d
-	FMOVQ 880(R19), F8
-	WORD $0x4e66f506 // FMAX v6.2d, v8.2d, v6.2d
-	FMOVQ 896(R19), F8
-	WORD $0x4ee7f507 // FMIN v7.2d, v8.2d, v7.2d
-	FMOVQ 880(R19), F8
-	WORD $0x4e67f507 // FMAX v7.2d, v8.2d, v7.2d
-	VMOV V1.B16, V8.B16
-	VMOV V1.B16, V9.B16
-	WORD $0x4e63ccc8 // FMLA v8.2d, v6.2d, v3.2d
-	WORD $0x4e63cce9 // FMLA v9.2d, v7.2d, v3.2d
-	WORD $0x4ee1d50a // FSUB v10.2d, v8.2d, v1.2d
-	WORD $0x4ee1d52b // FSUB v11.2d, v9.2d, v1.2d
-	WORD $0x4ee2cd46 // FMLS v6.2d, v10.2d, v2.2d
-	WORD $0x4ee2cd67 // FMLS v7.2d, v11.2d, v2.2d
-	FMOVQ 912(R19), F8
-	WORD $0x4ee8cd46 // FMLS v6.2d, v10.2d, v8.2d
-	FMOVQ 912(R19), F8
-	WORD $0x4ee8cd67 // FMLS v7.2d, v11.2d, v8.2d
-	VMOV V1.B16, V8.B16
-	VMOV V1.B16, V9.B16
-	FMOVQ 656(R19), F12
-	WORD $0x4e6ccd48 // FMLA v8.2d, v10.2d, v12.2d
-	FMOVQ 656(R19), F12
-	WORD $0x4e6ccd69 // FMLA v9.2d, v11.2d, v12.2d
-	WORD $0x4ee1d50c // FSUB v12.2d, v8.2d, v1.2d
-	WORD $0x4ee1d52d // FSUB v13.2d, v9.2d, v1.2d
-	WORD $0x4eecd54c // FSUB v12.2d, v10.2d, v12.2d
-	WORD $0x4eedd56d // FSUB v13.2d, v11.2d, v13.2d
-	WORD $0x4e61d58c // FADD v12.2d, v12.2d, v1.2d
-	WORD $0x4e61d5ad // FADD v13.2d, v13.2d, v1.2d
-	VSHL $0x34, V8.D2, V8.D2
-	VSHL $0x34, V9.D2, V9.D2
-	VADD V4.D2, V8.D2, V8.D2
-	VADD V4.D2, V9.D2, V9.D2
+	FLDPQ 0(R0), (F10, F11)
+	FMOVQ 896(R19), F12
+	WORD $0x4eeaf58a // FMIN v10.2d, v12.2d, v10.2d
+	FMOVQ 880(R19), F12
+	WORD $0x4e6af58a // FMAX v10.2d, v12.2d, v10.2d
+	FMOVQ 896(R19), F12
+	WORD $0x4eebf58b // FMIN v11.2d, v12.2d, v11.2d
+	FMOVQ 880(R19), F12
+	WORD $0x4e6bf58b // FMAX v11.2d, v12.2d, v11.2d
+	VMOV V1.B16, V12.B16
+	VMOV V1.B16, V13.B16
+	WORD $0x4e63cd4c // FMLA v12.2d, v10.2d, v3.2d
+	WORD $0x4e63cd6d // FMLA v13.2d, v11.2d, v3.2d
+	WORD $0x4ee1d58e // FSUB v14.2d, v12.2d, v1.2d
+	WORD $0x4ee1d5af // FSUB v15.2d, v13.2d, v1.2d
+	WORD $0x4ee2cdca // FMLS v10.2d, v14.2d, v2.2d
+	WORD $0x4ee2cdeb // FMLS v11.2d, v15.2d, v2.2d
+	FMOVQ 912(R19), F12
+	WORD $0x4eeccdca // FMLS v10.2d, v14.2d, v12.2d
+	FMOVQ 912(R19), F12
+	WORD $0x4eeccdeb // FMLS v11.2d, v15.2d, v12.2d
+	VMOV V1.B16, V12.B16
+	VMOV V1.B16, V13.B16
+	FMOVQ 656(R19), F16
+	WORD $0x4e70cdcc // FMLA v12.2d, v14.2d, v16.2d
+	FMOVQ 656(R19), F16
+	WORD $0x4e70cded // FMLA v13.2d, v15.2d, v16.2d
+	WORD $0x4ee1d590 // FSUB v16.2d, v12.2d, v1.2d
+	WORD $0x4ee1d5b1 // FSUB v17.2d, v13.2d, v1.2d
+	WORD $0x4ef0d5d0 // FSUB v16.2d, v14.2d, v16.2d
+	WORD $0x4ef1d5f1 // FSUB v17.2d, v15.2d, v17.2d
+	WORD $0x4e61d610 // FADD v16.2d, v16.2d, v1.2d
+	WORD $0x4e61d631 // FADD v17.2d, v17.2d, v1.2d
 	VSHL $0x34, V12.D2, V12.D2
 	VSHL $0x34, V13.D2, V13.D2
 	VADD V4.D2, V12.D2, V12.D2
 	VADD V4.D2, V13.D2, V13.D2
-	WORD $0x6e66dcca // FMUL v10.2d, v6.2d, v6.2d
-	WORD $0x6e67dceb // FMUL v11.2d, v7.2d, v7.2d
-	FMOVQ 816(R19), F14
-	FMOVQ 816(R19), F15
-	FMOVQ 800(R19), F16
-	WORD $0x4e66cdd0 // FMLA v16.2d, v14.2d, v6.2d
-	FMOVQ 800(R19), F14
-	WORD $0x4e67cdee // FMLA v14.2d, v15.2d, v7.2d
-	FMOVQ 784(R19), F15
-	WORD $0x4e66ce0f // FMLA v15.2d, v16.2d, v6.2d
-	FMOVQ 784(R19), F16
-	WORD $0x4e67cdd0 // FMLA v16.2d, v14.2d, v7.2d
-	FMOVQ 768(R19), F14
-	WORD $0x4e66cdee // FMLA v14.2d, v15.2d, v6.2d
-	FMOVQ 768(R19), F15
-	WORD $0x4e67ce0f // FMLA v15.2d, v16.2d, v7.2d
-	FMOVQ 752(R19), F16
-	WORD $0x4e66cdd0 // FMLA v16.2d, v14.2d, v6.2d
-	FMOVQ 752(R19), F14
-	WORD $0x4e67cdee // FMLA v14.2d, v15.2d, v7.2d
-	FMOVQ 736(R19), F15
-	WORD $0x4e66ce0f // FMLA v15.2d, v16.2d, v6.2d
-	FMOVQ 736(R19), F16
-	WORD $0x4e67cdd0 // FMLA v16.2d, v14.2d, v7.2d
-	FMOVQ 720(R19), F14
-	WORD $0x4e66cdee // FMLA v14.2d, v15.2d, v6.2d
-	FMOVQ 720(R19), F15
-	WORD $0x4e67ce0f // FMLA v15.2d, v16.2d, v7.2d
-	FMOVQ 704(R19), F16
-	WORD $0x4e66cdd0 // FMLA v16.2d, v14.2d, v6.2d
-	FMOVQ 704(R19), F14
-	WORD $0x4e67cdee // FMLA v14.2d, v15.2d, v7.2d
-	FMOVQ 688(R19), F15
-	WORD $0x4e66ce0f // FMLA v15.2d, v16.2d, v6.2d
-	FMOVQ 688(R19), F16
-	WORD $0x4e67cdd0 // FMLA v16.2d, v14.2d, v7.2d
-	VMOV V5.B16, V14.B16
-	WORD $0x4e66cdee // FMLA v14.2d, v15.2d, v6.2d
-	VMOV V5.B16, V15.B16
-	WORD $0x4e67ce0f // FMLA v15.2d, v16.2d, v7.2d
-	WORD $0x4e6acdc6 // FMLA v6.2d, v14.2d, v10.2d
-	WORD $0x4e6bcde7 // FMLA v7.2d, v15.2d, v11.2d
-	WORD $0x4e60d4ce // FADD v14.2d, v6.2d, v0.2d
-	WORD $0x4e60d4ef // FADD v15.2d, v7.2d, v0.2d
-	WORD $0x6e68ddce // FMUL v14.2d, v14.2d, v8.2d
-	WORD $0x6e69ddef // FMUL v15.2d, v15.2d, v9.2d
-	WORD $0x6e6cddce // FMUL v14.2d, v14.2d, v12.2d
-	WORD $0x6e6dddef // FMUL v15.2d, v15.2d, v13.2d
-	FSTPQ (F14, F15), 0(R0)
+	VSHL $0x34, V16.D2, V16.D2
+	VSHL $0x34, V17.D2, V17.D2
+	VADD V4.D2, V16.D2, V16.D2
+	VADD V4.D2, V17.D2, V17.D2
+	WORD $0x6e6add4e // FMUL v14.2d, v10.2d, v10.2d
+	WORD $0x6e6bdd6f // FMUL v15.2d, v11.2d, v11.2d
+	FMOVQ 800(R19), F18
+	FMOVQ 800(R19), F19
+	WORD $0x4e69cd52 // FMLA v18.2d, v10.2d, v9.2d
+	WORD $0x4e69cd73 // FMLA v19.2d, v11.2d, v9.2d
+	FMOVQ 768(R19), F20
+	FMOVQ 768(R19), F21
+	WORD $0x4e68cd54 // FMLA v20.2d, v10.2d, v8.2d
+	WORD $0x4e68cd75 // FMLA v21.2d, v11.2d, v8.2d
+	WORD $0x4e72cdd4 // FMLA v20.2d, v14.2d, v18.2d
+	WORD $0x4e73cdf5 // FMLA v21.2d, v15.2d, v19.2d
+	FMOVQ 736(R19), F18
+	FMOVQ 736(R19), F19
+	WORD $0x4e67cd52 // FMLA v18.2d, v10.2d, v7.2d
+	WORD $0x4e67cd73 // FMLA v19.2d, v11.2d, v7.2d
+	WORD $0x4e74cdd2 // FMLA v18.2d, v14.2d, v20.2d
+	WORD $0x4e75cdf3 // FMLA v19.2d, v15.2d, v21.2d
+	FMOVQ 704(R19), F20
+	FMOVQ 704(R19), F21
+	WORD $0x4e66cd54 // FMLA v20.2d, v10.2d, v6.2d
+	WORD $0x4e66cd75 // FMLA v21.2d, v11.2d, v6.2d
+	WORD $0x4e72cdd4 // FMLA v20.2d, v14.2d, v18.2d
+	WORD $0x4e73cdf5 // FMLA v21.2d, v15.2d, v19.2d
+	FMOVQ 672(R19), F18
+	FMOVQ 672(R19), F19
+	WORD $0x4e65cd52 // FMLA v18.2d, v10.2d, v5.2d
+	WORD $0x4e65cd73 // FMLA v19.2d, v11.2d, v5.2d
+	WORD $0x4e74cdd2 // FMLA v18.2d, v14.2d, v20.2d
+	WORD $0x4e75cdf3 // FMLA v19.2d, v15.2d, v21.2d
+	WORD $0x4e6ece4a // FMLA v10.2d, v18.2d, v14.2d
+	WORD $0x4e6fce6b // FMLA v11.2d, v19.2d, v15.2d
+	WORD $0x4e60d552 // FADD v18.2d, v10.2d, v0.2d
+	WORD $0x4e60d573 // FADD v19.2d, v11.2d, v0.2d
+	WORD $0x6e6cde52 // FMUL v18.2d, v18.2d, v12.2d
+	WORD $0x6e6dde73 // FMUL v19.2d, v19.2d, v13.2d
+	WORD $0x6e70de52 // FMUL v18.2d, v18.2d, v16.2d
+	WORD $0x6e71de73 // FMUL v19.2d, v19.2d, v17.2d
+	FSTPQ (F18, F19), 0(R0)
 	ADD $+32, R0
 	SUBS $1, R1
 	BNE loop1
@@ -8226,65 +8198,65 @@ TEXT ·affineForwardF64NEON(SB), NOSPLIT|NOFRAME, $0-56
 	FMOVQ 624(R19), F3
 	FMOVQ 640(R19), F4
 	FMOVQ 592(R19), F5
+	FMOVQ 688(R19), F6
+	FMOVQ 720(R19), F7
+	FMOVQ 752(R19), F8
+	FMOVQ 784(R19), F9
+	FMOVQ 816(R19), F10
 	MOVD $+32, R8
 
 loop1:
-	FMOVQ 0(R6), F6
-	WORD $0x6e66dc06 // FMUL v6.2d, v0.2d, v6.2d
-	FMOVQ 0(R1), F7
-	WORD $0x4e66d4e7 // FADD v7.2d, v7.2d, v6.2d
-	FMOVQ F7, 0(R1)
-	FMOVQ 896(R19), F7
-	WORD $0x4ee6f4e6 // FMIN v6.2d, v7.2d, v6.2d
-	FMOVQ 880(R19), F7
-	WORD $0x4e66f4e6 // FMAX v6.2d, v7.2d, v6.2d
-	VMOV V2.B16, V7.B16
-	WORD $0x4e64ccc7 // FMLA v7.2d, v6.2d, v4.2d
-	WORD $0x4ee2d4e8 // FSUB v8.2d, v7.2d, v2.2d
-	WORD $0x4ee3cd06 // FMLS v6.2d, v8.2d, v3.2d
-	FMOVQ 912(R19), F7
-	WORD $0x4ee7cd06 // FMLS v6.2d, v8.2d, v7.2d
-	VMOV V2.B16, V7.B16
-	FMOVQ 656(R19), F9
-	WORD $0x4e69cd07 // FMLA v7.2d, v8.2d, v9.2d
-	WORD $0x4ee2d4e9 // FSUB v9.2d, v7.2d, v2.2d
-	WORD $0x4ee9d509 // FSUB v9.2d, v8.2d, v9.2d
-	WORD $0x4e62d529 // FADD v9.2d, v9.2d, v2.2d
-	VSHL $0x34, V7.D2, V7.D2
-	VADD V5.D2, V7.D2, V7.D2
-	VSHL $0x34, V9.D2, V9.D2
-	VADD V5.D2, V9.D2, V9.D2
-	WORD $0x6e66dcc8 // FMUL v8.2d, v6.2d, v6.2d
-	FMOVQ 816(R19), F10
-	FMOVQ 800(R19), F11
-	WORD $0x4e66cd4b // FMLA v11.2d, v10.2d, v6.2d
-	FMOVQ 784(R19), F10
-	WORD $0x4e66cd6a // FMLA v10.2d, v11.2d, v6.2d
-	FMOVQ 768(R19), F11
-	WORD $0x4e66cd4b // FMLA v11.2d, v10.2d, v6.2d
-	FMOVQ 752(R19), F10
-	WORD $0x4e66cd6a // FMLA v10.2d, v11.2d, v6.2d
-	FMOVQ 736(R19), F11
-	WORD $0x4e66cd4b // FMLA v11.2d, v10.2d, v6.2d
-	FMOVQ 720(R19), F10
-	WORD $0x4e66cd6a // FMLA v10.2d, v11.2d, v6.2d
-	FMOVQ 704(R19), F11
-	WORD $0x4e66cd4b // FMLA v11.2d, v10.2d, v6.2d
-	FMOVQ 688(R19), F10
-	WORD $0x4e66cd6a // FMLA v10.2d, v11.2d, v6.2d
-	FMOVQ 672(R19), F11
-	WORD $0x4e66cd4b // FMLA v11.2d, v10.2d, v6.2d
-	WORD $0x4e68cd66 // FMLA v6.2d, v11.2d, v8.2d
-	WORD $0x4e61d4ca // FADD v10.2d, v6.2d, v1.2d
-	WORD $0x6e67dd4a // FMUL v10.2d, v10.2d, v7.2d
-	WORD $0x6e69dd4a // FMUL v10.2d, v10.2d, v9.2d
-	FMOVQ 0(R0), F6
-	WORD $0x6e66dd46 // FMUL v6.2d, v10.2d, v6.2d
-	FMOVQ F6, 0(R3)
-	FMOVQ F10, 0(R2)
-	FMOVQ 0(R7), F7
-	WORD $0x4e67d4c6 // FADD v6.2d, v6.2d, v7.2d
-	FMOVQ F6, 0(R0)
+	FMOVQ 0(R6), F11
+	WORD $0x6e6bdc0b // FMUL v11.2d, v0.2d, v11.2d
+	FMOVQ 0(R1), F12
+	WORD $0x4e6bd58c // FADD v12.2d, v12.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ 896(R19), F12
+	WORD $0x4eebf58b // FMIN v11.2d, v12.2d, v11.2d
+	FMOVQ 880(R19), F12
+	WORD $0x4e6bf58b // FMAX v11.2d, v12.2d, v11.2d
+	VMOV V2.B16, V12.B16
+	WORD $0x4e64cd6c // FMLA v12.2d, v11.2d, v4.2d
+	WORD $0x4ee2d58d // FSUB v13.2d, v12.2d, v2.2d
+	WORD $0x4ee3cdab // FMLS v11.2d, v13.2d, v3.2d
+	FMOVQ 912(R19), F12
+	WORD $0x4eeccdab // FMLS v11.2d, v13.2d, v12.2d
+	VMOV V2.B16, V12.B16
+	FMOVQ 656(R19), F14
+	WORD $0x4e6ecdac // FMLA v12.2d, v13.2d, v14.2d
+	WORD $0x4ee2d58e // FSUB v14.2d, v12.2d, v2.2d
+	WORD $0x4eeed5ae // FSUB v14.2d, v13.2d, v14.2d
+	WORD $0x4e62d5ce // FADD v14.2d, v14.2d, v2.2d
+	VSHL $0x34, V12.D2, V12.D2
+	VADD V5.D2, V12.D2, V12.D2
+	VSHL $0x34, V14.D2, V14.D2
+	VADD V5.D2, V14.D2, V14.D2
+	WORD $0x6e6bdd6d // FMUL v13.2d, v11.2d, v11.2d
+	FMOVQ 800(R19), F15
+	WORD $0x4e6acd6f // FMLA v15.2d, v11.2d, v10.2d
+	FMOVQ 768(R19), F16
+	WORD $0x4e69cd70 // FMLA v16.2d, v11.2d, v9.2d
+	WORD $0x4e6fcdb0 // FMLA v16.2d, v13.2d, v15.2d
+	FMOVQ 736(R19), F15
+	WORD $0x4e68cd6f // FMLA v15.2d, v11.2d, v8.2d
+	WORD $0x4e70cdaf // FMLA v15.2d, v13.2d, v16.2d
+	FMOVQ 704(R19), F16
+	WORD $0x4e67cd70 // FMLA v16.2d, v11.2d, v7.2d
+	WORD $0x4e6fcdb0 // FMLA v16.2d, v13.2d, v15.2d
+	FMOVQ 672(R19), F15
+	WORD $0x4e66cd6f // FMLA v15.2d, v11.2d, v6.2d
+	WORD $0x4e70cdaf // FMLA v15.2d, v13.2d, v16.2d
+	WORD $0x4e6dcdeb // FMLA v11.2d, v15.2d, v13.2d
+	WORD $0x4e61d56f // FADD v15.2d, v11.2d, v1.2d
+	WORD $0x6e6cddef // FMUL v15.2d, v15.2d, v12.2d
+	WORD $0x6e6eddef // FMUL v15.2d, v15.2d, v14.2d
+	FMOVQ 0(R0), F11
+	WORD $0x6e6bddeb // FMUL v11.2d, v15.2d, v11.2d
+	FMOVQ F11, 0(R3)
+	FMOVQ F15, 0(R2)
+	FMOVQ 0(R7), F12
+	WORD $0x4e6cd56b // FADD v11.2d, v11.2d, v12.2d
+	FMOVQ F11, 0(R0)
 	ADD $+16, R0
 	ADD $+16, R1
 	ADD $+16, R2
@@ -8395,69 +8367,69 @@ TEXT ·affineInverseF64NEON(SB), NOSPLIT|NOFRAME, $0-56
 	FMOVQ 624(R19), F3
 	FMOVQ 640(R19), F4
 	FMOVQ 592(R19), F5
+	FMOVQ 688(R19), F6
+	FMOVQ 720(R19), F7
+	FMOVQ 752(R19), F8
+	FMOVQ 784(R19), F9
+	FMOVQ 816(R19), F10
 	MOVD $+32, R8
 
 loop1:
-	FMOVQ 0(R6), F6
-	WORD $0x6e66dc06 // FMUL v6.2d, v0.2d, v6.2d
-	FMOVQ 0(R1), F7
-	WORD $0x4ee6d4e7 // FSUB v7.2d, v7.2d, v6.2d
-	FMOVQ F7, 0(R1)
-	FMOVQ 848(R19), F7
-	VEOR V7.B16, V6.B16, V6.B16
-	FMOVQ 896(R19), F7
-	WORD $0x4ee6f4e6 // FMIN v6.2d, v7.2d, v6.2d
-	FMOVQ 880(R19), F7
-	WORD $0x4e66f4e6 // FMAX v6.2d, v7.2d, v6.2d
-	VMOV V2.B16, V7.B16
-	WORD $0x4e64ccc7 // FMLA v7.2d, v6.2d, v4.2d
-	WORD $0x4ee2d4e8 // FSUB v8.2d, v7.2d, v2.2d
-	WORD $0x4ee3cd06 // FMLS v6.2d, v8.2d, v3.2d
-	FMOVQ 912(R19), F7
-	WORD $0x4ee7cd06 // FMLS v6.2d, v8.2d, v7.2d
-	VMOV V2.B16, V7.B16
-	FMOVQ 656(R19), F9
-	WORD $0x4e69cd07 // FMLA v7.2d, v8.2d, v9.2d
-	WORD $0x4ee2d4e9 // FSUB v9.2d, v7.2d, v2.2d
-	WORD $0x4ee9d509 // FSUB v9.2d, v8.2d, v9.2d
-	WORD $0x4e62d529 // FADD v9.2d, v9.2d, v2.2d
-	VSHL $0x34, V7.D2, V7.D2
-	VADD V5.D2, V7.D2, V7.D2
-	VSHL $0x34, V9.D2, V9.D2
-	VADD V5.D2, V9.D2, V9.D2
-	WORD $0x6e66dcc8 // FMUL v8.2d, v6.2d, v6.2d
-	FMOVQ 816(R19), F10
-	FMOVQ 800(R19), F11
-	WORD $0x4e66cd4b // FMLA v11.2d, v10.2d, v6.2d
-	FMOVQ 784(R19), F10
-	WORD $0x4e66cd6a // FMLA v10.2d, v11.2d, v6.2d
-	FMOVQ 768(R19), F11
-	WORD $0x4e66cd4b // FMLA v11.2d, v10.2d, v6.2d
-	FMOVQ 752(R19), F10
-	WORD $0x4e66cd6a // FMLA v10.2d, v11.2d, v6.2d
-	FMOVQ 736(R19), F11
-	WORD $0x4e66cd4b // FMLA v11.2d, v10.2d, v6.2d
-	FMOVQ 720(R19), F10
-	WORD $0x4e66cd6a // FMLA v10.2d, v11.2d, v6.2d
-	FMOVQ 704(R19), F11
-	WORD $0x4e66cd4b // FMLA v11.2d, v10.2d, v6.2d
-	FMOVQ 688(R19), F10
-	WORD $0x4e66cd6a // FMLA v10.2d, v11.2d, v6.2d
-	FMOVQ 672(R19), F11
-	WORD $0x4e66cd4b // FMLA v11.2d, v10.2d, v6.2d
-	WORD $0x4e68cd66 // FMLA v6.2d, v11.2d, v8.2d
-	WORD $0x4e61d4ca // FADD v10.2d, v6.2d, v1.2d
-	WORD $0x6e67dd4a // FMUL v10.2d, v10.2d, v7.2d
-	WORD $0x6e69dd4a // FMUL v10.2d, v10.2d, v9.2d
-	FMOVQ 0(R0), F6
-	FMOVQ 0(R7), F7
-	WORD $0x4ee7d4c6 // FSUB v6.2d, v6.2d, v7.2d
-	WORD $0x6e6adcc6 // FMUL v6.2d, v6.2d, v10.2d
-	FMOVQ F6, 0(R0)
-	FMOVQ 848(R19), F7
-	VEOR V7.B16, V6.B16, V6.B16
-	FMOVQ F6, 0(R3)
-	FMOVQ F10, 0(R2)
+	FMOVQ 0(R6), F11
+	WORD $0x6e6bdc0b // FMUL v11.2d, v0.2d, v11.2d
+	FMOVQ 0(R1), F12
+	WORD $0x4eebd58c // FSUB v12.2d, v12.2d, v11.2d
+	FMOVQ F12, 0(R1)
+	FMOVQ 848(R19), F12
+	VEOR V12.B16, V11.B16, V11.B16
+	FMOVQ 896(R19), F12
+	WORD $0x4eebf58b // FMIN v11.2d, v12.2d, v11.2d
+	FMOVQ 880(R19), F12
+	WORD $0x4e6bf58b // FMAX v11.2d, v12.2d, v11.2d
+	VMOV V2.B16, V12.B16
+	WORD $0x4e64cd6c // FMLA v12.2d, v11.2d, v4.2d
+	WORD $0x4ee2d58d // FSUB v13.2d, v12.2d, v2.2d
+	WORD $0x4ee3cdab // FMLS v11.2d, v13.2d, v3.2d
+	FMOVQ 912(R19), F12
+	WORD $0x4eeccdab // FMLS v11.2d, v13.2d, v12.2d
+	VMOV V2.B16, V12.B16
+	FMOVQ 656(R19), F14
+	WORD $0x4e6ecdac // FMLA v12.2d, v13.2d, v14.2d
+	WORD $0x4ee2d58e // FSUB v14.2d, v12.2d, v2.2d
+	WORD $0x4eeed5ae // FSUB v14.2d, v13.2d, v14.2d
+	WORD $0x4e62d5ce // FADD v14.2d, v14.2d, v2.2d
+	VSHL $0x34, V12.D2, V12.D2
+	VADD V5.D2, V12.D2, V12.D2
+	VSHL $0x34, V14.D2, V14.D2
+	VADD V5.D2, V14.D2, V14.D2
+	WORD $0x6e6bdd6d // FMUL v13.2d, v11.2d, v11.2d
+	FMOVQ 800(R19), F15
+	WORD $0x4e6acd6f // FMLA v15.2d, v11.2d, v10.2d
+	FMOVQ 768(R19), F16
+	WORD $0x4e69cd70 // FMLA v16.2d, v11.2d, v9.2d
+	WORD $0x4e6fcdb0 // FMLA v16.2d, v13.2d, v15.2d
+	FMOVQ 736(R19), F15
+	WORD $0x4e68cd6f // FMLA v15.2d, v11.2d, v8.2d
+	WORD $0x4e70cdaf // FMLA v15.2d, v13.2d, v16.2d
+	FMOVQ 704(R19), F16
+	WORD $0x4e67cd70 // FMLA v16.2d, v11.2d, v7.2d
+	WORD $0x4e6fcdb0 // FMLA v16.2d, v13.2d, v15.2d
+	FMOVQ 672(R19), F15
+	WORD $0x4e66cd6f // FMLA v15.2d, v11.2d, v6.2d
+	WORD $0x4e70cdaf // FMLA v15.2d, v13.2d, v16.2d
+	WORD $0x4e6dcdeb // FMLA v11.2d, v15.2d, v13.2d
+	WORD $0x4e61d56f // FADD v15.2d, v11.2d, v1.2d
+	WORD $0x6e6cddef // FMUL v15.2d, v15.2d, v12.2d
+	WORD $0x6e6eddef // FMUL v15.2d, v15.2d, v14.2d
+	FMOVQ 0(R0), F11
+	FMOVQ 0(R7), F12
+	WORD $0x4eecd56b // FSUB v11.2d, v11.2d, v12.2d
+	WORD $0x6e6fdd6b // FMUL v11.2d, v11.2d, v15.2d
+	FMOVQ F11, 0(R0)
+	FMOVQ 848(R19), F12
+	VEOR V12.B16, V11.B16, V11.B16
+	FMOVQ F11, 0(R3)
+	FMOVQ F15, 0(R2)
 	ADD $+16, R0
 	ADD $+16, R1
 	ADD $+16, R2
@@ -8604,86 +8576,86 @@ TEXT ·softmaxF64NEON(SB), NOSPLIT|NOFRAME, $0-16
 	FMOVQ 624(R19), F2
 	FMOVQ 640(R19), F3
 	FMOVQ 592(R19), F4
+	FMOVQ 688(R19), F5
+	FMOVQ 720(R19), F6
+	FMOVQ 752(R19), F7
+	FMOVQ 784(R19), F8
+	FMOVQ 816(R19), F9
 	EOR R2, R2
 	MOVD $+32, R3
 
 loop1:
 	ADD R2<<0, R0, R20
-	FMOVQ 0(R20), F5
+	FMOVQ 0(R20), F10
 	MOVD R1, R6
 	ADD R2<<0, R0, R7
 
 loop2:
-	FMOVQ 0(R7), F6
-	WORD $0x4e66f4a5 // FMAX v5.2d, v5.2d, v6.2d
+	FMOVQ 0(R7), F11
+	WORD $0x4e6bf54a // FMAX v10.2d, v10.2d, v11.2d
 	ADD $+512, R7
 	SUBS $1, R6
 	BNE loop2
-	FMOVQ 576(R19), F6
+	FMOVQ 576(R19), F11
 	MOVD R1, R6
 	ADD R2<<0, R0, R7
 
 loop3:
-	FMOVQ 0(R7), F7
-	WORD $0x4ee5d4e7 // FSUB v7.2d, v7.2d, v5.2d
-	FMOVQ 896(R19), F8
-	WORD $0x4ee7f507 // FMIN v7.2d, v8.2d, v7.2d
-	FMOVQ 880(R19), F8
-	WORD $0x4e67f507 // FMAX v7.2d, v8.2d, v7.2d
-	VMOV V1.B16, V8.B16
-	WORD $0x4e63cce8 // FMLA v8.2d, v7.2d, v3.2d
-	WORD $0x4ee1d509 // FSUB v9.2d, v8.2d, v1.2d
-	WORD $0x4ee2cd27 // FMLS v7.2d, v9.2d, v2.2d
-	FMOVQ 912(R19), F8
-	WORD $0x4ee8cd27 // FMLS v7.2d, v9.2d, v8.2d
-	VMOV V1.B16, V8.B16
-	FMOVQ 656(R19), F10
-	WORD $0x4e6acd28 // FMLA v8.2d, v9.2d, v10.2d
-	WORD $0x4ee1d50a // FSUB v10.2d, v8.2d, v1.2d
-	WORD $0x4eead52a // FSUB v10.2d, v9.2d, v10.2d
-	WORD $0x4e61d54a // FADD v10.2d, v10.2d, v1.2d
-	VSHL $0x34, V8.D2, V8.D2
-	VADD V4.D2, V8.D2, V8.D2
-	VSHL $0x34, V10.D2, V10.D2
-	VADD V4.D2, V10.D2, V10.D2
-	WORD $0x6e67dce9 // FMUL v9.2d, v7.2d, v7.2d
-	FMOVQ 816(R19), F11
-	FMOVQ 800(R19), F12
-	WORD $0x4e67cd6c // FMLA v12.2d, v11.2d, v7.2d
-	FMOVQ 784(R19), F11
-	WORD $0x4e67cd8b // FMLA v11.2d, v12.2d, v7.2d
-	FMOVQ 768(R19), F12
-	WORD $0x4e67cd6c // FMLA v12.2d, v11.2d, v7.2d
-	FMOVQ 752(R19), F11
-	WORD $0x4e67cd8b // FMLA v11.2d, v12.2d, v7.2d
-	FMOVQ 736(R19), F12
-	WORD $0x4e67cd6c // FMLA v12.2d, v11.2d, v7.2d
-	FMOVQ 720(R19), F11
-	WORD $0x4e67cd8b // FMLA v11.2d, v12.2d, v7.2d
-	FMOVQ 704(R19), F12
-	WORD $0x4e67cd6c // FMLA v12.2d, v11.2d, v7.2d
-	FMOVQ 688(R19), F11
-	WORD $0x4e67cd8b // FMLA v11.2d, v12.2d, v7.2d
-	FMOVQ 672(R19), F12
-	WORD $0x4e67cd6c // FMLA v12.2d, v11.2d, v7.2d
-	WORD $0x4e69cd87 // FMLA v7.2d, v12.2d, v9.2d
-	WORD $0x4e60d4eb // FADD v11.2d, v7.2d, v0.2d
-	WORD $0x6e68dd6b // FMUL v11.2d, v11.2d, v8.2d
-	WORD $0x6e6add6b // FMUL v11.2d, v11.2d, v10.2d
-	WORD $0x4e6bd4c6 // FADD v6.2d, v6.2d, v11.2d
-	FMOVQ F11, 0(R7)
+	FMOVQ 0(R7), F12
+	WORD $0x4eead58c // FSUB v12.2d, v12.2d, v10.2d
+	FMOVQ 896(R19), F13
+	WORD $0x4eecf5ac // FMIN v12.2d, v13.2d, v12.2d
+	FMOVQ 880(R19), F13
+	WORD $0x4e6cf5ac // FMAX v12.2d, v13.2d, v12.2d
+	VMOV V1.B16, V13.B16
+	WORD $0x4e63cd8d // FMLA v13.2d, v12.2d, v3.2d
+	WORD $0x4ee1d5ae // FSUB v14.2d, v13.2d, v1.2d
+	WORD $0x4ee2cdcc // FMLS v12.2d, v14.2d, v2.2d
+	FMOVQ 912(R19), F13
+	WORD $0x4eedcdcc // FMLS v12.2d, v14.2d, v13.2d
+	VMOV V1.B16, V13.B16
+	FMOVQ 656(R19), F15
+	WORD $0x4e6fcdcd // FMLA v13.2d, v14.2d, v15.2d
+	WORD $0x4ee1d5af // FSUB v15.2d, v13.2d, v1.2d
+	WORD $0x4eefd5cf // FSUB v15.2d, v14.2d, v15.2d
+	WORD $0x4e61d5ef // FADD v15.2d, v15.2d, v1.2d
+	VSHL $0x34, V13.D2, V13.D2
+	VADD V4.D2, V13.D2, V13.D2
+	VSHL $0x34, V15.D2, V15.D2
+	VADD V4.D2, V15.D2, V15.D2
+	WORD $0x6e6cdd8e // FMUL v14.2d, v12.2d, v12.2d
+	FMOVQ 800(R19), F16
+	WORD $0x4e69cd90 // FMLA v16.2d, v12.2d, v9.2d
+	FMOVQ 768(R19), F17
+	WORD $0x4e68cd91 // FMLA v17.2d, v12.2d, v8.2d
+	WORD $0x4e70cdd1 // FMLA v17.2d, v14.2d, v16.2d
+	FMOVQ 736(R19), F16
+	WORD $0x4e67cd90 // FMLA v16.2d, v12.2d, v7.2d
+	WORD $0x4e71cdd0 // FMLA v16.2d, v14.2d, v17.2d
+	FMOVQ 704(R19), F17
+	WORD $0x4e66cd91 // FMLA v17.2d, v12.2d, v6.2d
+	WORD $0x4e70cdd1 // FMLA v17.2d, v14.2d, v16.2d
+	FMOVQ 672(R19), F16
+	WORD $0x4e65cd90 // FMLA v16.2d, v12.2d, v5.2d
+	WORD $0x4e71cdd0 // FMLA v16.2d, v14.2d, v17.2d
+	WORD $0x4e6ece0c // FMLA v12.2d, v16.2d, v14.2d
+	WORD $0x4e60d590 // FADD v16.2d, v12.2d, v0.2d
+	WORD $0x6e6dde10 // FMUL v16.2d, v16.2d, v13.2d
+	WORD $0x6e6fde10 // FMUL v16.2d, v16.2d, v15.2d
+	WORD $0x4e70d56b // FADD v11.2d, v11.2d, v16.2d
+	FMOVQ F16, 0(R7)
 	ADD $+512, R7
 	SUBS $1, R6
 	BNE loop3
-	FMOVQ 592(R19), F5
-	WORD $0x6e66fca5 // FDIV v5.2d, v5.2d, v6.2d
+	FMOVQ 592(R19), F10
+	WORD $0x6e6bfd4a // FDIV v10.2d, v10.2d, v11.2d
 	MOVD R1, R6
 	ADD R2<<0, R0, R7
 
 loop4:
-	FMOVQ 0(R7), F6
-	WORD $0x6e66dca6 // FMUL v6.2d, v5.2d, v6.2d
-	FMOVQ F6, 0(R7)
+	FMOVQ 0(R7), F11
+	WORD $0x6e6bdd4b // FMUL v11.2d, v10.2d, v11.2d
+	FMOVQ F11, 0(R7)
 	ADD $+512, R7
 	SUBS $1, R6
 	BNE loop4

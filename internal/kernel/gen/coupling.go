@@ -41,8 +41,11 @@ func (e *emitter) affineRun(inverse bool) {
 	a := e.vec()
 	e.broadcast(at(scale, 0), a)
 	held := 5
-	if e.wide() {
+	switch {
+	case e.wide():
 		held = 18
+	case e.neon():
+		held = 10
 	}
 	c := e.expConstants(held)
 	e.rows([]reg.Register{y, logDet, f, u, th, t}, func() {

@@ -89,8 +89,12 @@ func (e *emitter) expConstants(budget int) *expConstants {
 		half:  e.number(0.5),
 		shift: imm8(fraction),
 	}
-	for _, v := range series {
-		c.series = append(c.series, hold(e.number(v)))
+	for n, v := range series {
+		m := operand.Op(e.number(v))
+		if !e.neon() || n%2 == 1 || n == len(series)-1 { // see inPairs, which overwrites the others
+			m = hold(e.number(v))
+		}
+		c.series = append(c.series, m)
 	}
 	return c
 }
@@ -135,6 +139,10 @@ func (e *emitter) move(from, to operand.Op) {
 // polynomial returns expm1(r); r2 is overwritten.
 func (e *emitter) polynomial(c *expConstants, r, r2 []reg.VecVirtual) []reg.VecVirtual {
 	n := len(r)
+	if e.neon() {
+		each(n, func(i int) { e.op("VMULP", r[i], r[i], r2[i]) })
+		return e.inPairs(c.series, r, r2)
+	}
 	q := e.vecs(n)
 	last := len(c.series) - 1
 	each(n, func(i int) { e.op("VMULP", r[i], r[i], r2[i]) })
@@ -144,6 +152,28 @@ func (e *emitter) polynomial(c *expConstants, r, r2 []reg.VecVirtual) []reg.VecV
 	}
 	each(n, func(i int) { e.op("VFMADD213P", r[i], r2[i], q[i]) })
 	return q
+}
+
+// inPairs returns r + r2·Σ p[n]·rⁿ as a sum over pairs, (p[n] + p[n+1]·r)·r2^(n/2). NEON adds
+// products to a register that holds a coefficient before. Here it needs a new one for every
+// pair, and by Horner's rule for every coefficient.
+func (e *emitter) inPairs(p []operand.Op, r, r2 []reg.VecVirtual) []reg.VecVirtual {
+	n := len(r)
+	var sum []reg.VecVirtual
+	for k := (len(p) - 2) / 2 * 2; k >= 0; k -= 2 {
+		pair := e.vecs(n)
+		each(n, func(i int) { e.move(p[k], pair[i]) })
+		each(n, func(i int) { e.op("VFMADD231P", p[k+1], r[i], pair[i]) })
+		switch {
+		case sum != nil:
+			each(n, func(i int) { e.op("VFMADD231P", sum[i], r2[i], pair[i]) })
+		case len(p)%2 == 1:
+			each(n, func(i int) { e.op("VFMADD231P", p[len(p)-1], r2[i], pair[i]) })
+		}
+		sum = pair
+	}
+	each(n, func(i int) { e.op("VFMADD213P", r[i], r2[i], sum[i]) })
+	return sum
 }
 
 // expm1 returns exp(x) − 1 for least ≤ x ≤ 0 (or NaN) and destroys x. ln 2 needs
@@ -202,15 +232,18 @@ func (e *emitter) exp(c *expConstants, x []reg.VecVirtual) []reg.VecVirtual {
 // whole tiles, so that there is no remainder.
 func (e *emitter) elementwise() {
 	together, held := 2, 6
-	if e.wide() {
+	switch {
+	case e.wide():
 		together, held = 4, 10
+	case e.neon():
+		held = 10
 	}
 	e.begin("elu", "z *T, n int", "replaces n values z ≤ 0 by exp(z) − 1; n is a multiple of Lanes.")
 	switch {
 	case e.evex():
 		e.eluMasked(together)
 	case e.neon():
-		e.eluSelected(together)
+		e.eluSelected(together, held)
 	default:
 		e.eluClamped(together, held)
 	}
@@ -318,9 +351,9 @@ func (e *emitter) eluClamped(together, held int) {
 
 // eluSelected computes expm1 for all values and keeps it where z < 0. Where z > 0 it may
 // be anything.
-func (e *emitter) eluSelected(together int) {
+func (e *emitter) eluSelected(together, held int) {
 	z := e.arg("z")
-	c := e.expConstants(5)
+	c := e.expConstants(held)
 	zero, least := e.held(e.number(0)), e.held(e.number(e.least()))
 	e.sweep(z, together, func() {
 		x, r := e.vecs(together), e.vecs(together)
