@@ -3,8 +3,9 @@
 // a module of its own, so that programs that import neuralrg do not depend on
 // the assembler that it uses. Run it by "go generate ./internal/kernel".
 //
-// emit.go knows precisions and vector widths. Every other file is one family of
-// kernels, written once for all precisions and widths.
+// emit.go knows precisions and vector widths. The files neon*.go turn instructions of AVX
+// into those of NEON. Every other file is one family of kernels, written once for all
+// precisions and instruction sets.
 package main
 
 import (
@@ -23,17 +24,19 @@ import (
 // lanes is kernel.Lanes, the number of rows in a tile.
 const lanes = 64
 
+var sets = []instructionSet{
+	{name: "AVX2", arch: "amd64", width: 32},
+	{name: "AVX512", arch: "amd64", width: 64},
+	{name: "NEON", arch: "arm64", width: 16},
+}
+
 func main() {
 	log.SetFlags(0)
 	dir := "."
 	if len(os.Args) > 1 {
 		dir = os.Args[1]
 	}
-	for _, set := range []instructionSet{
-		{name: "AVX2", arch: "amd64", width: 32},
-		{name: "AVX512", arch: "amd64", width: 64},
-		{name: "NEON", arch: "arm64", width: 16},
-	} {
+	for _, set := range sets {
 		if err := write(dir, set); err != nil {
 			log.Fatalf("gen: %s: %v", set.name, err)
 		}
