@@ -163,7 +163,8 @@ func (p *neonPrinter) instruction(i *ir.Instruction) {
 	case "VSHL":
 		p.line("\tVSHL %s, %s, %s", ops[2].Asm(), vector(ops[1], arrangement), vector(ops[0], arrangement))
 	case "VEXT":
-		p.line("\tVEXT %s, %s, %s, %s", ops[3].Asm(), vector(ops[2], "B16"), vector(ops[1], "B16"), vector(ops[0], "B16"))
+		p.line("\tVEXT %s, %s, %s, %s", ops[3].Asm(), vector(ops[2], "B16"), vector(ops[1], "B16"),
+			vector(ops[0], "B16"))
 	case "VADD", "VEOR", "VAND", "VORR", "VBIT":
 		p.line("\t%s %s, %s, %s", i.Opcode, vector(ops[2], arrangement), vector(ops[1], arrangement),
 			vector(ops[0], arrangement))
