@@ -9,8 +9,9 @@
 // The files, from the inside out:
 //
 //   - primitive_*.go are the primitive operations on tiles. Each exists in plain
-//     Go and in vector code for amd64 processors with AVX2 and FMA or with
-//     AVX-512. No other file calls vector code.
+//     Go and in vector code: for amd64 processors with AVX2 and FMA or with
+//     AVX-512, and for arm64 processors, which all have NEON. No other file calls
+//     vector code.
 //   - vector*.go choose between the two when the program starts. The module in
 //     gen writes the vector code. The build tag purego leaves it out.
 //   - net.go is a multilayer perceptron. affine.go, curves.go and circular.go are
@@ -25,7 +26,7 @@
 // Results depend on the input alone, whatever the number of processors: the
 // number of chunks of work follows from the size of the batch, and sums over
 // chunks are taken in chunk order. Results of the variants of the primitives
-// (plain Go, AVX2, AVX-512) differ by rounding.
+// (plain Go, AVX2, AVX-512, NEON) differ by rounding.
 package kernel
 
 // Float is the precision of the arithmetic.

@@ -41,8 +41,11 @@ func (e *emitter) affineRun(inverse bool) {
 	a := e.vec()
 	e.broadcast(at(scale, 0), a)
 	held := 5
-	if e.wide() {
+	switch {
+	case e.wide():
 		held = 18
+	case e.neon():
+		held = 10
 	}
 	c := e.expConstants(held)
 	e.rows([]reg.Register{y, logDet, f, u, th, t}, func() {
@@ -117,6 +120,16 @@ func (e *emitter) affineGrad(inverse bool) {
 // addTotal adds the sum of the values of a vector, which it destroys, to the
 // number at to: halves are added until one value is left.
 func (e *emitter) addTotal(sum reg.VecVirtual, to reg.Register) {
+	if e.neon() {
+		for w := e.per(); w > 1; w /= 2 {
+			e.native("FADDP", sum, sum, sum)
+		}
+		old := e.vec()
+		e.native("LOAD1", old, at(to, 0))
+		e.op("VADDP", sum, old, old)
+		e.native("STORE1", at(to, 0), old)
+		return
+	}
 	for w := e.width; w > 16; w /= 2 {
 		h := e.vec()
 		switch w {

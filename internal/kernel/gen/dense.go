@@ -32,7 +32,7 @@ func (e *emitter) dense() {
 	e.SHLQ(shift, d.sj)
 	e.SHLQ(shift, d.si)
 	d.bias()
-	if e.evex() {
+	if e.evex() || e.neon() {
 		d.vectors = 4
 	}
 	step := d.vectors * e.width
@@ -91,8 +91,12 @@ func (d *denseCode) sums(size int) [][]reg.VecVirtual {
 // multiply adds the products of weights and inputs to the sums.
 func (d *denseCode) multiply(sums [][]reg.VecVirtual) {
 	// Every third output has a base register. The other outputs are one or two
-	// strides from it.
-	bases := make([]reg.GPVirtual, (len(sums)+2)/3)
+	// strides from it, for NEON only one.
+	apart := 3
+	if d.neon() {
+		apart = 2
+	}
+	bases := make([]reg.GPVirtual, (len(sums)+apart-1)/apart)
 	for i := range bases {
 		bases[i] = d.GP64()
 		if i == 0 {
@@ -100,7 +104,9 @@ func (d *denseCode) multiply(sums [][]reg.VecVirtual) {
 			continue
 		}
 		d.LEAQ(operand.Mem{Base: bases[i-1], Index: d.sj, Scale: 2}, bases[i])
-		d.ADDQ(d.sj, bases[i])
+		if apart == 3 {
+			d.ADDQ(d.sj, bases[i])
+		}
 	}
 	x, count := d.GP64(), d.GP64()
 	d.MOVQ(d.in, x)
@@ -111,21 +117,33 @@ func (d *denseCode) multiply(sums [][]reg.VecVirtual) {
 			d.load(at(x, v*d.width), xs[v])
 		}
 		for j := range sums {
-			weight := operand.Mem{Base: bases[j/3]}
-			if k := j % 3; k > 0 {
+			weight := operand.Mem{Base: bases[j/apart]}
+			if k := j % apart; k > 0 {
 				weight.Index, weight.Scale = d.sj, uint8(k)
 			}
-			u := d.vec()
-			d.broadcast(weight, u)
-			for v := range xs {
-				d.op("VFMADD231P", xs[v], u, sums[j][v])
-			}
+			d.addProducts(weight, xs, sums[j])
 		}
 		for _, p := range bases {
 			d.ADDQ(d.si, p)
 		}
 		d.ADDQ(imm(d.row()), x)
 	})
+}
+
+// addProducts adds the products of the number at weight and x to the sums.
+func (e *emitter) addProducts(weight operand.Mem, x, sums []reg.VecVirtual) {
+	u := e.vec()
+	if e.neon() { // it multiplies by one value of a register, which saves the broadcast
+		e.native("LOAD1", u, weight)
+		for v := range x {
+			e.native("FMLAE", sums[v], x[v], u)
+		}
+		return
+	}
+	e.broadcast(weight, u)
+	for v := range x {
+		e.op("VFMADD231P", x[v], u, sums[v])
+	}
 }
 
 // eluSlope multiplies the sums by the slope of ELU at its value a, unless a is

@@ -7,208 +7,23 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// series are the coefficients q of expm1(r) = r + r²·Σ q[n]·rⁿ for
-// |r| ≤ ln 2 / 2. They minimise the largest relative error (Remez exchange). It is
-// 1.3e-8 in float32 and 1.8e-17 in float64.
-var (
-	series32 = []float64{
-		0.4999999814968358454543,
-		0.1666654342482258223109,
-		0.04166720063010006212179,
-		0.008366547106849566065355,
-		0.001388252291752721292154,
-	}
-	series64 = []float64{
-		0.5000000000000005198554,
-		0.1666666666666658886382,
-		0.04166666666657648347433,
-		0.008333333333389822456179,
-		0.001388888893166228564612,
-		0.0001984126971846948349089,
-		0.00002480150514823265409481,
-		0.000002755740794357351275926,
-		2.76260907401037480378e-7,
-		2.505368217778358169227e-8,
-	}
-)
-
-// powers are the coefficients p of 2^r − 1 = r·Σ p[n]·rⁿ for |r| ≤ 1/2, found in
-// the same way. Their error is 1.1e-8 in float32 and 1.8e-17 in float64.
-var (
-	powers32 = []float64{
-		0.69314718792774345559,
-		0.24022649795092388534,
-		0.055503574292393997786,
-		0.0096182374634610561813,
-		0.0013390737823346230189,
-		0.00015403524712252610275,
-	}
-	powers64 = []float64{
-		0.6931471805599453112,
-		0.24022650695910097889,
-		0.055504108664821236231,
-		0.0096181291076070654133,
-		0.0013333558146531751915,
-		0.00015403530441481331254,
-		0.000015252733701056207361,
-		1.3215442723630404845e-6,
-		1.0178121382659186762e-7,
-		7.0725618687893998009e-9,
-		4.4455223766006797609e-10,
-	}
-)
-
-// expConstants are the constants of the exponentials. The first ones stay in
-// registers, as many as the code has registers to spare. The others are read from
-// memory.
-type expConstants struct {
-	one, magic, ln2, log2e, bias operand.Op
-	series                       []operand.Op
-	half, shift                  operand.Op // shift moves an integer to the exponent
-}
-
-// expConstants returns the constants, at most budget of them in registers.
-func (e *emitter) expConstants(budget int) *expConstants {
-	hold := func(m operand.Mem) operand.Op {
-		if budget--; budget < 0 {
-			return m
-		}
-		return e.held(m)
-	}
-	// Adding 1.5·2^fraction leaves the nearest integer in the low bits.
-	fraction, bias, series := 23, uint64(127), series32
-	if e.size == 8 {
-		fraction, bias, series = 52, 1023, series64
-	}
-	c := &expConstants{
-		one:   hold(e.number(1)),
-		magic: hold(e.number(1.5 * math.Ldexp(1, fraction))),
-		ln2:   hold(e.number(math.Ln2)),
-		log2e: hold(e.number(math.Log2E)),
-		bias:  hold(e.bits(bias << fraction)),
-		half:  e.number(0.5),
-		shift: imm8(fraction),
-	}
-	for _, v := range series {
-		c.series = append(c.series, hold(e.number(v)))
-	}
-	return c
-}
-
-// least is an argument at which expm1 rounds to −1 and 2^k is still a normal
-// number.
-func (e *emitter) least() float64 {
-	if e.size == 4 {
-		return -80
-	}
-	return -700
-}
-
-// each emits a step for all vectors before the next step, so that neighbouring
-// instructions do not depend on each other.
-func each(n int, step func(i int)) {
-	for i := range n {
-		step(i)
-	}
-}
-
-// reduce splits x = k·ln 2 + r, |r| ≤ ln 2 / 2: x becomes r, and t holds the
-// integer k in its low bits, above those of magic.
-func (e *emitter) reduce(c *expConstants, x []reg.VecVirtual) (t, k []reg.VecVirtual) {
-	t, k = e.vecs(len(x)), e.vecs(len(x))
-	n := len(x)
-	each(n, func(i int) { e.move(c.magic, t[i]) })
-	each(n, func(i int) { e.op("VFMADD231P", c.log2e, x[i], t[i]) })
-	each(n, func(i int) { e.op("VSUBP", c.magic, t[i], k[i]) })
-	each(n, func(i int) { e.op("VFNMADD231P", c.ln2, k[i], x[i]) })
-	return t, k
-}
-
-func (e *emitter) move(from, to operand.Op) {
-	if _, ok := from.(operand.Mem); ok {
-		e.load(from, to)
-	} else {
-		e.op("VMOVAP", from, to)
-	}
-}
-
-// polynomial returns expm1(r); r2 is overwritten.
-func (e *emitter) polynomial(c *expConstants, r, r2 []reg.VecVirtual) []reg.VecVirtual {
-	n := len(r)
-	q := e.vecs(n)
-	last := len(c.series) - 1
-	each(n, func(i int) { e.op("VMULP", r[i], r[i], r2[i]) })
-	each(n, func(i int) { e.move(c.series[last], q[i]) })
-	for s := last - 1; s >= 0; s-- {
-		each(n, func(i int) { e.op("VFMADD213P", c.series[s], r[i], q[i]) })
-	}
-	each(n, func(i int) { e.op("VFMADD213P", r[i], r2[i], q[i]) })
-	return q
-}
-
-// expm1 returns exp(x) − 1 for least ≤ x ≤ 0 (or NaN) and destroys x. ln 2 needs
-// no second part here: 2^k multiplies the error that rounding ln 2 leaves in r.
-// 2^k·expm1(r) + (2^k − 1) does not cancel.
-func (e *emitter) expm1(c *expConstants, x []reg.VecVirtual) []reg.VecVirtual {
-	n := len(x)
-	t, k := e.reduce(c, x)
-	q := e.polynomial(c, x, k)
-	each(n, func(i int) { e.intOp("VPSLL", c.shift, t[i], t[i]) })
-	each(n, func(i int) { e.intOp("VPADD", c.bias, t[i], t[i]) })
-	each(n, func(i int) { e.op("VSUBP", c.one, t[i], k[i]) })
-	each(n, func(i int) { e.op("VFMADD213P", k[i], t[i], q[i]) })
-	return q
-}
-
-// exp returns exp(x) and destroys x. 2^k is applied in two factors, so that
-// results may overflow to +Inf and underflow gradually.
-func (e *emitter) exp(c *expConstants, x []reg.VecVirtual) []reg.VecVirtual {
-	n := len(x)
-	most, least, lo := 89.0, -105.0, math.Ln2-float64(float32(math.Ln2))
-	if e.size == 8 {
-		most, least, lo = 710, -746, 2.319046813846299558e-17
-	}
-	low, high := e.number(least), e.number(most)
-	// If the second operand is NaN, min and max return it.
-	each(n, func(i int) {
-		v := e.vec()
-		e.load(high, v)
-		e.op("VMINP", x[i], v, x[i])
-		w := e.vec()
-		e.load(low, w)
-		e.op("VMAXP", x[i], w, x[i])
-	})
-	t, k := e.reduce(c, x)
-	each(n, func(i int) { e.op("VFNMADD231P", e.number(lo), k[i], x[i]) })
-	// The halves of k, rounded: t = magic + k1, u = magic + k − k1.
-	u, r2 := e.vecs(n), e.vecs(n)
-	each(n, func(i int) { e.move(c.magic, t[i]) })
-	each(n, func(i int) { e.op("VFMADD231P", c.half, k[i], t[i]) })
-	each(n, func(i int) { e.op("VSUBP", c.magic, t[i], u[i]) })
-	each(n, func(i int) { e.op("VSUBP", u[i], k[i], u[i]) })
-	each(n, func(i int) { e.op("VADDP", c.magic, u[i], u[i]) })
-	for _, v := range [][]reg.VecVirtual{t, u} {
-		each(n, func(i int) { e.intOp("VPSLL", c.shift, v[i], v[i]) })
-		each(n, func(i int) { e.intOp("VPADD", c.bias, v[i], v[i]) })
-	}
-	q := e.polynomial(c, x, r2)
-	each(n, func(i int) { e.op("VADDP", c.one, q[i], q[i]) })
-	each(n, func(i int) { e.op("VMULP", t[i], q[i], q[i]) })
-	each(n, func(i int) { e.op("VMULP", u[i], q[i], q[i]) })
-	return q
-}
-
 // elementwise writes the functions of one argument and add. Their slices hold
 // whole tiles, so that there is no remainder.
 func (e *emitter) elementwise() {
 	together, held := 2, 6
-	if e.wide() {
+	switch {
+	case e.wide():
 		together, held = 4, 10
+	case e.neon():
+		held = 10
 	}
 	e.begin("elu", "z *T, n int", "replaces n values z ≤ 0 by exp(z) − 1; n is a multiple of Lanes.")
-	if e.evex() {
+	switch {
+	case e.evex():
 		e.eluMasked(together)
-	} else {
+	case e.neon():
+		e.eluSelected(together, held)
+	default:
 		e.eluClamped(together, held)
 	}
 	e.end()
@@ -310,6 +125,22 @@ func (e *emitter) eluClamped(together, held int) {
 		// last operand, z.
 		each(together, func(i int) { e.op("VMAXP", at(z, i*e.width), v[i], v[i]) })
 		each(together, func(i int) { e.store(v[i], at(z, i*e.width)) })
+	})
+}
+
+// eluSelected computes expm1 for all values and keeps it where z < 0. Where z > 0 it may
+// be anything.
+func (e *emitter) eluSelected(together, held int) {
+	z := e.arg("z")
+	c := e.expConstants(held)
+	zero, least := e.held(e.number(0)), e.held(e.number(e.least()))
+	e.sweep(z, together, func() {
+		x, r := e.vecs(together), e.vecs(together)
+		each(together, func(i int) { e.load(at(z, i*e.width), x[i]) })
+		each(together, func(i int) { e.op("VMAXP", least, x[i], r[i]) })
+		v := e.expm1(c, r)
+		each(together, func(i int) { e.replace(e.where(x[i], less, zero), v[i], x[i]) })
+		each(together, func(i int) { e.store(x[i], at(z, i*e.width)) })
 	})
 }
 

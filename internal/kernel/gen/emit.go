@@ -12,11 +12,12 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// instructionSet is AVX2 with FMA, or AVX-512 (F, DQ, BW, VL).
+// instructionSet is AVX2 with FMA, AVX-512 (F, DQ, BW, VL) or NEON, each with 32 vector
+// registers but AVX2, which has 16.
 type instructionSet struct {
-	name      string
-	width     int // bytes in a vector
-	registers int
+	name  string
+	arch  string // as Go names it
+	width int    // bytes in a vector
 }
 
 func (s instructionSet) file() string { return strings.ToLower(s.name) }
@@ -37,6 +38,7 @@ func (e *emitter) per() int   { return e.width / e.size }
 func (e *emitter) row() int   { return lanes * e.size }
 func (e *emitter) wide() bool { return e.width == 64 }
 func (e *emitter) evex() bool { return e.set.width == 64 } // 32 registers, masks
+func (e *emitter) neon() bool { return e.set.arch == "arm64" }
 
 // begin opens the function of the given base name. T in args stands for the
 // precision.
@@ -89,7 +91,13 @@ func (e *emitter) bitOp(name string, ops ...operand.Op) {
 	}
 }
 
-// vec is a new vector register.
+// native emits an instruction of NEON, which sets to.
+func (e *emitter) native(name string, to operand.Op, from ...operand.Op) {
+	e.Instruction(native(name, e.size, to, from...))
+}
+
+// vec is a new vector register. For NEON, whose registers have 16 bytes, it stands for one
+// of those.
 func (e *emitter) vec() reg.VecVirtual {
 	if e.wide() {
 		return e.ZMM()
@@ -233,9 +241,9 @@ func (e *emitter) held(m operand.Mem) operand.Op {
 
 func imm8(v int) operand.Op { return operand.U8(uint8(v)) }
 
-// narrow is the emitter for vectors of 32 bytes in the same instruction set.
+// narrow is the emitter for vectors of at most 32 bytes in the same instruction set.
 func (e *emitter) narrow() *emitter {
 	n := *e
-	n.width = 32
+	n.width = min(n.width, 32)
 	return &n
 }

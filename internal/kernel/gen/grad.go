@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"math/bits"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/operand"
@@ -24,7 +25,7 @@ func (e *emitter) denseGrad() {
 	dw, dz, in, part := e.arg("dw"), e.arg("dz"), e.arg("in"), e.arg("part")
 	no, ni := e.arg("no"), e.arg("ni")
 	maxJ, maxI := 3, 4
-	if e.evex() {
+	if e.evex() || e.neon() {
 		maxJ, maxI = 5, 5
 	}
 	stride, end := e.GP64(), e.GP64() // bytes of partial sums per output; end of the queue
@@ -64,7 +65,7 @@ func (e *emitter) denseGrad() {
 	rest, done := end, e.label("done")
 	e.SUBQ(part, rest)
 	e.jump("JZ", done)
-	e.SHRQ(operand.U8(5), rest) // the width of a vector
+	e.SHRQ(operand.U8(bits.Len(uint(e.width))-1), rest)
 	e.addHead(e.transposeAdd(part, 0, e.per()), dw, rest)
 	e.Label(done)
 	e.end()
@@ -146,6 +147,17 @@ func (e *emitter) fold(to, head, end reg.Register) {
 
 // addHead adds the first n values of the vector to those at to.
 func (e *emitter) addHead(sum reg.VecVirtual, to, n reg.Register) {
+	if e.neon() {
+		e.countdown(n, func() {
+			old := e.vec()
+			e.native("LOAD1", old, at(to, 0))
+			e.op("VADDP", sum, old, old)
+			e.native("STORE1", at(to, 0), old)
+			e.native("VEXT", sum, sum, sum, imm8(e.size)) // the next value becomes the first one
+			e.ADDQ(imm(e.size), to)
+		})
+		return
+	}
 	old, mask := e.vec(), e.vec()
 	base, back := e.GP64(), e.GP64()
 	e.LEAQ(e.masks(), base)
@@ -187,6 +199,9 @@ func (e *emitter) combine(a, b reg.VecVirtual, n int) reg.VecVirtual {
 	lo, hi := e.vec(), e.vec()
 	inLane := 16 / e.size
 	switch {
+	case e.neon():
+		e.native("FADDP", lo, a, b)
+		return lo
 	case n == 2 && inLane == 4:
 		e.op("VUNPCKLP", b, a, lo)
 		e.op("VUNPCKHP", b, a, hi)

@@ -3,8 +3,9 @@
 // a module of its own, so that programs that import neuralrg do not depend on
 // the assembler that it uses. Run it by "go generate ./internal/kernel".
 //
-// emit.go knows precisions and vector widths. Every other file is one family of
-// kernels, written once for all precisions and widths.
+// emit.go knows precisions and vector widths. The files neon*.go turn instructions of AVX
+// into those of NEON. Every other file is one family of kernels, written once for all
+// precisions and instruction sets.
 package main
 
 import (
@@ -23,16 +24,19 @@ import (
 // lanes is kernel.Lanes, the number of rows in a tile.
 const lanes = 64
 
+var sets = []instructionSet{
+	{name: "AVX2", arch: "amd64", width: 32},
+	{name: "AVX512", arch: "amd64", width: 64},
+	{name: "NEON", arch: "arm64", width: 16},
+}
+
 func main() {
 	log.SetFlags(0)
 	dir := "."
 	if len(os.Args) > 1 {
 		dir = os.Args[1]
 	}
-	for _, set := range []instructionSet{
-		{name: "AVX2", width: 32, registers: 16},
-		{name: "AVX512", width: 64, registers: 32},
-	} {
+	for _, set := range sets {
 		if err := write(dir, set); err != nil {
 			log.Fatalf("gen: %s: %v", set.name, err)
 		}
@@ -61,12 +65,16 @@ func write(dir string, set instructionSet) error {
 		}
 		return err
 	}
-	if err := pass.Compile.Execute(f); err != nil {
+	cfg := printer.Config{Name: "internal/kernel/gen", Pkg: "kernel"}
+	compile, assembly := pass.Interface(pass.Compile), printer.NewGoAsm(cfg)
+	if set.arch == "arm64" {
+		compile, assembly = compileNEON(ctx), &neonPrinter{table: map[string]int{}}
+	}
+	if err := compile.Execute(f); err != nil {
 		return err
 	}
-	base := filepath.Join(dir, "vector_"+set.file()+"_amd64")
-	cfg := printer.Config{Name: "internal/kernel/gen", Pkg: "kernel"}
-	for suffix, p := range map[string]printer.Printer{".s": printer.NewGoAsm(cfg), ".go": printer.NewStubs(cfg)} {
+	base := filepath.Join(dir, "vector_"+set.file()+"_"+set.arch)
+	for suffix, p := range map[string]printer.Printer{".s": assembly, ".go": printer.NewStubs(cfg)} {
 		text, err := p.Print(f)
 		if err != nil {
 			return err

@@ -45,8 +45,11 @@ func (e *emitter) softmax() {
 	e.begin("softmax", "r *T, n int", "replaces n ≥ 1 values of every row of a tile by their softmax.")
 	r, n := e.arg("r"), e.arg("n")
 	held := 5
-	if e.wide() {
+	switch {
+	case e.wide():
 		held = 14
+	case e.neon():
+		held = 10
 	}
 	c := e.expConstants(held)
 	e.perRows(func(offset reg.Register) {
