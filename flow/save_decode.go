@@ -13,12 +13,16 @@ import (
 )
 
 // Limits of Load. A small file can describe a large model. Load allocates at most four
-// times the size of the file and 16 MB. Values that are in the file keep this bound by
-// themselves. Everything else has a price in bytes, which TestHostileFiles measures, and is
-// paid from one budget. The kinds of bijectors set their own prices
-// (bijector.Stored.Spend). Save also writes larger models; Restore reads them.
+// times the size of the file and 16 MB, for every integer in its arrays, such as a site of a
+// tile, another 300 bytes, up to 1 GB, and for a symmetry group what Symmetrize may allocate.
+// Values that are in the file keep the first bound by themselves. Everything else has a price
+// in bytes, which TestHostileFiles measures, and is paid from one budget. The kinds of
+// bijectors set their own prices (bijector.Stored.Spend). Save also writes larger models;
+// Restore reads them.
 const (
-	maxSpent = 15 << 20
+	maxSpent  = 15 << 20
+	perInt    = 300 // earned by an integer in an array
+	maxEarned = 1 << 30
 
 	perByte       = 28   // byte of the description in JSON
 	perList       = 100  // "[" in it
@@ -33,11 +37,14 @@ const (
 var errLarge = errors.New("larger than Load builds: build the model in a program and use Model.Restore")
 
 // budget counts the bytes allocated for things other than the values in a file.
-type budget struct{ spent int }
+type budget struct{ spent, earned int }
+
+// earn adds what the integers of an array pay for.
+func (b *budget) earn(ints int) { b.earned = min(b.earned+perInt*ints, maxEarned) }
 
 // spend takes n times a price from the budget.
 func (b *budget) spend(n, price int) error {
-	if n < 0 || price < 1 || n > (maxSpent-b.spent)/price {
+	if n < 0 || price < 1 || n > (maxSpent+b.earned-b.spent)/price {
 		return errLarge
 	}
 	b.spent += n * price
@@ -168,7 +175,9 @@ func (s *stored) Parts() []bijector.Bijector {
 }
 
 func (s *stored) Ints(name string, shape ...int) ([]int, error) {
-	return s.d.f.Ints(s.name(name), shape...)
+	v, err := s.d.f.Ints(s.name(name), shape...)
+	s.d.earn(len(v))
+	return v, err
 }
 
 func (s *stored) Floats(name string, shape ...int) ([]float64, error) {
@@ -200,7 +209,7 @@ func (d *decoder) symmetrize(m *Model, generators int) (*Model, error) {
 	if err := d.spend(m.Dim(), perCode); err != nil {
 		return nil, err
 	}
-	group, err := generate(m.Dim(), gens, (maxSpent-d.spent)/elementBytes(m.Dim()))
+	group, err := generate(m.Dim(), gens, maxTable/elementBytes(m.Dim()))
 	if errors.Is(err, errOrder) {
 		return nil, fmt.Errorf("%w: %w", err, errLarge)
 	}

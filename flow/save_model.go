@@ -70,9 +70,10 @@ func (m *Model) file() (*safetensors.File, error) {
 // your own, pass their kinds.
 //
 // Load does not trust the file. The digest shows damage. A model is built only as large as
-// the arrays in the file are, with at most 65 536 values per row and about 50 000 sites in
-// the tiles of all layers together. Load allocates at most four times the size of the file
-// and 16 MB. All errors but those of the reader wrap ErrCheckpoint.
+// the arrays in the file are, with at most 65 536 values per row. Load allocates at most four
+// times the size of the file and 16 MB, 300 bytes for every site in the tiles of a hierarchy, up
+// to 1 GB, and for a symmetry group what Symmetrize may allocate. All errors but those of the
+// reader wrap ErrCheckpoint.
 func Load(r io.Reader, kinds ...bijector.Kind) (*Model, error) {
 	f, _, err := safetensors.Load(r)
 	if err != nil {

@@ -11,7 +11,8 @@
 // as it is. The program prints the gap, the effective sample size and −ln Z beside the exact
 // one. -scales divides the gap among the scales of the flow. -anneal takes samples of the flow
 // to the target. -measure runs Markov chains in the latent space. The flow goes to a file of
-// the directory -out, the numbers to a JSON file beside it.
+// the directory -out, the numbers to a JSON file beside it. Figures show the scales,
+// configurations of the flow, and the gaps of all flows of the directory.
 package main
 
 import (
@@ -59,11 +60,12 @@ func run(o *options) error {
 			return err
 		}
 	}
-	return checkpoint.Write(o.file("json"), 1, func(w io.Writer) error {
+	err = checkpoint.Write(o.file("json"), 1, func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(&c.report)
 	})
+	return errors.Join(err, c.draw())
 }
 
 // interruptible runs a phase, which Ctrl-C ends. What the phase has so far counts.
@@ -136,5 +138,5 @@ func (c *critical) save() error { return checkpoint.Write(c.o.file("flow"), 1, c
 
 // file is the name of a result.
 func (o *options) file(kind string) string {
-	return filepath.Join(o.out, fmt.Sprintf("%s.%s", o.name, kind))
+	return filepath.Join(o.out, o.name+"."+kind)
 }

@@ -179,8 +179,8 @@ func (c *critical) measure(ctx context.Context) error {
 	ms, err := flow.Measure(ctx, m.Float32(), c.ising, []flow.Observable{
 		{Name: "m2", Func: c.ising.StructureFactor},
 		{Name: "energy", Func: func(x []float64) float64 {
-			e, _ := c.ising.SpinEnergy(x)
-			return e / float64(len(x))
+			e, _ := c.ising.SpinEnergy(x) // for each site
+			return e
 		}},
 	}, &flow.MeasureSettings{Chains: c.o.chains, RelErr: 0.01, Src: rand.NewPCG(c.o.seed, 7)})
 	if ms == nil {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gonum.org/v1/gonum/mat"
 )
 
 // One run makes all files, and its numbers agree with each other and with the exact ln Z.
@@ -94,10 +96,35 @@ func TestTwoPoint(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	samples, weights := make([][]float64, 3200), make([]float64, 3200)
 	for k := range samples {
-		samples[k], weights[k] = []float64{2 + rnd.NormFloat64(), 1}, 1
+		samples[k], weights[k] = []float64{2 + rnd.NormFloat64(), 1, 0}, 1
 	}
 	g := twoPointOf(samples, weights)
 	if e := 1 / math.Sqrt(3200); math.Abs(g.Err[0]-e) > 0.4*e || math.Abs(g.C[0]-2) > 4*e || g.Err[1] > 1e-9 {
 		t.Errorf("C is %v ± %v", g.C, g.Err)
+	}
+	if e := 1 / math.Sqrt(3200); math.Abs(g.Chi-3) > 4*e || math.Abs(g.ChiErr-e) > 0.4*e {
+		t.Errorf("χ is %g ± %g", g.Chi, g.ChiErr)
+	}
+}
+
+// The Binder cumulant of a normal magnetisation is 0, that of one of fixed size 2/3.
+func TestBinder(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	normal, fixed, weights := make([][]float64, 3200), make([][]float64, 3200), make([]float64, 3200)
+	for k := range normal {
+		chi := rnd.NormFloat64()
+		chi *= chi
+		normal[k], fixed[k], weights[k] = []float64{chi, chi * chi}, []float64{2, 4}, 1
+	}
+	if g := twoPointOf(normal, weights); math.Abs(g.Binder) > 4*g.BinderErr || g.BinderErr > 0.1 {
+		t.Errorf("normal: %g ± %g", g.Binder, g.BinderErr)
+	}
+	if g := twoPointOf(fixed, weights); math.Abs(g.Binder-2.0/3) > 1e-9 || g.BinderErr > 1e-9 {
+		t.Errorf("fixed: %g ± %g", g.Binder, g.BinderErr)
+	}
+	chains := mat.NewDense(800, 64, nil)
+	chains.Apply(func(_, _ int, _ float64) float64 { v := rnd.NormFloat64(); return v * v }, chains)
+	if v, e := binderOf(chains); math.Abs(v) > 4*e || e > 0.02 {
+		t.Errorf("chains: %g ± %g", v, e)
 	}
 }

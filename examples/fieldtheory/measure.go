@@ -83,6 +83,7 @@ func (r *report) latent(ctx context.Context, o *options, m *flow.Model) error {
 		for _, row := range k.Rows[1:] {
 			r.more = append(r.more, pair{row.Name, row.Mean, row.MCSE})
 		}
+		r.Binder, r.BinderErr = binderOf(k.Series[0].X)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil
@@ -127,6 +128,18 @@ func (r *report) plain(ctx context.Context, o *options) error {
 	return errors.Join(err, r.summarize())
 }
 
+// binderOf is the Binder cumulant of chains of χ, each cut into quarters, with its error. The
+// quarters are longer than the autocorrelation time in a run that can be trusted.
+func binderOf(chi *mat.Dense) (value, err float64) {
+	square := mat.NewDense(chi.RawMatrix().Rows, chi.RawMatrix().Cols, nil)
+	square.MulElem(chi, chi)
+	value, err, failed := diag.Jackknife([]*mat.Dense{chi, square}, min(4, chi.RawMatrix().Rows), binder)
+	if failed != nil {
+		return math.NaN(), math.NaN()
+	}
+	return value, err
+}
+
 // errEnough ends a run that has the error it wants.
 var errEnough = errors.New("enough")
 
@@ -154,7 +167,7 @@ func (c *chains) add(t *theory, phi *mat.Dense) {
 	}
 	for k := range plainChains {
 		g := t.correlator(phi.RawRowView(k))
-		c.chi = append(c.chi, floats.Sum(g))
+		c.chi = append(c.chi, floats.Sum(g[:len(g)-1]))
 		if c.sum[k] == nil {
 			c.sum[k] = make([]float64, len(g))
 		}

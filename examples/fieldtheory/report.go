@@ -44,6 +44,7 @@ type pair struct {
 type numbers struct {
 	ESS, Acceptance, LogZ, LogZErr float64
 	Chi, ChiErr                    float64 // by latent chains
+	Binder, BinderErr              float64 // by latent chains
 	Seconds                        float64 // of training
 	Steps                          int
 
@@ -54,6 +55,7 @@ type numbers struct {
 func newReport(t *theory) *report {
 	r, nan := &report{t: t}, math.NaN()
 	r.ESS, r.Acceptance, r.LogZ, r.LogZErr = nan, nan, nan, nan
+	r.Binder, r.BinderErr = nan, nan
 	r.Chi, r.ChiErr, r.HMC.Chi, r.HMC.ChiErr = nan, nan, nan, nan
 	return r
 }
@@ -84,17 +86,20 @@ func (r *report) String() string {
 	}
 	b.WriteString(r.annealing())
 	if w := r.weighted; w != nil {
-		fmt.Fprintf(&b, "  ξ             %.3f ± %.3f, from weighted samples\n", w.Xi, w.XiErr)
+		b.WriteString("  from weighted samples\n" + r.measured(w))
 	}
 	if !math.IsNaN(r.Chi) {
 		fmt.Fprintf(&b, "  χ             %.4f ± %.4f, latent chains, %.1f s (%s)\n",
 			r.Chi, r.ChiErr, r.chiSeconds, r.verdict)
+		if r.t.self == nil {
+			fmt.Fprintf(&b, "  Binder        %.4f ± %.4f\n", r.Binder, r.BinderErr)
+		}
 	}
 	b.WriteString(lines(r.more))
 	fmt.Fprintf(&b, "Hybrid Monte Carlo without the flow, %.1f s\n", r.HMC.Seconds)
 	if w := r.plainTwoPoint; w != nil {
 		fmt.Fprintf(&b, "  χ             %.4f ± %.4f\n", r.HMC.Chi, r.HMC.ChiErr)
-		fmt.Fprintf(&b, "  ξ             %.3f ± %.3f\n", w.Xi, w.XiErr)
+		b.WriteString(r.measured(w))
 	}
 	b.WriteString(lines(r.moreHMC))
 	if r.hmcVerdict != "" {
@@ -102,6 +107,19 @@ func (r *report) String() string {
 	}
 	b.WriteString(r.comparison())
 	return b.String()
+}
+
+// measured are means from weighted samples or chains, but for the χ of chains: its error by the
+// whole series is in the report. The Binder cumulant is that of the field, which spins are not.
+func (r *report) measured(w *twoPoint) (text string) {
+	if w == r.weighted {
+		text = fmt.Sprintf("  χ             %.4f ± %.4f\n", w.Chi, w.ChiErr)
+	}
+	text += fmt.Sprintf("  ξ             %.3f ± %.3f\n", w.Xi, w.XiErr)
+	if r.t.self == nil {
+		text += fmt.Sprintf("  Binder        %.4f ± %.4f\n", w.Binder, w.BinderErr)
+	}
+	return text
 }
 
 // annealing tells of the samples that were annealed, and how far their means are from exact sums.
@@ -174,6 +192,12 @@ func (r *report) json() map[string]any {
 		"log_z": number(n.LogZ), "log_z_err": number(n.LogZErr),
 		"chi": number(n.Chi), "chi_err": number(n.ChiErr), "seconds": number(n.Seconds), "steps": n.Steps,
 		"hmc": plain,
+	}
+	if r.t.self == nil {
+		all["binder"], all["binder_err"] = number(n.Binder), number(n.BinderErr)
+		if w := r.plainTwoPoint; w != nil {
+			plain["binder"], plain["binder_err"] = number(w.Binder), number(w.BinderErr)
+		}
 	}
 	if logZ, ok := r.t.exact(); ok {
 		all["log_z_exact"] = number(logZ)

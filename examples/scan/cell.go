@@ -96,6 +96,13 @@ func makeCell(ctx context.Context, o *options, i int) (*cell, error) {
 // their variables a coupling keeps; these must be the same in all cells of one depth.
 func newModel(o *options, depth int) (*flow.Model, error) {
 	src := rand.NewPCG(o.Seed, 1<<32+uint64(depth))
+	if r := o.recipe(depth); r != nil {
+		m, err := r.Model([]int{o.L, o.L}, nil, src)
+		if err != nil {
+			return nil, err
+		}
+		return flow.Symmetrize(m, flow.Inversion(m.Dim()))
+	}
 	block := func(int) (bijector.Bijector, error) {
 		return bijector.NewRealNVP(4, &bijector.RealNVPSettings{Couplings: o.Couplings, Src: src})
 	}
@@ -104,6 +111,16 @@ func newModel(o *options, depth int) (*flow.Model, error) {
 		return nil, err
 	}
 	return flow.New(target.NewNormal(h.Dim()), h)
+}
+
+// recipe is that of -recipe for networks of some depth, nil for the networks of the paper.
+func (s *settings) recipe(depth int) *flow.Recipe {
+	if s.Recipe == "" {
+		return nil
+	}
+	r := flow.FastRecipe()
+	r.Whiten, r.Network.Depth, r.Network.Repeat = false, depth, 2
+	return r
 }
 
 // judge evaluates a model that is trained.

@@ -27,7 +27,7 @@ type options struct {
 var help = console.Help{
 	Synopsis: "scan [flags] trains networks of every depth at several temperatures, for Figs. S1 and S2 of the paper.",
 	Groups: []console.Group{{Title: "Flags", Flags: []string{
-		"L", "temps", "first", "steps", "batch", "couplings", "lr", "alpha", "seed", "cold", "cell", "out", "memory",
+		"L", "temps", "first", "steps", "batch", "couplings", "lr", "alpha", "recipe", "seed", "cold", "cell", "out", "memory",
 	}}},
 }
 
@@ -41,7 +41,8 @@ type settings struct {
 	Rate      float64 `json:"rate"`
 	Alpha     float64 `json:"alpha"`
 	Seed      uint64  `json:"seed"`
-	Cold      bool    `json:"cold,omitempty"` // no cell starts from another
+	Cold      bool    `json:"cold,omitempty"`   // no cell starts from another
+	Recipe    string  `json:"recipe,omitempty"` // empty for that of the paper
 }
 
 // flags are the settings by the names of their flags.
@@ -49,7 +50,7 @@ func (s *settings) flags() map[string]string {
 	return map[string]string{
 		"L": fmt.Sprint(s.L), "first": fmt.Sprint(s.First), "steps": fmt.Sprint(s.Steps), "batch": fmt.Sprint(s.Batch),
 		"couplings": fmt.Sprint(s.Couplings), "lr": fmt.Sprint(s.Rate), "alpha": fmt.Sprint(s.Alpha),
-		"seed": fmt.Sprint(s.Seed), "cold": fmt.Sprint(s.Cold),
+		"seed": fmt.Sprint(s.Seed), "cold": fmt.Sprint(s.Cold), "recipe": s.Recipe,
 	}
 }
 
@@ -63,6 +64,8 @@ func (o *options) define(f *flag.FlagSet) {
 	f.IntVar(&o.Couplings, "couplings", 10, "`N` affine couplings per block")
 	f.Float64Var(&o.Rate, "lr", 3e-3, "largest learning rate `X`; it falls to zero in every cell")
 	f.Float64Var(&o.Alpha, "alpha", 1, "weight `X` of KL(q(x) ‖ q(−x)) in the loss")
+	f.StringVar(&o.Recipe, "recipe", "", "the networks: empty for those of the paper, or `fast` for those of "+
+		"flow.FastRecipe, two pairs of layers per scale, not whitened and symmetrised over x → −x")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed `N` of all random numbers")
 	f.BoolVar(&o.Cold, "cold", false, "start every cell from random parameters")
 	f.IntVar(&o.cell, "cell", -1, "make only cell `N`, counted from 0, and no figures; -1 makes all")
@@ -82,6 +85,9 @@ func parse(args []string) (*options, error) {
 	}
 	if o.L < 2 || o.L&(o.L-1) != 0 {
 		return nil, fmt.Errorf("-L %d: want a power of two", o.L)
+	}
+	if o.Recipe != "" && o.Recipe != "fast" {
+		return nil, fmt.Errorf("-recipe %s: want fast, or nothing", o.Recipe)
 	}
 	if err := o.temperatures(); err != nil {
 		return nil, err

@@ -37,6 +37,15 @@ func wants(t *testing.T, err error, text string) {
 // Cells made one by one are equal to those of one run. A last run makes none of them
 // again and draws the figures.
 func TestResume(t *testing.T) {
+	for _, recipe := range []string{"", "fast"} {
+		t.Run(recipe, func(t *testing.T) { testResume(t, "-recipe", recipe) })
+	}
+}
+
+func testResume(t *testing.T, flags ...string) {
+	small := func(t *testing.T, out string, more ...string) *options {
+		return small(t, out, append(more, flags...)...)
+	}
 	ctx := context.Background()
 	whole, parts := t.TempDir(), t.TempDir()
 	if err := run(ctx, small(t, whole)); err != nil {
@@ -255,7 +264,8 @@ func TestWidth(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for _, args := range []string{"-L 6", "-steps 0", "-temps 2,x", "-temps 2,2", "-temps -1", "-cell 24", "here"} {
+	for _, args := range []string{"-L 6", "-steps 0", "-temps 2,x", "-temps 2,2", "-temps -1", "-cell 24", "-recipe best",
+		"here"} {
 		_, err := parse(strings.Fields(args))
 		wants(t, err, strings.Fields(args)[0])
 	}

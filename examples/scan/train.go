@@ -68,23 +68,39 @@ func (w *work) restore(name string, tr *flow.Trainer) error {
 	return err
 }
 
-// train trains a model. It goes on from the state in the file name, if there is one,
-// and leaves its state there.
-func (w *work) train(ctx context.Context, m *flow.Model, t target.Density, src rand.Source, name string) error {
+// training is how a cell is trained. With -recipe it is that of the recipe, and InversionKL is
+// zero for a symmetrised flow.
+func (w *work) training(src rand.Source) *flow.Settings {
 	o := w.Settings
-	var tr *flow.Trainer
-	tr, err := flow.NewTrainer(m, t, &flow.Settings{
+	if r := o.recipe(w.Depth); r != nil {
+		r.LearnRate = o.Rate
+		if w.Warm {
+			r.Anneal = 1
+		}
+		s := r.Settings(w.Steps, src)
+		s.Batch = o.Batch
+		return s
+	}
+	return &flow.Settings{
 		Batch:     o.Batch,
 		Optimizer: flow.OptimizerSettings{LearnRate: o.Rate, Schedule: flow.Cosine(w.Steps, w.Steps/20)},
 		Objective: flow.ReverseKL{InversionKL: o.Alpha},
 		Src:       src,
-		Recorder: flow.RecorderFunc(func(r *flow.Report) error {
-			if r.Step%100 != 0 && r.Step != w.Steps {
-				return nil
-			}
-			return w.save(name, tr)
-		}),
+	}
+}
+
+// train trains a model. It goes on from the state in the file name, if there is one,
+// and leaves its state there.
+func (w *work) train(ctx context.Context, m *flow.Model, t target.Density, src rand.Source, name string) error {
+	s := w.training(src)
+	var tr *flow.Trainer
+	s.Recorder = flow.RecorderFunc(func(r *flow.Report) error {
+		if r.Step%100 != 0 && r.Step != w.Steps {
+			return nil
+		}
+		return w.save(name, tr)
 	})
+	tr, err := flow.NewTrainer(m, t, s)
 	if err != nil {
 		return err
 	}
