@@ -65,7 +65,7 @@ const grace = time.Second
 // ends the job on all ranks, with exit status 1. Report the error before. With an error that
 // wraps flow.ErrRank it first leaves the other rank a second to report its own.
 func (c *Comm) Close(err error) {
-	if err == nil {
+	if err == nil && c.wait() == nil {
 		finish()
 		return
 	}
@@ -74,4 +74,14 @@ func (c *Comm) Close(err error) {
 	}
 	abort()
 	os.Exit(1)
+}
+
+// wait waits for all ranks. MPI could do that too, but it takes a whole core for it.
+func (c *Comm) wait() error {
+	for d := 1; d < c.size; d *= 2 {
+		if err := c.SendRecv([]float64{0}, (c.rank+d)%c.size, []float64{0}, (c.rank-d+c.size)%c.size); err != nil {
+			return err
+		}
+	}
+	return nil
 }

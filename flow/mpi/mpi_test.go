@@ -23,20 +23,25 @@ const limit = 10 * time.Second
 // they print, and the error of mpirun. A job that does not end is an error of the test.
 func run(t *testing.T, ranks int, what, file string) (string, error) {
 	t.Helper()
+	return start(t, ranks, workerKey+"="+what, fileKey+"="+file, "GOMAXPROCS=1")
+}
+
+// start starts a number of ranks with some variables of their environment.
+func start(t testing.TB, ranks int, env ...string) (string, error) {
 	mpirun := cmp.Or(os.Getenv("MPIRUN"), "mpirun")
 	if _, err := exec.LookPath(mpirun); err != nil {
 		t.Skipf("no %s: %v", mpirun, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 6*limit)
+	ctx, cancel := context.WithTimeout(t.Context(), 12*limit)
 	defer cancel()
 	c := exec.CommandContext(ctx, mpirun, "-n", fmt.Sprint(ranks), os.Args[0])
-	c.Env = append(os.Environ(), workerKey+"="+what, fileKey+"="+file, "GOMAXPROCS=1",
+	c.Env = append(append(os.Environ(), env...),
 		// More ranks than cores, as root: for Open MPI 4 and 5. MPICH needs no permission.
 		"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "OMPI_MCA_rmaps_base_oversubscribe=1",
 		"PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe")
 	out, err := c.CombinedOutput()
 	if ctx.Err() != nil {
-		t.Errorf("%d ranks, %s: no end", ranks, what)
+		t.Errorf("%d ranks, %s: no end", ranks, env)
 	}
 	return string(out), err
 }
