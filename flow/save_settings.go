@@ -38,6 +38,7 @@ type trainerSettings struct {
 	Plateau   keptPlateau  `json:"plateau,omitzero" field:"Optimizer.Plateau"`
 	Average   float64      `json:"average,omitzero" field:"Optimizer.Average"`
 	Evaluate  keptEvaluate `json:"evaluate,omitzero" field:"Evaluation"`
+	Parts     int          `json:"parts,omitzero"`
 	Objective string       `json:"objective,omitzero"` // Go type, unless it is ReverseKL
 }
 
@@ -62,7 +63,7 @@ type keptEvaluate struct {
 func (s *Settings) kept() trainerSettings {
 	o := s.Optimizer
 	k := trainerSettings{
-		Batch: s.Batch, Images: s.Images, Window: s.Window,
+		Batch: s.Batch, Images: s.Images, Window: s.Window, Parts: s.Parts,
 		Method: o.Method, LearnRate: o.LearnRate, ClipNorm: o.ClipNorm, MaxScale: o.MaxScale, Average: o.Average,
 		OnFault: s.Faults.Policy, MaxFaults: s.Faults.Max,
 	}

@@ -102,9 +102,19 @@ func (tr *Trainer) addTo(f *safetensors.File) error {
 // check the target, Schedule, Anneal, a loss of your own and the configurations of Data:
 // these are not in the file.
 //
+// With Settings.Comm every rank calls Restore, and only rank 0 reads. The number of ranks may
+// be another one than that of the trainer that was saved.
+//
 // All errors but those of the reader wrap ErrCheckpoint. The trainer and the model are then
 // unchanged.
 func (tr *Trainer) Restore(r io.Reader) error {
+	if !tr.ranks.alone() {
+		return tr.restoreAll(r)
+	}
+	return tr.restoreFrom(r)
+}
+
+func (tr *Trainer) restoreFrom(r io.Reader) error {
 	f, kind, err := safetensors.Load(r)
 	if err == nil {
 		if err = tr.restore(f, kind); err != nil {

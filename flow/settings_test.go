@@ -71,6 +71,8 @@ func TestRestoreComparesSettings(t *testing.T) {
 		"Anneal":    {func(s *Settings) { s.Anneal = Ramp(0.5, 9) }, mayDiffer},   // a function cannot be compared
 		"Images":    {func(s *Settings) { s.Images = 1 }, "Images"},
 		"Window":    {func(s *Settings) { s.Window = 5 }, "Window"},
+		"Parts":     {func(s *Settings) { s.Parts = 2 }, "Parts"},
+		"Comm":      {func(s *Settings) { s.Comm = newChannels(1)[0] }, "Parts"},         // the default is another one
 		"Recorder":  {func(s *Settings) { s.Recorder = keep(new([]Report)) }, mayDiffer}, // it watches
 		"Objective": {func(s *Settings) { s.Objective = LossFunc(ReverseKL{}.Loss) }, "Objective"},
 
@@ -328,6 +330,8 @@ func TestDocumentedDefaults(t *testing.T) {
 		"Settings.Optimizer":  {none, nil, nil},
 		"Settings.Faults":     {none, nil, nil},
 		"Settings.Evaluation": {"none", plain.Evaluation, (*EvaluationSettings)(nil)},
+		"Settings.Parts":      {none, []int{plain.Parts, defaultParts(512)}, []int{0, 8}},
+		"Settings.Comm":       {none, plain.Comm, nil},
 		"Settings.Window":     {"100", plain.Window, 100},
 		"Settings.Recorder":   {none, plain.Recorder, nil},
 

@@ -25,6 +25,8 @@ type Trainer struct {
 	images  *drawer
 	data    *likelihood // of Settings.Data, or nil
 	held    *evaluator  // of Settings.Evaluation, or nil
+	ranks   ranks       // of Settings.Comm
+	parts   *parts      // of Settings.Parts, or nil
 
 	z, beta     []float64   // beta: the inverse temperature of the step
 	in          [][]float64 // room for z, beta and images
@@ -50,7 +52,22 @@ type Trainer struct {
 // fails with ErrSettings for a nil model, target or source or a setting out of range, with
 // ErrShape if the dimensions differ, and with ErrSymmetry if m is symmetrised and t does
 // not have the symmetry.
+//
+// With Settings.Comm it also fails, on every rank, if it fails on one of them, or if a
+// rank has another model or other settings than rank 0.
 func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
+	tr, err := newTrainer(m, t, s)
+	if s == nil || s.Comm == nil {
+		return tr, err
+	}
+	if tr, err = tr.join(s.Comm, err); err != nil {
+		return nil, err
+	}
+	return tr, nil
+}
+
+// newTrainer returns a trainer that does not yet know the other ranks.
+func newTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	if err := match(m, t); err != nil {
 		return nil, err
 	}
@@ -61,15 +78,19 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
+	r, err := newRanks(s.Comm)
+	if err != nil {
+		return nil, fmt.Errorf("flow: %w", err)
+	}
 	images, err := newImages(m, s.Images)
 	if err != nil {
 		return nil, fmt.Errorf("flow: %w", err)
 	}
-	tr := &Trainer{m: m, s: *full, rnd: rand.New(s.Src), shrink: 1, plateau: plateauState{Factor: 1}}
+	tr := &Trainer{m: m, s: *full, rnd: rand.New(s.Src), shrink: 1, plateau: plateauState{Factor: 1}, ranks: r}
 	tr.images = images.drawer()
-	tr.program = stepProgram(m, t, full.Objective, images)
+	tr.program = stepProgram(m, t, full.loss(), images)
 	if full.Data != nil {
-		tr.data = newLikelihood(m, full.Data, full.Batch, images)
+		tr.data = newLikelihood(m, full.Data, full.Batch, full.rows(), images)
 	}
 	if full.Evaluation != nil {
 		if tr.held, err = newEvaluator(m, t, &full.Evaluation.EvaluateSettings); err != nil {
@@ -82,7 +103,7 @@ func NewTrainer(m *Model, t target.Density, s *Settings) (*Trainer, error) {
 
 // makeRoom allocates the buffers of a step.
 func (tr *Trainer) makeRoom() {
-	rows := tr.s.Batch
+	rows := tr.s.rows()
 	tr.z, tr.beta, tr.in = make([]float64, rows*tr.m.Dim()), []float64{1}, make([][]float64, 0, 3)
 	tr.logq, tr.logpi = make([]float64, rows), make([]float64, rows)
 	tr.gradient, tr.grads = endToEnd(tr.m)
@@ -94,6 +115,7 @@ func (tr *Trainer) makeRoom() {
 			tr.averages = append(tr.averages, make([]float64, len(v)))
 		}
 	}
+	tr.parts = newParts(&tr.s, tr.ranks, len(tr.gradient))
 	if rate := tr.s.Optimizer.LearnRate; tr.s.Optimizer.Method == Soap {
 		tr.adam = newSoap(rate, tr.params, matricesOf(tr.m, tr.params))
 	} else {
@@ -123,9 +145,6 @@ func (tr *Trainer) Run(ctx context.Context, steps int) error {
 	tr.until = tr.step + steps
 	defer func() { tr.until = 0 }()
 	for range steps {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("flow: training stopped after step %d: %w", tr.step, err)
-		}
 		if _, err := tr.advance(ctx); err != nil {
 			return err
 		}

@@ -68,7 +68,7 @@ func (tr *Trainer) goodStep(ctx context.Context, factor float64) (drawn moments,
 				return drawn, rate, nil
 			}
 		}
-		if tr.s.Faults.Policy == FaultStop {
+		if tr.s.Faults.Policy == FaultStop || errors.Is(err, errComm) {
 			return drawn, 0, fmt.Errorf("flow: step %d: %w", step, tr.explain(err))
 		}
 		if failed++; failed > tr.s.Faults.Max {
@@ -79,7 +79,7 @@ func (tr *Trainer) goodStep(ctx context.Context, factor float64) (drawn moments,
 		if tr.s.Faults.Policy == FaultShrink {
 			tr.shrink = max(tr.shrink/2, minShrink)
 		}
-		if err := ctx.Err(); err != nil {
+		if err := tr.ranks.agree(ctx.Err()); err != nil {
 			return drawn, 0, fmt.Errorf("flow: training stopped after step %d: %w", tr.step, err)
 		}
 	}

@@ -24,13 +24,15 @@ type likelihood struct {
 	logq     []float64
 	gradient []float64
 	in, out  [][]float64
-	mean     float64 // of ln q, in the last call of add
+	mean     float64 // of ln q, in the last call of add, or of a whole batch in parts
 }
 
-func newLikelihood(m *Model, s *DataSettings, batch int, images *images) *likelihood {
+// newLikelihood returns the likelihood of batches of configurations, which add takes in parts
+// of some rows.
+func newLikelihood(m *Model, s *DataSettings, batch, rows int, images *images) *likelihood {
 	l := &likelihood{
 		m: m, s: s, images: images.drawer(), x: mat.NewDense(batch, m.Dim(), nil), row: make([]float64, m.Dim()),
-		logq: make([]float64, batch), in: make([][]float64, 0, 2),
+		logq: make([]float64, rows), in: make([][]float64, 0, 2),
 	}
 	var parts [][]float64
 	l.gradient, parts = endToEnd(m)
@@ -52,20 +54,22 @@ func newLikelihood(m *Model, s *DataSettings, batch int, images *images) *likeli
 	return l
 }
 
-// add takes the next configurations. It changes the gradient of the objective to the
-// gradient of the sum in DataSettings.
-func (l *likelihood) add(gradient []float64, rnd *rand.Rand) error {
-	if err := next(l.s.Source, l.x); err != nil {
-		return err
-	}
+// next takes the next configurations.
+func (l *likelihood) next() error { return next(l.s.Source, l.x) }
+
+// add takes the configurations from a row on, as many as a part has. It changes the gradient
+// of the objective to the gradient of the sum in DataSettings.
+func (l *likelihood) add(gradient []float64, from int, rnd *rand.Rand) error {
+	rows := len(l.logq)
+	x := l.x.Slice(from, from+rows, 0, l.m.Dim()).(*mat.Dense)
 	if l.images.random() {
-		l.m.randomImages(l.x, l.row, rnd)
+		l.m.randomImages(x, l.row, rnd)
 	}
-	in := l.images.draw(len(l.logq), rnd, append(l.in, l.x.RawMatrix().Data))
-	if err := l.program.Run(len(l.logq), in, l.out); err != nil {
+	in := l.images.draw(rows, rnd, append(l.in, x.RawMatrix().Data))
+	if err := l.program.Run(rows, in, l.out); err != nil {
 		return err
 	}
-	l.mean = floats.Sum(l.logq) / float64(len(l.logq))
+	l.mean = floats.Sum(l.logq) / float64(rows)
 	floats.Scale(1-l.s.Weight, gradient)
 	floats.AddScaled(gradient, -l.s.Weight, l.gradient)
 	return nil

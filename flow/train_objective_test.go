@@ -135,9 +135,9 @@ func TestConstant(t *testing.T) {
 		if err := m.Decode(x, nil, mat.NewDense(rows, 16, tr.z)); err != nil {
 			t.Fatal(err)
 		}
-		l := newLikelihood(m, &DataSettings{Source: &DataRows{X: x}, Weight: 1}, rows, nil)
+		l := newLikelihood(m, &DataSettings{Source: &DataRows{X: x}, Weight: 1}, rows, rows, nil)
 		got := make([]float64, len(tr.gradient))
-		if err := l.add(got, rand.New(rand.NewPCG(1, 1))); err != nil {
+		if err := errors.Join(l.next(), l.add(got, 0, rand.New(rand.NewPCG(1, 1)))); err != nil {
 			t.Fatal(err)
 		}
 		for i := range got {

@@ -17,6 +17,19 @@ import (
 // LogProb, Sample and Latent use the whole group. ln q of the configurations of Data is
 // averaged over Images random elements. Its mean is less than with the whole group.
 //
+// Comm spreads training over processes, the ranks. Every rank makes an equal model, target and
+// Settings and calls the same methods of its Trainer in the same order. NewTrainer sets the
+// parameters and the states of the sources of all ranks to those of rank 0. All ranks then
+// have the same parameters, reports and results after every step. For one number of Parts,
+// training has the same bits for any number of ranks, and without Comm. Every part has random
+// numbers of its own, so that other numbers of Parts, and none, give other samples.
+//
+// With Parts, Objective must be a loss for every row that does not depend on the other rows.
+// Data.Source and Evaluation must give every rank the same configurations; every rank takes
+// those of the whole batch, and makes evaluations by itself. An error or a context that ends
+// training on one rank ends it on all in the same step: the other ranks have an error that
+// wraps ErrRank.
+//
 // Anneal helps with a target that has several modes. At a small β the target π^β is nearly
 // flat, and the flow finds all modes; then β rises. Ramp is the usual schedule, and β
 // should be 1 at the end. Reports are always for the target at β = 1.
@@ -33,6 +46,12 @@ type Settings struct {
 	Optimizer  OptimizerSettings   // learning rate, clipping, average of the parameters
 	Faults     FaultSettings       // what to do if a batch fails
 	Evaluation *EvaluationSettings // evaluations of the model during training, none by default
+
+	// Parts is the number of equal parts in which a batch is computed, one after another. They
+	// need the memory of one, and may be spread over the ranks of Comm. By default a batch is
+	// not cut or, with Comm, has as many parts of 64 samples or more as possible.
+	Parts int
+	Comm  Comm // ranks that train together, each with some of Parts; nil: this process alone
 
 	Window   int      // number of steps over which Result averages, 100 by default
 	Recorder Recorder // receives a report after every step; nil: none
@@ -73,7 +92,13 @@ func (s Settings) defaults(m *Model) (*Settings, error) {
 	if err := checkBatch(s.Batch, m); err != nil {
 		return nil, fmt.Errorf("flow: %w", err)
 	}
-	var err error
+	r, err := newRanks(s.Comm)
+	if err == nil {
+		s.Parts, err = s.partsDefault(&r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("flow: %w", err)
+	}
 	if s.Objective, err = checkObjective(s.Objective, m); err != nil {
 		return nil, fmt.Errorf("flow: Objective: %w", err)
 	}
@@ -91,6 +116,9 @@ func (s Settings) defaults(m *Model) (*Settings, error) {
 	}
 	return &s, nil
 }
+
+// rows is the number of rows that are computed at a time.
+func (s *Settings) rows() int { return s.Batch / max(1, s.Parts) }
 
 // complete returns the settings with their defaults, checked against those of training.
 func (s *EvaluationSettings) complete(m *Model, training *Settings) (*EvaluationSettings, error) {

@@ -50,6 +50,8 @@ func (o *options) sensible() error {
 		return fmt.Errorf("-couplings %d: want a positive number, or 0 for the default", o.couplings)
 	case o.physical < 0:
 		return fmt.Errorf("-physical %d: want a positive number, or 0 for ten times -sweeps", o.physical)
+	case o.parts < 0 || o.parts > 0 && o.batch%o.parts != 0:
+		return fmt.Errorf("-parts %d: want 0, or a divisor of -batch %d", o.parts, o.batch)
 	case o.images < 0:
 		return fmt.Errorf("-images %d: want a positive number, or 0 for all", o.images)
 	case o.every < 0:

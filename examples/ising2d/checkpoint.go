@@ -34,7 +34,7 @@ type keeper struct {
 
 // save writes the file.
 func (k *keeper) save() error {
-	if k.o.checkpoint == "" {
+	if k.o.checkpoint == "" || k.o.helper() {
 		return nil
 	}
 	s, err := k.state()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/neuralrg/neuralrg/examples/internal/console"
+	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/target"
 )
 
@@ -50,6 +51,7 @@ type options struct {
 
 	// Training.
 	batch     int
+	parts     int
 	lr        float64
 	cosine    bool
 	average   float64
@@ -80,6 +82,8 @@ type options struct {
 	// values are the flags that must be the same when a run is resumed.
 	values map[string]string
 
+	comm flow.Comm // of several ranks, or nil
+
 	// With -budget.
 	share    time.Duration // of the budget, for this lattice
 	smaller  []*options    // the runs of smaller lattices before this one
@@ -99,7 +103,7 @@ var help = console.Help{
 			"symmetric", "reflect", "translate",
 		}},
 		{Title: "Training", Flags: []string{
-			"batch", "lr", "soap", "cosine", "average", "path", "anneal", "images", "dtype",
+			"batch", "parts", "lr", "soap", "cosine", "average", "path", "anneal", "images", "dtype",
 			"every", "between", "adapt",
 		}},
 		{Title: "Sampling", Flags: []string{
@@ -158,6 +162,8 @@ func (o *options) defineNetwork(f *flag.FlagSet) {
 
 func (o *options) defineTraining(f *flag.FlagSet) {
 	f.IntVar(&o.batch, "batch", 512, "`N` configurations per training step; with -budget, 256 above 16×16 sites")
+	f.IntVar(&o.parts, "parts", 0, "compute each batch in `N` equal parts, with samples of their own; "+
+		"0 means 1, or 8 on several ranks of mpirun")
 	f.Float64Var(&o.lr, "lr", 1e-3,
 		"learning rate `X`; recipes fast and best set 1e-2, or 5e-3 with -grow, paper 5e-3 or 2e-3")
 	f.BoolVar(&o.soap, "soap", false, "use the optimiser Soap in place of Adam; recipes fast and best set it")
@@ -237,6 +243,7 @@ func parse(args []string) (*options, error) {
 			o.values[f.Name] = f.Value.String()
 		}
 	})
+	o.setParts(o.parts)
 	if o.budget > 0 {
 		o.steps = 0
 		o.chain()

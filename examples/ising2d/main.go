@@ -33,6 +33,14 @@
 // its exact value, and saves figures. A line that begins with WARNING names a sampler
 // that is not to be trusted, for example because some of its chains never moved.
 //
+// Training can be spread over the ranks of an MPI job (package flow/mpi, docs/cluster.md):
+//
+//	CC=mpicc go build -tags mpi ./examples/ising2d
+//	mpirun -n 2 ./ising2d -L 16
+//
+// Every batch is computed in -parts, by default 8 there. The number of ranks changes no bit of
+// the result.
+//
 // Ctrl-C ends the phase under way (training, evaluation or one of the samplers). The
 // program then goes on with the results so far. With -checkpoint FILE, Ctrl-C and
 // SIGTERM end the program instead. The same command with -resume then goes on from the
@@ -56,15 +64,16 @@ import (
 
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/examples/internal/console"
+	"github.com/neuralrg/neuralrg/flow/mpi"
 	"github.com/neuralrg/neuralrg/target"
 )
 
 func main() {
-	o, err := parse(os.Args[1:])
-	if err == nil {
-		err = run(o)
+	comm, err := mpi.Open()
+	if err != nil {
+		console.Exit("ising2d", err)
 	}
-	console.Exit("ising2d", err)
+	exit(comm, onRank(comm, os.Args[1:]))
 }
 
 func run(o *options) error {
@@ -94,7 +103,7 @@ func run(o *options) error {
 	}
 	k := &keeper{o: o, src: src, model: model, walkers: samplers}
 	k.Stage, k.Earlier = len(o.smaller), earlier
-	if err := train(interrupts, k, model, ising); err != nil {
+	if err := train(interrupts, k, model, ising); err != nil || o.helper() {
 		return err
 	}
 	exact := -ising.LogZ()
@@ -147,12 +156,12 @@ func (s *summary) write(name string) error {
 // ready checks, before any work is done, that the run fits into memory and that its
 // files can be written.
 func (o *options) ready() error {
-	if o.checkpoint != "" && !o.resume {
+	if o.checkpoint != "" && !o.resume && !o.helper() {
 		if err := checkpoint.Refuse(o.checkpoint); err != nil {
 			return err
 		}
 	}
-	if err := o.price(); err != nil {
+	if err := o.price(); err != nil || o.helper() {
 		return err
 	}
 	if err := os.MkdirAll(o.out, 0o777); err != nil {

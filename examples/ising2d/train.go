@@ -67,7 +67,7 @@ func train(i *interrupts, k *keeper, m *flow.Model, t target.Density) error {
 func (r *training) settings(ctx context.Context, m *flow.Model) (*flow.Settings, error) {
 	o, k := r.o, r.keeper
 	s := &flow.Settings{
-		Batch: o.batch, Images: o.images, Window: 20, Src: k.src,
+		Batch: o.batch, Parts: o.parts, Comm: o.comm, Images: o.images, Window: 20, Src: k.src,
 		Objective: flow.ReverseKL{PathGradient: o.path},
 		Optimizer: flow.OptimizerSettings{LearnRate: o.lr, Average: o.average},
 	}

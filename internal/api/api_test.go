@@ -22,7 +22,8 @@ const (
 )
 
 var packages = []string{
-	"bijector", "bijector/bijectortest", "target", "flow", "hmc", "hmc/cluster", "hmc/diag", "hmc/draws", "mi",
+	"bijector", "bijector/bijectortest", "target", "flow", "flow/mpi", "hmc", "hmc/cluster", "hmc/diag", "hmc/draws",
+	"mi",
 }
 
 // The API is what docs/api.txt lists. Whoever changes the API changes the list too.

@@ -14,6 +14,13 @@ const maxChunks = 16
 // must not depend on the number of processors: sums are taken chunk by chunk.
 func chunks(units int) int { return min(units, maxChunks) }
 
+// maxPieces bounds the number of pieces of work without partial sums.
+const maxPieces = 256
+
+// pieces is chunks for work without partial sums, whose results do not depend on how it is
+// cut.
+func pieces(units int) int { return min(units, maxPieces) }
+
 // job is work on units, which may be done in any order.
 type job interface {
 	do(chunk, from, to int) // units from ≤ u < to
@@ -21,8 +28,20 @@ type job interface {
 
 // inChunks cuts the units of a job into chunks and does them, on as many
 // goroutines as there are processors. It does not allocate.
-func inChunks(units int, j job) {
-	n := chunks(units)
+func inChunks(units int, j job) { inParallel(units, chunks(units), j) }
+
+// inPieces is inChunks for a job that does not use the chunk's number. It may be cut into more
+// pieces, for more processors.
+func inPieces(units int, j job) {
+	if runtime.GOMAXPROCS(0) == 1 {
+		j.do(0, 0, units)
+		return
+	}
+	inParallel(units, pieces(units), j)
+}
+
+// inParallel does n ranges of units.
+func inParallel(units, n int, j job) {
 	workers := min(n, runtime.GOMAXPROCS(0))
 	if workers <= 1 {
 		for c := range n {
@@ -88,12 +107,12 @@ func inPass(units, values int, j job) {
 		j.do(0, 0, units)
 		return
 	}
-	inChunks(units, j)
+	inPieces(units, j)
 }
 
 // Rows cuts a batch of rows into chunks and calls f with the range of every
 // chunk, on as many goroutines as there are processors.
-func Rows(rows int, f func(from, to int)) { inChunks(rows, rowsJob(f)) }
+func Rows(rows int, f func(from, to int)) { inPieces(rows, rowsJob(f)) }
 
 // Pass is Rows for an f that only moves and adds the given number of values.
 func Pass(rows, values int, f func(from, to int)) { inPass(rows, values, rowsJob(f)) }

@@ -135,6 +135,12 @@ func (c *call[T]) chunked(units int, s step) {
 	inChunks(units, c)
 }
 
+// pieces does a step with inPieces.
+func (c *call[T]) pieces(units int, s step) {
+	c.step = s
+	inPieces(units, c)
+}
+
 // pass does a step that only moves and adds values, with inPass.
 func (c *call[T]) pass(units, values int, s step) {
 	c.step = s
@@ -184,7 +190,7 @@ func (l *Layer[T]) RunJacobian(out, jac, in, w []T, rows int, inverse bool) {
 	if !l.whole {
 		c.pass(rows, rows*l.n, copyRows)
 	}
-	c.chunked(l.units(rows), runUnits)
+	c.pieces(l.units(rows), runUnits)
 	c.pass(rows, rows*l.tiles, sumLogDets)
 }
 
@@ -233,7 +239,11 @@ func (l *Layer[T]) Grad(din, dw, in, w, dout []T, rows int, inverse bool) {
 	units := l.units(rows)
 	grow(&c.partial, chunks(units)*len(dw))
 	c.inverse, c.w, c.in, c.dw = inverse, w, in, dw
-	c.chunked(units, gradUnits)
+	if dw == nil {
+		c.pieces(units, gradUnits)
+	} else {
+		c.chunked(units, gradUnits)
+	}
 	c.addContext()
 	if dw != nil {
 		c.pass(len(dw), len(dw)*chunks(units), sumPartials)
@@ -285,7 +295,7 @@ func (l *Layer[T]) GradJacobian(din, jac, dout []T, rows int) {
 	defer c.end()
 	c.passThrough(din, dout, rows)
 	c.jac = jac
-	c.chunked(l.units(rows), pullUnits)
+	c.pieces(l.units(rows), pullUnits)
 	c.addContext()
 }
 
