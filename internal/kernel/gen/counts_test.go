@@ -139,8 +139,8 @@ func TestInstructionCounts(t *testing.T) {
 			products, grads, elu, rest := a.step(t)
 			all[i] = products + grads + elu + rest
 			t.Logf("float%d %-6s dense %d, its gradient %d, elu %d, tanh %d, affine %d, its gradient %d",
-				8*size, set.name, a.dense(t, 10, 10), a.denseGrad(t, 10, 10), 10*a.each(t, "elu", 2), a.each(t, "tanh", 2),
-				a.each(t, "affineForward", 1), a.each(t, "affineForwardGrad", 1))
+				8*size, set.name, a.dense(t, 10, 10), a.denseGrad(t, 10, 10), 10*a.each(t, "elu", 2),
+				a.each(t, "tanh", 2), a.each(t, "affineForward", 1), a.each(t, "affineForwardGrad", 1))
 			t.Logf("float%d %-6s step: products %d, gradients %d, elu %d, rest %d, all %d", 8*size, set.name,
 				products, grads, elu, rest, all[i])
 		}
