@@ -20,6 +20,7 @@ type options struct {
 	scales                bool
 	anneal, rungs, chains int
 	measure               time.Duration
+	sweeps                int // of -measure and of its warm-up, in tests; 0 for as many as it takes
 	seed                  uint64
 }
 

@@ -13,13 +13,14 @@ func TestRun(t *testing.T) {
 	out := t.TempDir()
 	for _, args := range []string{
 		"-L 8 -steps 4 -samples 60 -scales -anneal 20 -rungs 3",
-		"-L 16 -steps 2 -samples 20 -measure 4s -chains 4 -from " + filepath.Join(out, "8.flow"),
+		"-L 16 -steps 2 -samples 20 -measure 1h -chains 4 -from " + filepath.Join(out, "8.flow"),
 		"-L 16 -steps 0 -samples 20 -name again -from " + filepath.Join(out, "16.flow"),
 	} {
 		o, err := parse(append(strings.Fields(args), "-batch", "16", "-images", "2", "-out", out))
 		if err != nil {
 			t.Fatal(err)
 		}
+		o.sweeps = 8
 		if err := run(o); err != nil {
 			t.Fatalf("%s: %v", args, err)
 		}

@@ -183,7 +183,9 @@ func (c *critical) measure(ctx context.Context) error {
 			e, _ := c.ising.SpinEnergy(x) // for each site
 			return e
 		}},
-	}, &flow.MeasureSettings{Chains: c.o.chains, RelErr: 0.01, Src: rand.NewPCG(c.o.seed, 7)})
+	}, &flow.MeasureSettings{
+		Chains: c.o.chains, RelErr: 0.01, MaxSweeps: c.o.sweeps, WarmUp: c.o.sweeps, Src: rand.NewPCG(c.o.seed, 7),
+	})
 	if ms == nil {
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("-measure %v is too short: %w", c.o.measure, err)
