@@ -15,6 +15,7 @@ type options struct {
 	t                     float64
 	from, out, name       string
 	steps, batch, images  int
+	parts                 int
 	rate                  float64
 	samples               int
 	scales                bool
@@ -27,7 +28,7 @@ type options struct {
 var help = console.Help{
 	Synopsis: "critical [flags] trains flows of the Ising model at T_c on ever larger lattices.",
 	Groups: []console.Group{{Title: "Flags", Flags: []string{
-		"L", "T", "from", "steps", "batch", "images", "rate", "samples", "scales", "anneal", "rungs", "measure",
+		"L", "T", "from", "steps", "batch", "parts", "images", "rate", "samples", "scales", "anneal", "rungs", "measure",
 		"chains", "seed", "out", "name",
 	}}},
 }
@@ -40,6 +41,8 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.from, "from", "", "begin as the flow of `FILE`, of the lattice itself or of half the extent")
 	f.IntVar(&o.steps, "steps", 800, "make `N` training steps; 0 for none")
 	f.IntVar(&o.batch, "batch", 256, "`N` samples in a training step")
+	f.IntVar(&o.parts, "parts", 0, "compute these in `N` equal parts one after another, which saves memory; "+
+		"0 for parts of 64 from 64×64 sites on")
 	f.IntVar(&o.images, "images", 4, "average ln q over `N` random images of a sample")
 	f.Float64Var(&o.rate, "rate", 0, "largest learning `rate`; 0 for 10⁻², or 5·10⁻³ with -from")
 	f.IntVar(&o.samples, "samples", 4000, "judge the flow by `N` samples")
@@ -61,12 +64,17 @@ func parse(args []string) (*options, error) {
 	if err := console.Positive(f, "L", "T", "batch", "images", "samples", "rungs", "chains"); err != nil {
 		return nil, err
 	}
+	if o.parts == 0 && o.l >= 64 && o.batch%64 == 0 {
+		o.parts = o.batch / 64
+	}
 	switch {
 	case o.l < 4 || o.l > 512 || o.l&(o.l-1) != 0:
 		return nil, fmt.Errorf("-L %d: want a power of two from 4 to 512", o.l)
 	case o.steps < 0 || o.anneal < 0 || o.measure < 0:
 		return nil, fmt.Errorf("-steps %d -anneal %d -measure %v: want positive numbers, or 0", o.steps, o.anneal,
 			o.measure)
+	case o.parts < 0 || o.parts > 0 && o.batch%o.parts != 0:
+		return nil, fmt.Errorf("-parts %d: want a divisor of the batch, %d, or 0", o.parts, o.batch)
 	case !(o.rate >= 0):
 		return nil, fmt.Errorf("-rate %g: want a positive number, or 0", o.rate)
 	case o.steps == 0 && o.from == "":

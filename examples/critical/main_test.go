@@ -54,7 +54,7 @@ func TestRun(t *testing.T) {
 func TestFlags(t *testing.T) {
 	for _, args := range []string{
 		"-L 12", "-L 2", "-L 1024", "-T 0", "-steps -1", "-steps 0", "-rate -1", "-rate NaN", "-anneal -1", "-batch 0",
-		"-images 0", "-measure -1s", "8",
+		"-images 0", "-parts 3", "-parts -1", "-measure -1s", "8",
 	} {
 		if _, err := parse(strings.Fields(args)); err == nil {
 			t.Errorf("%q was accepted", args)

@@ -80,7 +80,7 @@ func (c *critical) train(ctx context.Context) error {
 		recipe.LearnRate = o.rate
 	}
 	s := recipe.Settings(o.steps, rand.NewPCG(o.seed, 2))
-	s.Batch, s.Images = o.batch, min(o.images, len(m.Symmetries()))
+	s.Batch, s.Parts, s.Images = o.batch, o.parts, min(o.images, len(m.Symmetries()))
 	start, printed, saved := time.Now(), time.Now(), time.Now()
 	s.Recorder = flow.RecorderFunc(func(p *flow.Report) error {
 		r.Steps = p.Step
