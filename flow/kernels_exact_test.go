@@ -116,7 +116,7 @@ func exactInLatentSpace(t testing.TB, measurements int, m2Err, energyErr float64
 		{"Windows", windows, 30, 2},
 		{"CrankNicolson", hmc.CrankNicolson{Beta: 0.8}, 30, 2},
 		{"RandomWalk", hmc.RandomWalk{Scale: 0.5}, 60, 5},
-		{"HMC with rotation", hmc.HMC{StepSize: 0.4, Steps: 4, Rotate: true}, 10, 4},
+		{"HMC with rotation", hmc.HMC{StepSize: 0.25, Steps: 6, Rotate: true}, 10, 4},
 	}, 20, 2) {
 		r.run(t, k)
 	}
