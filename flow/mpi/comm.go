@@ -57,13 +57,18 @@ func (c *Comm) SendRecv(send []float64, to int, recv []float64, from int) error 
 	return nil
 }
 
-// grace is how long a rank that another one has stopped leaves that one to report its error.
-const grace = time.Second
+const (
+	// grace is how long a rank that another one has stopped leaves that one to report its error.
+	grace = time.Second
+	// flush is how long the launcher has to pass on what a rank wrote, before all ranks end.
+	flush = 300 * time.Millisecond
+)
 
 // Close ends the use of MPI. Call it once, at the end of the program, with the error of this
 // rank or nil. It waits for all ranks to do the same. With an error it does not return: it
 // ends the job on all ranks, with exit status 1. Report the error before. With an error that
-// wraps flow.ErrRank it first leaves the other rank a second to report its own.
+// wraps flow.ErrRank it first leaves the other rank a second to report its own. A launcher may lose
+// what ranks write just before the end, so that every rank waits a moment with an error.
 func (c *Comm) Close(err error) {
 	if err == nil && c.wait() == nil {
 		finish()
@@ -72,6 +77,7 @@ func (c *Comm) Close(err error) {
 	if errors.Is(err, flow.ErrRank) {
 		time.Sleep(grace)
 	}
+	time.Sleep(flush)
 	abort()
 	os.Exit(1)
 }
