@@ -28,8 +28,8 @@ type options struct {
 var help = console.Help{
 	Synopsis: "critical [flags] trains flows of the Ising model at T_c on ever larger lattices.",
 	Groups: []console.Group{{Title: "Flags", Flags: []string{
-		"L", "T", "from", "steps", "batch", "parts", "images", "rate", "samples", "scales", "anneal", "rungs", "measure",
-		"chains", "seed", "out", "name",
+		"L", "T", "from", "steps", "batch", "parts", "images", "rate", "samples", "scales", "anneal", "rungs",
+		"measure", "chains", "seed", "out", "name",
 	}}},
 }
 
