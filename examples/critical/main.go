@@ -83,7 +83,6 @@ type critical struct {
 	o      *options
 	ising  *target.Ising
 	m      *flow.Model // not symmetrised
-	grown  bool
 	report report
 }
 
@@ -106,7 +105,6 @@ func (c *critical) model() (*flow.Model, error) {
 	if m.Dim() == c.ising.Dim() {
 		return m, nil
 	}
-	c.grown = true
 	return recipe.Grow(m, shape, c.ising.Spectrum())
 }
 

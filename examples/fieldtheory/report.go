@@ -150,9 +150,9 @@ func lines(all []pair) (text string) {
 	return text
 }
 
-// comparison says which way was faster, for the same error of χ.
+// comparison says which way was faster, for the same error of χ, if both can be trusted.
 func (r *report) comparison() string {
-	if !(r.ChiErr > 0 && r.HMC.ChiErr > 0) || r.hmcVerdict != "" {
+	if !(r.ChiErr > 0 && r.HMC.ChiErr > 0) || r.hmcVerdict != "" || r.verdict != "ok" {
 		return ""
 	}
 	latent := r.chiSeconds
