@@ -72,7 +72,7 @@ func (v *errorPoints) addTo(p *plot.Plot, name string, c color.Color, shape draw
 	return nil
 }
 
-// drawScales draws the gap of every scale for each of its latent variables.
+// drawScales draws the gap of every scale whose error is known.
 func (c *critical) drawScales() error {
 	if len(c.report.Scales) == 0 {
 		return nil
