@@ -192,6 +192,25 @@ func BenchmarkSweep(b *testing.B) {
 	})
 }
 
+// BenchmarkPhysicalSweep is a trajectory of ten leapfrog steps of as many chains, in
+// physical space and in float64. blackjax_hmc.py of docs/benchmarks is the same with BlackJAX.
+func BenchmarkPhysicalSweep(b *testing.B) {
+	lattice := []int{16, 16}
+	for name, pi := range map[string]target.Density{
+		"ising": must(target.NewIsing(lattice, target.CriticalTemperature())),
+		"phi4":  must(target.NewPhi4(lattice, &target.Phi4Settings{Mass2: -4, Lambda: 6})),
+	} {
+		b.Run(name, func(b *testing.B) {
+			e := target.NewEvaluator(pi)
+			s := must(hmc.New(e, normal(benchBatch, e.Dim()), &hmc.Settings{
+				Kernel: hmc.HMC{StepSize: 0.05}, Src: rand.NewPCG(3, 4),
+			}))
+			repeat(b, s.Sweep)
+			b.ReportMetric(s.AcceptRate(), "accepted")
+		})
+	}
+}
+
 // precise returns m with its arithmetic in the given precision.
 func precise(m *flow.Model, dt tensor.Dtype) *flow.Model {
 	if dt == tensor.Float32 {

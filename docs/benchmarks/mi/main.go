@@ -4,6 +4,11 @@
 // scikit-learn, python3 or $PYTHON.
 //
 //	go run ./docs/benchmarks/mi
+//
+// With the number of samples it compares the speed for one pair of variables
+// alone, and prints one line:
+//
+//	go run ./docs/benchmarks/mi -n 10000
 package main
 
 import (
@@ -12,6 +17,7 @@ import (
 	_ "embed"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math"
@@ -42,14 +48,21 @@ type answer struct {
 }
 
 func main() {
-	if err := run(); err != nil {
+	n := flag.Int("n", 0, "samples of one pair; 0 compares everything")
+	peerFirst := flag.Bool("peer-first", false, "with -n: scikit-learn comes first")
+	flag.Parse()
+	runtime.GOMAXPROCS(1)
+	work := compare
+	if *n > 0 {
+		work = func() error { return onePair(*n, *peerFirst) }
+	}
+	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, "mi:", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
-	runtime.GOMAXPROCS(1)
+func compare() error {
 	const seeds, pairs = 48, 256
 	rows := []struct {
 		n   int
@@ -109,6 +122,48 @@ func run() error {
 	a, b := medianTime(ranks[len(ranks)-pairs:]), medianTime(peers[len(peers)-pairs:])
 	fmt.Printf("2000 samples, per pair, median of %d: mi %.2f ms, scikit-learn %.2f ms, %.1f times as long\n",
 		pairs, 1e3*a, 1e3*b, b/a)
+	return nil
+}
+
+// onePair estimates the mutual information of one pair of normal variables and
+// prints estimates and times. A small problem comes before, which is not timed.
+func onePair(n int, peerFirst bool) error {
+	const rho = 0.9
+	rnd := rand.New(rand.NewPCG(1, 2))
+	problems := []problem{normals(100, 1, rho, rnd), normals(n, 1, rho, rnd)}
+	var ours, peers []answer
+	var version string
+	order := []func() error{
+		func() error {
+			for _, p := range problems {
+				a, err := estimates(problem{standard(p.x), standard(p.y)}, mi.Raw)
+				if err != nil {
+					return err
+				}
+				ours = append(ours, a)
+			}
+			return nil
+		},
+		func() (err error) {
+			peers, version, err = peerAnswers(problems)
+			return err
+		},
+	}
+	if peerFirst {
+		slices.Reverse(order)
+	}
+	for _, f := range order {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	a, b := ours[1], peers[1]
+	fmt.Printf("n = %d: exact %.4f, mi %.4f in %.6f s, scikit-learn %s %.4f in %.6f s\n",
+		n, -0.5*math.Log1p(-rho*rho), a.values[0], a.seconds, version, b.values[0], b.seconds)
+	// scikit-learn adds noise of 1e-10, which changes a few counts.
+	if math.Abs(a.values[0]-b.values[0]) > 1e-6 {
+		return fmt.Errorf("the estimates differ by %.2g", a.values[0]-b.values[0])
+	}
 	return nil
 }
 
