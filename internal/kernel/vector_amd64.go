@@ -102,7 +102,6 @@ var avx2F32 = vector[float32]{
 var avx2F64 = vector[float64]{
 	dense:                denseF64AVX2,
 	denseGrad:            denseGradF64AVX2,
-	denseELU:             denseELUF64AVX2,
 	elu:                  eluF64AVX2,
 	tanh:                 tanhF64AVX2,
 	exp:                  expF64AVX2,

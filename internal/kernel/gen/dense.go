@@ -172,8 +172,8 @@ func (e *emitter) eluSlope(sums [][]reg.VecVirtual, out reg.Register) {
 
 // denseELU is dense with ELU behind it. The sums of one output for eight vectors of rows stay
 // in registers until their ELU is stored. The processor computes it while it adds up the next
-// output. The code is for AVX2: the other sets have the registers for larger blocks in dense,
-// and for masks in elu.
+// output. The code is for AVX2 in float32: the other sets have the registers for larger blocks
+// in dense and for masks in elu, and in float64 it is slower than dense and elu.
 func (e *emitter) denseELU() {
 	e.begin("denseELU", "out, w, b, in *T, no, ni int", "sets out = ELU(W·in + b) for a tile.")
 	out, w, b, in, no, ni := e.arg("out"), e.arg("w"), e.arg("b"), e.arg("in"), e.arg("no"), e.arg("ni")
