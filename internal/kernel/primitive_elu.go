@@ -2,82 +2,105 @@ package kernel
 
 import "math"
 
-// exp(x) − 1 follows from the usual reduction x = k ln 2 + r with |r| ≤ ln 2 / 2:
-// it is 2^k·expm1(r) + (2^k − 1). This is accurate for small x too, where the
-// difference exp(x) − 1 cancels.
+// exp(x) − 1 for x ≤ 0 is split at the nearest c on a grid, x = c + r:
+//
+//	exp(x) − 1 = e + (1 + e)·(exp(r) − 1) with e = exp(c) − 1.
+//
+// e is in a table. c and r are exact, because the spacing of the grid is a power of
+// two. r is small, so that a short polynomial suffices for exp(r) − 1. The sum has no
+// cancellation for small x either: e is then 0.
 
 const (
-	// Adding and subtracting 1.5·2^52 rounds a float64 to the nearest
-	// integer and leaves that integer in the low bits of the sum.
-	round64 = 1.5 * (1 << 52)
-	round32 = 1.5 * (1 << 23)
+	grid = 64 // points of the grid per unit
 
-	ln2Hi64 = 6.93147180369123816490e-01 // low 32 bits zero: k·ln2Hi64 is exact
-	ln2Lo64 = 1.90821492927058770002e-10
-	ln2Hi32 = 6.93359375e-01
-	ln2Lo32 = -2.12194440e-04
+	// Adding and subtracting 1.5·2^k rounds a number to the spacing of the last bit
+	// of the sum, 1/grid. The low bits of the sum are the index of e, modulo the
+	// length of the table.
+	round32 = 1.5 * (1 << 23) / grid
+	round64 = 1.5 * (1 << 52) / grid
 
-	// Below these arguments expm1 rounds to −1. At them 2^k is still a normal number.
-	least64 = -700
-	least32 = -80
+	// Below these arguments exp(x) − 1 rounds to −1.
+	least32 = -18
+	least64 = -38
 )
 
-// elu64 replaces every x ≤ 0 by exp(x) − 1. It has no branch on the sign: a
-// processor would mispredict it for every other row.
-func elu64(z []float64) {
-	for i, x := range z {
-		b := math.Float64bits(x)
-		sign := uint64(int64(b) >> 63)
-		neg, pos := math.Float64frombits(b&sign), math.Float64frombits(b&^sign)
-		if neg < least64 {
-			neg = least64
+// expm1Table32 and expm1Table64 hold e = exp(−i/grid) − 1 at the index −i, modulo
+// their lengths. At 0 they hold −0, so that −0 stays −0.
+var (
+	expm1Table32 [2048]float32
+	expm1Table64 [4096]float64
+)
+
+func init() {
+	for i := range -least64*grid + 1 {
+		e := math.Expm1(-float64(i) / grid)
+		expm1Table64[-i&4095] = e
+		if i <= -least32*grid {
+			expm1Table32[-i&2047] = float32(e)
 		}
-		t := neg*math.Log2E + round64
-		k := t - round64
-		r := neg - k*ln2Hi64 - k*ln2Lo64
-		// Minimax polynomial for expm1: relative error 2e-17 for |r| ≤ ln 2 / 2.
-		// It is summed in pairs, which a processor can compute at the same time.
-		r2 := r * r
-		r4 := r2 * r2
-		p01 := (0.5000000000000005198554 + r*0.1666666666666658886382) +
-			r2*(0.04166666666657648347433+r*0.008333333333389822456179)
-		p23 := (0.001388888893166228564612 + r*0.0001984126971846948349089) +
-			r2*(0.00002480150514823265409481+r*0.000002755740794357351275926)
-		p := r + r2*(p01+r4*(p23+r4*(2.76260907401037480378e-7+r*2.505368217778358169227e-8)))
-		s := math.Float64frombits((math.Float64bits(t) + 1023) << 52)
-		z[i] = math.Float64frombits(math.Float64bits(pos+(s*p+(s-1))) | b&(1<<63)) // −0 stays −0
 	}
 }
 
-// elu32 is elu64 in float32.
-func elu32(z []float32) {
-	for i, x := range z {
-		b := math.Float32bits(x)
-		sign := uint32(int32(b) >> 31)
-		neg, pos := math.Float32frombits(b&sign), math.Float32frombits(b&^sign)
-		if neg < least32 {
-			neg = least32
-		}
-		t := neg*math.Log2E + round32
-		k := t - round32
-		r := neg - k*ln2Hi32 - k*ln2Lo32
-		// Minimax polynomial for expm1: relative error 1.3e-8.
-		r2 := r * r
-		p01 := (0.4999999814968358454543 + r*0.1666654342482258223109) +
-			r2*(0.04166720063010006212179+r*0.008366547106849566065355)
-		p := r + r2*(p01+r2*r2*0.001388252291752721292154)
-		s := math.Float32frombits((math.Float32bits(t) + 127) << 23)
-		z[i] = math.Float32frombits(math.Float32bits(pos+(s*p+(s-1))) | b&(1<<31))
+// expm1Of32 is exp(x) − 1 for x < 0 or −0. Its result for a NaN is a NaN.
+func expm1Of32(x float32) float32 {
+	// The bits of negative numbers are in the order of their absolute values. NaNs
+	// come last.
+	if math.Float32bits(x) > math.Float32bits(least32) {
+		return max(x, -1)
 	}
+	t := x + round32
+	r := x - (t - round32)
+	e := expm1Table32[math.Float32bits(t)&2047]
+	return e + (1+e)*r*(1+r*(1./2+r*(1./6))) // relative error 2e-8
 }
 
+// expm1Of64 is expm1Of32 in float64.
+func expm1Of64(x float64) float64 {
+	if math.Float64bits(x) > math.Float64bits(least64) {
+		return max(x, -1)
+	}
+	t := x + round64
+	r := x - (t - round64)
+	e := expm1Table64[math.Float64bits(t)&4095]
+	return e + (1+e)*r*(1+r*(1./2+r*(1./6+r*(1./24+r*(1./120+r*(1./720)))))) // relative error 5e-17
+}
+
+// eluPlain first lists the negative values of a column, then computes exp(x) − 1 for
+// these only. It has no branch on the sign: a processor would mispredict it for every
+// other row.
 func eluPlain[T Float](z []T) {
-	switch z := any(z).(type) {
-	case []float64:
-		elu64(z)
-	case []float32:
-		elu32(z)
+	var at [Lanes]uint8
+	for ; len(z) >= Lanes; z = z[Lanes:] {
+		x := (*[Lanes]T)(z)
+		list := at[:negatives(&at, x)]
+		switch x := any(x).(type) {
+		case *[Lanes]float32:
+			for _, i := range list {
+				x[i%Lanes] = expm1Of32(x[i%Lanes])
+			}
+		case *[Lanes]float64:
+			for _, i := range list {
+				x[i%Lanes] = expm1Of64(x[i%Lanes])
+			}
+		}
 	}
+}
+
+// negatives lists the indices of the values with a sign bit in at, and returns their
+// number. Every index is written; it stays in the list if the number then grows.
+func negatives[T Float](at *[Lanes]uint8, x *[Lanes]T) int {
+	n := uint32(0)
+	for i := 0; i < Lanes; i += 4 {
+		at[n%Lanes] = uint8(i)
+		n += math.Float32bits(float32(x[i])) >> 31
+		at[n%Lanes] = uint8(i + 1)
+		n += math.Float32bits(float32(x[i+1])) >> 31
+		at[n%Lanes] = uint8(i + 2)
+		n += math.Float32bits(float32(x[i+2])) >> 31
+		at[n%Lanes] = uint8(i + 3)
+		n += math.Float32bits(float32(x[i+3])) >> 31
+	}
+	return int(n)
 }
 
 // eluBackPlain multiplies d by the slope of ELU at the point where its value is
