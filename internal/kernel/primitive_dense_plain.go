@@ -45,13 +45,19 @@ func densePlain[T Float](out, w, b, in []T, no, ni, stride int) {
 func dotTen[T Float](o *[Lanes]T, v *[10]T, x *[10 * Lanes]T, b T) {
 	v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 := v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9]
 	_, _ = o[0], x[0] // checks the pointers once, not for every row
-	for l := range Lanes {
+	for l := 0; l < Lanes; l += 2 {
 		s := v0*x[l] + v1*x[l+Lanes]
 		t := v2*x[l+2*Lanes] + v3*x[l+3*Lanes]
 		s += v4*x[l+4*Lanes] + v5*x[l+5*Lanes]
 		t += v6*x[l+6*Lanes] + v7*x[l+7*Lanes]
 		s += v8*x[l+8*Lanes] + v9*x[l+9*Lanes]
 		o[l] = b + (s + t)
+		s = v0*x[l+1] + v1*x[l+1+Lanes]
+		t = v2*x[l+1+2*Lanes] + v3*x[l+1+3*Lanes]
+		s += v4*x[l+1+4*Lanes] + v5*x[l+1+5*Lanes]
+		t += v6*x[l+1+6*Lanes] + v7*x[l+1+7*Lanes]
+		s += v8*x[l+1+8*Lanes] + v9*x[l+1+9*Lanes]
+		o[l+1] = b + (s + t)
 	}
 }
 
@@ -114,17 +120,18 @@ func denseGradPlain[T Float](dw, db, dz, in []T, no, ni int) {
 	}
 }
 
-// gradFive adds to d the sums of z·x over the rows. The compiler keeps five sums and
-// five products in registers, but not ten.
+// gradFive adds to d the sums of z·x over the rows, two rows at a time. The compiler
+// keeps five sums and their products in registers, but not ten.
 func gradFive[T Float](d *[5]T, z *[Lanes]T, x *[5 * Lanes]T) {
 	var s0, s1, s2, s3, s4 T
-	_ = x[0]
-	for l, g := range z {
-		s0 += g * x[l]
-		s1 += g * x[l+Lanes]
-		s2 += g * x[l+2*Lanes]
-		s3 += g * x[l+3*Lanes]
-		s4 += g * x[l+4*Lanes]
+	_, _ = z[0], x[0]
+	for l := 0; l < Lanes; l += 2 {
+		g, h := z[l], z[l+1]
+		s0 += g*x[l] + h*x[l+1]
+		s1 += g*x[l+Lanes] + h*x[l+1+Lanes]
+		s2 += g*x[l+2*Lanes] + h*x[l+1+2*Lanes]
+		s3 += g*x[l+3*Lanes] + h*x[l+1+3*Lanes]
+		s4 += g*x[l+4*Lanes] + h*x[l+1+4*Lanes]
 	}
 	d[0] += s0
 	d[1] += s1

@@ -50,17 +50,20 @@ func add[T Float](to, z []T) {
 
 // tanhPlain uses tanh |x| = −m/(m + 2) with m = exp(−2|x|) − 1.
 func tanhPlain[T Float](z []T) {
-	switch z := any(z).(type) {
-	case []float64:
-		for i, x := range z {
-			m := expm1Of64(-2 * math.Abs(x))
-			z[i] = math.Copysign(m/(m+2), x)
+	var m [Lanes]T
+	var rows [Lanes]uint8
+	for ; len(z) >= Lanes; z = z[Lanes:] {
+		x := (*[Lanes]T)(z)
+		negative := rows[:negatives(rows[:], x)]
+		for l, v := range x {
+			m[l] = -2 * max(v, -v)
 		}
-	case []float32:
-		for i, x := range z {
-			b := math.Float32bits(x)
-			m := expm1Of32(2 * math.Float32frombits(b|1<<31))
-			z[i] = math.Float32frombits(math.Float32bits(m/(m+2))&^(1<<31) | b&(1<<31))
+		expm1List(&m, everyRow[:])
+		for l, v := range m {
+			x[l] = -v / (v + 2)
+		}
+		for _, l := range negative {
+			x[l%Lanes] = -x[l%Lanes]
 		}
 	}
 }

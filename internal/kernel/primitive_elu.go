@@ -6,101 +6,128 @@ import "math"
 //
 //	exp(x) − 1 = e + (1 + e)·(exp(r) − 1) with e = exp(c) − 1.
 //
-// e is in a table. c and r are exact, because the spacing of the grid is a power of
-// two. r is small, so that a short polynomial suffices for exp(r) − 1. The sum has no
-// cancellation for small x either: e is then 0.
+// e and 1 + e are in tables. c and r are exact, because the spacing of the grid is a
+// power of two. r is small, so that a short polynomial suffices for exp(r) − 1. The
+// sum has no cancellation for small x either: e is then 0.
 
 const (
 	grid = 64 // points of the grid per unit
 
-	// Adding and subtracting 1.5·2^k rounds a number to the spacing of the last bit
-	// of the sum, 1/grid. The low bits of the sum are the index of e, modulo the
-	// length of the table.
+	// Adding 1.5·2^k to x rounds it to the spacing of the last bit of the sum, 1/grid.
+	// The sum minus 1.5·2^k is c.
 	round32 = 1.5 * (1 << 23) / grid
 	round64 = 1.5 * (1 << 52) / grid
 
-	// Below these arguments exp(x) − 1 rounds to −1.
-	least32 = -18
-	least64 = -38
+	// Below the tables exp(x) − 1 rounds to −1.
+	points32 = 32 * grid
+	points64 = 64 * grid
 )
 
-// expm1Table32 and expm1Table64 hold e = exp(−i/grid) − 1 at the index −i, modulo
-// their lengths. At 0 they hold −0, so that −0 stays −0.
+// The tables begin with the least c and end with 0. There they hold −0 for e, so that
+// −0 stays −0.
 var (
-	expm1Table32 [2048]float32
-	expm1Table64 [4096]float64
+	less32, exp32 [points32]float32 // exp(c) − 1 and exp(c)
+	less64, exp64 [points64]float64
 )
+
+// everyRow lists all rows of a column.
+var everyRow [Lanes]uint8
 
 func init() {
-	for i := range -least64*grid + 1 {
+	for l := range everyRow {
+		everyRow[l] = uint8(l)
+	}
+	for i := range less64 {
 		e := math.Expm1(-float64(i) / grid)
-		expm1Table64[-i&4095] = e
-		if i <= -least32*grid {
-			expm1Table32[-i&2047] = float32(e)
+		less64[points64-1-i], exp64[points64-1-i] = e, 1+e
+		if i < points32 {
+			less32[points32-1-i], exp32[points32-1-i] = float32(e), float32(1+e)
 		}
 	}
 }
 
-// expm1Of32 is exp(x) − 1 for x < 0 or −0. Its result for a NaN is a NaN.
-func expm1Of32(x float32) float32 {
-	// The bits of negative numbers are in the order of their absolute values. NaNs
-	// come last.
-	if math.Float32bits(x) > math.Float32bits(least32) {
-		return max(x, -1)
+// numbers32 and numbers64 are 1.5·2^k, then 1/n! for n from 1. A loop keeps them in
+// registers, because they are variables. It would read constants from memory at every
+// use.
+var (
+	numbers32 = [...]float32{round32, 1, 1. / 2, 1. / 6}
+	numbers64 = [...]float64{round64, 1, 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720}
+)
+
+// expm1List replaces x by exp(x) − 1 in the rows of the list. There x must have the
+// sign bit.
+func expm1List[T Float](x *[Lanes]T, list []uint8) {
+	switch x := any(x).(type) {
+	case *[Lanes]float32:
+		expm1List32(x, list)
+	case *[Lanes]float64:
+		expm1List64(x, list)
 	}
-	t := x + round32
-	r := x - (t - round32)
-	e := expm1Table32[math.Float32bits(t)&2047]
-	return e + (1+e)*r*(1+r*(1./2+r*(1./6))) // relative error 2e-8
 }
 
-// expm1Of64 is expm1Of32 in float64.
-func expm1Of64(x float64) float64 {
-	if math.Float64bits(x) > math.Float64bits(least64) {
-		return max(x, -1)
+// expm1List32 is expm1List in float32.
+func expm1List32(x *[Lanes]float32, list []uint8) {
+	n := &numbers32
+	round, c1, c2, c3 := n[0], n[1], n[2], n[3]
+	_ = x[0] // checks the pointer once, not for every row
+	for _, l := range list {
+		v := x[l%Lanes]
+		t := v + round
+		i := math.Float32bits(t) - (math.Float32bits(round32) - (points32 - 1))
+		if i >= points32 {
+			x[l%Lanes] = max(v, -1) // a NaN stays a NaN
+			continue
+		}
+		r := v - (t - round)
+		x[l%Lanes] = less32[i] + exp32[i]*r*(c1+r*(c2+r*c3)) // relative error 2e-8
 	}
-	t := x + round64
-	r := x - (t - round64)
-	e := expm1Table64[math.Float64bits(t)&4095]
-	return e + (1+e)*r*(1+r*(1./2+r*(1./6+r*(1./24+r*(1./120+r*(1./720)))))) // relative error 5e-17
 }
 
-// eluPlain first lists the negative values of a column, then computes exp(x) − 1 for
-// these only. It has no branch on the sign: a processor would mispredict it for every
-// other row.
+// expm1List64 is expm1List in float64.
+func expm1List64(x *[Lanes]float64, list []uint8) {
+	n := &numbers64
+	round, c1, c2, c3, c4, c5, c6 := n[0], n[1], n[2], n[3], n[4], n[5], n[6]
+	_ = x[0]
+	for _, l := range list {
+		v := x[l%Lanes]
+		t := v + round
+		i := math.Float64bits(t) - (math.Float64bits(round64) - (points64 - 1))
+		if i >= points64 {
+			x[l%Lanes] = max(v, -1)
+			continue
+		}
+		r := v - (t - round)
+		x[l%Lanes] = less64[i] + exp64[i]*r*(c1+r*(c2+r*(c3+r*(c4+r*(c5+r*c6))))) // relative error 5e-17
+	}
+}
+
+// eluPlain first lists the rows of a column with negative values, then computes
+// exp(x) − 1 in these only. It has no branch on the sign: a processor would mispredict
+// it for every other row.
 func eluPlain[T Float](z []T) {
-	var at [Lanes]uint8
+	var rows [Lanes]uint8
 	for ; len(z) >= Lanes; z = z[Lanes:] {
 		x := (*[Lanes]T)(z)
-		list := at[:negatives(&at, x)]
-		switch x := any(x).(type) {
-		case *[Lanes]float32:
-			for _, i := range list {
-				x[i%Lanes] = expm1Of32(x[i%Lanes])
-			}
-		case *[Lanes]float64:
-			for _, i := range list {
-				x[i%Lanes] = expm1Of64(x[i%Lanes])
-			}
-		}
+		expm1List(x, rows[:negatives(rows[:], x)])
 	}
 }
 
-// negatives lists the indices of the values with a sign bit in at, and returns their
-// number. Every index is written; it stays in the list if the number then grows.
-func negatives[T Float](at *[Lanes]uint8, x *[Lanes]T) int {
-	n := uint32(0)
-	for i := 0; i < Lanes; i += 4 {
-		at[n%Lanes] = uint8(i)
-		n += math.Float32bits(float32(x[i])) >> 31
-		at[n%Lanes] = uint8(i + 1)
-		n += math.Float32bits(float32(x[i+1])) >> 31
-		at[n%Lanes] = uint8(i + 2)
-		n += math.Float32bits(float32(x[i+2])) >> 31
-		at[n%Lanes] = uint8(i + 3)
-		n += math.Float32bits(float32(x[i+3])) >> 31
+// negatives lists the rows where x has the sign bit and returns their number. It
+// writes every row. The row stays in the list if the number then grows.
+func negatives[T Float](list []uint8, x *[Lanes]T) int {
+	n := 0
+	_ = x[0]
+	for l := 0; l < Lanes; l += 4 {
+		list[n] = uint8(l)
+		n += int(math.Float32bits(float32(x[l])) >> 31)
+		list[n] = uint8(l + 1)
+		n += int(math.Float32bits(float32(x[l+1])) >> 31)
+		list[n] = uint8(l + 2)
+		n += int(math.Float32bits(float32(x[l+2])) >> 31)
+		list[n] = uint8(l + 3)
+		n += int(math.Float32bits(float32(x[l+3])) >> 31)
 	}
-	return int(n)
+	return n
 }
 
 // eluBackPlain multiplies d by the slope of ELU at the point where its value is
