@@ -96,8 +96,10 @@ func dotOne[T Float](o *[Lanes]T, v T, x *[Lanes]T, b T) {
 func denseBackPlain[T Float](din, w, dz, wt []T, no, ni int) {
 	wt = wt[:no*ni]
 	for j := range no {
-		for i, v := range w[j*ni : (j+1)*ni] {
-			wt[i*no+j] = v
+		at := j
+		for _, v := range w[j*ni : (j+1)*ni] {
+			wt[at] = v
+			at += no
 		}
 	}
 	densePlain(din, wt, nil, dz, ni, no, no)
@@ -115,7 +117,7 @@ func denseGradPlain[T Float](dw, db, dz, in []T, no, ni int) {
 			gradTwo((*[2]T)(d), z, (*[2 * Lanes]T)(x))
 		}
 		if len(d) > 0 {
-			d[0] += dot(z[:], x)
+			gradOne(&d[0], z, (*[Lanes]T)(x))
 		}
 	}
 }
@@ -154,6 +156,17 @@ func gradTwo[T Float](d *[2]T, z *[Lanes]T, x *[2 * Lanes]T) {
 	}
 	d[0] += s0 + t0
 	d[1] += s1 + t1
+}
+
+// gradOne is gradTwo for one input.
+func gradOne[T Float](d *T, z, x *[Lanes]T) {
+	var s, t T
+	_, _ = z[0], x[0]
+	for l := 0; l < Lanes; l += 2 {
+		s += z[l] * x[l]
+		t += z[l+1] * x[l+1]
+	}
+	*d += s + t
 }
 
 // sumRows is the sum of z over the rows, in four parts that do not wait for each

@@ -56,7 +56,10 @@ func tanhPlain[T Float](z []T) {
 		x := (*[Lanes]T)(z)
 		negative := rows[:negatives(rows[:], x)]
 		for l, v := range x {
-			m[l] = -2 * max(v, -v)
+			m[l] = -2 * v
+		}
+		for _, l := range negative {
+			m[l%Lanes] = -m[l%Lanes]
 		}
 		expm1List(&m, everyRow[:])
 		for l, v := range m {

@@ -131,10 +131,42 @@ func negatives[T Float](list []uint8, x *[Lanes]T) int {
 }
 
 // eluBackPlain multiplies d by the slope of ELU at the point where its value is
-// a, for as many values as a has.
+// a, for as many values as a has: a number of columns.
 func eluBackPlain[T Float](d, a []T) {
-	d = d[:len(a)]
-	for i, v := range a {
-		d[i] *= min(v, 0) + 1
+	for ; len(a) >= Lanes; d, a = d[Lanes:], a[Lanes:] {
+		d, a := any((*[Lanes]T)(d)), any((*[Lanes]T)(a))
+		switch d := d.(type) {
+		case *[Lanes]float32:
+			a := a.(*[Lanes]float32)
+			for l := 0; l < Lanes; l += 2 {
+				d[l] *= eluSlope32(a[l])
+				d[l+1] *= eluSlope32(a[l+1])
+			}
+		case *[Lanes]float64:
+			a := a.(*[Lanes]float64)
+			for l := 0; l < Lanes; l += 2 {
+				d[l] *= eluSlope64(a[l])
+				d[l+1] *= eluSlope64(a[l+1])
+			}
+		}
 	}
+}
+
+// eluSlope32 is 1 plus the minimum of a and 0, a NaN for a NaN. It has no branch, and it
+// does not use min, which is a function call on some processors.
+func eluSlope32(a float32) float32 {
+	b := math.Float32bits(a)
+	if b <= 0xff<<23 { // 0 to +Inf
+		b = 0
+	}
+	return math.Float32frombits(b) + 1
+}
+
+// eluSlope64 is eluSlope32 in float64.
+func eluSlope64(a float64) float64 {
+	b := math.Float64bits(a)
+	if b <= 0x7ff<<52 {
+		b = 0
+	}
+	return math.Float64frombits(b) + 1
 }
