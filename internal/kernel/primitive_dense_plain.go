@@ -30,8 +30,9 @@ func densePlain[T Float](out, w, b, in []T, no, ni, stride int) {
 				dotOne(to, v[0], (*[Lanes]T)(x), bias)
 			}
 			if to == &part {
-				for l, p := range part {
-					o[l] += p
+				for l := 0; l < Lanes; l += 2 {
+					o[l] += part[l]
+					o[l+1] += part[l+1]
 				}
 			}
 			v, x = v[n:], x[n*Lanes:]
