@@ -19,6 +19,17 @@ func dense[T Float](out, w, b, in []T, no, ni int) {
 	densePlain(out, w, b, in, no, ni, ni)
 }
 
+// denseELU sets out to the ELU of W·in + b for a tile, with the arguments of dense.
+func denseELU[T Float](out, w, b, in []T, no, ni int) {
+	if v := inUse[T](); v != nil && v.denseELU != nil {
+		w, b, in, out = w[:no*ni], b[:no], in[:ni*Lanes], out[:no*Lanes]
+		v.denseELU(&out[0], &w[0], &b[0], &in[0], no, ni)
+		return
+	}
+	dense(out, w, b, in, no, ni)
+	elu(out[:no*Lanes])
+}
+
 // denseBack sets din = Wᵀ·dz, the gradient with respect to the inputs of a dense
 // layer. Unless a is nil, the inputs are the values a of ELU. denseBack then
 // multiplies din by the slope of ELU, which is 1 for a > 0 and a + 1 otherwise.

@@ -11,6 +11,11 @@ package kernel
 func denseF32AVX2(out *float32, w *float32, b *float32, in *float32, a *float32, no int, ni int,
 	sj int, si int)
 
+// denseELUF32AVX2 sets out = ELU(W·in + b) for a tile.
+//
+//go:noescape
+func denseELUF32AVX2(out *float32, w *float32, b *float32, in *float32, no int, ni int)
+
 // denseGradF32AVX2 adds dz·inᵀ to the weights at dw and the sums of dz to the biases behind
 // them; part is scratch.
 //
@@ -154,6 +159,11 @@ func circleSoftmaxGradF32AVX2(dr *float32, p *float32, of *float32, numbers *flo
 //go:noescape
 func denseF64AVX2(out *float64, w *float64, b *float64, in *float64, a *float64, no int, ni int,
 	sj int, si int)
+
+// denseELUF64AVX2 sets out = ELU(W·in + b) for a tile.
+//
+//go:noescape
+func denseELUF64AVX2(out *float64, w *float64, b *float64, in *float64, no int, ni int)
 
 // denseGradF64AVX2 adds dz·inᵀ to the weights at dw and the sums of dz to the biases behind
 // them; part is scratch.
