@@ -19,8 +19,8 @@ const (
 	round64 = 1.5 * (1 << 52) / grid
 
 	// Below the tables exp(x) − 1 rounds to −1.
-	points32 = 32 * grid
-	points64 = 64 * grid
+	points32 = 18 * grid
+	points64 = 38 * grid
 )
 
 // The tables begin with the least c and end with 0. There they hold −0 for e, so that
