@@ -65,7 +65,7 @@ func timeSteps(comm flow.Comm) error {
 	return nil
 }
 
-// BenchmarkStep is a training step of 512 samples, whole and in 8 parts, on ranks×cores. It
+// BenchmarkStep is a training step of 512 samples, whole and in 8 or 2 parts, on ranks×cores. It
 // takes the ways in turn and reports the medians, in ms. NEURALRG_MPI_L is the extent of the lattice, 16 by
 // default.
 func BenchmarkStep(b *testing.B) {
@@ -76,6 +76,7 @@ func BenchmarkStep(b *testing.B) {
 	}{
 		{"whole-1x2", 1, 2, 0}, {"parts-1x2", 1, 2, 8}, {"parts-2x1", 2, 1, 8},
 		{"whole-1x1", 1, 1, 0}, {"parts-1x1", 1, 1, 8},
+		{"two-1x2", 1, 2, 2}, {"two-2x1", 2, 1, 2},
 	}
 	sides, steps := cmp.Or(os.Getenv(sidesKey), "16"), cmp.Or(os.Getenv(stepsKey), "3")
 	times := make([][]float64, len(ways))

@@ -6,12 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// maxChunks bounds the number of chunks into which work is cut. It also bounds
-// the memory of a parameter gradient, which has one partial sum for every chunk.
-const maxChunks = 16
+// maxChunks bounds the number of chunks into which work with partial sums is cut.
+const maxChunks = 128
 
 // chunks is the number of chunks for the given number of units of work. It
-// must not depend on the number of processors: sums are taken chunk by chunk.
+// must not depend on the number of processors: the order of the sums follows from it.
 func chunks(units int) int { return min(units, maxChunks) }
 
 // maxPieces bounds the number of pieces of work without partial sums.

@@ -19,7 +19,7 @@ func (c *counted) do(_, from, to int) {
 	}
 }
 
-// Work without partial sums has enough pieces for 128 processors, and every unit is done once.
+// Work has enough pieces or chunks for 128 processors, and every unit is done once.
 // A batch of 512 rows on 16×16 sites has 512 rows, and 512 units in a layer of all sites.
 func TestPieces(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
@@ -41,6 +41,9 @@ func TestPieces(t *testing.T) {
 	l := NewLayer[float32](NewActNorm[float32](4), 256, tilesOf(64))
 	if n := pieces(l.units(512)); n < 128 {
 		t.Errorf("a layer has %d pieces", n)
+	}
+	if n := chunks(l.units(512)); n < 128 {
+		t.Errorf("the gradient of a layer has %d chunks", n)
 	}
 }
 

@@ -178,3 +178,38 @@ func fuzzDense[T Float](t *testing.T, no, ni uint8, seed int64, special float64,
 		return x
 	}, int(no)+1, int(ni)+1)
 }
+
+// Rows with equal values get equal results, to the bit, wherever they are in a tile and
+// whatever the other rows hold.
+func TestRowsAlike(t *testing.T) {
+	forEachVariant(t, func(t *testing.T) {
+		rowsAlike[float32](t)
+		rowsAlike[float64](t)
+	})
+}
+
+func rowsAlike[T Float](t *testing.T) {
+	rnd := rand.New(rand.NewPCG(31, 1))
+	for range 200 {
+		no, ni := 1+rnd.IntN(30), 1+rnd.IntN(30)
+		w, bias, x := normal[T](rnd, no*ni), normal[T](rnd, no), normal[T](rnd, ni*Lanes)
+		for i := range ni {
+			x[i*Lanes+41] = x[i*Lanes+20]
+		}
+		out, th, e, back := make([]T, no*Lanes), make([]T, no*Lanes), make([]T, no*Lanes), make([]T, no*Lanes)
+		dense(out, w, bias, x, no, ni)
+		copy(th, out)
+		copy(e, out)
+		denseBack(back, w, x, out, make([]T, no*ni), ni, no)
+		elu(out)
+		tanh(th)
+		exp(e)
+		for k, z := range [][]T{out, th, e, back} {
+			for j := range no {
+				if a, b := z[j*Lanes+20], z[j*Lanes+41]; a != b {
+					t.Fatalf("%T %d×%d, function %d: %g in row 20 and %g in row 41", a, no, ni, k, a, b)
+				}
+			}
+		}
+	}
+}

@@ -48,7 +48,7 @@ func functions[T Float]() []function[T] {
 		}},
 		{"tanh", tanh[T], math.Tanh},
 		{"exp", exp[T], func(x float64) float64 {
-			if x > 700 { // see expOf
+			if x > 700 { // see expOfAny
 				return math.Exp(x-32) * math.Exp(32)
 			}
 			return math.Exp(x)

@@ -56,7 +56,7 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *L
 		fill(s.ones, 1)
 		return s
 	}
-	l.calls.New = func() any { return &call[T]{l: l} }
+	l.calls.New = func() any { return &call[T]{l: l, sums: new(sums[T])} }
 	return l
 }
 
@@ -105,27 +105,27 @@ type call[T Float] struct {
 	dw      []T // or nil
 	dout    []T
 
-	partial []T // log-determinants of each tile and row, or dw of each chunk
-	context []T // gradients of each tile, context position and row
+	logDets []T      // log-determinants of each tile and row
+	context []T      // gradients of each tile, context position and row
+	sums    *sums[T] // of dw
 }
 
-// step is one step of a call. It goes through rows, groups of rows, parameters or units; see
+// step is one step of a call. It goes through rows, groups of rows or units; see
 // Groups and units.
 type step int
 
 const (
-	copyRows    step = iota // rows: copy in to out, for the sites that belong to no tile
-	runUnits                // units: Transform.Run
-	gradUnits               // units: Transform.Grad
-	pullUnits               // units: multiply by the Jacobian
-	sumContext              // groups: add up the gradients of shared sites
-	sumLogDets              // rows: add up the log-determinants of the tiles
-	sumPartials             // parameters: add up the gradients of the chunks
+	copyRows   step = iota // rows: copy in to out, for the sites that belong to no tile
+	runUnits               // units: Transform.Run
+	gradUnits              // units: Transform.Grad
+	pullUnits              // units: multiply by the Jacobian
+	sumContext             // groups: add up the gradients of shared sites
+	sumLogDets             // rows: add up the log-determinants of the tiles
 )
 
 // end returns the call, without its arguments, to the pool.
 func (c *call[T]) end() {
-	*c = call[T]{l: c.l, partial: c.partial, context: c.context}
+	*c = call[T]{l: c.l, logDets: c.logDets, context: c.context, sums: c.sums}
 	c.l.calls.Put(c)
 }
 
@@ -159,9 +159,6 @@ func (c *call[T]) do(chunk, from, to int) {
 	case sumLogDets:
 		c.sumLogDets(from, to)
 		return
-	case sumPartials:
-		c.sumPartials(from, to)
-		return
 	}
 	s := c.l.scratch.Get().(*scratch[T])
 	defer c.l.scratch.Put(s)
@@ -186,7 +183,7 @@ func (l *Layer[T]) RunJacobian(out, jac, in, w []T, rows int, inverse bool) {
 	c := l.calls.Get().(*call[T])
 	defer c.end()
 	c.rows, c.inverse, c.w, c.in, c.out, c.jac = rows, inverse, w, in, out, jac
-	grow(&c.partial, l.tiles*rows)
+	grow(&c.logDets, l.tiles*rows)
 	if !l.whole {
 		c.pass(rows, rows*l.n, copyRows)
 	}
@@ -207,11 +204,11 @@ func (c *call[T]) run(s *scratch[T], from, to int) {
 		}
 		l.scatter(c.out, s.x, s)
 		if s.block {
-			copy(c.partial[s.tile[0]*c.rows+s.row[0]:][:Lanes], s.logDet)
+			copy(c.logDets[s.tile[0]*c.rows+s.row[0]:][:Lanes], s.logDet)
 			continue
 		}
 		for k := range s.len {
-			c.partial[s.tile[k]*c.rows+s.row[k]] = s.logDet[k]
+			c.logDets[s.tile[k]*c.rows+s.row[k]] = s.logDet[k]
 		}
 	}
 }
@@ -223,7 +220,7 @@ func (c *call[T]) sumLogDets(from, to int) {
 	sum := c.out[all+from : all+to]
 	copy(sum, c.in[all+from:])
 	for k := range c.l.tiles {
-		for r, v := range c.partial[k*c.rows+from : k*c.rows+to] {
+		for r, v := range c.logDets[k*c.rows+from : k*c.rows+to] {
 			sum[r] += v
 		}
 	}
@@ -237,17 +234,16 @@ func (l *Layer[T]) Grad(din, dw, in, w, dout []T, rows int, inverse bool) {
 	defer c.end()
 	c.passThrough(din, dout, rows)
 	units := l.units(rows)
-	grow(&c.partial, chunks(units)*len(dw))
 	c.inverse, c.w, c.in, c.dw = inverse, w, in, dw
 	if dw == nil {
 		c.pieces(units, gradUnits)
 	} else {
+		c.sums.begin(chunks(units), len(dw))
 		c.chunked(units, gradUnits)
+		clear(dw) // for no rows
+		copy(dw, c.sums.total)
 	}
 	c.addContext()
-	if dw != nil {
-		c.pass(len(dw), len(dw)*chunks(units), sumPartials)
-	}
 }
 
 // passThrough sets din to dout for all values that no tile changes.
@@ -265,8 +261,7 @@ func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
 	l := c.l
 	var part []T
 	if c.dw != nil {
-		part = c.partial[chunk*len(c.dw) : (chunk+1)*len(c.dw)]
-		clear(part)
+		part = c.sums.buffer()
 	}
 	for u := from; u < to; u++ {
 		l.assign(s, u, c.rows)
@@ -275,16 +270,8 @@ func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
 		l.tr.Grad(part, s.dx, s.x, s.logDet, c.w, c.inverse, s.rest)
 		c.scatterGrad(s.dx, s)
 	}
-}
-
-// sumPartials adds up the gradients of some parameters, chunk by chunk.
-func (c *call[T]) sumPartials(from, to int) {
-	n, sum := len(c.dw), c.dw[from:to]
-	clear(sum)
-	for k := range chunks(c.l.units(c.rows)) {
-		for i, v := range c.partial[k*n+from : k*n+to] {
-			sum[i] += v
-		}
+	if c.dw != nil {
+		c.sums.add(chunk, part)
 	}
 }
 

@@ -55,11 +55,12 @@ func netRun[T Float](n Net, w, x, act []T) []T {
 	last := len(n.sizes) - 1
 	for k := 1; k <= last; k++ {
 		ni, no := n.sizes[k-1], n.sizes[k]
-		dense(act, w, w[no*ni:], x, no, ni)
-		x, act, w = act[:no*Lanes], act[no*Lanes:], w[no*(ni+1):]
 		if k < last {
-			elu(x)
+			denseELU(act, w, w[no*ni:], x, no, ni)
+		} else {
+			dense(act, w, w[no*ni:], x, no, ni)
 		}
+		x, act, w = act[:no*Lanes], act[no*Lanes:], w[no*(ni+1):]
 	}
 	return x
 }

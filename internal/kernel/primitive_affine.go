@@ -70,22 +70,23 @@ func mix[T Float](to, x, f, p []T, n int) {
 }
 
 func affineRunPlain[T Float](y, logDet, f, u, th, t []T, a T, inverse bool) {
+	e := a
 	if inverse {
-		for l, v := range th {
-			s := a * v
-			e := expOf(-s)
-			v := (y[l] - t[l]) * e
-			f[l], u[l], y[l] = e, -v, v
-			logDet[l] -= s
-		}
-		return
+		e = -a
 	}
 	for l, v := range th {
-		s := a * v
-		e := expOf(s)
-		v := y[l] * e
-		f[l], u[l], y[l] = e, v, v+t[l]
-		logDet[l] += s
+		f[l] = e * v
+		logDet[l] += e * v
+	}
+	expPlain(f)
+	for l, e := range f {
+		if inverse {
+			v := (y[l] - t[l]) * e
+			u[l], y[l] = -v, v
+		} else {
+			v := y[l] * e
+			u[l], y[l] = v, v+t[l]
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ type vector[T Float] struct {
 	// nil, it multiplies the result by the slope of ELU at the value a.
 	dense     func(out, w, b, in, a *T, no, ni, sj, si int)
 	denseGrad func(dw, dz, in, part *T, no, ni int)
+	denseELU  func(out, w, b, in *T, no, ni int) // or nil
 
 	elu, tanh, exp func(z *T, n int)
 	sincos         func(sin, cos *T, n int)

@@ -74,6 +74,7 @@ var avx512F64 = vector[float64]{
 var avx2F32 = vector[float32]{
 	dense:                denseF32AVX2,
 	denseGrad:            denseGradF32AVX2,
+	denseELU:             denseELUF32AVX2,
 	elu:                  eluF32AVX2,
 	tanh:                 tanhF32AVX2,
 	exp:                  expF32AVX2,

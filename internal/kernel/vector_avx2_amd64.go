@@ -11,6 +11,11 @@ package kernel
 func denseF32AVX2(out *float32, w *float32, b *float32, in *float32, a *float32, no int, ni int,
 	sj int, si int)
 
+// denseELUF32AVX2 sets out = ELU(W·in + b) for a tile.
+//
+//go:noescape
+func denseELUF32AVX2(out *float32, w *float32, b *float32, in *float32, no int, ni int)
+
 // denseGradF32AVX2 adds dz·inᵀ to the weights at dw and the sums of dz to the biases behind
 // them; part is scratch.
 //

@@ -91,14 +91,14 @@ func (a assembly) dense(t *testing.T, no, ni int) (n int) {
 
 // denseGrad counts the gradient of the weights and biases, for a tile.
 func (a assembly) denseGrad(t *testing.T, no, ni int) (n int) {
-	maxJ, maxI, width := 5, 5, min(a.set.width, 32)
+	maxJ, maxI, width, steps := 5, 5, min(a.set.width, 32), 1
 	if a.set.name == "AVX2" {
-		maxJ, maxI = 3, 4
+		maxJ, maxI, steps = 3, 4, 4
 	}
 	loops := a.loops(t, "denseGrad", "loop")
 	for _, j := range split(no, maxJ) {
 		for _, i := range split(ni, maxI) {
-			n += loops[(maxJ-j)*maxI+maxI-i] * lanes * a.size / width
+			n += loops[(maxJ-j)*maxI+maxI-i] * lanes * a.size / (width * steps)
 		}
 	}
 	fold := a.loops(t, "denseGrad", "fold")[0] * (no*ni + no) * a.size / width

@@ -24,7 +24,7 @@ func (e *emitter) elementwise() {
 	case e.neon():
 		e.eluSelected(together, held)
 	default:
-		e.eluClamped(together, held)
+		e.eluClamped(2)
 	}
 	e.end()
 	e.add()
@@ -109,17 +109,15 @@ func (e *emitter) sweep(z reg.Register, together int, body func()) {
 }
 
 // eluClamped computes the maximum of z and expm1 of a clamped z.
-func (e *emitter) eluClamped(together, held int) {
+func (e *emitter) eluClamped(together int) {
 	z := e.arg("z")
-	c := e.expConstants(held)
 	zero := e.vec()
 	e.zeros(zero)
-	least := e.number(e.least())
+	c := e.powerConstants(5)
 	e.sweep(z, together, func() {
 		x := e.vecs(together)
 		each(together, func(i int) { e.op("VMINP", at(z, i*e.width), zero, x[i]) })
-		each(together, func(i int) { e.op("VMAXP", least, x[i], x[i]) })
-		v := e.expm1(c, x)
+		v := e.expm1Base2(c, x)
 		// The maximum is right everywhere: expm1(z) > z for z < 0, and for z ≥ 0 the
 		// clamped argument gives 0 ≤ z. For two zeros and for NaN, max returns its
 		// last operand, z.

@@ -227,3 +227,56 @@ func (e *emitter) exp(c *expConstants, x []reg.VecVirtual) []reg.VecVirtual {
 	each(n, func(i int) { e.op("VMULP", u[i], q[i], q[i]) })
 	return q
 }
+
+// powerConstants are the constants of expm1Base2.
+type powerConstants struct {
+	least, magic, log2e, one operand.Op
+	powers                   []operand.Op // the highest first
+	shift                    operand.Op   // moves an integer to the exponent
+}
+
+// powerConstants returns the constants. Besides least, at most budget of them are in registers.
+func (e *emitter) powerConstants(budget int) *powerConstants {
+	hold := func(m operand.Mem) operand.Op {
+		if budget--; budget < 0 {
+			return m
+		}
+		return e.held(m)
+	}
+	fraction, bias, powers := 23, 127.0, powers32
+	if e.size == 8 {
+		fraction, bias, powers = 52, 1023.0, powers64
+	}
+	c := &powerConstants{
+		least: e.held(e.number(e.least())),
+		magic: hold(e.number(1.5*math.Ldexp(1, fraction) + bias)),
+		log2e: hold(e.number(math.Log2E)),
+		one:   hold(e.number(1)),
+		shift: imm8(fraction),
+	}
+	for i := len(powers) - 1; i >= 0; i-- {
+		c.powers = append(c.powers, hold(e.number(powers[i])))
+	}
+	return c
+}
+
+// expm1Base2 returns exp(x) − 1 = 2^k·(2^r − 1) + (2^k − 1), x = (k + r)·ln 2, for x ≤ 0 or NaN, and destroys x.
+// magic has the bias of exponents in its low bits, so that t shifted is 2^k.
+func (e *emitter) expm1Base2(c *powerConstants, x []reg.VecVirtual) []reg.VecVirtual {
+	n := len(x)
+	t, q := e.vecs(n), e.vecs(n)
+	each(n, func(i int) { e.op("VMAXP", c.least, x[i], x[i]) })
+	each(n, func(i int) { e.move(c.magic, t[i]) })
+	each(n, func(i int) { e.op("VFMADD231P", c.log2e, x[i], t[i]) })
+	each(n, func(i int) { e.op("VSUBP", c.magic, t[i], q[i]) })
+	each(n, func(i int) { e.op("VFMSUB132P", c.log2e, q[i], x[i]) }) // r
+	each(n, func(i int) { e.intOp("VPSLL", c.shift, t[i], t[i]) })
+	each(n, func(i int) { e.move(c.powers[0], q[i]) })
+	for _, p := range c.powers[1:] {
+		each(n, func(i int) { e.op("VFMADD213P", p, x[i], q[i]) })
+	}
+	each(n, func(i int) { e.op("VMULP", t[i], x[i], x[i]) })
+	each(n, func(i int) { e.op("VSUBP", c.one, t[i], t[i]) })
+	each(n, func(i int) { e.op("VFMADD213P", t[i], x[i], q[i]) })
+	return q
+}

@@ -76,20 +76,26 @@ func (e *emitter) denseGrad() {
 func (e *emitter) productSums(dz, in reg.Register, sizeJ, sizeI int) []reg.VecVirtual {
 	sums := e.vecs(sizeJ * sizeI)
 	e.zeros(sums...)
-	e.repeat(e.row()/e.width, func() {
-		zs := e.vecs(sizeJ)
-		for j := range zs {
-			e.load(at(dz, j*e.row()), zs[j])
-		}
-		for i := range sizeI {
-			v := e.vec()
-			e.load(at(in, i*e.row()), v)
+	steps := 1 // in one turn of the loop
+	if !e.evex() && !e.neon() {
+		steps = 4
+	}
+	e.repeat(e.row()/e.width/steps, func() {
+		for step := range steps {
+			zs := e.vecs(sizeJ)
 			for j := range zs {
-				e.op("VFMADD231P", v, zs[j], sums[j*sizeI+i])
+				e.load(at(dz, j*e.row()+step*e.width), zs[j])
+			}
+			for i := range sizeI {
+				v := e.vec()
+				e.load(at(in, i*e.row()+step*e.width), v)
+				for j := range zs {
+					e.op("VFMADD231P", v, zs[j], sums[j*sizeI+i])
+				}
 			}
 		}
-		e.ADDQ(imm(e.width), dz)
-		e.ADDQ(imm(e.width), in)
+		e.ADDQ(imm(steps*e.width), dz)
+		e.ADDQ(imm(steps*e.width), in)
 	})
 	return sums
 }
