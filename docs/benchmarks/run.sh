@@ -103,6 +103,7 @@ sklearn=$(interpreter scikit-learn "numpy, sklearn.feature_selection")
 
 # What a peer compiles is kept for the next round.
 export JAX_COMPILATION_CACHE_DIR=$tmp/jax TORCHINDUCTOR_CACHE_DIR=$tmp/inductor
+export PYTHONDONTWRITEBYTECODE=1
 
 record() { # name value...
   local name=$1 value
