@@ -167,7 +167,10 @@ ksg() { # samples
   local line order=()
   [ -n "$sklearn" ] || return 0
   ((round % 2)) || order=(-peer-first)
-  line=$(PYTHON=$sklearn "${pin[@]}" "$tmp/mi" -n "$1" ${order[@]+"${order[@]}"})
+  if ! line=$(PYTHON=$sklearn "${pin[@]}" "$tmp/mi" -n "$1" ${order[@]+"${order[@]}"}); then
+    say "KSG with $1 samples failed"
+    return 0
+  fi
   record "mi/$1" "$(sed 's/.* mi [-0-9.]* in \([0-9.]*\) s.*/\1/' <<<"$line")"
   record "scikit-learn/$1" "$(sed 's/.* in \([0-9.]*\) s$/\1/' <<<"$line")"
 }
