@@ -13,7 +13,7 @@ import os
 import problem
 
 p = problem.arguments(__doc__.split("\n")[0])
-p.add_argument("--part", type=int, default=32, help="configurations at a time; gradients of parts are added")
+p.add_argument("--part", type=int, default=64, help="configurations at a time; gradients of parts are added")
 p.add_argument("--unroll", action="store_true", help="no loop over pairs of couplings in the compiled program")
 a = problem.parse(p)
 if a.part < 1 or a.batch % a.part:
@@ -32,10 +32,12 @@ TILES = [tiles.T for tiles in problem.layers(a.L)]
 # A configuration is a column of x, (sites, part), and the values of the tiles of a layer are columns too,
 # (4, tiles·part). Parts of the batch fit the cache of a core.
 #
-# These ways were slower or as fast, on one core: the whole batch at once (--part 512), with and without a loop over
-# couplings, and with the activations of a block computed again in the backward pass (jax.checkpoint); configurations
-# as rows, (batch, sites); s and t of a coupling as one batched product; products of matrices as sums of products,
-# which the compiler can fuse with the ELU; layers in chunks of columns; an ELU by minimum and maximum.
+# Parts of 32 to 128 configurations are about equally fast. On one core these ways were slower: the whole batch at once
+# (--part 512) with a loop over couplings, also with the activations of a block computed again in the backward pass
+# (jax.checkpoint); configurations as rows, (batch, sites). These were no faster: the whole batch unrolled (--part 512
+# --unroll), which compiles for longer; layers in chunks of columns with jax.checkpoint; s and t of a coupling as one
+# batched product. Unrolled parts, and products of matrices written as sums which fuse with the ELU, compiled for more
+# than three minutes.
 
 
 def net(maps, h):

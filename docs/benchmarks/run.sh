@@ -103,6 +103,7 @@ sklearn=$(interpreter scikit-learn "numpy, sklearn.feature_selection")
 
 # What a peer compiles is kept for the next round.
 export JAX_COMPILATION_CACHE_DIR=$tmp/jax TORCHINDUCTOR_CACHE_DIR=$tmp/inductor
+export PYTHONDONTWRITEBYTECODE=1
 
 record() { # name value...
   local name=$1 value
@@ -166,7 +167,10 @@ ksg() { # samples
   local line order=()
   [ -n "$sklearn" ] || return 0
   ((round % 2)) || order=(-peer-first)
-  line=$(PYTHON=$sklearn "${pin[@]}" "$tmp/mi" -n "$1" ${order[@]+"${order[@]}"})
+  if ! line=$(PYTHON=$sklearn "${pin[@]}" "$tmp/mi" -n "$1" ${order[@]+"${order[@]}"}); then
+    say "KSG with $1 samples failed"
+    return 0
+  fi
   record "mi/$1" "$(sed 's/.* mi [-0-9.]* in \([0-9.]*\) s.*/\1/' <<<"$line")"
   record "scikit-learn/$1" "$(sed 's/.* in \([0-9.]*\) s$/\1/' <<<"$line")"
 }
