@@ -20,7 +20,8 @@ import problem
 #
 # These ways were slower, on one core: nn.Linear with tiles as rows, by a factor of nearly two; s and t of a coupling
 # as one batched product, in rows or in columns; the activations of a block computed again in the backward pass; the
-# batch in parts whose gradients are added; torch.compile of whole blocks, which also takes minutes to compile.
+# batch in parts whose gradients are added. torch.compile of whole blocks takes minutes to compile; its step was not
+# measured.
 
 
 class Linear(nn.Module):
