@@ -46,7 +46,9 @@ func errorFigure(cells []*cell, o *options) error {
 		return nil
 	}
 	p.Y.Tick.Marker = figure.Decades{}
-	p.Y.Min, p.Y.Max = low-0.1, high+0.1
+	low, high = low-0.1, high+0.1
+	legend := 0.07 * float64(o.depths()) // its part of the height, above the lines
+	p.Y.Min, p.Y.Max = low, low+(high-low)/(1-legend)
 	return figure.Save(p, o.figure(errorName))
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -31,6 +32,7 @@ func checkDense[T Float](t *testing.T, draw func(*rand.Rand, int) []T, no, ni in
 	w, b := draw(rnd, no*ni), draw(rnd, no)
 	x, dz := draw(rnd, ni*Lanes), draw(rnd, no*Lanes)
 	out, checkOut := fence(t, make([]T, no*Lanes))
+	act, checkAct := fence(t, make([]T, no*Lanes))
 	bare, checkBare := fence(t, make([]T, no*Lanes))
 	din, checkIn := fence(t, make([]T, ni*Lanes))
 	dw0 := draw(rnd, no*(ni+1))
@@ -39,9 +41,10 @@ func checkDense[T Float](t *testing.T, draw func(*rand.Rand, int) []T, no, ni in
 
 	dense(out, w, b, x, no, ni)
 	dense(bare, w, nil, x, no, ni)
+	denseELU(act, w, b, x, no, ni)
 	denseBack(din, w, dz, nil, scratch, no, ni)
 	denseGrad(dw, dz, x, scratch, no, ni)
-	for _, check := range []func(){checkOut, checkBare, checkIn, checkW, checkScratch} {
+	for _, check := range []func(){checkOut, checkBare, checkAct, checkIn, checkW, checkScratch} {
 		check()
 	}
 
@@ -55,6 +58,11 @@ func checkDense[T Float](t *testing.T, draw func(*rand.Rand, int) []T, no, ni in
 			s.check(t, what+": output without bias", bare[j*Lanes+l])
 			s.add(b[j], 1)
 			s.check(t, what+": output", out[j*Lanes+l])
+			if s.sum <= 0 { // the slope of ELU is at most 1
+				s.sum = math.Expm1(s.sum)
+				s.size++
+			}
+			s.check(t, what+": ELU", act[j*Lanes+l])
 		}
 		for i := range ni {
 			var s productSum[T]
@@ -126,10 +134,11 @@ func denseContainsNaN[T Float](t *testing.T) {
 		no, ni := s[0], s[1]
 		w, bias, x, a := normal[T](rnd, no*ni), normal[T](rnd, no), normal[T](rnd, ni*Lanes), normal[T](rnd, no*Lanes)
 		run := func() []T {
-			out, tan := make([]T, no*Lanes), make([]T, no*Lanes)
+			out, act, tan := make([]T, no*Lanes), make([]T, no*Lanes), make([]T, no*Lanes)
 			dense(out, w, bias, x, no, ni)
+			denseELU(act, w, bias, x, no, ni)
 			denseTangent(tan, w, x, a, no, ni, ni)
-			return append(out, tan...)
+			return slices.Concat(out, act, tan)
 		}
 		want := run()
 		lane := rnd.IntN(Lanes)

@@ -13,10 +13,10 @@ import "math"
 const (
 	grid = 64 // points of the grid per unit
 
-	// Adding 1.5·2^k to x rounds it to the spacing of the last bit of the sum, 1/grid.
-	// The sum minus 1.5·2^k is c.
-	round32 = 1.5 * (1 << 23) / grid
-	round64 = 1.5 * (1 << 52) / grid
+	// Adding one of these to x rounds it to the spacing of the last bit of the sum, 1/grid.
+	// The sum minus it is c.
+	round32 = whole32 / grid
+	round64 = whole64 / grid
 
 	// Below the tables exp(x) − 1 rounds to −1.
 	points32 = 18 * grid
@@ -46,7 +46,7 @@ func init() {
 	}
 }
 
-// numbers32 and numbers64 are 1.5·2^k, then 1/n! for n from 1. A loop keeps them in
+// numbers32 and numbers64 are round32 and round64, then 1/n! for n from 1. A loop keeps them in
 // registers, because they are variables. It would read constants from memory at every
 // use.
 var (

@@ -4,8 +4,8 @@ import "sync"
 
 // sums adds up the gradients of the parameters that chunks of work have found, two and two,
 // along a binary tree. The tree follows from the number of chunks alone, and so do the bits of
-// the sum. A sum that waits for its sibling keeps a buffer. In the order of the chunks,
-// as one processor does them, at most log2(chunks) + 1 buffers are in use.
+// the sum. A sum that waits for its sibling keeps a buffer. In the order of the chunks, as one
+// processor does them, at most log2(chunks) sums wait while one more is made.
 type sums[T Float] struct {
 	mu     sync.Mutex
 	chunks int

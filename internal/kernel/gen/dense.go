@@ -201,11 +201,8 @@ func (e *emitter) denseELU() {
 				e.ADDQ(imm(e.row()), x)
 			})
 			for v := 0; v < vectors; v += 2 {
-				x := e.vecs(2)
-				each(2, func(i int) { e.op("VMINP", zero, sums[v+i], x[i]) })
-				q := e.expm1Base2(c, x)
-				each(2, func(i int) { e.op("VMAXP", sums[v+i], q[i], q[i]) })
-				each(2, func(i int) { e.store(q[i], at(out, (v+i)*e.width)) })
+				y := e.eluPair(c, zero, sums[v:v+2])
+				each(2, func(i int) { e.store(y[i], at(out, (v+i)*e.width)) })
 			}
 			e.ADDQ(imm(vectors*e.width), in)
 			e.ADDQ(imm(vectors*e.width), out)

@@ -39,6 +39,7 @@ func (e *emitter) row() int   { return lanes * e.size }
 func (e *emitter) wide() bool { return e.width == 64 }
 func (e *emitter) evex() bool { return e.set.width == 64 } // 32 registers, masks
 func (e *emitter) neon() bool { return e.set.arch == "arm64" }
+func (e *emitter) avx2() bool { return !e.evex() && !e.neon() }
 
 // begin opens the function of the given base name. T in args stands for the
 // precision.

@@ -260,8 +260,9 @@ func (e *emitter) powerConstants(budget int) *powerConstants {
 	return c
 }
 
-// expm1Base2 returns exp(x) − 1 = 2^k·(2^r − 1) + (2^k − 1), x = (k + r)·ln 2, for x ≤ 0 or NaN, and destroys x.
-// magic has the bias of exponents in its low bits, so that t shifted is 2^k.
+// expm1Base2 returns exp(x) − 1 = 2^k·(2^r − 1) + (2^k − 1), x = (k + r)·ln 2, for x ≤ 0 and
+// destroys x. magic has the bias of exponents in its low bits, so that t shifted is 2^k. The
+// result for NaN is −1.
 func (e *emitter) expm1Base2(c *powerConstants, x []reg.VecVirtual) []reg.VecVirtual {
 	n := len(x)
 	t, q := e.vecs(n), e.vecs(n)

@@ -77,7 +77,7 @@ func (e *emitter) productSums(dz, in reg.Register, sizeJ, sizeI int) []reg.VecVi
 	sums := e.vecs(sizeJ * sizeI)
 	e.zeros(sums...)
 	steps := 1 // in one turn of the loop
-	if !e.evex() && !e.neon() {
+	if e.avx2() {
 		steps = 4
 	}
 	e.repeat(e.row()/e.width/steps, func() {

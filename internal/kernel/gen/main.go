@@ -50,7 +50,7 @@ func write(dir string, set instructionSet) error {
 	for _, size := range []int{4, 8} {
 		e := &emitter{Context: ctx, set: set, size: size, width: set.width, constants: map[string]operand.Mem{}}
 		e.dense()
-		if !e.evex() && !e.neon() && size == 4 {
+		if e.avx2() && size == 4 {
 			e.denseELU()
 		}
 		e.denseGrad()
