@@ -130,6 +130,6 @@ func (b *ActNorm) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error
 	return b.self.Inverse(x)
 }
 
-func (b *ActNorm) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+func (b *ActNorm) state(s packed, inverse bool) (packed, error) {
 	return b.self.state(s, inverse)
 }

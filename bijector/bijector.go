@@ -69,11 +69,14 @@ type Bijector interface {
 }
 
 // stateful bijectors can work on a state, the packed form of a batch and its
-// log-determinants (graph.State), so that a chain of them copies nothing.
+// log-determinants (graph.Packed), so that a chain of them copies nothing.
 type stateful interface {
 	Bijector
-	state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error)
+	state(s packed, inverse bool) (packed, error)
 }
+
+// packed is a packed batch.
+type packed = graph.Packed
 
 // apply calls b.Forward or b.Inverse and checks its argument and its results.
 func apply(b Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Node, err error) {
@@ -118,21 +121,22 @@ func run(bs []Bijector, x *gorgonia.Node, inverse bool) (y, logDet *gorgonia.Nod
 
 // runner is a batch on its way through bijectors.
 type runner struct {
-	dim      int
-	inverse  bool
-	x, state *gorgonia.Node   // state is the batch if it is packed, else nil
-	logDets  []*gorgonia.Node // log-determinants that are not in the state
+	dim     int
+	inverse bool
+	x       *gorgonia.Node
+	packed  graph.Packed     // the batch, if it is packed
+	logDets []*gorgonia.Node // log-determinants that are not in the state
 }
 
 // step applies a bijector.
 func (r *runner) step(b Bijector) (err error) {
 	if b, ok := b.(stateful); ok {
-		if r.state == nil {
-			if r.state, err = graph.State(r.x); err != nil {
+		if r.packed.State == nil {
+			if r.packed, err = graph.Pack(r.x); err != nil {
 				return err
 			}
 		}
-		r.state, err = b.state(r.state, r.inverse)
+		r.packed, err = b.state(r.packed, r.inverse)
 		return err
 	}
 	if err := r.unpack(); err != nil {
@@ -145,11 +149,11 @@ func (r *runner) step(b Bijector) (err error) {
 
 // unpack ends a state.
 func (r *runner) unpack() error {
-	if r.state == nil {
+	if r.packed.State == nil {
 		return nil
 	}
-	x, d, err := graph.Unstate(r.state, r.dim)
-	r.x, r.state, r.logDets = x, nil, append(r.logDets, d)
+	x, d, err := r.packed.Unpack(r.dim)
+	r.x, r.packed, r.logDets = x, graph.Packed{}, append(r.logDets, d)
 	return err
 }
 

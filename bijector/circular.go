@@ -219,6 +219,6 @@ func (b *CircularSpline) passed() []bool {
 	return without(b.dim, moves...)
 }
 
-func (b *CircularSpline) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+func (b *CircularSpline) state(s packed, inverse bool) (packed, error) {
 	return b.self.state(s, inverse)
 }

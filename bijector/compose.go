@@ -195,10 +195,18 @@ func permute(x *gorgonia.Node, perm []int) (y, logDet *gorgonia.Node, err error)
 	if y, err = graph.Permute(x, perm, nil); err != nil {
 		return nil, nil, err
 	}
+	if score := graph.ScoreOf(x); score != nil {
+		if score, err = graph.Permute(score, perm, nil); err != nil {
+			return nil, nil, err
+		}
+		if y, err = graph.Scored(y, score); err != nil {
+			return nil, nil, err
+		}
+	}
 	// A fresh state has log-determinant zero.
-	s, err := graph.State(y)
+	p, err := graph.Pack(y)
 	if err != nil {
 		return nil, nil, err
 	}
-	return graph.Unstate(s, len(perm))
+	return p.Unpack(len(perm))
 }

@@ -363,8 +363,8 @@ func (l *fusedLayer) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err er
 	return run([]Bijector{l}, x, true)
 }
 
-func (l *fusedLayer) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
-	return l.op.Apply(s, l.weights.Node(s), inverse)
+func (l *fusedLayer) state(s packed, inverse bool) (packed, error) {
+	return l.op.Apply(s, l.weights.Node(s.State), inverse)
 }
 
 // nodeLayer is any block on tiles, built from nodes.

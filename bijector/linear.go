@@ -246,7 +246,7 @@ func (b *Linear) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error)
 	return b.self.Inverse(x)
 }
 
-func (b *Linear) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+func (b *Linear) state(s packed, inverse bool) (packed, error) {
 	return b.self.state(s, inverse)
 }
 

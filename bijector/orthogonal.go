@@ -170,6 +170,6 @@ func (b *Orthogonal) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err er
 	return b.self.Inverse(x)
 }
 
-func (b *Orthogonal) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+func (b *Orthogonal) state(s packed, inverse bool) (packed, error) {
 	return b.self.state(s, inverse)
 }

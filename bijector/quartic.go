@@ -158,6 +158,6 @@ func (b *Quartic) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error
 
 func (b *Quartic) passed() []bool { return without(b.Dim(), []int{b.Dim() - 1}) }
 
-func (b *Quartic) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+func (b *Quartic) state(s packed, inverse bool) (packed, error) {
 	return b.self.state(s, inverse)
 }

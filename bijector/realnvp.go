@@ -357,6 +357,6 @@ func (b *RealNVP) passed() []bool {
 	return without(b.dim, moves...)
 }
 
-func (b *RealNVP) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+func (b *RealNVP) state(s packed, inverse bool) (packed, error) {
 	return b.self.state(s, inverse)
 }

@@ -120,22 +120,31 @@ func (s *Spectral) Spectrum() []float64 { return slices.Clone(s.spectrum) }
 
 // Forward maps z to C^½·z; the log-determinant is ½ ln det C.
 func (s *Spectral) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
-	return s.apply(z, s.root, s.logDet)
+	return s.apply(z, s.root, s.white, s.logDet)
 }
 
 // Inverse maps x to C^−½·x.
 func (s *Spectral) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
-	return s.apply(x, s.white, -s.logDet)
+	return s.apply(x, s.white, s.root, -s.logDet)
 }
 
+// apply applies d to x and to its score, if it has one, back: both maps are symmetric.
 func (s *Spectral) apply(
-	x *gorgonia.Node, d *fourier.Diagonal, constant float64,
+	x *gorgonia.Node, d, back *fourier.Diagonal, constant float64,
 ) (y, logDet *gorgonia.Node, err error) {
 	if _, err := graph.Rows(x, s.Dim()); err != nil {
 		return nil, nil, fmt.Errorf("bijector: Spectral: %w", err)
 	}
 	if y, err = s.node(x, d); err != nil {
 		return nil, nil, err
+	}
+	if score := graph.ScoreOf(x); score != nil {
+		if score, err = s.node(score, back); err != nil {
+			return nil, nil, err
+		}
+		if y, err = graph.Scored(y, score); err != nil {
+			return nil, nil, err
+		}
 	}
 	logDet, err = graph.PerRow("log-determinant of Spectral", x, s.Dim(), func() graph.RowsFunc {
 		return func(val, grad, _ []float64) error {

@@ -166,6 +166,6 @@ func (b *Spline) passed() []bool {
 	return without(b.dim, moves...)
 }
 
-func (b *Spline) state(s *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
+func (b *Spline) state(s packed, inverse bool) (packed, error) {
 	return b.self.state(s, inverse)
 }

@@ -37,14 +37,20 @@ func (m *Model) generate(z *gorgonia.Node, o *orbit) (x, logq *gorgonia.Node, er
 
 // push is generate, given ln p(z).
 func (m *Model) push(z, logp *gorgonia.Node, o *orbit) (x, logq *gorgonia.Node, err error) {
+	if x, logq, err = m.generated(z, logp); err != nil {
+		return nil, nil, err
+	}
+	logq, err = m.average(logq, x, o)
+	return x, logq, err
+}
+
+// generated returns x = g(z) and ln q(x) of the bijector alone, given ln p(z).
+func (m *Model) generated(z, logp *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
 	x, logDet, err := graph.Forward(m.b, z)
 	if err != nil {
 		return nil, nil, err
 	}
-	if logq, err = graph.Combine(0, []float64{1, -1}, logp, logDet); err != nil {
-		return nil, nil, err
-	}
-	logq, err = m.average(logq, x, o)
+	logq, err = graph.Combine(0, []float64{1, -1}, logp, logDet)
 	return x, logq, err
 }
 

@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"slices"
+
 	"gorgonia.org/gorgonia"
 
 	"github.com/neuralrg/neuralrg/internal/graph"
@@ -21,42 +23,81 @@ import (
 // function that is equal at all images has the same mean under both. The same argument
 // holds for the mean over any set T of elements, with x = η⁻¹g(z) and η drawn from T, and
 // so for Settings.Images.
+//
+// The gradient ∂ ln q/∂x of the bijector is taken along from z to x, if all bijectors can do this
+// (graph.Scored). Otherwise it takes an inverse pass.
 func pathProgram(m *Model, t target.Density, s *images) *graph.Program {
-	score := scoreProgram(m, t, s)
+	fresh, known := scoreProgram(m, t, s, false), scoreProgram(m, t, s, true)
 	return graph.NewProgram(m.dtype, stepInputs("z", m, s), stepOutputs(m),
 		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-			x, _, err := graph.Forward(m.b, in[0])
+			x, logq, err := m.scored(in[0])
 			if err != nil {
 				return nil, err
 			}
-			of, err := graph.Call("score", score, x, in[1:]...)
+			score, others := fresh, in[1:]
+			if of := graph.ScoreOf(x); of != nil {
+				score, others = known, append([]*gorgonia.Node{logq, of}, others...)
+			}
+			of, err := graph.Call("score", score, x, others...)
 			if err != nil {
 				return nil, err
 			}
-			loss, logq, logpi := of[0], of[1], of[2]
-			sum, err := graph.Total(1, loss)
+			sum, err := graph.Total(1, of[0])
 			if err != nil {
 				return nil, err
 			}
 			grads, err := m.paramGrads(sum, in[0])
-			return append([]*gorgonia.Node{logq, logpi}, grads...), err
+			return append([]*gorgonia.Node{of[1], of[2]}, grads...), err
 		})
 }
 
+// scored returns x = g(z) and ln q(x) of the bijector alone. x is scored if the prior is normal and
+// the bijector can do this.
+func (m *Model) scored(z *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
+	logp, err := graph.LogProb(m.prior, z)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, ok := m.prior.(*target.Normal); !ok {
+		return m.generated(z, logp)
+	}
+	score, err := graph.Combine(0, []float64{-1}, z)
+	if err != nil {
+		return nil, nil, err
+	}
+	with, err := graph.Scored(z, score)
+	if err != nil {
+		return nil, nil, err
+	}
+	if x, logq, err = m.generated(with, logp); err != nil || graph.ScoreOf(x) != nil {
+		return x, logq, err
+	}
+	return m.generated(z, logp)
+}
+
 // scoreProgram maps x to the terms of the loss, (ln q − β ln π)/rows for every row, to
-// ln q and ln π, and to the gradient of the loss with respect to x.
-func scoreProgram(m *Model, t target.Density, s *images) *graph.Program {
+// ln q and ln π, and to the gradient of the loss with respect to x. If known is true, it also takes
+// ln q(x) of the bijector and its gradient.
+func scoreProgram(m *Model, t target.Density, s *images, known bool) *graph.Program {
 	out := []string{"loss", "ln q", "ln π", "gradient of the loss"}
-	return graph.NewProgram(m.dtype, stepInputs("x", m, s), out, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		logq, err := m.logProb(in[0], s.among(in))
+	inputs := stepInputs("x", m, s)
+	if known {
+		inputs = slices.Insert(inputs, 1, graph.Input{Name: "ln q", Cols: 1}, graph.Input{Name: "score", Cols: m.Dim()})
+	}
+	return graph.NewProgram(m.dtype, inputs, out, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+		x, beta := in[0], in[len(inputs)-len(stepInputs("x", m, s))+1]
+		logq, err := m.bare(x, in, known)
 		if err != nil {
 			return nil, err
 		}
-		logpi, err := graph.LogProb(t, in[0])
+		if logq, err = m.average(logq, x, s.among(in)); err != nil {
+			return nil, err
+		}
+		logpi, err := graph.LogProb(t, x)
 		if err != nil {
 			return nil, err
 		}
-		scaled, err := graph.Scale(in[1], logpi)
+		scaled, err := graph.Scale(beta, logpi)
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +105,7 @@ func scoreProgram(m *Model, t target.Density, s *images) *graph.Program {
 		if err != nil {
 			return nil, err
 		}
-		loss, err := graph.Combine(0, []float64{1 / float64(in[0].Shape()[0])}, diff)
+		loss, err := graph.Combine(0, []float64{1 / float64(x.Shape()[0])}, diff)
 		if err != nil {
 			return nil, err
 		}
@@ -72,7 +113,16 @@ func scoreProgram(m *Model, t target.Density, s *images) *graph.Program {
 		if err != nil {
 			return nil, err
 		}
-		grad, err := graph.Grad(total, in[0])
+		grad, err := graph.Grad(total, x)
 		return append([]*gorgonia.Node{loss, logq, logpi}, grad...), err
 	})
+}
+
+// bare returns ln q(x) of the bijector alone, from the inputs of scoreProgram.
+func (m *Model) bare(x *gorgonia.Node, in []*gorgonia.Node, known bool) (logq *gorgonia.Node, err error) {
+	if known {
+		return graph.Known(in[1], in[2], x)
+	}
+	_, logq, err = m.inferred(x)
+	return logq, err
 }

@@ -22,6 +22,34 @@ func NewLayer(t64 kernel.Transform[float64], t32 kernel.Transform[float32],
 	return &Layer{n, kernel.NewLayer(t64, n, tiles, context...), kernel.NewLayer(t32, n, tiles, context...)}
 }
 
+// Packed is a batch on its way through layers: its state and, unless nil, its score, packed in the
+// same way. See Scored.
+type Packed struct{ State, Score *gorgonia.Node }
+
+// Pack packs x and its score, if it has one.
+func Pack(x *gorgonia.Node) (p Packed, err error) {
+	if p.State, err = State(x); err != nil {
+		return p, err
+	}
+	if score := ScoreOf(x); score != nil {
+		p.Score, err = scoreState(score)
+	}
+	return p, err
+}
+
+// Unpack is the opposite of Pack. It also returns the log-determinants.
+func (p Packed) Unpack(n int) (x, logDet *gorgonia.Node, err error) {
+	if x, logDet, err = Unstate(p.State, n); err != nil || p.Score == nil {
+		return x, logDet, err
+	}
+	score, err := stateValues(p.Score, x.Shape()[0], n)
+	if err != nil {
+		return nil, nil, err
+	}
+	x, err = Scored(x, score)
+	return x, logDet, err
+}
+
 // State packs x, (rows, n), and log-determinants of zero into one vector, the
 // form in which a chain of layers passes a batch on: the values in the order of
 // kernel.Pack, then the log-determinants.
@@ -38,12 +66,19 @@ func State(x *gorgonia.Node) (*gorgonia.Node, error) {
 }
 
 func packed[T kernel.Float](rows, n int) func(out []T, in [][]T) error {
+	return packedWith[T](rows, n, 0)
+}
+
+// packedWith packs values, and last as what follows them.
+func packedWith[T kernel.Float](rows, n int, last T) func(out []T, in [][]T) error {
 	var state, x []T
 	pass := func(from, to int) { kernel.Pack(state, x, rows, n, from, to) }
 	return func(out []T, in [][]T) error {
 		state, x = out, in[0]
 		kernel.Pass(kernel.Groups(rows), rows*n, pass)
-		clear(out[rows*n:])
+		for i := range rows {
+			out[rows*n+i] = last
+		}
 		return nil
 	}
 }
@@ -80,13 +115,13 @@ func unpacked[T kernel.Float](rows, n int) func(out []T, in [][]T) error {
 	}
 }
 
-// Apply adds the layer to the graph: state to state, with the parameters w.
-func (l *Layer) Apply(state, w *gorgonia.Node, inverse bool) (*gorgonia.Node, error) {
-	rows := state.Shape()[0] / (l.n + 1)
-	if state.Dtype() == tensor.Float64 {
-		return newLayerOp(l.f64, rows, inverse).apply(state, w)
+// Apply adds the layer to the graph, with the parameters w.
+func (l *Layer) Apply(p Packed, w *gorgonia.Node, inverse bool) (Packed, error) {
+	rows := p.State.Shape()[0] / (l.n + 1)
+	if p.State.Dtype() == tensor.Float64 {
+		return newLayerOp(l.f64, rows, inverse).apply(p, w)
 	}
-	return newLayerOp(l.f32, rows, inverse).apply(state, w)
+	return newLayerOp(l.f32, rows, inverse).apply(p, w)
 }
 
 // layerOp is a layer at one place in a graph.
@@ -101,29 +136,52 @@ type layerOp[T kernel.Float] struct {
 	dState, dW bool
 	jacobian   []T // left by the forward operation
 	grad       []T // of the parameters
+
+	scored bool // the score is wanted
+	score  []T  // left by the forward operation
 }
 
 func newLayerOp[T kernel.Float](l *kernel.Layer[T], rows int, inverse bool) *layerOp[T] {
 	return &layerOp[T]{l: l, rows: rows, inverse: inverse}
 }
 
-func (o *layerOp[T]) apply(state, w *gorgonia.Node) (*gorgonia.Node, error) {
-	return Apply(Spec{
-		Name: "layer", Shape: state.Shape(),
+func (o *layerOp[T]) apply(p Packed, w *gorgonia.Node) (out Packed, err error) {
+	in, fixed := []*gorgonia.Node{p.State, w}, []int(nil)
+	if o.scored = p.Score != nil; o.scored {
+		in, fixed = append(in, p.Score), []int{2}
+	}
+	out.State, err = Apply(Spec{
+		Name: "layer", Shape: p.State.Shape(), Fixed: fixed,
 		Run: func(out any, in []any) error {
-			o.l.RunJacobian(out.([]T), o.left(), in[0].([]T), in[1].([]T), o.rows, o.inverse)
+			state, w := in[0].([]T), in[1].([]T)
+			if o.scored {
+				o.score = room(o.score, len(state))
+				o.l.Push(out.([]T), o.score, state, in[2].([]T), w, o.rows, o.inverse)
+			} else {
+				o.l.RunJacobian(out.([]T), o.left(), state, w, o.rows, o.inverse)
+			}
 			return nil
 		},
 		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-			return o.diff(in[0], in[1], out, grad)
+			d, err := o.diff(in[0], in[1], out, grad)
+			return append(d, make(gorgonia.Nodes, len(in)-len(d))...), err
 		},
-	}, state, w)
+	}, in...)
+	if err != nil || p.Score == nil {
+		return out, err
+	}
+	out.Score, err = Apply(Spec{
+		Name: "score of layer", Shape: p.Score.Shape(),
+		Unused: func() { o.scored = false },
+		Run:    func(out any, _ []any) error { copy(out.([]T), o.score); return nil },
+	}, out.State)
+	return out, err
 }
 
 // left is what the forward operation leaves for the gradient: the Jacobian of
 // every tile if nothing but the gradient of the state is wanted, else nothing.
 func (o *layerOp[T]) left() []T {
-	if !o.dState || o.dW {
+	if !o.dState || o.dW || o.scored {
 		return nil
 	}
 	if o.jacobian == nil {
@@ -139,21 +197,26 @@ func (o *layerOp[T]) left() []T {
 // gradient of the parameters for a second one to hand out; if nobody uses that
 // one, it is not computed. Taking out as an input makes the first run after the
 // Jacobians have been left.
+//
+// The gradient of an inverse, of the state alone, is pushed from its image: running the map
+// forward costs less than running the inverse again, which solves for roots of splines.
 func (o *layerOp[T]) diff(state, w, out, dOut *gorgonia.Node) (gorgonia.Nodes, error) {
 	o.dState, o.dW = true, true
 	dState, err := Apply(Spec{
 		Name: "gradient of layer", Shape: state.Shape(),
 		Unused: func() { o.dState = false },
 		Run: func(d any, in []any) error {
-			din, dout := d.([]T), in[2].([]T)
+			din, state, w, dout := d.([]T), in[0].([]T), in[1].([]T), in[2].([]T)
 			switch jac := o.left(); {
 			case jac != nil:
 				o.l.GradJacobian(din, jac, dout, o.rows)
 			case o.dW:
 				o.grad = room(o.grad, o.l.Params())
-				o.l.Grad(din, o.grad, in[0].([]T), in[1].([]T), dout, o.rows, o.inverse)
+				o.l.Grad(din, o.grad, state, w, dout, o.rows, o.inverse)
+			case o.inverse && o.l.Pushes():
+				o.l.Push(nil, din, in[3].([]T), dout, w, o.rows, false)
 			default:
-				o.l.Grad(din, nil, in[0].([]T), in[1].([]T), dout, o.rows, o.inverse)
+				o.l.Grad(din, nil, state, w, dout, o.rows, o.inverse)
 			}
 			return nil
 		},

@@ -68,12 +68,13 @@ func (c *layerCosts) program(dt tensor.Dtype, inverse, dx, dw bool) *Program {
 			if err != nil {
 				return nil, err
 			}
+			p := Packed{State: s}
 			for range 2 {
-				if s, err = c.layer.Apply(s, w, inverse); err != nil {
+				if p, err = c.layer.Apply(p, w, inverse); err != nil {
 					return nil, err
 				}
 			}
-			squares, err := gorgonia.Square(s)
+			squares, err := gorgonia.Square(p.State)
 			if err != nil {
 				return nil, err
 			}
@@ -195,14 +196,14 @@ func TestBuffersAreShared(t *testing.T) {
 				if err != nil {
 					return nil, err
 				}
-				s, err := State(in[0])
+				s, err := Pack(in[0])
 				for k := 0; k < layers && err == nil; k++ {
 					s, err = c.layer.Apply(s, w, k%2 == 1)
 				}
 				if err != nil {
 					return nil, err
 				}
-				cost, err := Total(1, s)
+				cost, err := Total(1, s.State)
 				if err != nil || !grad {
 					return []*gorgonia.Node{cost}, err
 				}

@@ -34,6 +34,8 @@ type Spec struct {
 	// Unused, if not nil, is called when a program leaves the operation out.
 	// Whoever runs the graph by other means never calls it.
 	Unused func()
+
+	score *gorgonia.Node // see Scored
 }
 
 // Apply adds the operation to the graph of its inputs and returns its result.

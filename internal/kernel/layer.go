@@ -310,12 +310,17 @@ func (c *call[T]) pullBack(s *scratch[T], from, to int) {
 
 // Push is Run. It also sets dout, the gradient with respect to the state out, given din, that with
 // respect to the state in. Both are gradients of a function of what the opposite map gives at out:
-// dout is what Grad of the opposite map sets at out, given din.
+// dout is what Grad of the opposite map sets at out, given din. If out is nil, only dout is wanted.
 func (l *Layer[T]) Push(out, dout, in, din, w []T, rows int, inverse bool) {
 	c := l.calls.Get().(*call[T])
 	defer c.end()
 	c.passThrough(dout, din, rows)
 	c.in, c.out, c.w, c.inverse = in, out, w, inverse
+	if out == nil {
+		c.pieces(l.units(rows), pushUnits)
+		c.addContext()
+		return
+	}
 	grow(&c.logDets, l.tiles*rows)
 	if !l.whole {
 		c.pass(rows, rows*l.n, copyRows)
@@ -325,22 +330,31 @@ func (l *Layer[T]) Push(out, dout, in, din, w []T, rows int, inverse bool) {
 	c.pass(rows, rows*l.tiles, sumLogDets)
 }
 
+// Pushes reports whether Push costs less than Run and Grad.
+func (l *Layer[T]) Pushes() bool { return l.push != nil }
+
 func (c *call[T]) push(s *scratch[T], from, to int) {
 	l := c.l
 	for u := from; u < to; u++ {
 		l.assign(s, u, c.rows)
 		l.gather(s.x, c.in, s)
 		c.gatherGrad(s.dx, s)
-		clear(s.logDet)
+		logDet := s.logDet
+		clear(logDet)
+		if c.out == nil {
+			logDet = nil
+		}
 		if l.push != nil {
-			l.push.Push(s.x, s.logDet, s.dx, s.dLogDet, c.w, c.inverse, s.rest)
+			l.push.Push(s.x, logDet, s.dx, s.dLogDet, c.w, c.inverse, s.rest)
 		} else {
 			l.tr.Run(s.x, s.logDet, c.w, c.inverse, s.rest)
 			copy(s.image, s.x)
 			l.tr.Grad(nil, s.dx, s.image, s.dLogDet, c.w, !c.inverse, s.rest)
 		}
-		l.scatter(c.out, s.x, s)
-		c.keepLogDets(s)
+		if c.out != nil {
+			l.scatter(c.out, s.x, s)
+			c.keepLogDets(s)
+		}
 		c.scatterGrad(s.dx, s)
 	}
 }

@@ -98,6 +98,10 @@ func pushes[T Float](t *testing.T, c *pushed[T], rnd *rand.Rand) {
 			if !slices.Equal(out, want) {
 				t.Fatal("another image than that of Run")
 			}
+			alone := make([]T, len(in))
+			if c.l.Push(nil, alone, in, g, c.w, c.rows, c.inverse); !slices.Equal(alone, outG) {
+				t.Fatal("another gradient without the image")
+			}
 			for i, v := range wantG {
 				if !(math.Abs(float64(outG[i]-v)) <= c.tol*(1+math.Abs(float64(v)))) {
 					t.Fatalf("gradient %d is %g, want %g", i, outG[i], v)

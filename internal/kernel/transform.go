@@ -38,7 +38,8 @@ type Pusher[T Float] interface {
 	// Push is Run at the tile x. It also takes the gradient g with respect to x to that with
 	// respect to the image. g is the gradient of the values that the opposite map has at the
 	// image, and dLogDet that of its log-determinants. Push replaces g by what Grad of the opposite
-	// map at the image would give. It needs the scratch space of Grad.
+	// map at the image would give. With a nil logDet it leaves the log-determinants out. It needs
+	// the scratch space of Grad.
 	Push(x, logDet, g, dLogDet, w []T, inverse bool, scratch []T)
 }
 

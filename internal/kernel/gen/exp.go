@@ -260,24 +260,49 @@ func (e *emitter) powerConstants(budget int) *powerConstants {
 	return c
 }
 
-// expm1Base2 returns exp(x) − 1 = 2^k·(2^r − 1) + (2^k − 1), x = (k + r)·ln 2, for x ≤ 0 and
-// destroys x. magic has the bias of exponents in its low bits, so that t shifted is 2^k. The
-// result for NaN is −1.
+// split writes x = (k + r)·ln 2: x becomes r, and t 2^k. x must be above least. magic has the bias of
+// exponents in its low bits, so that the sum of k and magic shifted is 2^k. q is spare.
+func (e *emitter) split(c *powerConstants, x, t, q []reg.VecVirtual) {
+	n := len(x)
+	each(n, func(i int) { e.move(c.magic, t[i]) })
+	each(n, func(i int) { e.op("VFMADD231P", c.log2e, x[i], t[i]) })
+	each(n, func(i int) { e.op("VSUBP", c.magic, t[i], q[i]) })
+	each(n, func(i int) { e.op("VFMSUB132P", c.log2e, q[i], x[i]) })
+	each(n, func(i int) { e.intOp("VPSLL", c.shift, t[i], t[i]) })
+}
+
+// horner sets q to Σ p[n]·rⁿ.
+func (e *emitter) horner(c *powerConstants, r, q []reg.VecVirtual) {
+	n := len(r)
+	each(n, func(i int) { e.move(c.powers[0], q[i]) })
+	for _, p := range c.powers[1:] {
+		each(n, func(i int) { e.op("VFMADD213P", p, r[i], q[i]) })
+	}
+}
+
+// expm1Base2 returns exp(x) − 1 = 2^k·(2^r − 1) + (2^k − 1) for x ≤ 0 and destroys x. The result
+// for NaN is −1.
 func (e *emitter) expm1Base2(c *powerConstants, x []reg.VecVirtual) []reg.VecVirtual {
 	n := len(x)
 	t, q := e.vecs(n), e.vecs(n)
 	each(n, func(i int) { e.op("VMAXP", c.least, x[i], x[i]) })
-	each(n, func(i int) { e.move(c.magic, t[i]) })
-	each(n, func(i int) { e.op("VFMADD231P", c.log2e, x[i], t[i]) })
-	each(n, func(i int) { e.op("VSUBP", c.magic, t[i], q[i]) })
-	each(n, func(i int) { e.op("VFMSUB132P", c.log2e, q[i], x[i]) }) // r
-	each(n, func(i int) { e.intOp("VPSLL", c.shift, t[i], t[i]) })
-	each(n, func(i int) { e.move(c.powers[0], q[i]) })
-	for _, p := range c.powers[1:] {
-		each(n, func(i int) { e.op("VFMADD213P", p, x[i], q[i]) })
-	}
+	e.split(c, x, t, q)
+	e.horner(c, x, q)
 	each(n, func(i int) { e.op("VMULP", t[i], x[i], x[i]) })
 	each(n, func(i int) { e.op("VSUBP", c.one, t[i], t[i]) })
+	each(n, func(i int) { e.op("VFMADD213P", t[i], x[i], q[i]) })
+	return q
+}
+
+// expBase2 returns exp(x) = 2^k + 2^k·(2^r − 1) for x ≤ 0 and destroys x. Below least it returns
+// exp(least). The result for NaN is NaN.
+func (e *emitter) expBase2(c *powerConstants, x []reg.VecVirtual) []reg.VecVirtual {
+	n := len(x)
+	t, q := e.vecs(n), e.vecs(n)
+	each(n, func(i int) { e.op("VMAXP", x[i], c.least, x[i]) }) // the first operand is returned for NaN
+	e.split(c, x, t, q)
+	e.horner(c, x, q)
+	each(n, func(i int) { e.op("VMULP", t[i], x[i], x[i]) })
 	each(n, func(i int) { e.op("VFMADD213P", t[i], x[i], q[i]) })
 	return q
 }

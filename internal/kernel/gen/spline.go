@@ -43,12 +43,14 @@ func (e *emitter) bins(n, offset reg.Register, bases []reg.Register, body func(a
 
 func (e *emitter) softmax() {
 	e.begin("softmax", "r *T, n int", "replaces n ≥ 1 values of every row of a tile by their softmax.")
+	if e.avx2() {
+		e.softmaxInPairs()
+		e.end()
+		return
+	}
 	r, n := e.arg("r"), e.arg("n")
-	held := 5
-	switch {
-	case e.wide():
-		held = 14
-	case e.neon():
+	held := 14
+	if e.neon() {
 		held = 10
 	}
 	c := e.expConstants(held)
@@ -75,6 +77,41 @@ func (e *emitter) softmax() {
 		})
 	})
 	e.end()
+}
+
+// softmaxInPairs is softmax for AVX2. It takes two vectors of rows at a time, since one waits for
+// its exponentials.
+func (e *emitter) softmaxInPairs() {
+	r, n := e.arg("r"), e.arg("n")
+	c := e.powerConstants(4)
+	offset := e.GP64()
+	e.XORQ(offset, offset)
+	row := func(i int) operand.Mem { return operand.Mem{Base: r, Index: offset, Scale: 1, Disp: i * e.width} }
+	e.repeat(e.row()/(2*e.width), func() {
+		top, sum := e.vecs(2), e.vecs(2)
+		each(2, func(i int) { e.load(row(i), top[i]) })
+		e.bins(n, offset, []reg.Register{r}, func(p []reg.Register) {
+			each(2, func(i int) { e.op("VMAXP", at(p[0], i*e.width), top[i], top[i]) })
+		})
+		e.zeros(sum...)
+		e.bins(n, offset, []reg.Register{r}, func(p []reg.Register) {
+			x := e.vecs(2)
+			each(2, func(i int) { e.load(at(p[0], i*e.width), x[i]) })
+			each(2, func(i int) { e.op("VSUBP", top[i], x[i], x[i]) })
+			v := e.expBase2(c, x)
+			each(2, func(i int) { e.op("VADDP", v[i], sum[i], sum[i]) })
+			each(2, func(i int) { e.store(v[i], at(p[0], i*e.width)) })
+		})
+		inv := e.vecs(2)
+		each(2, func(i int) { e.load(e.number(1), inv[i]) })
+		each(2, func(i int) { e.op("VDIVP", sum[i], inv[i], inv[i]) })
+		e.bins(n, offset, []reg.Register{r}, func(p []reg.Register) {
+			x := e.vecs(2)
+			each(2, func(i int) { e.op("VMULP", at(p[0], i*e.width), inv[i], x[i]) })
+			each(2, func(i int) { e.store(x[i], at(p[0], i*e.width)) })
+		})
+		e.ADDQ(imm(2*e.width), offset)
+	})
 }
 
 func (e *emitter) softmaxGrad() {

@@ -1,0 +1,80 @@
+package flow
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/neuralrg/neuralrg/bijector"
+	"github.com/neuralrg/neuralrg/internal/graph"
+)
+
+// unscored is a bijector that takes no score along.
+type unscored struct{ bijector.Bijector }
+
+func (u unscored) Forward(z *gorgonia.Node) (x, logDet *gorgonia.Node, err error) {
+	if z, err = graph.Combine(0, []float64{1}, z); err != nil {
+		return nil, nil, err
+	}
+	return u.Bijector.Forward(z)
+}
+
+func (u unscored) Inverse(x *gorgonia.Node) (z, logDet *gorgonia.Node, err error) {
+	return u.Bijector.Inverse(x)
+}
+
+// scoredCases are bijectors of 16 sites that take a score along.
+func scoredCases(t *testing.T) map[string]bijector.Bijector {
+	rnd := rand.NewPCG(5, 5)
+	affine := must(bijector.NewMERA([]int{4, 4}, blocks(4, 5, 3), nil))
+	splines := must(FastRecipe().Model([]int{4, 4}, ising(t, 4).Spectrum(), rnd)).b
+	board := must(BestRecipe().Model([]int{4, 4}, nil, rnd)).b
+	perm := must(bijector.NewPermutation([]int{3, 2, 1, 0, 4, 5, 6, 7, 15, 9, 10, 11, 12, 13, 14, 8}))
+	norm := must(bijector.NewActNorm(16))
+	chain := must(bijector.NewChain(norm, affine, perm, must(bijector.NewChain(splines, bijector.Invert(board)))))
+	return map[string]bijector.Bijector{"affine": affine, "fast": splines, "best": board, "chain": chain}
+}
+
+// The path gradient with scores that are taken along is that with scores from an inverse pass.
+func TestScoresTakenAlong(t *testing.T) {
+	for name, b := range scoredCases(t) {
+		for _, symmetric := range []bool{false, true} {
+			for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
+				of := func(b bijector.Bijector) (gradient []float64, scored bool) {
+					m := model(t, b)
+					if symmetric {
+						m = symmetrize(t, m, Inversion(16))
+					}
+					if dt == tensor.Float32 {
+						m = m.Float32()
+					}
+					g := gorgonia.NewGraph()
+					x, _, err := m.scored(gorgonia.NewMatrix(g, dt, gorgonia.WithShape(2, 16), gorgonia.WithName("z")))
+					if err != nil {
+						t.Fatal(err)
+					}
+					s := Settings{Batch: 70, Objective: ReverseKL{PathGradient: true}}
+					return gradientsOf(t, m, ising(t, 4), s, 2)[1], graph.ScoreOf(x) != nil
+				}
+				scramble(model(t, b), 3, 0.2)
+				got, scored := of(b)
+				want, inferred := of(unscored{b})
+				if !scored || inferred {
+					t.Fatalf("%s: scored %v, without %v", name, scored, inferred)
+				}
+				worst, size := 0.0, 0.0
+				for i, v := range want {
+					worst, size = max(worst, math.Abs(got[i]-v)), max(size, math.Abs(v))
+				}
+				if tol := map[tensor.Dtype]float64{tensor.Float64: 1e-9, tensor.Float32: 1e-3}[dt]; !(worst <= tol*size) {
+					t.Errorf("%s, symmetric %v, %v: gradients differ by %g of %g", name, symmetric, dt, worst, size)
+				} else {
+					t.Logf("%s, symmetric %v, %v: %.1g", name, symmetric, dt, worst/size)
+				}
+			}
+		}
+	}
+}
