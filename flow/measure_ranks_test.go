@@ -179,7 +179,8 @@ func TestWarningsOnRanks(t *testing.T) {
 			start.Set(k, i, 9)
 		}
 	}
-	c := &measuring{t: t, s: MeasureSettings{Chains: 6, WarmUp: 4, MaxSweeps: 30, Start: start, Kernel: hmc.Independence{}}}
+	c := &measuring{t: t, s: MeasureSettings{Chains: 6, WarmUp: 4, MaxSweeps: 30, Start: start}}
+	c.s.Kernel = hmc.Independence{}
 	for rank, err := range c.on(3) {
 		if err != nil {
 			t.Fatalf("rank %d: %v", rank, err)
@@ -282,13 +283,14 @@ func TestMeasureSettingsOfRanks(t *testing.T) {
 		}
 		return o
 	}
+	other := func(rank int, s *MeasureSettings) { s.MaxSweeps = 9 + rank/2 }
 	for name, c := range map[string]struct {
 		c    *measuring
 		text string
 	}{
 		"multiple": {&measuring{s: MeasureSettings{Chains: 8}}, "8 Chains on 3 ranks"},
 		"few":      {&measuring{s: MeasureSettings{Chains: 2}}, "2 Chains on 3 ranks"},
-		"other":    {&measuring{change: func(rank int, s *MeasureSettings) { s.MaxSweeps = 9 + rank/2 }}, "rank 2 measures"},
+		"other":    {&measuring{change: other}, "rank 2 measures"},
 		"order":    {&measuring{obs: second}, `rank 2 measures observables ["w" "v"]`},
 	} {
 		c.c.t = t
