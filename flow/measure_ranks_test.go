@@ -78,7 +78,8 @@ func (c *measuring) same() *Measurement {
 }
 
 func sameSeries(a, b *Measurement) bool {
-	return slices.EqualFunc(a.Series, b.Series, func(a, b diag.Named) bool { return a.Name == b.Name && mat.Equal(a.X, b.X) })
+	equal := func(a, b diag.Named) bool { return a.Name == b.Name && mat.Equal(a.X, b.X) }
+	return slices.EqualFunc(a.Series, b.Series, equal)
 }
 
 // One rank measures what one process does, to the bit.
