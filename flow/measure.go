@@ -116,7 +116,8 @@ func (m *Measurement) String() string {
 // number the chains are others, and the result is the same within its errors. An error on one
 // rank, or a context that is done, ends the measurement on all ranks at the end of the
 // warm-up or of the block. The other ranks get an error that wraps ErrRank. Measure then
-// returns the sweeps that all ranks have made.
+// returns the sweeps that all ranks have made. Ranks with other Chains, RelErr, MaxSweeps or
+// names of observables than rank 0 are ErrSettings on all ranks.
 func Measure(
 	ctx context.Context, m *Model, t target.Density, observables []Observable, s *MeasureSettings,
 ) (*Measurement, error) {

@@ -39,8 +39,8 @@ func TestMeasureOnRanks(t *testing.T) {
 		errs := make([]error, 2)
 		var wg sync.WaitGroup
 		for rank, p := range []*pair{{0, a, b}, {1, b, a}} {
-			o := must(parse(strings.Fields("-L 4 -recipe none -couplings 2 -hidden 4 -batch 8 -parts 2 -steps 3 -chains 5 " +
-				"-sweeps 5 -physical 5 -samples 100 -every 0 -relerr 0.5 -ais 20 -rungs 3 " + c.flags +
+			o := must(parse(strings.Fields("-L 4 -recipe none -couplings 2 -hidden 4 -batch 8 -parts 2 -steps 3 " +
+				"-chains 5 -sweeps 5 -physical 5 -samples 100 -every 0 -relerr 0.5 -ais 20 -rungs 3 " + c.flags +
 				" -out " + dir + " -checkpoint " + filepath.Join(dir, "state"))))
 			o.comm = p
 			wg.Go(func() { errs[rank] = run(o) })
