@@ -24,8 +24,8 @@ type affine[T Float] struct{ *Coupling }
 
 func (c affine[T]) params() int { return c.Params() }
 
-// saved has room for log-determinants that nobody wants.
-func (c affine[T]) saved() int { return c.Coupling.saved() + Lanes }
+// saved has room for log-determinants and a column that nobody wants.
+func (c affine[T]) saved() int { return c.Coupling.saved() + 2*Lanes }
 
 // scratch has room for ds, dt, dKeep, a dScale that nobody wants, and what the
 // nets need.
@@ -42,6 +42,19 @@ func (c affine[T]) run(x, logDet, w []T, inverse bool, saved []T) {
 
 func (c affine[T]) grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T) {
 	couplingGrad(c.Coupling, dw, dx, dLogDet, w, inverse, saved, scratch)
+}
+
+func (c affine[T]) turn(x, w []T, inverse bool, saved []T) {
+	unwanted := saved[c.Coupling.saved():]
+	logDet, y := unwanted[:Lanes], unwanted[Lanes:2*Lanes]
+	_, f, u, actS, actT := split(c.Coupling, saved)
+	nm, ws := len(c.Move), c.S.Params()
+	th, t := actS[len(actS)-nm*Lanes:], actT[len(actT)-nm*Lanes:]
+	for i, m := range c.Move {
+		at := i * Lanes
+		copy(y, x[m*Lanes:])
+		affineRun(y, logDet, f[at:at+Lanes], u[at:at+Lanes], th[at:at+Lanes], t[at:at+Lanes], w[ws+i:ws+i+1], !inverse)
+	}
 }
 
 // split cuts what a coupling saves into its parts.

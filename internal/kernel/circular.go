@@ -131,3 +131,6 @@ func (c circular[T]) grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch [
 		}
 	}
 }
+
+// turn has nothing to do: run saves the same in both directions.
+func (c circular[T]) turn(_, _ []T, _ bool, _ []T) {}

@@ -10,6 +10,9 @@ type coupling[T Float] interface {
 	run(x, logDet, w []T, inverse bool, saved []T)
 	// grad is Transform.Grad, from what run saved. It destroys saved.
 	grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T)
+	// turn is called after run, with the image x. It makes what run saved what the run of the
+	// opposite map at x would have saved.
+	turn(x, w []T, inverse bool, saved []T)
 }
 
 // Couplings is a chain of couplings. The first one is applied first to a latent
@@ -74,5 +77,16 @@ func (b *Couplings[T]) Grad(dw, dx, x, dLogDet, w []T, inverse bool, scratch []T
 			d = dw[b.at[k]:b.at[k+1]]
 		}
 		b.chain[k].grad(d, dx, dLogDet, w[b.at[k]:b.at[k+1]], inverse, saved[at:], scratch)
+	}
+}
+
+func (b *Couplings[T]) Push(x, logDet, g, dLogDet, w []T, inverse bool, scratch []T) {
+	saved, scratch := scratch[:b.saved], scratch[b.saved:]
+	for i := range b.chain {
+		k := inOrder(i, len(b.chain), inverse)
+		c, w := b.chain[k], w[b.at[k]:b.at[k+1]]
+		c.run(x, logDet, w, inverse, saved)
+		c.turn(x, w, inverse, saved)
+		c.grad(nil, g, dLogDet, w, !inverse, saved, scratch)
 	}
 }

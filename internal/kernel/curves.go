@@ -130,3 +130,6 @@ func (c spline[T]) grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T
 		add(dx[k*Lanes:(k+1)*Lanes], dKeep[i*Lanes:(i+1)*Lanes])
 	}
 }
+
+// turn has nothing to do: run saves the same in both directions.
+func (c spline[T]) turn(_, _ []T, _ bool, _ []T) {}

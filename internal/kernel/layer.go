@@ -15,6 +15,7 @@ import (
 type Layer[T Float] struct {
 	tr    Transform[T]
 	jac   Jacobian[T] // tr, or nil if it has no Jacobian that pays
+	push  Pusher[T]   // tr, or nil if it is none
 	n     int         // values per row
 	index []int       // site of position j of tile k: index[k*dim+j]
 	tiles int         // number of tiles
@@ -42,6 +43,7 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *L
 	if j, ok := tr.(Jacobian[T]); ok && j.HasJacobian() {
 		l.jac = j
 	}
+	l.push, _ = tr.(Pusher[T])
 	for _, t := range tiles {
 		l.index = append(l.index, t...)
 	}
@@ -50,7 +52,8 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *L
 		dim := tr.Dim() * Lanes
 		run, grad := tr.Scratch()
 		s := &scratch[T]{
-			x: make([]T, dim), dx: make([]T, dim), logDet: make([]T, Lanes), ones: make([]T, Lanes),
+			x: make([]T, dim), dx: make([]T, dim), image: make([]T, dim),
+			logDet: make([]T, Lanes), dLogDet: make([]T, Lanes), ones: make([]T, Lanes),
 			rest: make([]T, max(run, grad)),
 		}
 		fill(s.ones, 1)
@@ -65,7 +68,9 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *L
 // tile of Lanes rows, and of tile and row only the first are set.
 type scratch[T Float] struct {
 	x, dx     []T        // the tile and its gradient
-	logDet    []T        // log-determinants of the lanes, or their gradients
+	image     []T        // of the tile
+	logDet    []T        // log-determinants of the lanes
+	dLogDet   []T        // their gradients
 	ones      []T        // 1 for every lane
 	rest      []T        // scratch space of the transform
 	tile, row [Lanes]int // tile of sites and row of the batch in each lane
@@ -92,8 +97,7 @@ func (l *Layer[T]) unitJacobianLen() int {
 	return (dim + 1) * dim * Lanes
 }
 
-// call is one call of Run, RunJacobian, Grad or GradJacobian: its arguments, and
-// memory for the results of its chunks.
+// call is one call of a method of Layer: its arguments, and memory for the results of its chunks.
 type call[T Float] struct {
 	l       *Layer[T]
 	step    step // what do does now
@@ -101,6 +105,7 @@ type call[T Float] struct {
 	inverse bool
 	w, in   []T
 	out     []T
+	din     []T // gradient with respect to the sites, to be set
 	jac     []T // or nil
 	dw      []T // or nil
 	dout    []T
@@ -119,6 +124,7 @@ const (
 	runUnits               // units: Transform.Run
 	gradUnits              // units: Transform.Grad
 	pullUnits              // units: multiply by the Jacobian
+	pushUnits              // units: Pusher.Push
 	sumContext             // groups: add up the gradients of shared sites
 	sumLogDets             // rows: add up the log-determinants of the tiles
 )
@@ -169,6 +175,8 @@ func (c *call[T]) do(chunk, from, to int) {
 		c.grad(s, chunk, from, to)
 	case pullUnits:
 		c.pullBack(s, from, to)
+	case pushUnits:
+		c.push(s, from, to)
 	}
 }
 
@@ -203,13 +211,17 @@ func (c *call[T]) run(s *scratch[T], from, to int) {
 			l.jac.RunJacobian(s.x, s.logDet, c.unitJacobian(u), c.w, c.inverse, s.rest)
 		}
 		l.scatter(c.out, s.x, s)
-		if s.block {
-			copy(c.logDets[s.tile[0]*c.rows+s.row[0]:][:Lanes], s.logDet)
-			continue
-		}
-		for k := range s.len {
-			c.logDets[s.tile[k]*c.rows+s.row[k]] = s.logDet[k]
-		}
+		c.keepLogDets(s)
+	}
+}
+
+func (c *call[T]) keepLogDets(s *scratch[T]) {
+	if s.block {
+		copy(c.logDets[s.tile[0]*c.rows+s.row[0]:][:Lanes], s.logDet)
+		return
+	}
+	for k := range s.len {
+		c.logDets[s.tile[k]*c.rows+s.row[k]] = s.logDet[k]
 	}
 }
 
@@ -248,7 +260,7 @@ func (l *Layer[T]) Grad(din, dw, in, w, dout []T, rows int, inverse bool) {
 
 // passThrough sets din to dout for all values that no tile changes.
 func (c *call[T]) passThrough(din, dout []T, rows int) {
-	c.rows, c.in, c.out, c.dout = rows, dout, din, dout
+	c.rows, c.in, c.out, c.din, c.dout = rows, dout, din, din, dout
 	grow(&c.context, rows*c.l.tiles*len(c.l.context))
 	n := c.l.n
 	if !c.l.whole {
@@ -267,7 +279,7 @@ func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
 		l.assign(s, u, c.rows)
 		l.gather(s.x, c.in, s)
 		c.gatherGrad(s.dx, s)
-		l.tr.Grad(part, s.dx, s.x, s.logDet, c.w, c.inverse, s.rest)
+		l.tr.Grad(part, s.dx, s.x, s.dLogDet, c.w, c.inverse, s.rest)
 		c.scatterGrad(s.dx, s)
 	}
 	if c.dw != nil {
@@ -291,7 +303,44 @@ func (c *call[T]) pullBack(s *scratch[T], from, to int) {
 	for u := from; u < to; u++ {
 		l.assign(s, u, c.rows)
 		c.gatherGrad(s.x, s)
-		pullBack(s.dx, c.unitJacobian(u), s.x, s.logDet, s.ones, l.tr.Dim())
+		pullBack(s.dx, c.unitJacobian(u), s.x, s.dLogDet, s.ones, l.tr.Dim())
+		c.scatterGrad(s.dx, s)
+	}
+}
+
+// Push is Run. It also sets dout, the gradient with respect to the state out, given din, that with
+// respect to the state in. Both are gradients of a function of what the opposite map gives at out:
+// dout is what Grad of the opposite map sets at out, given din.
+func (l *Layer[T]) Push(out, dout, in, din, w []T, rows int, inverse bool) {
+	c := l.calls.Get().(*call[T])
+	defer c.end()
+	c.passThrough(dout, din, rows)
+	c.in, c.out, c.w, c.inverse = in, out, w, inverse
+	grow(&c.logDets, l.tiles*rows)
+	if !l.whole {
+		c.pass(rows, rows*l.n, copyRows)
+	}
+	c.pieces(l.units(rows), pushUnits)
+	c.addContext()
+	c.pass(rows, rows*l.tiles, sumLogDets)
+}
+
+func (c *call[T]) push(s *scratch[T], from, to int) {
+	l := c.l
+	for u := from; u < to; u++ {
+		l.assign(s, u, c.rows)
+		l.gather(s.x, c.in, s)
+		c.gatherGrad(s.dx, s)
+		clear(s.logDet)
+		if l.push != nil {
+			l.push.Push(s.x, s.logDet, s.dx, s.dLogDet, c.w, c.inverse, s.rest)
+		} else {
+			l.tr.Run(s.x, s.logDet, c.w, c.inverse, s.rest)
+			copy(s.image, s.x)
+			l.tr.Grad(nil, s.dx, s.image, s.dLogDet, c.w, !c.inverse, s.rest)
+		}
+		l.scatter(c.out, s.x, s)
+		c.keepLogDets(s)
 		c.scatterGrad(s.dx, s)
 	}
 }
@@ -311,19 +360,19 @@ func (c *call[T]) gatherGrad(dx []T, s *scratch[T]) {
 	}
 	logDets := c.dout[c.rows*c.l.n:]
 	if s.block {
-		copy(s.logDet, logDets[s.row[0]:][:Lanes])
+		copy(s.dLogDet, logDets[s.row[0]:][:Lanes])
 		return
 	}
-	clear(s.logDet)
+	clear(s.dLogDet)
 	for k := range s.len {
-		s.logDet[k] = logDets[s.row[k]]
+		s.dLogDet[k] = logDets[s.row[k]]
 	}
 }
 
 // scatterGrad writes the gradient of a tile to din. The gradient of its context
 // goes to c.context, because other tiles contribute to these sites too.
 func (c *call[T]) scatterGrad(dx []T, s *scratch[T]) {
-	c.l.scatter(c.out, dx, s)
+	c.l.scatter(c.din, dx, s)
 	for i, j := range c.l.context {
 		if s.block {
 			copy(c.context[(s.tile[0]*len(c.l.context)+i)*c.rows+s.row[0]:][:Lanes], dx[j*Lanes:])
@@ -350,7 +399,7 @@ func (c *call[T]) sumContext(from, to int) {
 			for i, j := range l.context {
 				site := l.index[k*dim+j]
 				left := c.context[(k*len(l.context)+i)*c.rows+first:]
-				if to := c.out[first*l.n+site*n:]; n == Lanes {
+				if to := c.din[first*l.n+site*n:]; n == Lanes {
 					add(to, left[:Lanes])
 				} else {
 					to[0] += left[0]

@@ -31,6 +31,17 @@ type Jacobian[T Float] interface {
 	RunJacobian(x, logDet, j, w []T, inverse bool, scratch []T)
 }
 
+// Pusher is a Transform that can take a gradient along while it runs, from its arguments to its
+// image. Grad would have to run the opposite map.
+type Pusher[T Float] interface {
+	Transform[T]
+	// Push is Run at the tile x. It also takes the gradient g with respect to x to that with
+	// respect to the image. g is the gradient of the values that the opposite map has at the
+	// image, and dLogDet that of its log-determinants. Push replaces g by what Grad of the opposite
+	// map at the image would give. It needs the scratch space of Grad.
+	Push(x, logDet, g, dLogDet, w []T, inverse bool, scratch []T)
+}
+
 // inOrder is the index of the i-th of n steps to be applied: the inverse takes
 // them from the last to the first.
 func inOrder(i, n int, inverse bool) int {
