@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
-// Comm connects the ranks of one training: processes, mostly on several computers, that
-// train equal copies of a model on parts of the same batches (Settings.Comm). Package
-// flow/mpi has a Comm for MPI. Every operation on all ranks is built here from SendRecv,
-// so that the order of all sums is that of this package.
+// Comm connects the ranks of one training or one measurement: processes, mostly on several
+// computers. They train equal copies of a model on parts of the same batches (Settings.Comm),
+// or each moves some of the chains of Measure (MeasureSettings.Comm). Package flow/mpi has a
+// Comm for MPI. Every operation on all ranks is built here from SendRecv, so that the order
+// of all sums is that of this package.
 //
 // One goroutine at a time uses a Comm.
 type Comm interface {
@@ -26,8 +28,8 @@ type Comm interface {
 	SendRecv(send []float64, to int, recv []float64, from int) error
 }
 
-// ErrRank reports that training ended because of another rank. The error of that rank says
-// why.
+// ErrRank reports that training or a measurement ended because of another rank. The error of
+// that rank says why.
 var ErrRank = errors.New("another rank failed")
 
 // errComm marks an error of a Comm, after which ranks cannot agree on anything.
@@ -64,7 +66,7 @@ func (r *ranks) sendRecv(send []float64, after int, recv []float64, before int) 
 	return nil
 }
 
-// What can end training on one rank, the most serious last.
+// What can end the work of one rank, the most serious last.
 const (
 	wentWell = iota
 	pastDeadline
@@ -119,12 +121,9 @@ func (r *ranks) broadcast(b []byte) ([]byte, error) {
 		return nil, err
 	}
 	n := int(length[0])
-	words := make([]float64, (n+7)/8)
+	words := make([]float64, wordsOf(n))
 	if r.rank == 0 {
-		padded := append(append([]byte{}, b...), make([]byte, 7)...)
-		for i := range words {
-			words[i] = math.Float64frombits(binary.LittleEndian.Uint64(padded[8*i:]))
-		}
+		toWords(words, b)
 	}
 	if err := r.passOn(words); err != nil {
 		return nil, err
@@ -132,11 +131,27 @@ func (r *ranks) broadcast(b []byte) ([]byte, error) {
 	if r.rank == 0 {
 		return b, nil
 	}
+	return fromWords(words, n), nil
+}
+
+// wordsOf is the number of words of n bytes.
+func wordsOf(n int) int { return (n + 7) / 8 }
+
+// toWords sets the first words to the bits of b.
+func toWords(words []float64, b []byte) {
+	padded := append(append([]byte{}, b...), make([]byte, 7)...)
+	for i := range wordsOf(len(b)) {
+		words[i] = math.Float64frombits(binary.LittleEndian.Uint64(padded[8*i:]))
+	}
+}
+
+// fromWords returns the first n bytes of words.
+func fromWords(words []float64, n int) []byte {
 	all := make([]byte, 8*len(words))
 	for i, w := range words {
 		binary.LittleEndian.PutUint64(all[8*i:], math.Float64bits(w))
 	}
-	return all[:n], nil
+	return all[:n]
 }
 
 // passOn sets values to those of rank 0. The ranks that have them double in every round.
@@ -164,15 +179,14 @@ func (r *ranks) sum(total []float64, own *tree, shapes []*tree) error {
 		copy(total, own.root())
 		return nil
 	}
-	piece := func(rank int) (from, to int) { return rank * len(total) / r.size, (rank + 1) * len(total) / r.size }
-	from, to := piece(r.rank)
+	from, to := r.piece(r.rank, len(total))
 	n := to - from
 	pieces := make([][]float64, r.size) // of the nodes of every rank, end to end
 	pieces[r.rank] = own.pack(nil, from, to)
 	for d := 1; d < r.size; d++ {
 		source := (r.rank - d + r.size) % r.size
 		pieces[source] = make([]float64, n*len(shapes[source].nodes))
-		a, b := piece((r.rank + d) % r.size)
+		a, b := r.piece((r.rank+d)%r.size, len(total))
 		r.room = own.pack(r.room[:0], a, b)
 		if err := r.sendRecv(r.room, d, pieces[source], d); err != nil {
 			return err
@@ -185,11 +199,40 @@ func (r *ranks) sum(total []float64, own *tree, shapes []*tree) error {
 		}
 	}
 	copy(total[from:to], all.root())
+	return r.gather(total)
+}
+
+// piece is the part of a vector of n values that belongs to a rank.
+func (r *ranks) piece(rank, n int) (from, to int) { return rank * n / r.size, (rank + 1) * n / r.size }
+
+// gather sets all pieces of a vector, of which every rank has set its own.
+func (r *ranks) gather(all []float64) error {
+	from, to := r.piece(r.rank, len(all))
 	for d := 1; d < r.size; d++ {
-		a, b := piece((r.rank - d + r.size) % r.size)
-		if err := r.sendRecv(total[from:to], d, total[a:b], d); err != nil {
+		a, b := r.piece((r.rank-d+r.size)%r.size, len(all))
+		if err := r.sendRecv(all[from:to], d, all[a:b], d); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// gatherBytes returns the bytes of every rank.
+func (r *ranks) gatherBytes(own []byte) ([][]byte, error) {
+	lengths := make([]float64, r.size)
+	lengths[r.rank] = float64(len(own))
+	if err := r.gather(lengths); err != nil {
+		return nil, err
+	}
+	n := wordsOf(int(slices.Max(lengths)))
+	words := make([]float64, r.size*n)
+	toWords(words[r.rank*n:], own)
+	if err := r.gather(words); err != nil {
+		return nil, err
+	}
+	all := make([][]byte, r.size)
+	for rank := range all {
+		all[rank] = fromWords(words[rank*n:][:n], int(lengths[rank]))
+	}
+	return all, nil
 }

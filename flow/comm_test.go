@@ -160,3 +160,39 @@ func TestAgreeAndBroadcast(t *testing.T) {
 		}
 	}
 }
+
+// Every rank has the pieces and the bytes of all, of any length.
+func TestGather(t *testing.T) {
+	for size := 1; size <= 5; size++ {
+		for n := range 12 {
+			want := make([]float64, n)
+			for i := range want {
+				want[i] = float64(i*i + 1)
+			}
+			text := func(rank int) string { return "some words of some length, and a few more"[:n*(rank+2)%41] }
+			for rank, err := range onRanks(size, func(c Comm) error {
+				r := must(newRanks(c))
+				got := make([]float64, n)
+				from, to := r.piece(r.rank, n)
+				copy(got[from:to], want[from:to])
+				if err := r.gather(got); err != nil || !slices.Equal(got, want) {
+					return fmt.Errorf("gather: %v, want %v; %v", got, want, err)
+				}
+				all, err := r.gatherBytes([]byte(text(r.rank)))
+				if err != nil || len(all) != size {
+					return fmt.Errorf("%d texts, %v", len(all), err)
+				}
+				for k, b := range all {
+					if string(b) != text(k) {
+						return fmt.Errorf("%q of rank %d, want %q", b, k, text(k))
+					}
+				}
+				return nil
+			}) {
+				if err != nil {
+					t.Errorf("%d values on %d ranks: rank %d: %v", n, size, rank, err)
+				}
+			}
+		}
+	}
+}

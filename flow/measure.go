@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/gonum/mat"
@@ -24,38 +25,6 @@ type Observable struct {
 	Func func(x []float64) float64
 }
 
-// MeasureSettings configures Measure. A zero field means its default.
-type MeasureSettings struct {
-	// Chains is the number of chains, 32 by default. With more chains a warm-up sweep takes
-	// longer.
-	Chains int
-	// RelErr is the relative standard error at which Measure stops, 0.01 by default. For
-	// every observable it is relative to the mean or the standard deviation, whichever is
-	// larger.
-	RelErr float64
-	// MaxSweeps is the largest number of sweeps, without the warm-up; 10 000 by default.
-	MaxSweeps int
-	// WarmUp is the number of sweeps before the first measurement, 200 by default.
-	WarmUp int
-	// Kernel moves the chains in latent space. Only hmc.HMC needs gradients. It is chosen in
-	// the warm-up by default, see Measure.
-	Kernel hmc.Kernel
-	// PhysicalSteps is the largest number of leapfrog steps of a trajectory in the space of
-	// configurations, 250 by default. Negative: no such trajectories. A step costs one
-	// gradient of the target, without the model.
-	PhysicalSteps int
-	// Start has a configuration x in each row. Chain k starts from row k; if there are fewer
-	// rows than chains, the rows are used again. It is samples of the model by default. Good
-	// starts are configurations of modes that the model may lack: if the chains then do not
-	// mix, there is a warning.
-	Start *mat.Dense
-	// Src is the source of all randomness; required.
-	Src rand.Source
-	// Progress receives the results so far, from time to time; nil: none. If it returns an
-	// error, Measure stops.
-	Progress func(*Measurement) error
-}
-
 // Measurement is the outcome of Measure.
 type Measurement struct {
 	// Summary has a row for every observable: mean, standard error, effective sample size,
@@ -66,9 +35,11 @@ type Measurement struct {
 	Missed []string
 	// Sweeps is the number of sweeps that were measured.
 	Sweeps int
-	// Kernels has the statistics of each kernel in these sweeps.
+	// Kernels has the statistics of each kernel in these sweeps. With Comm they are those of
+	// the chains of this rank. All else is the same on every rank.
 	Kernels []hmc.KernelStats
-	// Series has the measurements of every observable, (Sweeps, Chains).
+	// Series has the measurements of every observable, (Sweeps, Chains). The chains of rank 0
+	// come first, then those of rank 1, and so on.
 	Series []diag.Named
 
 	physical bool // a hmc.Gibbs kernel is that of Measure
@@ -134,9 +105,57 @@ func (m *Measurement) String() string {
 //
 // The chains cannot show a mode that none of them has visited. If the model lacks a mode,
 // start some chains there (Start).
+//
+// With MeasureSettings.Comm the chains are spread over ranks. All ranks must call Measure, with
+// the same model, target, observables and settings. Every rank warms up its own chains and
+// chooses its own kernel. After a block of sweeps all ranks exchange what they have measured.
+// The blocks grow from 100 sweeps to a quarter of those made before. All ranks then have the
+// measurements of all chains, the same summary and the same warnings; a warning about the
+// moves begins with the number of its rank. They stop after the same block. With
+// the same number of ranks and the same seed the result is the same to the bit. With another
+// number the chains are others, and the result is the same within its errors. An error on one
+// rank, or a context that is done, ends the measurement on all ranks at the end of the
+// warm-up or of the block. The other ranks get an error that wraps ErrRank. Measure then
+// returns the sweeps that all ranks have made. Ranks with other Chains, RelErr, MaxSweeps or
+// names of observables than rank 0 are ErrSettings on all ranks.
 func Measure(
 	ctx context.Context, m *Model, t target.Density, observables []Observable, s *MeasureSettings,
 ) (*Measurement, error) {
+	var c Comm
+	if s != nil {
+		c = s.Comm
+	}
+	all, err := newRanks(c)
+	if err != nil {
+		return nil, fmt.Errorf("flow: Measure: %w", err)
+	}
+	r, err := s.start(ctx, m, t, observables)
+	if err != nil {
+		return nil, all.agree(err)
+	}
+	if err = all.agree(nil); err == nil {
+		err = r.alike()
+	}
+	if err == nil {
+		err = r.run(ctx)
+	}
+	if err != nil {
+		err = fmt.Errorf("flow: Measure: %w", err)
+	}
+	if r.sweeps < leastSweeps {
+		return nil, err
+	}
+	result, fault := r.result()
+	if err == nil && fault != nil {
+		err = fmt.Errorf("flow: Measure: %w", fault)
+	}
+	return result, err
+}
+
+// start checks everything and places the chains.
+func (s *MeasureSettings) start(
+	ctx context.Context, m *Model, t target.Density, observables []Observable,
+) (*measurer, error) {
 	if ctx == nil || s == nil || missing(s.Src) {
 		return nil, fmt.Errorf("flow: Measure: %w: nil source or context", ErrSettings)
 	}
@@ -151,68 +170,15 @@ func Measure(
 	if err != nil {
 		return nil, fmt.Errorf("flow: Measure: %w", err)
 	}
-	err = r.run(ctx)
-	if err != nil {
-		err = fmt.Errorf("flow: Measure: %w", err)
-	}
-	if r.sweeps < leastSweeps {
-		return nil, err
-	}
-	result, fault := r.result()
-	if err == nil && fault != nil {
-		err = fmt.Errorf("flow: Measure: %w", fault)
-	}
-	return result, err
+	return r, nil
 }
 
 // leastSweeps is the number of sweeps that a Summary needs.
 const leastSweeps = 4
 
-// defaults returns the settings with their defaults; Kernel stays nil if the warm-up is to
-// choose it.
-func (s MeasureSettings) defaults(m *Model, observables []Observable) (*MeasureSettings, error) {
-	switch {
-	case s.Chains < 0 || s.MaxSweeps < 0 || s.WarmUp < 0:
-		return nil, fmt.Errorf("%w: %d chains, %d sweeps, %d of warm-up", ErrSettings, s.Chains, s.MaxSweeps, s.WarmUp)
-	case !(s.RelErr >= 0) || math.IsInf(s.RelErr, 1):
-		return nil, fmt.Errorf("%w: RelErr %g, want a positive number", ErrSettings, s.RelErr)
-	case len(observables) == 0:
-		return nil, fmt.Errorf("%w: no observables", ErrSettings)
-	}
-	for k, o := range observables {
-		if o.Func == nil {
-			return nil, fmt.Errorf("%w: observable %d, %q, has no Func", ErrSettings, k, o.Name)
-		}
-	}
-	if _, ok := m.prior.(*target.Normal); !ok {
-		return nil, fmt.Errorf("%w: the prior is a %T, want a normal one (for angles: begin with bijector.Angles)",
-			ErrSettings, m.prior)
-	}
-	if s.Chains == 0 {
-		s.Chains = 32
-	}
-	if s.RelErr == 0 {
-		s.RelErr = 0.01
-	}
-	if s.MaxSweeps == 0 {
-		s.MaxSweeps = 10000
-	}
-	if s.WarmUp == 0 {
-		s.WarmUp = 200
-	}
-	if s.PhysicalSteps == 0 {
-		s.PhysicalSteps = 250
-	}
-	if s.Start != nil {
-		if _, err := m.rows("Measure", nil, s.Start); err != nil {
-			return nil, fmt.Errorf("rows of Start: %w", err)
-		}
-	}
-	return &s, checkBatch(s.Chains, m)
-}
-
 // measurer is Measure at work.
 type measurer struct {
+	ranks
 	m           *Model
 	s           *MeasureSettings
 	observables []Observable
@@ -220,28 +186,39 @@ type measurer struct {
 	force       hmc.LogDensity // the latent density in float32
 	target      hmc.LogDensity // of configurations
 	sampler     *hmc.Sampler
-	rnd         *rand.Rand // of images
+	chains      int         // of this rank
+	src         rand.Source // of this rank
+	rnd         *rand.Rand  // of images
 
 	x, image *mat.Dense // configurations of the chains, and a random image of each
-	sweeps   int        // measured
 
 	accepted, trajectories float64 // of configurations: sum of acceptances, and their number
 
-	values [][]float64 // of every observable, sweep after sweep
-	last   [][]float64 // of every observable, those of the last sweep
-	copied []float64
+	fresh    [][]float64 // of every observable, the block under way on the chains of this rank
+	block    int         // its sweeps
+	values   [][]float64 // of every observable, sweep after sweep on the chains of all ranks
+	sweeps   int         // their number
+	warnings []string    // about the moves of all ranks
+	last     [][]float64 // of every observable, those of the last sweep
+	copied   []float64
 }
 
 func newMeasurer(m *Model, t target.Density, observables []Observable, s *MeasureSettings) (*measurer, error) {
+	all, err := newRanks(s.Comm)
+	if err != nil {
+		return nil, err
+	}
 	m = m.Float64()
-	z := mat.NewDense(s.Chains, m.Dim(), nil)
+	chains, src := s.Chains/all.size, all.source(s.Src)
+	z := mat.NewDense(chains, m.Dim(), nil)
 	r := &measurer{
-		m: m, s: s, observables: observables,
-		density: newLatentPoints(m, t, s.Chains), force: target.NewEvaluator(Latent(m, t)).Float32(),
+		ranks: all, m: m, s: s, observables: observables, chains: chains, src: src,
+		density: newLatentPoints(m, t, chains), force: target.NewEvaluator(Latent(m, t)).Float32(),
 		target: target.NewEvaluator(t),
-		rnd:    rand.New(rand.NewPCG(s.Src.Uint64(), s.Src.Uint64())),
-		x:      mat.NewDense(s.Chains, m.Dim(), nil), image: mat.NewDense(s.Chains, m.Dim(), nil),
-		values: make([][]float64, len(observables)), copied: make([]float64, m.Dim()),
+		rnd:    rand.New(rand.NewPCG(src.Uint64(), src.Uint64())),
+		x:      mat.NewDense(chains, m.Dim(), nil), image: mat.NewDense(chains, m.Dim(), nil),
+		fresh: make([][]float64, len(observables)), values: make([][]float64, len(observables)),
+		copied: make([]float64, m.Dim()),
 	}
 	r.last = r.newValues()
 	first := s.Kernel
@@ -253,8 +230,8 @@ func newMeasurer(m *Model, t target.Density, observables []Observable, s *Measur
 		return r, r.sampleFrom(z, first)
 	}
 	rows, _ := s.Start.Dims()
-	for c := range s.Chains {
-		r.x.SetRow(c, s.Start.RawRowView(c%rows))
+	for c := range chains {
+		r.x.SetRow(c, s.Start.RawRowView((r.rank*chains+c)%rows))
 	}
 	if err := m.Encode(z, nil, r.x); err != nil {
 		return nil, fmt.Errorf("rows of Start: %w", err)
@@ -265,7 +242,7 @@ func newMeasurer(m *Model, t target.Density, observables []Observable, s *Measur
 // sampleFrom makes a sampler that starts at z.
 func (r *measurer) sampleFrom(z *mat.Dense, k hmc.Kernel) (err error) {
 	r.sampler, err = hmc.New(r.density, z, &hmc.Settings{
-		Kernel: k, Src: rand.NewPCG(r.s.Src.Uint64(), r.s.Src.Uint64()),
+		Kernel: k, Src: rand.NewPCG(r.src.Uint64(), r.src.Uint64()),
 	})
 	if err != nil {
 		return err
@@ -273,28 +250,34 @@ func (r *measurer) sampleFrom(z *mat.Dense, k hmc.Kernel) (err error) {
 	return r.m.Decode(r.x, nil, r.sampler.X())
 }
 
-// run warms up and measures.
+// run warms up and measures. What it decides is the same on all ranks.
 func (r *measurer) run(ctx context.Context) error {
-	if err := r.warmUp(ctx); err != nil {
+	if err := r.agree(r.warmUp(ctx)); err != nil {
 		return err
 	}
 	for r.sweeps < r.s.MaxSweeps {
 		n := max(100-r.sweeps, r.sweeps/4)
 		err := r.sampler.Run(ctx, min(n, r.s.MaxSweeps-r.sweeps), func(int) error { return r.measure() })
+		if err = r.agree(err); errors.Is(err, errComm) {
+			return err
+		}
+		if fault := r.exchange(); err == nil {
+			err = fault
+		}
 		if err != nil {
 			return err
 		}
 		known, err := r.result()
-		if err != nil {
-			return err
-		}
-		if r.s.Progress != nil {
-			if err := r.s.Progress(known); err != nil {
-				return fmt.Errorf("progress: %w", err)
+		if err == nil && r.s.Progress != nil {
+			if err = r.s.Progress(known); err != nil {
+				err = fmt.Errorf("progress: %w", err)
 			}
 		}
-		if known.OK() && len(known.Missed) == 0 {
-			return nil
+		if err = r.agree(err); err != nil {
+			return err
+		}
+		if done, err := r.done(known); done || err != nil {
+			return err
 		}
 	}
 	return nil
@@ -317,7 +300,7 @@ func (r *measurer) follow() error {
 func (r *measurer) newValues() [][]float64 {
 	values := make([][]float64, len(r.observables))
 	for o := range values {
-		values[o] = make([]float64, r.s.Chains)
+		values[o] = make([]float64, r.chains)
 	}
 	return values
 }
@@ -329,10 +312,11 @@ func (r *measurer) evaluate(values [][]float64) error {
 	r.m.randomImages(r.image, r.copied, r.rnd)
 	for k, o := range r.observables {
 		err := graph.Guard(func() error {
-			for c := range r.s.Chains {
+			for c := range r.chains {
 				v := o.Func(r.image.RawRowView(c))
 				if math.IsNaN(v) || math.IsInf(v, 0) {
-					return fmt.Errorf("%w: %g on chain %d, sweep %d", ErrNotFinite, v, c, r.sweeps)
+					return fmt.Errorf("%w: %g on chain %d, sweep %d", ErrNotFinite, v, r.rank*r.chains+c,
+						r.sweeps+r.block)
 				}
 				values[k][c] = v
 			}
@@ -354,9 +338,9 @@ func (r *measurer) measure() error {
 		return err
 	}
 	for k, v := range r.last {
-		r.values[k] = append(r.values[k], v...)
+		r.fresh[k] = append(r.fresh[k], v...)
 	}
-	r.sweeps++
+	r.block++
 	return nil
 }
 
@@ -378,7 +362,7 @@ func (r *measurer) result() (*Measurement, error) {
 		return nil, err
 	}
 	k.Summary = *summary
-	k.Warnings = append(r.sampler.Warnings(), k.Warnings...)
+	k.Warnings = append(slices.Clone(r.warnings), k.Warnings...)
 	for _, row := range k.Rows {
 		wanted := r.s.RelErr * max(math.Abs(row.Mean), row.Std)
 		if row.MCSE > wanted {
@@ -386,33 +370,4 @@ func (r *measurer) result() (*Measurement, error) {
 		}
 	}
 	return k, nil
-}
-
-// latentPoints is Latent of a model, and keeps the configurations of its last evaluation.
-type latentPoints struct {
-	program *graph.Program
-	grad    *target.Evaluator
-	x       *mat.Dense
-	whole   bool // x is of the last evaluation
-}
-
-func newLatentPoints(m *Model, t target.Density, chains int) *latentPoints {
-	return &latentPoints{
-		program: latentProgram(m, t), grad: target.NewEvaluator(Latent(m, t)), x: mat.NewDense(chains, m.Dim(), nil),
-	}
-}
-
-// Dim returns the number of latent variables.
-func (l *latentPoints) Dim() int { return l.grad.Dim() }
-
-// LogProbGrad keeps the configurations if no gradient is asked for.
-func (l *latentPoints) LogProbGrad(logp []float64, grad, z *mat.Dense) error {
-	if l.whole = grad == nil; !l.whole {
-		return l.grad.LogProbGrad(logp, grad, z)
-	}
-	rows, _ := z.Dims()
-	if rows != len(logp) {
-		return errors.New("rows and numbers differ")
-	}
-	return l.program.Run(rows, [][]float64{graph.Contiguous(z)}, [][]float64{logp, l.x.RawMatrix().Data})
 }

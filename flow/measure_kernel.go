@@ -155,7 +155,7 @@ func (r *measurer) try(ctx context.Context, sweeps int) (*trial, error) {
 	stats := r.sampler.Stats()
 	moves := make([]moves, len(stats))
 	for k := range moves {
-		moves[k] = newMoves(r.s.Chains, len(r.observables))
+		moves[k] = newMoves(r.chains, len(r.observables))
 	}
 	before, now := r.newValues(), r.newValues()
 	seen := make([][]float64, len(r.observables))

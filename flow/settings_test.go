@@ -384,6 +384,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"MeasureSettings.Start":         {"samples of the model", measured.Start, (*mat.Dense)(nil)},
 		"MeasureSettings.Src":           {none, nil, nil},
 		"MeasureSettings.Progress":      {none, nil, nil},
+		"MeasureSettings.Comm":          {none, measured.Comm, nil},
 
 		"ScaleSettings.Samples": {"64", scales.Samples, 64},
 		"ScaleSettings.Redraws": {"128", scales.Redraws, 128},

@@ -33,4 +33,12 @@ func (i *interrupts) phase() (ctx context.Context, done func()) {
 	return ctx, cancel
 }
 
+// forget drops an interrupt that no phase has seen.
+func (i *interrupts) forget() {
+	select {
+	case <-i.signals:
+	default:
+	}
+}
+
 func (i *interrupts) stop() { signal.Stop(i.signals) }

@@ -39,7 +39,8 @@
 //	mpirun -n 2 ./ising2d -L 16
 //
 // Every batch is computed in -parts, by default 8 there. The number of ranks changes no bit of
-// the result.
+// the flow. The mix of moves shares its chains among the ranks, so that its result is another
+// one within its errors. Rank 0 runs the other samplers alone.
 //
 // Ctrl-C ends the phase under way (training, evaluation or one of the samplers). The
 // program then goes on with the results so far. With -checkpoint FILE, Ctrl-C and
@@ -56,6 +57,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -64,6 +66,7 @@ import (
 
 	"github.com/neuralrg/neuralrg/examples/internal/checkpoint"
 	"github.com/neuralrg/neuralrg/examples/internal/console"
+	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/flow/mpi"
 	"github.com/neuralrg/neuralrg/target"
 )
@@ -103,10 +106,22 @@ func run(o *options) error {
 	}
 	k := &keeper{o: o, src: src, model: model, walkers: samplers}
 	k.Stage, k.Earlier = len(o.smaller), earlier
-	if err := train(interrupts, k, model, ising); err != nil || o.helper() {
+	if err := train(interrupts, k, model, ising); err != nil {
 		return err
 	}
-	exact := -ising.LogZ()
+	if o.helper() {
+		return o.assist(interrupts, model64, ising)
+	}
+	err = finish(interrupts, k, model64, ising)
+	if err == nil || errors.Is(err, errStopped) {
+		return cmp.Or(o.tell(false), err)
+	}
+	return err
+}
+
+// finish evaluates the trained model, samples with it, and writes the results.
+func finish(interrupts *interrupts, k *keeper, model64 *flow.Model, ising *target.Ising) error {
+	o, exact := k.o, -ising.LogZ()
 	if err := k.trained(exact); err != nil {
 		return err
 	}
@@ -124,7 +139,7 @@ func run(o *options) error {
 	if err := s.sample(interrupts, k, model64, ising); err != nil {
 		return err
 	}
-	if err := sheetFigure(model64, o, src); err != nil {
+	if err := sheetFigure(model64, o, k.src); err != nil {
 		return err
 	}
 	s.printEnd(o)

@@ -22,6 +22,7 @@ type measured struct {
 	RHat    number `json:"rhat"`
 	Verdict string `json:"verdict"`
 	Sweeps  int    `json:"sweeps"`
+	Ranks   int    `json:"ranks,omitempty"` // that shared the chains, if there were several
 }
 
 // untrusted begins a verdict that is not "ok", and missed what a run that is too short for
@@ -39,6 +40,9 @@ func (r *measured) row() (s sampling, doubt, note string) {
 		doubt = strings.TrimPrefix(text, untrusted)
 	}
 	note = "moves that flow.Measure chooses by itself"
+	if r.Ranks > 0 {
+		note += fmt.Sprintf(", on %d ranks", r.Ranks)
+	}
 	if isShort {
 		note += fmt.Sprintf("; it ended after %d sweeps, before the wanted error, %s", r.Sweeps, short)
 	}
@@ -57,22 +61,21 @@ func measure(i *interrupts, k *keeper, m *flow.Model, ising *target.Ising) error
 	defer cancel()
 	start := time.Now()
 	shown := start
-	r, err := flow.Measure(limited, m, ising, []flow.Observable{{Name: "m2", Func: ising.StructureFactor}},
-		&flow.MeasureSettings{
-			Chains: k.o.chains, RelErr: k.o.relErr,
-			Src: rand.NewPCG(k.o.seed, 2021), // of its own, so that nothing else depends on the sweeps
-			Progress: func(r *flow.Measurement) error {
-				if time.Since(shown) > 5*time.Second {
-					shown = time.Now()
-					fmt.Printf("latent mix %d: ⟨m²⟩ = %.4f ± %.4f\n", r.Sweeps, r.Rows[0].Mean, r.Rows[0].MCSE)
-				}
-				return nil
-			},
-		})
+	if err := k.o.tell(true); err != nil {
+		return err
+	}
+	r, err := k.o.measureM2(limited, m, ising, func(r *flow.Measurement) error {
+		if time.Since(shown) > 5*time.Second {
+			shown = time.Now()
+			fmt.Printf("latent mix %d: ⟨m²⟩ = %.4f ± %.4f\n", r.Sweeps, r.Rows[0].Mean, r.Rows[0].MCSE)
+		}
+		return nil
+	})
 	if err != nil && !(errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		return err
 	}
-	if ctx.Err() != nil && k.o.checkpoint != "" {
+	helperStopped := errors.Is(err, flow.ErrRank) && errors.Is(err, context.Canceled)
+	if (ctx.Err() != nil || helperStopped) && k.o.checkpoint != "" {
 		return errStopped
 	}
 	seconds := number(time.Since(start).Seconds())
@@ -87,6 +90,25 @@ func measure(i *interrupts, k *keeper, m *flow.Model, ising *target.Ising) error
 		verdict += missed + strings.Join(r.Missed, ", ")
 	}
 	k.Measured = &measured{number(row.Mean), number(row.MCSE), seconds, number(row.ESS), number(row.RHat),
-		verdict, r.Sweeps}
+		verdict, r.Sweeps, 0}
+	if k.o.comm != nil {
+		k.Measured.Ranks = k.o.comm.Size()
+	}
 	return k.save()
+}
+
+// measureM2 is flow.Measure on all ranks.
+func (o *options) measureM2(
+	ctx context.Context, m *flow.Model, ising *target.Ising, progress func(*flow.Measurement) error,
+) (*flow.Measurement, error) {
+	chains := o.chains
+	if o.comm != nil {
+		ranks := o.comm.Size()
+		chains = (chains + ranks - 1) / ranks * ranks
+	}
+	return flow.Measure(ctx, m, ising, []flow.Observable{{Name: "m2", Func: ising.StructureFactor}},
+		&flow.MeasureSettings{
+			Chains: chains, RelErr: o.relErr, Comm: o.comm, Progress: progress,
+			Src: rand.NewPCG(o.seed, 2021), // of its own, so that nothing else depends on the sweeps
+		})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -9,10 +10,11 @@ import (
 
 	"github.com/neuralrg/neuralrg/flow"
 	"github.com/neuralrg/neuralrg/flow/mpi"
+	"github.com/neuralrg/neuralrg/target"
 )
 
-// Under mpirun the ranks train together. Rank 0 then goes on alone, and it alone prints and
-// writes files. -resume reads the file on every rank.
+// Under mpirun the ranks train together and share the chains of flow.Measure. Rank 0 does the
+// rest alone, and it alone prints and writes files. -resume reads the file on every rank.
 
 // defaultParts is -parts on several ranks.
 const defaultParts = 8
@@ -66,8 +68,44 @@ func (o *options) setParts(n int) {
 	}
 }
 
-// helper reports whether this rank only helps in training.
+// helper reports whether this rank only helps in training and in flow.Measure.
 func (o *options) helper() bool { return o != nil && o.comm != nil && o.comm.Rank() > 0 }
+
+// tell tells the helpers, who wait after training, whether to measure. Only the first call counts.
+func (o *options) tell(measure bool) error {
+	if o.comm == nil || o.told {
+		return nil
+	}
+	o.told = true
+	word := []float64{0}
+	if measure {
+		word[0] = 1
+	}
+	for rank := 1; rank < o.comm.Size(); rank++ {
+		if err := o.comm.SendRecv(word, rank, nil, rank); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assist is what a helper does after training. An interrupt before its part was for rank 0.
+func (o *options) assist(i *interrupts, m *flow.Model, ising *target.Ising) error {
+	word := []float64{0}
+	if err := o.comm.SendRecv(nil, 0, word, 0); err != nil || word[0] == 0 {
+		return err
+	}
+	i.forget()
+	ctx, done := i.phase()
+	defer done()
+	limited, cancel := context.WithTimeout(ctx, o.measure)
+	defer cancel()
+	_, err := o.measureM2(limited, m, ising, nil)
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
 
 // exit ends the rank. A rank that ends because of another one leaves the words to that one.
 func exit(comm *mpi.Comm, err error) {

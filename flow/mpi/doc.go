@@ -1,5 +1,6 @@
-// Package mpi lets the ranks of an MPI job train one model together. Its Comm is a flow.Comm
-// for flow.Settings.Comm:
+// Package mpi lets the ranks of an MPI job train one model together, and share the chains of
+// one measurement. Its Comm is a flow.Comm for flow.Settings.Comm and
+// flow.MeasureSettings.Comm:
 //
 //	comm, err := mpi.Open()
 //	if err != nil { ... }

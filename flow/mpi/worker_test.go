@@ -34,9 +34,12 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	if what == "time" {
+	switch what {
+	case "time":
 		err = timeSteps(comm)
-	} else {
+	case "measure", "bad measure":
+		err = measure(comm, what == "bad measure", os.Getenv(fileKey))
+	default:
 		err = work(comm, what, os.Getenv(fileKey))
 	}
 	if err != nil {
