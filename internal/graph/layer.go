@@ -24,7 +24,17 @@ func NewLayer(t64 kernel.Transform[float64], t32 kernel.Transform[float32],
 
 // Packed is a batch on its way through layers: its state and, unless nil, its score, packed in the
 // same way. See Scored.
-type Packed struct{ State, Score *gorgonia.Node }
+type Packed struct {
+	State, Score *gorgonia.Node
+	room         *scoreRoom
+}
+
+// scoreRoom is where the score is between the two operations of a layer, for one layer after
+// another.
+type scoreRoom struct {
+	f64 []float64
+	f32 []float32
+}
 
 // Pack packs x and its score, if it has one.
 func Pack(x *gorgonia.Node) (p Packed, err error) {
@@ -32,6 +42,7 @@ func Pack(x *gorgonia.Node) (p Packed, err error) {
 		return p, err
 	}
 	if score := ScoreOf(x); score != nil {
+		p.room = &scoreRoom{}
 		p.Score, err = scoreState(score)
 	}
 	return p, err
@@ -119,9 +130,9 @@ func unpacked[T kernel.Float](rows, n int) func(out []T, in [][]T) error {
 func (l *Layer) Apply(p Packed, w *gorgonia.Node, inverse bool) (Packed, error) {
 	rows := p.State.Shape()[0] / (l.n + 1)
 	if p.State.Dtype() == tensor.Float64 {
-		return newLayerOp(l.f64, rows, inverse).apply(p, w)
+		return newLayerOp(l.f64, rows, inverse).apply(p, w, func() *[]float64 { return &p.room.f64 })
 	}
-	return newLayerOp(l.f32, rows, inverse).apply(p, w)
+	return newLayerOp(l.f32, rows, inverse).apply(p, w, func() *[]float32 { return &p.room.f32 })
 }
 
 // layerOp is a layer at one place in a graph.
@@ -138,14 +149,15 @@ type layerOp[T kernel.Float] struct {
 	grad       []T // of the parameters
 
 	scored bool // the score is wanted
-	score  []T  // left by the forward operation
 }
 
 func newLayerOp[T kernel.Float](l *kernel.Layer[T], rows int, inverse bool) *layerOp[T] {
 	return &layerOp[T]{l: l, rows: rows, inverse: inverse}
 }
 
-func (o *layerOp[T]) apply(p Packed, w *gorgonia.Node) (out Packed, err error) {
+// apply adds the operation. A score that the forward operation leaves for a second one to hand out
+// is in scores.
+func (o *layerOp[T]) apply(p Packed, w *gorgonia.Node, scores func() *[]T) (out Packed, err error) {
 	in, fixed := []*gorgonia.Node{p.State, w}, []int(nil)
 	if o.scored = p.Score != nil; o.scored {
 		in, fixed = append(in, p.Score), []int{2}
@@ -155,8 +167,9 @@ func (o *layerOp[T]) apply(p Packed, w *gorgonia.Node) (out Packed, err error) {
 		Run: func(out any, in []any) error {
 			state, w := in[0].([]T), in[1].([]T)
 			if o.scored {
-				o.score = room(o.score, len(state))
-				o.l.Push(out.([]T), o.score, state, in[2].([]T), w, o.rows, o.inverse)
+				score := scores()
+				*score = room(*score, len(state))
+				o.l.Push(out.([]T), *score, state, in[2].([]T), w, o.rows, o.inverse)
 			} else {
 				o.l.RunJacobian(out.([]T), o.left(), state, w, o.rows, o.inverse)
 			}
@@ -170,10 +183,11 @@ func (o *layerOp[T]) apply(p Packed, w *gorgonia.Node) (out Packed, err error) {
 	if err != nil || p.Score == nil {
 		return out, err
 	}
+	out.room = p.room
 	out.Score, err = Apply(Spec{
 		Name: "score of layer", Shape: p.Score.Shape(),
 		Unused: func() { o.scored = false },
-		Run:    func(out any, _ []any) error { copy(out.([]T), o.score); return nil },
+		Run:    func(out any, _ []any) error { copy(out.([]T), *scores()); return nil },
 	}, out.State)
 	return out, err
 }

@@ -25,7 +25,7 @@ type Layer[T Float] struct {
 	context, move []int
 
 	scratch sync.Pool // *scratch[T], one per goroutine at work
-	calls   sync.Pool // *call[T], one per call under way
+	sums    sync.Pool // *sums[T], one per call of Grad under way
 }
 
 // NewLayer returns the layer on rows of n values. Each tile names tr.Dim() sites
@@ -59,7 +59,7 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *L
 		fill(s.ones, 1)
 		return s
 	}
-	l.calls.New = func() any { return &call[T]{l: l, sums: new(sums[T])} }
+	l.sums.New = func() any { return new(sums[T]) }
 	return l
 }
 
@@ -112,7 +112,28 @@ type call[T Float] struct {
 
 	logDets []T      // log-determinants of each tile and row
 	context []T      // gradients of each tile, context position and row
-	sums    *sums[T] // of dw
+	sums    *sums[T] // of dw, or nil
+}
+
+// calls32 and calls64 have a call for every call under way. All layers share them: what a call
+// has room for, log-determinants and gradients, is larger than what layers own.
+var calls32, calls64 sync.Pool
+
+func callsOf[T Float]() *sync.Pool {
+	if any(T(0)) == any(float32(0)) {
+		return &calls32
+	}
+	return &calls64
+}
+
+// begin returns a call without arguments, from the pool.
+func (l *Layer[T]) begin() *call[T] {
+	c, ok := callsOf[T]().Get().(*call[T])
+	if !ok {
+		c = new(call[T])
+	}
+	c.l = l
+	return c
 }
 
 // step is one step of a call. It goes through rows, groups of rows or units; see
@@ -131,8 +152,11 @@ const (
 
 // end returns the call, without its arguments, to the pool.
 func (c *call[T]) end() {
-	*c = call[T]{l: c.l, logDets: c.logDets, context: c.context, sums: c.sums}
-	c.l.calls.Put(c)
+	if c.sums != nil {
+		c.l.sums.Put(c.sums)
+	}
+	*c = call[T]{logDets: c.logDets, context: c.context}
+	callsOf[T]().Put(c)
 }
 
 // chunked does a step with inChunks.
@@ -188,7 +212,7 @@ func (l *Layer[T]) Run(out, in, w []T, rows int, inverse bool) {
 // RunJacobian is Run. Unless jac is nil, it also writes the Jacobians to jac, for
 // GradJacobian.
 func (l *Layer[T]) RunJacobian(out, jac, in, w []T, rows int, inverse bool) {
-	c := l.calls.Get().(*call[T])
+	c := l.begin()
 	defer c.end()
 	c.rows, c.inverse, c.w, c.in, c.out, c.jac = rows, inverse, w, in, out, jac
 	grow(&c.logDets, l.tiles*rows)
@@ -242,7 +266,7 @@ func (c *call[T]) sumLogDets(from, to int) {
 // gradient with respect to its image. Unless dw is nil, it sets dw to the
 // gradient of the parameters.
 func (l *Layer[T]) Grad(din, dw, in, w, dout []T, rows int, inverse bool) {
-	c := l.calls.Get().(*call[T])
+	c := l.begin()
 	defer c.end()
 	c.passThrough(din, dout, rows)
 	units := l.units(rows)
@@ -250,6 +274,7 @@ func (l *Layer[T]) Grad(din, dw, in, w, dout []T, rows int, inverse bool) {
 	if dw == nil {
 		c.pieces(units, gradUnits)
 	} else {
+		c.sums = l.sums.Get().(*sums[T])
 		c.sums.begin(chunks(units), len(dw))
 		c.chunked(units, gradUnits)
 		clear(dw) // for no rows
@@ -290,7 +315,7 @@ func (c *call[T]) grad(s *scratch[T], chunk, from, to int) {
 // GradJacobian sets din to the gradient with respect to the state in of a call of
 // RunJacobian, given its jac and dout, the gradient with respect to the image.
 func (l *Layer[T]) GradJacobian(din, jac, dout []T, rows int) {
-	c := l.calls.Get().(*call[T])
+	c := l.begin()
 	defer c.end()
 	c.passThrough(din, dout, rows)
 	c.jac = jac
@@ -312,7 +337,7 @@ func (c *call[T]) pullBack(s *scratch[T], from, to int) {
 // respect to the state in. Both are gradients of a function of what the opposite map gives at out:
 // dout is what Grad of the opposite map sets at out, given din. If out is nil, only dout is wanted.
 func (l *Layer[T]) Push(out, dout, in, din, w []T, rows int, inverse bool) {
-	c := l.calls.Get().(*call[T])
+	c := l.begin()
 	defer c.end()
 	c.passThrough(dout, din, rows)
 	c.in, c.out, c.w, c.inverse = in, out, w, inverse
