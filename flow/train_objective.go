@@ -67,9 +67,11 @@ func (b *Batch) Constant(x *gorgonia.Node) (*gorgonia.Node, error) {
 // constant it is the divergence KL(q ‖ π^β/Z_β), where β is the inverse temperature of
 // Settings.Anneal.
 type ReverseKL struct {
-	// PathGradient estimates the gradient along the path z → x only and leaves out the
-	// score, whose mean is zero. The noise of the gradient is then zero for an exact model.
-	// It takes one more inverse pass.
+	// PathGradient estimates the gradient along the path z → x only and leaves out
+	// ∂ ln q/∂θ at fixed x, whose mean is zero. The noise of the gradient is then zero for an
+	// exact model. The bijectors of this module take ∂ ln q/∂x along from z to x. If one does not,
+	// which is so for those of other packages and for blocks of these on tiles, a step takes one
+	// more inverse pass.
 	PathGradient bool
 	// InversionKL is the factor α ≥ 0 of a penalty α·KL(q(x) ‖ q(−x)), none by default. It
 	// prevents a model without symmetrisation from learning only one of the two

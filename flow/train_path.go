@@ -24,8 +24,8 @@ import (
 // holds for the mean over any set T of elements, with x = η⁻¹g(z) and η drawn from T, and
 // so for Settings.Images.
 //
-// The gradient ∂ ln q/∂x of the bijector is taken along from z to x, if all bijectors can do this
-// (graph.Scored). Otherwise it takes an inverse pass.
+// The gradient ∂ ln q/∂x of the bijector is taken along from z to x if all its parts can do this (Vaitl,
+// Winkler, Richter and Kessel, arXiv:2403.15881; graph.Scored). Otherwise it takes an inverse pass.
 func pathProgram(m *Model, t target.Density, s *images) *graph.Program {
 	fresh, known := scoreProgram(m, t, s, false), scoreProgram(m, t, s, true)
 	return graph.NewProgram(m.dtype, stepInputs("z", m, s), stepOutputs(m),

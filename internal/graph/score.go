@@ -15,8 +15,8 @@ import (
 //
 //	∂ ln q/∂y = (∂x/∂y)ᵀ ∂ ln q/∂x + ∂/∂y ln |det ∂x/∂y|,
 //
-// which is known on the way from x to y, without an inverse pass (Vaitl, Nicoli, Nakajima and Kessel,
-// arXiv:2206.09016). The score is a constant to whoever differentiates.
+// which is known on the way from x to y, without an inverse pass (Vaitl, Winkler, Richter and Kessel,
+// arXiv:2403.15881). The score is a constant to whoever differentiates.
 func Scored(x, score *gorgonia.Node) (*gorgonia.Node, error) {
 	if !score.Shape().Eq(x.Shape()) || score.Dtype() != x.Dtype() {
 		return nil, fmt.Errorf("score: %w: %v of %v for %v of %v", errs.ErrShape, score.Shape(), score.Dtype(),
