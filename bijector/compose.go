@@ -195,18 +195,21 @@ func permute(x *gorgonia.Node, perm []int) (y, logDet *gorgonia.Node, err error)
 	if y, err = graph.Permute(x, perm, nil); err != nil {
 		return nil, nil, err
 	}
-	if score := graph.ScoreOf(x); score != nil {
-		if score, err = graph.Permute(score, perm, nil); err != nil {
-			return nil, nil, err
-		}
-		if y, err = graph.Scored(y, score); err != nil {
-			return nil, nil, err
-		}
-	}
 	// A fresh state has log-determinant zero.
 	p, err := graph.Pack(y)
 	if err != nil {
 		return nil, nil, err
 	}
-	return p.Unpack(len(perm))
+	if y, logDet, err = p.Unpack(len(perm)); err != nil {
+		return nil, nil, err
+	}
+	score := graph.ScoreOf(x)
+	if score == nil {
+		return y, logDet, nil
+	}
+	if score, err = graph.Permute(score, perm, nil); err != nil {
+		return nil, nil, err
+	}
+	y, err = graph.Scored(y, score)
+	return y, logDet, err
 }

@@ -35,7 +35,15 @@ func scoredCases(t *testing.T) map[string]bijector.Bijector {
 	perm := must(bijector.NewPermutation([]int{3, 2, 1, 0, 4, 5, 6, 7, 15, 9, 10, 11, 12, 13, 14, 8}))
 	norm := must(bijector.NewActNorm(16))
 	chain := must(bijector.NewChain(norm, affine, perm, must(bijector.NewChain(splines, bijector.Invert(board)))))
-	return map[string]bijector.Bijector{"affine": affine, "fast": splines, "best": board, "chain": chain}
+	white := must(bijector.NewSpectral([]int{4, 4}, ising(t, 4).Spectrum()))
+	rational := must(bijector.NewMERA([]int{4, 4}, func(int) (bijector.Bijector, error) {
+		return bijector.NewSpline(4, &bijector.SplineSettings{Couplings: 2, Hidden: []int{4}, Bins: 4, Src: rnd})
+	}, nil))
+	linear := must(bijector.NewChain(must(bijector.NewLinear(16, rnd)), rational, bijector.Invert(white), white,
+		must(bijector.NewOrthogonal(16, rnd))))
+	return map[string]bijector.Bijector{
+		"affine": affine, "fast": splines, "best": board, "chain": chain, "rational and linear": linear,
+	}
 }
 
 // pathGradient returns the path gradient of a batch, and whether it took scores along.

@@ -69,9 +69,10 @@ func (b *Batch) Constant(x *gorgonia.Node) (*gorgonia.Node, error) {
 type ReverseKL struct {
 	// PathGradient estimates the gradient along the path z → x only and leaves out
 	// ∂ ln q/∂θ at fixed x, whose mean is zero. The noise of the gradient is then zero for an
-	// exact model. The bijectors of this module take ∂ ln q/∂x along from z to x. If one does not,
-	// which is so for those of other packages and for blocks of these on tiles, a step takes one
-	// more inverse pass.
+	// exact model. Most bijectors of this module take ∂ ln q/∂x along from z to x. A step takes one
+	// more inverse pass if the prior is not target.Normal, or if the model has an Angles, a
+	// Coupling, a Chain or an inverse as block of a layer, or a bijector of your own that does not
+	// hand its argument to one of this module.
 	PathGradient bool
 	// InversionKL is the factor α ≥ 0 of a penalty α·KL(q(x) ‖ q(−x)), none by default. It
 	// prevents a model without symmetrisation from learning only one of the two

@@ -27,18 +27,18 @@ import (
 // The gradient ∂ ln q/∂x of the bijector is taken along from z to x if all its parts can do this (Vaitl,
 // Winkler, Richter and Kessel, arXiv:2403.15881; graph.Scored). Otherwise it takes an inverse pass.
 func pathProgram(m *Model, t target.Density, s *images) *graph.Program {
-	fresh, known := scoreProgram(m, t, s, false), scoreProgram(m, t, s, true)
+	inferring, knowing := lossProgram(m, t, s, false), lossProgram(m, t, s, true)
 	return graph.NewProgram(m.dtype, stepInputs("z", m, s), stepOutputs(m),
 		func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 			x, logq, err := m.scored(in[0])
 			if err != nil {
 				return nil, err
 			}
-			score, others := fresh, in[1:]
-			if of := graph.ScoreOf(x); of != nil {
-				score, others = known, append([]*gorgonia.Node{logq, of}, others...)
+			loss, others := inferring, in[1:]
+			if score := graph.ScoreOf(x); score != nil {
+				loss, others = knowing, append([]*gorgonia.Node{logq, score}, others...)
 			}
-			of, err := graph.Call("score", score, x, others...)
+			of, err := graph.Call("loss", loss, x, others...)
 			if err != nil {
 				return nil, err
 			}
@@ -52,7 +52,7 @@ func pathProgram(m *Model, t target.Density, s *images) *graph.Program {
 }
 
 // scored returns x = g(z) and ln q(x) of the bijector alone. x is scored if the prior is normal and
-// the bijector can do this.
+// the bijector can do this. Otherwise the nodes of g are made twice, and only the second ones run.
 func (m *Model) scored(z *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
 	logp, err := graph.LogProb(m.prior, z)
 	if err != nil {
@@ -75,18 +75,25 @@ func (m *Model) scored(z *gorgonia.Node) (x, logq *gorgonia.Node, err error) {
 	return m.generated(z, logp)
 }
 
-// scoreProgram maps x to the terms of the loss, (ln q − β ln π)/rows for every row, to
+// lossProgram maps x to the terms of the loss, (ln q − β ln π)/rows for every row, to
 // ln q and ln π, and to the gradient of the loss with respect to x. If known is true, it also takes
-// ln q(x) of the bijector and its gradient.
-func scoreProgram(m *Model, t target.Density, s *images, known bool) *graph.Program {
+// ln q(x) of the bijector and its score.
+func lossProgram(m *Model, t target.Density, s *images, known bool) *graph.Program {
 	out := []string{"loss", "ln q", "ln π", "gradient of the loss"}
 	inputs := stepInputs("x", m, s)
 	if known {
 		inputs = slices.Insert(inputs, 1, graph.Input{Name: "ln q", Cols: 1}, graph.Input{Name: "score", Cols: m.Dim()})
 	}
 	return graph.NewProgram(m.dtype, inputs, out, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
-		x, beta := in[0], in[len(inputs)-len(stepInputs("x", m, s))+1]
-		logq, err := m.bare(x, in, known)
+		x, rest := in[0], in[1:]
+		var logq *gorgonia.Node
+		var err error
+		if known {
+			logq, err = graph.Known(x, in[1], in[2])
+			rest = in[3:]
+		} else {
+			_, logq, err = m.inferred(x)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +104,7 @@ func scoreProgram(m *Model, t target.Density, s *images, known bool) *graph.Prog
 		if err != nil {
 			return nil, err
 		}
-		scaled, err := graph.Scale(beta, logpi)
+		scaled, err := graph.Scale(rest[0], logpi)
 		if err != nil {
 			return nil, err
 		}
@@ -116,13 +123,4 @@ func scoreProgram(m *Model, t target.Density, s *images, known bool) *graph.Prog
 		grad, err := graph.Grad(total, x)
 		return append([]*gorgonia.Node{loss, logq, logpi}, grad...), err
 	})
-}
-
-// bare returns ln q(x) of the bijector alone, from the inputs of scoreProgram.
-func (m *Model) bare(x *gorgonia.Node, in []*gorgonia.Node, known bool) (logq *gorgonia.Node, err error) {
-	if known {
-		return graph.Known(in[1], in[2], x)
-	}
-	_, logq, err = m.inferred(x)
-	return logq, err
 }

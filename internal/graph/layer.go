@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"errors"
+
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -29,11 +31,13 @@ type Packed struct {
 	room         *scoreRoom
 }
 
-// scoreRoom is where the score is between the two operations of a layer, for one layer after
-// another.
+// scoreRoom is where the score is between the two operations of a layer, for one layer of a chain
+// after another: the next layer reads the score that the second operation hands out, and so runs
+// later.
 type scoreRoom struct {
-	f64 []float64
-	f32 []float32
+	f64   []float64
+	f32   []float32
+	layer any // whose score it is
 }
 
 // Pack packs x and its score, if it has one.
@@ -148,7 +152,7 @@ type layerOp[T kernel.Float] struct {
 	jacobian   []T // left by the forward operation
 	grad       []T // of the parameters
 
-	scored bool // the score is wanted
+	scored bool // it takes a score along
 }
 
 func newLayerOp[T kernel.Float](l *kernel.Layer[T], rows int, inverse bool) *layerOp[T] {
@@ -166,13 +170,14 @@ func (o *layerOp[T]) apply(p Packed, w *gorgonia.Node, scores func() *[]T) (out 
 		Name: "layer", Shape: p.State.Shape(), Fixed: fixed,
 		Run: func(out any, in []any) error {
 			state, w := in[0].([]T), in[1].([]T)
-			if o.scored {
-				score := scores()
-				*score = room(*score, len(state))
-				o.l.Push(out.([]T), *score, state, in[2].([]T), w, o.rows, o.inverse)
-			} else {
+			if !o.scored {
 				o.l.RunJacobian(out.([]T), o.left(), state, w, o.rows, o.inverse)
+				return nil
 			}
+			score := scores()
+			*score = room(*score, len(state))
+			o.l.Push(out.([]T), *score, state, in[2].([]T), w, o.rows, o.inverse)
+			p.room.layer = o
 			return nil
 		},
 		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
@@ -180,14 +185,20 @@ func (o *layerOp[T]) apply(p Packed, w *gorgonia.Node, scores func() *[]T) (out 
 			return append(d, make(gorgonia.Nodes, len(in)-len(d))...), err
 		},
 	}, in...)
-	if err != nil || p.Score == nil {
+	if err != nil || !o.scored {
 		return out, err
 	}
+	size := p.Score.Shape().TotalSize()
+	handOut := part[T](0, size)
 	out.room = p.room
 	out.Score, err = Apply(Spec{
 		Name: "score of layer", Shape: p.Score.Shape(),
-		Unused: func() { o.scored = false },
-		Run:    func(out any, _ []any) error { copy(out.([]T), *scores()); return nil },
+		Run: func(out any, _ []any) error {
+			if p.room.layer != any(o) {
+				return errors.New("it is that of another layer")
+			}
+			return handOut(out.([]T), [][]T{*scores()})
+		},
 	}, out.State)
 	return out, err
 }
@@ -212,8 +223,8 @@ func (o *layerOp[T]) left() []T {
 // one, it is not computed. Taking out as an input makes the first run after the
 // Jacobians have been left.
 //
-// The gradient of an inverse, of the state alone, is pushed from its image: running the map
-// forward costs less than running the inverse again, which solves for roots of splines.
+// The gradient of the state alone goes from the image of the layer, where running the opposite map
+// from there costs less than running the layer again, which solves for roots of splines.
 func (o *layerOp[T]) diff(state, w, out, dOut *gorgonia.Node) (gorgonia.Nodes, error) {
 	o.dState, o.dW = true, true
 	dState, err := Apply(Spec{
@@ -227,8 +238,8 @@ func (o *layerOp[T]) diff(state, w, out, dOut *gorgonia.Node) (gorgonia.Nodes, e
 			case o.dW:
 				o.grad = room(o.grad, o.l.Params())
 				o.l.Grad(din, o.grad, state, w, dout, o.rows, o.inverse)
-			case o.inverse && o.l.Pushes():
-				o.l.Push(nil, din, in[3].([]T), dout, w, o.rows, false)
+			case o.l.FromImage(o.inverse):
+				o.l.GradFromImage(din, state, in[3].([]T), w, dout, o.rows, o.inverse)
 			default:
 				o.l.Grad(din, nil, state, w, dout, o.rows, o.inverse)
 			}

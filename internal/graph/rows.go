@@ -170,7 +170,7 @@ func InParallel(dim int, f func(val, grad, x []float64)) RowsFunc {
 }
 
 // scaleRows returns the function that multiplies every row of grad by a number.
-func scaleRows[T kernel.Float](grad *[]float64, dim int) func(dx, d []T) {
+func scaleRows[T, G kernel.Float](grad *[]G, dim int) func(dx, d []T) {
 	var dx, d []T
 	part := func(from, to int) {
 		for r := from; r < to; r++ {

@@ -49,13 +49,13 @@ func scoreState(score *gorgonia.Node) (*gorgonia.Node, error) {
 	}, score)
 }
 
-// Known returns a node with the given values, (rows), whose gradient with respect to x, (rows, n), is
-// the given one, (rows, n). Values and gradient are constants to whoever differentiates.
-func Known(values, gradient, x *gorgonia.Node) (*gorgonia.Node, error) {
+// Known returns a node of a value for every row of x, (rows, n), that has the given gradient with
+// respect to x, (rows, n). Values and gradient are constants to whoever differentiates.
+func Known(x, values, gradient *gorgonia.Node) (*gorgonia.Node, error) {
 	rows, n := x.Shape()[0], x.Shape()[1]
 	return Apply(Spec{
 		Name: "known", Shape: tensor.Shape{rows}, Fixed: []int{1, 2},
-		Run: Generic(known[float64](), known[float32]()),
+		Run: Generic(known[float64], known[float32]),
 		Diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			d, err := Apply(Spec{
 				Name: "gradient of known", Shape: x.Shape(),
@@ -66,23 +66,18 @@ func Known(values, gradient, x *gorgonia.Node) (*gorgonia.Node, error) {
 	}, x, values, gradient)
 }
 
-func known[T kernel.Float]() func(out []T, in [][]T) error {
-	return func(out []T, in [][]T) error { copy(out, in[1]); return nil }
+func known[T kernel.Float](out []T, in [][]T) error {
+	copy(out, in[1])
+	return nil
 }
 
+// scaledRows multiplies the rows of the second argument by the numbers of the first.
 func scaledRows[T kernel.Float](n int) func(out []T, in [][]T) error {
-	var out, factors, x []T
-	part := func(from, to int) {
-		for r := from; r < to; r++ {
-			row, f := out[r*n:(r+1)*n], factors[r]
-			for i, v := range x[r*n : (r+1)*n] {
-				row[i] = f * v
-			}
-		}
-	}
-	return func(o []T, in [][]T) error {
-		out, factors, x = o, in[0], in[1]
-		kernel.Pass(len(factors), len(out), part)
+	var x []T
+	scale := scaleRows[T](&x, n)
+	return func(out []T, in [][]T) error {
+		x = in[1]
+		scale(out, in[0])
 		return nil
 	}
 }

@@ -24,8 +24,8 @@ type affine[T Float] struct{ *Coupling }
 
 func (c affine[T]) params() int { return c.Params() }
 
-// saved has room for log-determinants and a column that nobody wants.
-func (c affine[T]) saved() int { return c.Coupling.saved() + 2*Lanes }
+// saved has room for log-determinants that nobody wants.
+func (c affine[T]) saved() int { return c.Coupling.saved() + Lanes }
 
 // scratch has room for ds, dt, dKeep, a dScale that nobody wants, and what the
 // nets need.
@@ -44,18 +44,17 @@ func (c affine[T]) grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T
 	couplingGrad(c.Coupling, dw, dx, dLogDet, w, inverse, saved, scratch)
 }
 
-func (c affine[T]) turn(x, w []T, inverse bool, saved []T) {
-	unwanted := saved[c.Coupling.saved():]
-	logDet, y := unwanted[:Lanes], unwanted[Lanes:2*Lanes]
-	_, f, u, actS, actT := split(c.Coupling, saved)
-	nm, ws := len(c.Move), c.S.Params()
-	th, t := actS[len(actS)-nm*Lanes:], actT[len(actT)-nm*Lanes:]
-	for i, m := range c.Move {
-		at := i * Lanes
-		copy(y, x[m*Lanes:])
-		affineRun(y, logDet, f[at:at+Lanes], u[at:at+Lanes], th[at:at+Lanes], t[at:at+Lanes], w[ws+i:ws+i+1], !inverse)
+// reverse replaces every factor f by 1/f. Let a column y be the image of x and s its exponent. u, the
+// derivative of y with respect to s or −s, was x·f. It becomes that of x, which is −x.
+func (c affine[T]) reverse(saved []T) {
+	_, f, u, _, _ := split(c.Coupling, saved)
+	for l, v := range f {
+		f[l] = 1 / v
+		u[l] *= -f[l]
 	}
 }
+
+func (c affine[T]) hasRoots(bool) bool { return false }
 
 // split cuts what a coupling saves into its parts.
 func split[T Float](c *Coupling, saved []T) (in, f, u, actS, actT []T) {

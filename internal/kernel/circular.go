@@ -132,5 +132,7 @@ func (c circular[T]) grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch [
 	}
 }
 
-// turn has nothing to do: run saves the same in both directions.
-func (c circular[T]) turn(_, _ []T, _ bool, _ []T) {}
+// reverse has nothing to do: run saves the same in both directions.
+func (c circular[T]) reverse([]T) {}
+
+func (c circular[T]) hasRoots(inverse bool) bool { return !inverse }

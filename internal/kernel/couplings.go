@@ -10,9 +10,10 @@ type coupling[T Float] interface {
 	run(x, logDet, w []T, inverse bool, saved []T)
 	// grad is Transform.Grad, from what run saved. It destroys saved.
 	grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T)
-	// turn is called after run, with the image x. It makes what run saved what the run of the
-	// opposite map at x would have saved.
-	turn(x, w []T, inverse bool, saved []T)
+	// reverse makes what run saved what the run of the opposite map at the image would have saved.
+	reverse(saved []T)
+	// hasRoots reports whether the map solves for roots.
+	hasRoots(inverse bool) bool
 }
 
 // Couplings is a chain of couplings. The first one is applied first to a latent
@@ -86,7 +87,18 @@ func (b *Couplings[T]) Push(x, logDet, g, dLogDet, w []T, inverse bool, scratch 
 		k := inOrder(i, len(b.chain), inverse)
 		c, w := b.chain[k], w[b.at[k]:b.at[k+1]]
 		c.run(x, logDet, w, inverse, saved)
-		c.turn(x, w, inverse, saved)
+		c.reverse(saved)
 		c.grad(nil, g, dLogDet, w, !inverse, saved, scratch)
 	}
+}
+
+func (b *Couplings[T]) FromImage(inverse bool) bool {
+	roots := false
+	for _, c := range b.chain {
+		if c.hasRoots(!inverse) {
+			return false
+		}
+		roots = roots || c.hasRoots(inverse)
+	}
+	return roots
 }

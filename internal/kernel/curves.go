@@ -131,5 +131,7 @@ func (c spline[T]) grad(dw, dx, dLogDet, w []T, inverse bool, saved, scratch []T
 	}
 }
 
-// turn has nothing to do: run saves the same in both directions.
-func (c spline[T]) turn(_, _ []T, _ bool, _ []T) {}
+// reverse has nothing to do: run saves the same in both directions.
+func (c spline[T]) reverse([]T) {}
+
+func (c spline[T]) hasRoots(inverse bool) bool { return inverse }

@@ -3,6 +3,7 @@ package kernel
 import (
 	"slices"
 	"sync"
+	"unsafe"
 )
 
 // Layer applies one Transform to every tile of sites of every row of a batch.
@@ -13,13 +14,14 @@ import (
 // A batch travels as one flat slice, the state: rows·n values in the order of Pack, then
 // the running log-determinant of each row. A Layer is safe for concurrent use.
 type Layer[T Float] struct {
-	tr    Transform[T]
-	jac   Jacobian[T] // tr, or nil if it has no Jacobian that pays
-	push  Pusher[T]   // tr, or nil if it is none
-	n     int         // values per row
-	index []int       // site of position j of tile k: index[k*dim+j]
-	tiles int         // number of tiles
-	whole bool        // no site passes through
+	tr  Transform[T]
+	jac Jacobian[T] // tr, or nil if it has no Jacobian that pays
+
+	pusher Pusher[T] // tr, or nil if it is none
+	n      int       // values per row
+	index  []int     // site of position j of tile k: index[k*dim+j]
+	tiles  int       // number of tiles
+	whole  bool      // no site passes through
 
 	// Positions in a tile. Without a context both are nil, and all positions move.
 	context, move []int
@@ -43,7 +45,7 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *L
 	if j, ok := tr.(Jacobian[T]); ok && j.HasJacobian() {
 		l.jac = j
 	}
-	l.push, _ = tr.(Pusher[T])
+	l.pusher, _ = tr.(Pusher[T])
 	for _, t := range tiles {
 		l.index = append(l.index, t...)
 	}
@@ -52,7 +54,7 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *L
 		dim := tr.Dim() * Lanes
 		run, grad := tr.Scratch()
 		s := &scratch[T]{
-			x: make([]T, dim), dx: make([]T, dim), image: make([]T, dim),
+			x: make([]T, dim), dx: make([]T, dim), other: make([]T, dim),
 			logDet: make([]T, Lanes), dLogDet: make([]T, Lanes), ones: make([]T, Lanes),
 			rest: make([]T, max(run, grad)),
 		}
@@ -68,7 +70,7 @@ func NewLayer[T Float](tr Transform[T], n int, tiles [][]int, context ...int) *L
 // tile of Lanes rows, and of tile and row only the first are set.
 type scratch[T Float] struct {
 	x, dx     []T        // the tile and its gradient
-	image     []T        // of the tile
+	other     []T        // another tile
 	logDet    []T        // log-determinants of the lanes
 	dLogDet   []T        // their gradients
 	ones      []T        // 1 for every lane
@@ -115,16 +117,18 @@ type call[T Float] struct {
 	sums    *sums[T] // of dw, or nil
 }
 
-// calls32 and calls64 have a call for every call under way. All layers share them: what a call
-// has room for, log-determinants and gradients, is larger than what layers own.
+// calls32 and calls64 hold the calls that are not under way. All layers share them, because their
+// buffers are large.
 var calls32, calls64 sync.Pool
 
 func callsOf[T Float]() *sync.Pool {
-	if any(T(0)) == any(float32(0)) {
+	if isFloat32[T]() {
 		return &calls32
 	}
 	return &calls64
 }
+
+func isFloat32[T Float]() bool { return unsafe.Sizeof(T(0)) == 4 }
 
 // begin returns a call without arguments, from the pool.
 func (l *Layer[T]) begin() *call[T] {
@@ -145,7 +149,8 @@ const (
 	runUnits               // units: Transform.Run
 	gradUnits              // units: Transform.Grad
 	pullUnits              // units: multiply by the Jacobian
-	pushUnits              // units: Pusher.Push
+	pushUnits              // units: Run, and a gradient taken along
+	imageUnits             // units: gradients from the image
 	sumContext             // groups: add up the gradients of shared sites
 	sumLogDets             // rows: add up the log-determinants of the tiles
 )
@@ -201,6 +206,8 @@ func (c *call[T]) do(chunk, from, to int) {
 		c.pullBack(s, from, to)
 	case pushUnits:
 		c.push(s, from, to)
+	case imageUnits:
+		c.gradFromImage(s, from, to)
 	}
 }
 

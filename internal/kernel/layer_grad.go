@@ -71,19 +71,13 @@ func (c *call[T]) pullBack(s *scratch[T], from, to int) {
 	}
 }
 
-// Push is Run. It also sets dout, the gradient with respect to the state out, given din, that with
-// respect to the state in. Both are gradients of a function of what the opposite map gives at out:
-// dout is what Grad of the opposite map sets at out, given din. If out is nil, only dout is wanted.
-func (l *Layer[T]) Push(out, dout, in, din, w []T, rows int, inverse bool) {
+// Push is Run. It also takes the gradient gIn with respect to the state in to gOut, that with respect
+// to the state out: gOut is what Grad of the opposite map sets at out, given gIn.
+func (l *Layer[T]) Push(out, gOut, in, gIn, w []T, rows int, inverse bool) {
 	c := l.begin()
 	defer c.end()
-	c.passThrough(dout, din, rows)
+	c.passThrough(gOut, gIn, rows)
 	c.in, c.out, c.w, c.inverse = in, out, w, inverse
-	if out == nil {
-		c.pieces(l.units(rows), pushUnits)
-		c.addContext()
-		return
-	}
 	grow(&c.logDets, l.tiles*rows)
 	if !l.whole {
 		c.pass(rows, rows*l.n, copyRows)
@@ -93,33 +87,78 @@ func (l *Layer[T]) Push(out, dout, in, din, w []T, rows int, inverse bool) {
 	c.pass(rows, rows*l.tiles, sumLogDets)
 }
 
-// Pushes reports whether Push costs less than Run and Grad.
-func (l *Layer[T]) Pushes() bool { return l.push != nil }
-
 func (c *call[T]) push(s *scratch[T], from, to int) {
 	l := c.l
 	for u := from; u < to; u++ {
 		l.assign(s, u, c.rows)
 		l.gather(s.x, c.in, s)
 		c.gatherGrad(s.dx, s)
-		logDet := s.logDet
-		clear(logDet)
-		if c.out == nil {
-			logDet = nil
-		}
-		if l.push != nil {
-			l.push.Push(s.x, logDet, s.dx, s.dLogDet, c.w, c.inverse, s.rest)
+		clear(s.logDet)
+		if l.pusher != nil {
+			l.pusher.Push(s.x, s.logDet, s.dx, s.dLogDet, c.w, c.inverse, s.rest)
 		} else {
 			l.tr.Run(s.x, s.logDet, c.w, c.inverse, s.rest)
-			copy(s.image, s.x)
-			l.tr.Grad(nil, s.dx, s.image, s.dLogDet, c.w, !c.inverse, s.rest)
+			copy(s.other, s.x)
+			l.tr.Grad(nil, s.dx, s.other, s.dLogDet, c.w, !c.inverse, s.rest)
 		}
-		if c.out != nil {
-			l.scatter(c.out, s.x, s)
-			c.keepLogDets(s)
+		l.scatter(c.out, s.x, s)
+		c.keepLogDets(s)
+		c.scatterGrad(s.dx, s)
+	}
+}
+
+// FromImage reports whether GradFromImage costs less than Grad.
+func (l *Layer[T]) FromImage(inverse bool) bool {
+	return l.pusher != nil && l.pusher.FromImage(inverse)
+}
+
+// GradFromImage is Grad without the gradient of the parameters, for a layer with FromImage. It
+// pushes the gradient from the state image of in back to in, through the opposite map. Where this
+// does not lead back to in to within rounding, it does what Grad does.
+func (l *Layer[T]) GradFromImage(din, in, image, w, dout []T, rows int, inverse bool) {
+	c := l.begin()
+	defer c.end()
+	c.passThrough(din, dout, rows)
+	c.in, c.out, c.w, c.inverse = in, image, w, inverse
+	c.pieces(l.units(rows), imageUnits)
+	c.addContext()
+}
+
+func (c *call[T]) gradFromImage(s *scratch[T], from, to int) {
+	l := c.l
+	for u := from; u < to; u++ {
+		l.assign(s, u, c.rows)
+		l.gather(s.x, c.out, s)
+		c.gatherGrad(s.dx, s)
+		l.pusher.Push(s.x, nil, s.dx, s.dLogDet, c.w, !c.inverse, s.rest)
+		l.gather(s.other, c.in, s)
+		missed := astray(s.x, s.other) & (^uint64(0) >> (Lanes - s.len))
+		if missed != 0 {
+			c.gatherGrad(s.x, s)
+			l.tr.Grad(nil, s.x, s.other, s.dLogDet, c.w, c.inverse, s.rest)
+			for k := range s.x {
+				if missed>>(k%Lanes)&1 != 0 {
+					s.dx[k] = s.x[k]
+				}
+			}
 		}
 		c.scatterGrad(s.dx, s)
 	}
+}
+
+// astray returns a bit for every row in which a tile x differs from the one wanted by more than a
+// thousand roundings.
+func astray[T Float](x, wanted []T) (rows uint64) {
+	tol := T(1000 * 0x1p-52)
+	if isFloat32[T]() {
+		tol = 1000 * 0x1p-23
+	}
+	for k, v := range wanted {
+		if d := x[k] - v; !(max(d, -d) <= tol*(1+max(v, -v))) {
+			rows |= 1 << (k % Lanes)
+		}
+	}
+	return rows
 }
 
 // unitJacobian is the part of jac for unit u.

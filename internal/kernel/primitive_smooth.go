@@ -1,7 +1,5 @@
 package kernel
 
-import "unsafe"
-
 // What smoothForward and smoothInverse save of every row.
 const (
 	smoothBin   = iota // number of the bin, −1 outside of the interval
@@ -16,7 +14,7 @@ const (
 // error of 5e-12 of a bin at worst, for weights from minWeight to 254. This is
 // enough for float32. Four give all digits of float64.
 func laguerreSteps[T Float]() int {
-	if unsafe.Sizeof(T(0)) == 4 {
+	if isFloat32[T]() {
 		return 3
 	}
 	return 4

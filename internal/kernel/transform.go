@@ -35,12 +35,14 @@ type Jacobian[T Float] interface {
 // image. Grad would have to run the opposite map.
 type Pusher[T Float] interface {
 	Transform[T]
-	// Push is Run at the tile x. It also takes the gradient g with respect to x to that with
-	// respect to the image. g is the gradient of the values that the opposite map has at the
-	// image, and dLogDet that of its log-determinants. Push replaces g by what Grad of the opposite
-	// map at the image would give. With a nil logDet it leaves the log-determinants out. It needs
-	// the scratch space of Grad.
+	// Push is Run at the tile x. With a nil logDet it leaves the log-determinants out. It also takes
+	// the gradient g with respect to x to that with respect to the image. g is the gradient of the
+	// values that the opposite map has at the image, and dLogDet that of its log-determinants. Push
+	// replaces g by what Grad of the opposite map at the image would give. It needs the scratch
+	// space of Grad.
 	Push(x, logDet, g, dLogDet, w []T, inverse bool, scratch []T)
+	// FromImage reports whether Push of the opposite map from the image costs less than Grad.
+	FromImage(inverse bool) bool
 }
 
 // inOrder is the index of the i-th of n steps to be applied: the inverse takes

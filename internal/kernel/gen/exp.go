@@ -299,7 +299,7 @@ func (e *emitter) expm1Base2(c *powerConstants, x []reg.VecVirtual) []reg.VecVir
 func (e *emitter) expBase2(c *powerConstants, x []reg.VecVirtual) []reg.VecVirtual {
 	n := len(x)
 	t, q := e.vecs(n), e.vecs(n)
-	each(n, func(i int) { e.op("VMAXP", x[i], c.least, x[i]) }) // the first operand is returned for NaN
+	each(n, func(i int) { e.op("VMAXP", x[i], c.least, x[i]) }) // if x is NaN, max returns it
 	e.split(c, x, t, q)
 	e.horner(c, x, q)
 	each(n, func(i int) { e.op("VMULP", t[i], x[i], x[i]) })
