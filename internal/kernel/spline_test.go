@@ -227,3 +227,26 @@ func BenchmarkSpline(b *testing.B) {
 		}
 	})
 }
+
+// A number that is NaN or +Inf makes the softmax of its row NaN, and of no other row.
+func TestSoftmaxOfNaN(t *testing.T) {
+	forEachVariant(t, func(t *testing.T) {
+		softmaxOfNaN[float64](t)
+		softmaxOfNaN[float32](t)
+	})
+}
+
+func softmaxOfNaN[T Float](t *testing.T) {
+	const n = 5
+	for at, bad := range []float64{math.NaN(), math.Inf(1)} {
+		p := make([]T, n*Lanes)
+		row := 7 + 20*at
+		p[2*Lanes+row] = T(bad)
+		softmax(p, n)
+		for i, v := range p {
+			if nan := v != v; nan != (i%Lanes == row) {
+				t.Fatalf("%g in row %d: row %d has %g", bad, row, i%Lanes, v)
+			}
+		}
+	}
+}
