@@ -12,7 +12,8 @@ import (
 )
 
 // gradients checks the gradient of the cost Σ w_i y_i + Σ v_r d_r, with random weights w
-// and v, with respect to the inputs and all parameters.
+// and v, with respect to the inputs and all parameters. The library may compute that of the inputs
+// alone in another way.
 func (c *checker) gradients(x []float64) {
 	c.t.Helper()
 	w := make([]float64, rows*c.b.Dim()+rows)
@@ -23,7 +24,7 @@ func (c *checker) gradients(x []float64) {
 	for _, p := range c.b.Params() {
 		values = append(values, p.Value().Float64s())
 	}
-	value, program := c.cost(w, false), c.cost(w, true)
+	value, program := c.cost(w, none), c.cost(w, all)
 	cost := func(at *float64) valueFunc {
 		return func(by float64) []float64 {
 			keep, out := *at, []float64{math.NaN()}
@@ -53,25 +54,43 @@ func (c *checker) gradients(x []float64) {
 			}
 		}
 	}
+	alone := make([]float64, len(x))
+	if err := c.cost(w, inputs).Run(rows, values[:1], [][]float64{nil, alone}); err != nil {
+		c.errorf("gradient of the input alone: %v", err)
+	}
+	for i, want := range grads[1] {
+		if !near(alone[i], want, slope) {
+			c.errorf("gradient of input [%d] is %g alone, %g with those of the parameters", i, alone[i], want)
+			return
+		}
+	}
 }
 
-// cost returns the program of the cost and, with grad, of its gradients with respect to the
-// input and every parameter.
-func (c *checker) cost(w []float64, grad bool) *graph.Program {
-	inputs := []graph.Input{{Name: "x", Cols: c.b.Dim()}}
-	return graph.NewProgram(tensor.Float64, inputs, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
+// What a cost is differentiated with respect to.
+const (
+	none = iota
+	inputs
+	all // inputs and parameters
+)
+
+// cost returns the program of the cost and of its gradients.
+func (c *checker) cost(w []float64, wrt int) *graph.Program {
+	x := []graph.Input{{Name: "x", Cols: c.b.Dim()}}
+	return graph.NewProgram(tensor.Float64, x, nil, func(in []*gorgonia.Node) ([]*gorgonia.Node, error) {
 		y, d, err := c.apply(in[0], c.inverse)
 		if err != nil {
 			return nil, err
 		}
 		cost, err := weigh(y, d, w)
-		if err != nil || !grad {
+		if err != nil || wrt == none {
 			return []*gorgonia.Node{cost}, err
 		}
 		// One Grad per graph: inputs and parameters together.
 		noders := []graph.Noder{input{in[0]}}
-		for _, p := range c.b.Params() {
-			noders = append(noders, p)
+		if wrt == all {
+			for _, p := range c.b.Params() {
+				noders = append(noders, p)
+			}
 		}
 		g, err := graph.ParamGrad(cost, in[0], noders)
 		if err != nil {

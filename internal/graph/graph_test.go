@@ -86,11 +86,11 @@ var opCases = []opCase{
 		return LogSumExpTiles(v, 3)
 	}},
 	{"State", []int{4}, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
-		s, err := State(in[0])
+		s, err := packState(in[0])
 		if err != nil {
 			return nil, err
 		}
-		x, ld, err := Unstate(s, 4)
+		x, ld, err := unpackState(s, 4)
 		if err != nil {
 			return nil, err
 		}

@@ -42,7 +42,7 @@ type scoreRoom struct {
 
 // Pack packs x and its score, if it has one.
 func Pack(x *gorgonia.Node) (p Packed, err error) {
-	if p.State, err = State(x); err != nil {
+	if p.State, err = packState(x); err != nil {
 		return p, err
 	}
 	if score := ScoreOf(x); score != nil {
@@ -54,7 +54,7 @@ func Pack(x *gorgonia.Node) (p Packed, err error) {
 
 // Unpack is the opposite of Pack. It also returns the log-determinants.
 func (p Packed) Unpack(n int) (x, logDet *gorgonia.Node, err error) {
-	if x, logDet, err = Unstate(p.State, n); err != nil || p.Score == nil {
+	if x, logDet, err = unpackState(p.State, n); err != nil || p.Score == nil {
 		return x, logDet, err
 	}
 	score, err := stateValues(p.Score, x.Shape()[0], n)
@@ -65,10 +65,10 @@ func (p Packed) Unpack(n int) (x, logDet *gorgonia.Node, err error) {
 	return x, logDet, err
 }
 
-// State packs x, (rows, n), and log-determinants of zero into one vector, the
+// packState packs x, (rows, n), and log-determinants of zero into one vector, the
 // form in which a chain of layers passes a batch on: the values in the order of
 // kernel.Pack, then the log-determinants.
-func State(x *gorgonia.Node) (*gorgonia.Node, error) {
+func packState(x *gorgonia.Node) (*gorgonia.Node, error) {
 	s := x.Shape()
 	return Apply(Spec{
 		Name: "state", Shape: tensor.Shape{s[0] * (s[1] + 1)},
@@ -98,8 +98,8 @@ func packedWith[T kernel.Float](rows, n int, last T) func(out []T, in [][]T) err
 	}
 }
 
-// Unstate unpacks a state of rows of n values.
-func Unstate(state *gorgonia.Node, n int) (x, logDet *gorgonia.Node, err error) {
+// unpackState unpacks a state of rows of n values.
+func unpackState(state *gorgonia.Node, n int) (x, logDet *gorgonia.Node, err error) {
 	rows := state.Shape()[0] / (n + 1)
 	if x, err = stateValues(state, rows, n); err != nil {
 		return nil, nil, err
@@ -114,7 +114,7 @@ func stateValues(state *gorgonia.Node, rows, n int) (*gorgonia.Node, error) {
 		Name: "values of state", Shape: tensor.Shape{rows, n},
 		Run: Generic(unpacked[float64](rows, n), unpacked[float32](rows, n)),
 		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-			d, err := State(grad)
+			d, err := packState(grad)
 			return gorgonia.Nodes{d}, err
 		},
 	}, state)

@@ -64,7 +64,7 @@ func (c *layerCosts) program(dt tensor.Dtype, inverse, dx, dw bool) *Program {
 			if err != nil {
 				return nil, err
 			}
-			s, err := State(in[0])
+			s, err := packState(in[0])
 			if err != nil {
 				return nil, err
 			}

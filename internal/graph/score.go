@@ -40,7 +40,7 @@ func ScoreOf(x *gorgonia.Node) *gorgonia.Node {
 	return nil
 }
 
-// scoreState packs a score as State packs x, with a gradient of 1 for all log-determinants.
+// scoreState packs a score as packState packs x, with a gradient of 1 for all log-determinants.
 func scoreState(score *gorgonia.Node) (*gorgonia.Node, error) {
 	rows, n := score.Shape()[0], score.Shape()[1]
 	return Apply(Spec{
