@@ -57,6 +57,7 @@ func (c *checker) gradients(x []float64) {
 	alone := make([]float64, len(x))
 	if err := c.cost(w, inputs).Run(rows, values[:1], [][]float64{nil, alone}); err != nil {
 		c.errorf("gradient of the input alone: %v", err)
+		return
 	}
 	for i, want := range grads[1] {
 		if !near(alone[i], want, slope) {
