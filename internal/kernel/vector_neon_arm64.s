@@ -11,10 +11,10 @@ DATA neon<>+16(SB)/4, $0x3f800000
 DATA neon<>+20(SB)/4, $0x3f800000
 DATA neon<>+24(SB)/4, $0x3f800000
 DATA neon<>+28(SB)/4, $0x3f800000
-DATA neon<>+32(SB)/4, $0x4b400000
-DATA neon<>+36(SB)/4, $0x4b400000
-DATA neon<>+40(SB)/4, $0x4b400000
-DATA neon<>+44(SB)/4, $0x4b400000
+DATA neon<>+32(SB)/4, $0x4b40007f
+DATA neon<>+36(SB)/4, $0x4b40007f
+DATA neon<>+40(SB)/4, $0x4b40007f
+DATA neon<>+44(SB)/4, $0x4b40007f
 DATA neon<>+48(SB)/4, $0x3f317218
 DATA neon<>+52(SB)/4, $0x3f317218
 DATA neon<>+56(SB)/4, $0x3f317218
@@ -23,42 +23,42 @@ DATA neon<>+64(SB)/4, $0x3fb8aa3b
 DATA neon<>+68(SB)/4, $0x3fb8aa3b
 DATA neon<>+72(SB)/4, $0x3fb8aa3b
 DATA neon<>+76(SB)/4, $0x3fb8aa3b
-DATA neon<>+80(SB)/4, $0x3f000000
-DATA neon<>+84(SB)/4, $0x3f000000
-DATA neon<>+88(SB)/4, $0x3f000000
-DATA neon<>+92(SB)/4, $0x3f000000
-DATA neon<>+96(SB)/4, $0x3effffff
-DATA neon<>+100(SB)/4, $0x3effffff
-DATA neon<>+104(SB)/4, $0x3effffff
-DATA neon<>+108(SB)/4, $0x3effffff
-DATA neon<>+112(SB)/4, $0x3e2aaa58
-DATA neon<>+116(SB)/4, $0x3e2aaa58
-DATA neon<>+120(SB)/4, $0x3e2aaa58
-DATA neon<>+124(SB)/4, $0x3e2aaa58
-DATA neon<>+128(SB)/4, $0x3d2aab3a
-DATA neon<>+132(SB)/4, $0x3d2aab3a
-DATA neon<>+136(SB)/4, $0x3d2aab3a
-DATA neon<>+140(SB)/4, $0x3d2aab3a
-DATA neon<>+144(SB)/4, $0x3c0913d8
-DATA neon<>+148(SB)/4, $0x3c0913d8
-DATA neon<>+152(SB)/4, $0x3c0913d8
-DATA neon<>+156(SB)/4, $0x3c0913d8
-DATA neon<>+160(SB)/4, $0x3ab5f604
-DATA neon<>+164(SB)/4, $0x3ab5f604
-DATA neon<>+168(SB)/4, $0x3ab5f604
-DATA neon<>+172(SB)/4, $0x3ab5f604
-DATA neon<>+176(SB)/4, $0xc2a00000
-DATA neon<>+180(SB)/4, $0xc2a00000
-DATA neon<>+184(SB)/4, $0xc2a00000
-DATA neon<>+188(SB)/4, $0xc2a00000
-DATA neon<>+192(SB)/4, $0x80000000
-DATA neon<>+196(SB)/4, $0x80000000
-DATA neon<>+200(SB)/4, $0x80000000
-DATA neon<>+204(SB)/4, $0x80000000
-DATA neon<>+208(SB)/4, $0x40000000
-DATA neon<>+212(SB)/4, $0x40000000
-DATA neon<>+216(SB)/4, $0x40000000
-DATA neon<>+220(SB)/4, $0x40000000
+DATA neon<>+80(SB)/4, $0x3effffff
+DATA neon<>+84(SB)/4, $0x3effffff
+DATA neon<>+88(SB)/4, $0x3effffff
+DATA neon<>+92(SB)/4, $0x3effffff
+DATA neon<>+96(SB)/4, $0x3e2aaa58
+DATA neon<>+100(SB)/4, $0x3e2aaa58
+DATA neon<>+104(SB)/4, $0x3e2aaa58
+DATA neon<>+108(SB)/4, $0x3e2aaa58
+DATA neon<>+112(SB)/4, $0x3d2aab3a
+DATA neon<>+116(SB)/4, $0x3d2aab3a
+DATA neon<>+120(SB)/4, $0x3d2aab3a
+DATA neon<>+124(SB)/4, $0x3d2aab3a
+DATA neon<>+128(SB)/4, $0x3c0913d8
+DATA neon<>+132(SB)/4, $0x3c0913d8
+DATA neon<>+136(SB)/4, $0x3c0913d8
+DATA neon<>+140(SB)/4, $0x3c0913d8
+DATA neon<>+144(SB)/4, $0x3ab5f604
+DATA neon<>+148(SB)/4, $0x3ab5f604
+DATA neon<>+152(SB)/4, $0x3ab5f604
+DATA neon<>+156(SB)/4, $0x3ab5f604
+DATA neon<>+160(SB)/4, $0xc2a00000
+DATA neon<>+164(SB)/4, $0xc2a00000
+DATA neon<>+168(SB)/4, $0xc2a00000
+DATA neon<>+172(SB)/4, $0xc2a00000
+DATA neon<>+176(SB)/4, $0x80000000
+DATA neon<>+180(SB)/4, $0x80000000
+DATA neon<>+184(SB)/4, $0x80000000
+DATA neon<>+188(SB)/4, $0x80000000
+DATA neon<>+192(SB)/4, $0x40000000
+DATA neon<>+196(SB)/4, $0x40000000
+DATA neon<>+200(SB)/4, $0x40000000
+DATA neon<>+204(SB)/4, $0x40000000
+DATA neon<>+208(SB)/4, $0x4b4000fe
+DATA neon<>+212(SB)/4, $0x4b4000fe
+DATA neon<>+216(SB)/4, $0x4b4000fe
+DATA neon<>+220(SB)/4, $0x4b4000fe
 DATA neon<>+224(SB)/4, $0xc2d20000
 DATA neon<>+228(SB)/4, $0xc2d20000
 DATA neon<>+232(SB)/4, $0xc2d20000
@@ -79,174 +79,186 @@ DATA neon<>+288(SB)/4, $0x3e2aaaab
 DATA neon<>+292(SB)/4, $0x3e2aaaab
 DATA neon<>+296(SB)/4, $0x3e2aaaab
 DATA neon<>+300(SB)/4, $0x3e2aaaab
-DATA neon<>+304(SB)/4, $0xbf800000
-DATA neon<>+308(SB)/4, $0xbf800000
-DATA neon<>+312(SB)/4, $0xbf800000
-DATA neon<>+316(SB)/4, $0xbf800000
-DATA neon<>+320(SB)/4, $0x3f555555
-DATA neon<>+324(SB)/4, $0x3f555555
-DATA neon<>+328(SB)/4, $0x3f555555
-DATA neon<>+332(SB)/4, $0x3f555555
-DATA neon<>+336(SB)/4, $0x40400000
-DATA neon<>+340(SB)/4, $0x40400000
-DATA neon<>+344(SB)/4, $0x40400000
-DATA neon<>+348(SB)/4, $0x40400000
-DATA neon<>+352(SB)/4, $0x40800000
-DATA neon<>+356(SB)/4, $0x40800000
-DATA neon<>+360(SB)/4, $0x40800000
-DATA neon<>+364(SB)/4, $0x40800000
-DATA neon<>+368(SB)/4, $0xc0c00000
-DATA neon<>+372(SB)/4, $0xc0c00000
-DATA neon<>+376(SB)/4, $0xc0c00000
-DATA neon<>+380(SB)/4, $0xc0c00000
-DATA neon<>+384(SB)/4, $0x3ea2f983
-DATA neon<>+388(SB)/4, $0x3ea2f983
-DATA neon<>+392(SB)/4, $0x3ea2f983
-DATA neon<>+396(SB)/4, $0x3ea2f983
-DATA neon<>+400(SB)/4, $0x40490fdb
-DATA neon<>+404(SB)/4, $0x40490fdb
-DATA neon<>+408(SB)/4, $0x40490fdb
-DATA neon<>+412(SB)/4, $0x40490fdb
-DATA neon<>+416(SB)/4, $0xb3bbbd2e
-DATA neon<>+420(SB)/4, $0xb3bbbd2e
-DATA neon<>+424(SB)/4, $0xb3bbbd2e
-DATA neon<>+428(SB)/4, $0xb3bbbd2e
-DATA neon<>+432(SB)/4, $0x362ed2e7
-DATA neon<>+436(SB)/4, $0x362ed2e7
-DATA neon<>+440(SB)/4, $0x362ed2e7
-DATA neon<>+444(SB)/4, $0x362ed2e7
-DATA neon<>+448(SB)/4, $0xb94fb664
-DATA neon<>+452(SB)/4, $0xb94fb664
-DATA neon<>+456(SB)/4, $0xb94fb664
-DATA neon<>+460(SB)/4, $0xb94fb664
-DATA neon<>+464(SB)/4, $0x3c088758
-DATA neon<>+468(SB)/4, $0x3c088758
-DATA neon<>+472(SB)/4, $0x3c088758
-DATA neon<>+476(SB)/4, $0x3c088758
-DATA neon<>+480(SB)/4, $0xbe2aaaa5
-DATA neon<>+484(SB)/4, $0xbe2aaaa5
-DATA neon<>+488(SB)/4, $0xbe2aaaa5
-DATA neon<>+492(SB)/4, $0xbe2aaaa5
-DATA neon<>+496(SB)/4, $0xb48bdb59
-DATA neon<>+500(SB)/4, $0xb48bdb59
-DATA neon<>+504(SB)/4, $0xb48bdb59
-DATA neon<>+508(SB)/4, $0xb48bdb59
-DATA neon<>+512(SB)/4, $0x37cfb3e5
-DATA neon<>+516(SB)/4, $0x37cfb3e5
-DATA neon<>+520(SB)/4, $0x37cfb3e5
-DATA neon<>+524(SB)/4, $0x37cfb3e5
-DATA neon<>+528(SB)/4, $0xbab6099a
-DATA neon<>+532(SB)/4, $0xbab6099a
-DATA neon<>+536(SB)/4, $0xbab6099a
-DATA neon<>+540(SB)/4, $0xbab6099a
-DATA neon<>+544(SB)/4, $0x3d2aaaa2
-DATA neon<>+548(SB)/4, $0x3d2aaaa2
-DATA neon<>+552(SB)/4, $0x3d2aaaa2
-DATA neon<>+556(SB)/4, $0x3d2aaaa2
-DATA neon<>+560(SB)/4, $0xbf000000
-DATA neon<>+564(SB)/4, $0xbf000000
-DATA neon<>+568(SB)/4, $0xbf000000
-DATA neon<>+572(SB)/4, $0xbf000000
-DATA neon<>+576(SB)/8, $0x0000000000000000
-DATA neon<>+584(SB)/8, $0x0000000000000000
-DATA neon<>+592(SB)/8, $0x3ff0000000000000
-DATA neon<>+600(SB)/8, $0x3ff0000000000000
-DATA neon<>+608(SB)/8, $0x4338000000000000
-DATA neon<>+616(SB)/8, $0x4338000000000000
-DATA neon<>+624(SB)/8, $0x3fe62e42fefa39ef
-DATA neon<>+632(SB)/8, $0x3fe62e42fefa39ef
-DATA neon<>+640(SB)/8, $0x3ff71547652b82fe
-DATA neon<>+648(SB)/8, $0x3ff71547652b82fe
-DATA neon<>+656(SB)/8, $0x3fe0000000000000
-DATA neon<>+664(SB)/8, $0x3fe0000000000000
-DATA neon<>+672(SB)/8, $0x3fe0000000000005
-DATA neon<>+680(SB)/8, $0x3fe0000000000005
-DATA neon<>+688(SB)/8, $0x3fc5555555555539
-DATA neon<>+696(SB)/8, $0x3fc5555555555539
-DATA neon<>+704(SB)/8, $0x3fa5555555552291
-DATA neon<>+712(SB)/8, $0x3fa5555555552291
-DATA neon<>+720(SB)/8, $0x3f81111111119045
-DATA neon<>+728(SB)/8, $0x3f81111111119045
-DATA neon<>+736(SB)/8, $0x3f56c16c17ee69ca
-DATA neon<>+744(SB)/8, $0x3f56c16c17ee69ca
-DATA neon<>+752(SB)/8, $0x3f2a01a0174e5223
-DATA neon<>+760(SB)/8, $0x3f2a01a0174e5223
-DATA neon<>+768(SB)/8, $0x3efa019a74bfceda
-DATA neon<>+776(SB)/8, $0x3efa019a74bfceda
-DATA neon<>+784(SB)/8, $0x3ec71de885f4c790
-DATA neon<>+792(SB)/8, $0x3ec71de885f4c790
-DATA neon<>+800(SB)/8, $0x3e928a2051e836d8
-DATA neon<>+808(SB)/8, $0x3e928a2051e836d8
-DATA neon<>+816(SB)/8, $0x3e5ae6b426e16871
-DATA neon<>+824(SB)/8, $0x3e5ae6b426e16871
-DATA neon<>+832(SB)/8, $0xc085e00000000000
-DATA neon<>+840(SB)/8, $0xc085e00000000000
-DATA neon<>+848(SB)/8, $0x8000000000000000
-DATA neon<>+856(SB)/8, $0x8000000000000000
-DATA neon<>+864(SB)/8, $0x4000000000000000
-DATA neon<>+872(SB)/8, $0x4000000000000000
-DATA neon<>+880(SB)/8, $0xc087500000000000
-DATA neon<>+888(SB)/8, $0xc087500000000000
-DATA neon<>+896(SB)/8, $0x4086300000000000
-DATA neon<>+904(SB)/8, $0x4086300000000000
-DATA neon<>+912(SB)/8, $0x3c7abc9e3b39803f
-DATA neon<>+920(SB)/8, $0x3c7abc9e3b39803f
-DATA neon<>+928(SB)/8, $0x4014000000000000
-DATA neon<>+936(SB)/8, $0x4014000000000000
-DATA neon<>+944(SB)/8, $0x3fc5555555555555
-DATA neon<>+952(SB)/8, $0x3fc5555555555555
-DATA neon<>+960(SB)/8, $0xbff0000000000000
-DATA neon<>+968(SB)/8, $0xbff0000000000000
-DATA neon<>+976(SB)/8, $0x3feaaaaaaaaaaaab
-DATA neon<>+984(SB)/8, $0x3feaaaaaaaaaaaab
-DATA neon<>+992(SB)/8, $0x4008000000000000
-DATA neon<>+1000(SB)/8, $0x4008000000000000
-DATA neon<>+1008(SB)/8, $0x4010000000000000
-DATA neon<>+1016(SB)/8, $0x4010000000000000
-DATA neon<>+1024(SB)/8, $0xc018000000000000
-DATA neon<>+1032(SB)/8, $0xc018000000000000
-DATA neon<>+1040(SB)/8, $0x3fd45f306dc9c883
-DATA neon<>+1048(SB)/8, $0x3fd45f306dc9c883
-DATA neon<>+1056(SB)/8, $0x400921fb54442d18
-DATA neon<>+1064(SB)/8, $0x400921fb54442d18
-DATA neon<>+1072(SB)/8, $0x3ca1a62633145c07
-DATA neon<>+1080(SB)/8, $0x3ca1a62633145c07
-DATA neon<>+1088(SB)/8, $0x3ce8837bd66b70ac
-DATA neon<>+1096(SB)/8, $0x3ce8837bd66b70ac
-DATA neon<>+1104(SB)/8, $0xbd6ae4398eddfa1f
-DATA neon<>+1112(SB)/8, $0xbd6ae4398eddfa1f
-DATA neon<>+1120(SB)/8, $0x3de6123ccc2fc0b0
-DATA neon<>+1128(SB)/8, $0x3de6123ccc2fc0b0
-DATA neon<>+1136(SB)/8, $0xbe5ae6454d01e7a1
-DATA neon<>+1144(SB)/8, $0xbe5ae6454d01e7a1
-DATA neon<>+1152(SB)/8, $0x3ec71de3a528c5e5
-DATA neon<>+1160(SB)/8, $0x3ec71de3a528c5e5
-DATA neon<>+1168(SB)/8, $0xbf2a01a01a0147d9
-DATA neon<>+1176(SB)/8, $0xbf2a01a01a0147d9
-DATA neon<>+1184(SB)/8, $0x3f811111111110bc
-DATA neon<>+1192(SB)/8, $0x3f811111111110bc
-DATA neon<>+1200(SB)/8, $0xbfc5555555555555
-DATA neon<>+1208(SB)/8, $0xbfc5555555555555
-DATA neon<>+1216(SB)/8, $0xbca5ca32133933b4
-DATA neon<>+1224(SB)/8, $0xbca5ca32133933b4
-DATA neon<>+1232(SB)/8, $0x3d2ae4326a9f7b32
-DATA neon<>+1240(SB)/8, $0x3d2ae4326a9f7b32
-DATA neon<>+1248(SB)/8, $0xbda93969c8214451
-DATA neon<>+1256(SB)/8, $0xbda93969c8214451
-DATA neon<>+1264(SB)/8, $0x3e21eed8dcea45ae
-DATA neon<>+1272(SB)/8, $0x3e21eed8dcea45ae
-DATA neon<>+1280(SB)/8, $0xbe927e4fb74f461d
-DATA neon<>+1288(SB)/8, $0xbe927e4fb74f461d
-DATA neon<>+1296(SB)/8, $0x3efa01a01a0132d6
-DATA neon<>+1304(SB)/8, $0x3efa01a01a0132d6
-DATA neon<>+1312(SB)/8, $0xbf56c16c16c16b71
-DATA neon<>+1320(SB)/8, $0xbf56c16c16c16b71
-DATA neon<>+1328(SB)/8, $0x3fa5555555555554
-DATA neon<>+1336(SB)/8, $0x3fa5555555555554
-DATA neon<>+1344(SB)/8, $0xbfe0000000000000
-DATA neon<>+1352(SB)/8, $0xbfe0000000000000
+DATA neon<>+304(SB)/4, $0x3f000000
+DATA neon<>+308(SB)/4, $0x3f000000
+DATA neon<>+312(SB)/4, $0x3f000000
+DATA neon<>+316(SB)/4, $0x3f000000
+DATA neon<>+320(SB)/4, $0xbf800000
+DATA neon<>+324(SB)/4, $0xbf800000
+DATA neon<>+328(SB)/4, $0xbf800000
+DATA neon<>+332(SB)/4, $0xbf800000
+DATA neon<>+336(SB)/4, $0x3f555555
+DATA neon<>+340(SB)/4, $0x3f555555
+DATA neon<>+344(SB)/4, $0x3f555555
+DATA neon<>+348(SB)/4, $0x3f555555
+DATA neon<>+352(SB)/4, $0x40400000
+DATA neon<>+356(SB)/4, $0x40400000
+DATA neon<>+360(SB)/4, $0x40400000
+DATA neon<>+364(SB)/4, $0x40400000
+DATA neon<>+368(SB)/4, $0x40800000
+DATA neon<>+372(SB)/4, $0x40800000
+DATA neon<>+376(SB)/4, $0x40800000
+DATA neon<>+380(SB)/4, $0x40800000
+DATA neon<>+384(SB)/4, $0xc0c00000
+DATA neon<>+388(SB)/4, $0xc0c00000
+DATA neon<>+392(SB)/4, $0xc0c00000
+DATA neon<>+396(SB)/4, $0xc0c00000
+DATA neon<>+400(SB)/4, $0x4b400000
+DATA neon<>+404(SB)/4, $0x4b400000
+DATA neon<>+408(SB)/4, $0x4b400000
+DATA neon<>+412(SB)/4, $0x4b400000
+DATA neon<>+416(SB)/4, $0x3ea2f983
+DATA neon<>+420(SB)/4, $0x3ea2f983
+DATA neon<>+424(SB)/4, $0x3ea2f983
+DATA neon<>+428(SB)/4, $0x3ea2f983
+DATA neon<>+432(SB)/4, $0x40490fdb
+DATA neon<>+436(SB)/4, $0x40490fdb
+DATA neon<>+440(SB)/4, $0x40490fdb
+DATA neon<>+444(SB)/4, $0x40490fdb
+DATA neon<>+448(SB)/4, $0xb3bbbd2e
+DATA neon<>+452(SB)/4, $0xb3bbbd2e
+DATA neon<>+456(SB)/4, $0xb3bbbd2e
+DATA neon<>+460(SB)/4, $0xb3bbbd2e
+DATA neon<>+464(SB)/4, $0x362ed2e7
+DATA neon<>+468(SB)/4, $0x362ed2e7
+DATA neon<>+472(SB)/4, $0x362ed2e7
+DATA neon<>+476(SB)/4, $0x362ed2e7
+DATA neon<>+480(SB)/4, $0xb94fb664
+DATA neon<>+484(SB)/4, $0xb94fb664
+DATA neon<>+488(SB)/4, $0xb94fb664
+DATA neon<>+492(SB)/4, $0xb94fb664
+DATA neon<>+496(SB)/4, $0x3c088758
+DATA neon<>+500(SB)/4, $0x3c088758
+DATA neon<>+504(SB)/4, $0x3c088758
+DATA neon<>+508(SB)/4, $0x3c088758
+DATA neon<>+512(SB)/4, $0xbe2aaaa5
+DATA neon<>+516(SB)/4, $0xbe2aaaa5
+DATA neon<>+520(SB)/4, $0xbe2aaaa5
+DATA neon<>+524(SB)/4, $0xbe2aaaa5
+DATA neon<>+528(SB)/4, $0xb48bdb59
+DATA neon<>+532(SB)/4, $0xb48bdb59
+DATA neon<>+536(SB)/4, $0xb48bdb59
+DATA neon<>+540(SB)/4, $0xb48bdb59
+DATA neon<>+544(SB)/4, $0x37cfb3e5
+DATA neon<>+548(SB)/4, $0x37cfb3e5
+DATA neon<>+552(SB)/4, $0x37cfb3e5
+DATA neon<>+556(SB)/4, $0x37cfb3e5
+DATA neon<>+560(SB)/4, $0xbab6099a
+DATA neon<>+564(SB)/4, $0xbab6099a
+DATA neon<>+568(SB)/4, $0xbab6099a
+DATA neon<>+572(SB)/4, $0xbab6099a
+DATA neon<>+576(SB)/4, $0x3d2aaaa2
+DATA neon<>+580(SB)/4, $0x3d2aaaa2
+DATA neon<>+584(SB)/4, $0x3d2aaaa2
+DATA neon<>+588(SB)/4, $0x3d2aaaa2
+DATA neon<>+592(SB)/4, $0xbf000000
+DATA neon<>+596(SB)/4, $0xbf000000
+DATA neon<>+600(SB)/4, $0xbf000000
+DATA neon<>+604(SB)/4, $0xbf000000
+DATA neon<>+608(SB)/8, $0x0000000000000000
+DATA neon<>+616(SB)/8, $0x0000000000000000
+DATA neon<>+624(SB)/8, $0x3ff0000000000000
+DATA neon<>+632(SB)/8, $0x3ff0000000000000
+DATA neon<>+640(SB)/8, $0x43380000000003ff
+DATA neon<>+648(SB)/8, $0x43380000000003ff
+DATA neon<>+656(SB)/8, $0x3fe62e42fefa39ef
+DATA neon<>+664(SB)/8, $0x3fe62e42fefa39ef
+DATA neon<>+672(SB)/8, $0x3ff71547652b82fe
+DATA neon<>+680(SB)/8, $0x3ff71547652b82fe
+DATA neon<>+688(SB)/8, $0x3fe0000000000005
+DATA neon<>+696(SB)/8, $0x3fe0000000000005
+DATA neon<>+704(SB)/8, $0x3fc5555555555539
+DATA neon<>+712(SB)/8, $0x3fc5555555555539
+DATA neon<>+720(SB)/8, $0x3fa5555555552291
+DATA neon<>+728(SB)/8, $0x3fa5555555552291
+DATA neon<>+736(SB)/8, $0x3f81111111119045
+DATA neon<>+744(SB)/8, $0x3f81111111119045
+DATA neon<>+752(SB)/8, $0x3f56c16c17ee69ca
+DATA neon<>+760(SB)/8, $0x3f56c16c17ee69ca
+DATA neon<>+768(SB)/8, $0x3f2a01a0174e5223
+DATA neon<>+776(SB)/8, $0x3f2a01a0174e5223
+DATA neon<>+784(SB)/8, $0x3efa019a74bfceda
+DATA neon<>+792(SB)/8, $0x3efa019a74bfceda
+DATA neon<>+800(SB)/8, $0x3ec71de885f4c790
+DATA neon<>+808(SB)/8, $0x3ec71de885f4c790
+DATA neon<>+816(SB)/8, $0x3e928a2051e836d8
+DATA neon<>+824(SB)/8, $0x3e928a2051e836d8
+DATA neon<>+832(SB)/8, $0x3e5ae6b426e16871
+DATA neon<>+840(SB)/8, $0x3e5ae6b426e16871
+DATA neon<>+848(SB)/8, $0xc085e00000000000
+DATA neon<>+856(SB)/8, $0xc085e00000000000
+DATA neon<>+864(SB)/8, $0x8000000000000000
+DATA neon<>+872(SB)/8, $0x8000000000000000
+DATA neon<>+880(SB)/8, $0x4000000000000000
+DATA neon<>+888(SB)/8, $0x4000000000000000
+DATA neon<>+896(SB)/8, $0x43380000000007fe
+DATA neon<>+904(SB)/8, $0x43380000000007fe
+DATA neon<>+912(SB)/8, $0xc087500000000000
+DATA neon<>+920(SB)/8, $0xc087500000000000
+DATA neon<>+928(SB)/8, $0x4086300000000000
+DATA neon<>+936(SB)/8, $0x4086300000000000
+DATA neon<>+944(SB)/8, $0x3c7abc9e3b39803f
+DATA neon<>+952(SB)/8, $0x3c7abc9e3b39803f
+DATA neon<>+960(SB)/8, $0x4014000000000000
+DATA neon<>+968(SB)/8, $0x4014000000000000
+DATA neon<>+976(SB)/8, $0x3fc5555555555555
+DATA neon<>+984(SB)/8, $0x3fc5555555555555
+DATA neon<>+992(SB)/8, $0x3fe0000000000000
+DATA neon<>+1000(SB)/8, $0x3fe0000000000000
+DATA neon<>+1008(SB)/8, $0xbff0000000000000
+DATA neon<>+1016(SB)/8, $0xbff0000000000000
+DATA neon<>+1024(SB)/8, $0x3feaaaaaaaaaaaab
+DATA neon<>+1032(SB)/8, $0x3feaaaaaaaaaaaab
+DATA neon<>+1040(SB)/8, $0x4008000000000000
+DATA neon<>+1048(SB)/8, $0x4008000000000000
+DATA neon<>+1056(SB)/8, $0x4010000000000000
+DATA neon<>+1064(SB)/8, $0x4010000000000000
+DATA neon<>+1072(SB)/8, $0xc018000000000000
+DATA neon<>+1080(SB)/8, $0xc018000000000000
+DATA neon<>+1088(SB)/8, $0x4338000000000000
+DATA neon<>+1096(SB)/8, $0x4338000000000000
+DATA neon<>+1104(SB)/8, $0x3fd45f306dc9c883
+DATA neon<>+1112(SB)/8, $0x3fd45f306dc9c883
+DATA neon<>+1120(SB)/8, $0x400921fb54442d18
+DATA neon<>+1128(SB)/8, $0x400921fb54442d18
+DATA neon<>+1136(SB)/8, $0x3ca1a62633145c07
+DATA neon<>+1144(SB)/8, $0x3ca1a62633145c07
+DATA neon<>+1152(SB)/8, $0x3ce8837bd66b70ac
+DATA neon<>+1160(SB)/8, $0x3ce8837bd66b70ac
+DATA neon<>+1168(SB)/8, $0xbd6ae4398eddfa1f
+DATA neon<>+1176(SB)/8, $0xbd6ae4398eddfa1f
+DATA neon<>+1184(SB)/8, $0x3de6123ccc2fc0b0
+DATA neon<>+1192(SB)/8, $0x3de6123ccc2fc0b0
+DATA neon<>+1200(SB)/8, $0xbe5ae6454d01e7a1
+DATA neon<>+1208(SB)/8, $0xbe5ae6454d01e7a1
+DATA neon<>+1216(SB)/8, $0x3ec71de3a528c5e5
+DATA neon<>+1224(SB)/8, $0x3ec71de3a528c5e5
+DATA neon<>+1232(SB)/8, $0xbf2a01a01a0147d9
+DATA neon<>+1240(SB)/8, $0xbf2a01a01a0147d9
+DATA neon<>+1248(SB)/8, $0x3f811111111110bc
+DATA neon<>+1256(SB)/8, $0x3f811111111110bc
+DATA neon<>+1264(SB)/8, $0xbfc5555555555555
+DATA neon<>+1272(SB)/8, $0xbfc5555555555555
+DATA neon<>+1280(SB)/8, $0xbca5ca32133933b4
+DATA neon<>+1288(SB)/8, $0xbca5ca32133933b4
+DATA neon<>+1296(SB)/8, $0x3d2ae4326a9f7b32
+DATA neon<>+1304(SB)/8, $0x3d2ae4326a9f7b32
+DATA neon<>+1312(SB)/8, $0xbda93969c8214451
+DATA neon<>+1320(SB)/8, $0xbda93969c8214451
+DATA neon<>+1328(SB)/8, $0x3e21eed8dcea45ae
+DATA neon<>+1336(SB)/8, $0x3e21eed8dcea45ae
+DATA neon<>+1344(SB)/8, $0xbe927e4fb74f461d
+DATA neon<>+1352(SB)/8, $0xbe927e4fb74f461d
+DATA neon<>+1360(SB)/8, $0x3efa01a01a0132d6
+DATA neon<>+1368(SB)/8, $0x3efa01a01a0132d6
+DATA neon<>+1376(SB)/8, $0xbf56c16c16c16b71
+DATA neon<>+1384(SB)/8, $0xbf56c16c16c16b71
+DATA neon<>+1392(SB)/8, $0x3fa5555555555554
+DATA neon<>+1400(SB)/8, $0x3fa5555555555554
+DATA neon<>+1408(SB)/8, $0xbfe0000000000000
+DATA neon<>+1416(SB)/8, $0xbfe0000000000000
 
-GLOBL neon<>(SB), RODATA|NOPTR, $1360
+GLOBL neon<>(SB), RODATA|NOPTR, $1424
 
 // func denseF32NEON(out *float32, w *float32, b *float32, in *float32, a *float32, no int, ni int, sj int, si int)
 TEXT ·denseF32NEON(SB), NOSPLIT|NOFRAME, $0-72
@@ -2964,56 +2976,53 @@ TEXT ·eluF32NEON(SB), NOSPLIT|NOFRAME, $0-16
 	FMOVQ 32(R19), F1
 	FMOVQ 48(R19), F2
 	FMOVQ 64(R19), F3
-	FMOVQ 16(R19), F4
-	FMOVQ 112(R19), F5
+	FMOVQ 96(R19), F4
+	FMOVQ 128(R19), F5
 	FMOVQ 144(R19), F6
-	FMOVQ 160(R19), F7
-	FMOVQ 0(R19), F8
-	FMOVQ 176(R19), F9
+	FMOVQ 0(R19), F7
+	FMOVQ 160(R19), F8
 	MOVD n+8(FP), R1
 	LSR $0x03, R1
 
 loop1:
-	FLDPQ 0(R0), (F10, F11)
-	WORD $0x4e29c54c // FMAXNM v12.4s, v10.4s, v9.4s
-	WORD $0x4e29c56d // FMAXNM v13.4s, v11.4s, v9.4s
+	FLDPQ 0(R0), (F9, F10)
+	WORD $0x4e28c52b // FMAXNM v11.4s, v9.4s, v8.4s
+	WORD $0x4e28c54c // FMAXNM v12.4s, v10.4s, v8.4s
+	VMOV V1.B16, V13.B16
 	VMOV V1.B16, V14.B16
-	VMOV V1.B16, V15.B16
+	WORD $0x4e23cd6d // FMLA v13.4s, v11.4s, v3.4s
 	WORD $0x4e23cd8e // FMLA v14.4s, v12.4s, v3.4s
-	WORD $0x4e23cdaf // FMLA v15.4s, v13.4s, v3.4s
+	WORD $0x4ea1d5af // FSUB v15.4s, v13.4s, v1.4s
 	WORD $0x4ea1d5d0 // FSUB v16.4s, v14.4s, v1.4s
-	WORD $0x4ea1d5f1 // FSUB v17.4s, v15.4s, v1.4s
+	WORD $0x4ea2cdeb // FMLS v11.4s, v15.4s, v2.4s
 	WORD $0x4ea2ce0c // FMLS v12.4s, v16.4s, v2.4s
-	WORD $0x4ea2ce2d // FMLS v13.4s, v17.4s, v2.4s
+	WORD $0x6e2bdd6f // FMUL v15.4s, v11.4s, v11.4s
 	WORD $0x6e2cdd90 // FMUL v16.4s, v12.4s, v12.4s
-	WORD $0x6e2dddb1 // FMUL v17.4s, v13.4s, v13.4s
-	FMOVQ 128(R19), F18
-	FMOVQ 128(R19), F19
-	WORD $0x4e26cd92 // FMLA v18.4s, v12.4s, v6.4s
-	WORD $0x4e26cdb3 // FMLA v19.4s, v13.4s, v6.4s
-	WORD $0x4e27ce12 // FMLA v18.4s, v16.4s, v7.4s
-	WORD $0x4e27ce33 // FMLA v19.4s, v17.4s, v7.4s
-	FMOVQ 96(R19), F20
-	FMOVQ 96(R19), F21
-	WORD $0x4e25cd94 // FMLA v20.4s, v12.4s, v5.4s
-	WORD $0x4e25cdb5 // FMLA v21.4s, v13.4s, v5.4s
+	FMOVQ 112(R19), F17
+	FMOVQ 112(R19), F18
+	WORD $0x4e25cd71 // FMLA v17.4s, v11.4s, v5.4s
+	WORD $0x4e25cd92 // FMLA v18.4s, v12.4s, v5.4s
+	WORD $0x4e26cdf1 // FMLA v17.4s, v15.4s, v6.4s
+	WORD $0x4e26ce12 // FMLA v18.4s, v16.4s, v6.4s
+	FMOVQ 80(R19), F19
+	FMOVQ 80(R19), F20
+	WORD $0x4e24cd73 // FMLA v19.4s, v11.4s, v4.4s
+	WORD $0x4e24cd94 // FMLA v20.4s, v12.4s, v4.4s
+	WORD $0x4e31cdf3 // FMLA v19.4s, v15.4s, v17.4s
 	WORD $0x4e32ce14 // FMLA v20.4s, v16.4s, v18.4s
-	WORD $0x4e33ce35 // FMLA v21.4s, v17.4s, v19.4s
+	WORD $0x4e2fce6b // FMLA v11.4s, v19.4s, v15.4s
 	WORD $0x4e30ce8c // FMLA v12.4s, v20.4s, v16.4s
-	WORD $0x4e31cead // FMLA v13.4s, v21.4s, v17.4s
+	VSHL $0x17, V13.S4, V13.S4
 	VSHL $0x17, V14.S4, V14.S4
-	VSHL $0x17, V15.S4, V15.S4
-	VADD V4.S4, V14.S4, V14.S4
-	VADD V4.S4, V15.S4, V15.S4
+	WORD $0x4ea0d5af // FSUB v15.4s, v13.4s, v0.4s
 	WORD $0x4ea0d5d0 // FSUB v16.4s, v14.4s, v0.4s
-	WORD $0x4ea0d5f1 // FSUB v17.4s, v15.4s, v0.4s
+	WORD $0x4e2dcd6f // FMLA v15.4s, v11.4s, v13.4s
 	WORD $0x4e2ecd90 // FMLA v16.4s, v12.4s, v14.4s
-	WORD $0x4e2fcdb1 // FMLA v17.4s, v13.4s, v15.4s
-	WORD $0x6eaae50c // FCMGT v12.4s, v8.4s, v10.4s
-	VBIT V12.B16, V16.B16, V10.B16
-	WORD $0x6eabe50c // FCMGT v12.4s, v8.4s, v11.4s
-	VBIT V12.B16, V17.B16, V11.B16
-	FSTPQ (F10, F11), 0(R0)
+	WORD $0x6ea9e4eb // FCMGT v11.4s, v7.4s, v9.4s
+	VBIT V11.B16, V15.B16, V9.B16
+	WORD $0x6eaae4eb // FCMGT v11.4s, v7.4s, v10.4s
+	VBIT V11.B16, V16.B16, V10.B16
+	FSTPQ (F9, F10), 0(R0)
 	ADD $+32, R0
 	SUBS $1, R1
 	BNE loop1
@@ -3047,76 +3056,73 @@ TEXT ·tanhF32NEON(SB), NOSPLIT|NOFRAME, $0-16
 	FMOVQ 32(R19), F1
 	FMOVQ 48(R19), F2
 	FMOVQ 64(R19), F3
-	FMOVQ 16(R19), F4
-	FMOVQ 112(R19), F5
+	FMOVQ 96(R19), F4
+	FMOVQ 128(R19), F5
 	FMOVQ 144(R19), F6
-	FMOVQ 160(R19), F7
 	MOVD n+8(FP), R1
 	LSR $0x03, R1
 
 loop1:
-	FMOVQ 0(R0), F8
-	FMOVQ 192(R19), F9
-	VAND V9.B16, V8.B16, V10.B16
-	FMOVQ 192(R19), F9
-	VORR V9.B16, V8.B16, V8.B16
+	FMOVQ 0(R0), F7
+	FMOVQ 176(R19), F8
+	VAND V8.B16, V7.B16, V9.B16
+	FMOVQ 176(R19), F8
+	VORR V8.B16, V7.B16, V7.B16
+	WORD $0x4e27d4e7 // FADD v7.4s, v7.4s, v7.4s
+	FMOVQ 160(R19), F8
+	WORD $0x4e27f507 // FMAX v7.4s, v8.4s, v7.4s
+	FMOVQ 16(R0), F8
+	FMOVQ 176(R19), F10
+	VAND V10.B16, V8.B16, V10.B16
+	FMOVQ 176(R19), F11
+	VORR V11.B16, V8.B16, V8.B16
 	WORD $0x4e28d508 // FADD v8.4s, v8.4s, v8.4s
-	FMOVQ 176(R19), F9
-	WORD $0x4e28f528 // FMAX v8.4s, v9.4s, v8.4s
-	FMOVQ 16(R0), F9
-	FMOVQ 192(R19), F11
-	VAND V11.B16, V9.B16, V11.B16
-	FMOVQ 192(R19), F12
-	VORR V12.B16, V9.B16, V9.B16
-	WORD $0x4e29d529 // FADD v9.4s, v9.4s, v9.4s
-	FMOVQ 176(R19), F12
-	WORD $0x4e29f589 // FMAX v9.4s, v12.4s, v9.4s
+	FMOVQ 160(R19), F11
+	WORD $0x4e28f568 // FMAX v8.4s, v11.4s, v8.4s
+	VMOV V1.B16, V11.B16
 	VMOV V1.B16, V12.B16
-	VMOV V1.B16, V13.B16
+	WORD $0x4e23cceb // FMLA v11.4s, v7.4s, v3.4s
 	WORD $0x4e23cd0c // FMLA v12.4s, v8.4s, v3.4s
-	WORD $0x4e23cd2d // FMLA v13.4s, v9.4s, v3.4s
+	WORD $0x4ea1d56d // FSUB v13.4s, v11.4s, v1.4s
 	WORD $0x4ea1d58e // FSUB v14.4s, v12.4s, v1.4s
-	WORD $0x4ea1d5af // FSUB v15.4s, v13.4s, v1.4s
+	WORD $0x4ea2cda7 // FMLS v7.4s, v13.4s, v2.4s
 	WORD $0x4ea2cdc8 // FMLS v8.4s, v14.4s, v2.4s
-	WORD $0x4ea2cde9 // FMLS v9.4s, v15.4s, v2.4s
+	WORD $0x6e27dced // FMUL v13.4s, v7.4s, v7.4s
 	WORD $0x6e28dd0e // FMUL v14.4s, v8.4s, v8.4s
-	WORD $0x6e29dd2f // FMUL v15.4s, v9.4s, v9.4s
-	FMOVQ 128(R19), F16
-	FMOVQ 128(R19), F17
-	WORD $0x4e26cd10 // FMLA v16.4s, v8.4s, v6.4s
-	WORD $0x4e26cd31 // FMLA v17.4s, v9.4s, v6.4s
-	WORD $0x4e27cdd0 // FMLA v16.4s, v14.4s, v7.4s
-	WORD $0x4e27cdf1 // FMLA v17.4s, v15.4s, v7.4s
-	FMOVQ 96(R19), F18
-	FMOVQ 96(R19), F19
-	WORD $0x4e25cd12 // FMLA v18.4s, v8.4s, v5.4s
-	WORD $0x4e25cd33 // FMLA v19.4s, v9.4s, v5.4s
+	FMOVQ 112(R19), F15
+	FMOVQ 112(R19), F16
+	WORD $0x4e25ccef // FMLA v15.4s, v7.4s, v5.4s
+	WORD $0x4e25cd10 // FMLA v16.4s, v8.4s, v5.4s
+	WORD $0x4e26cdaf // FMLA v15.4s, v13.4s, v6.4s
+	WORD $0x4e26cdd0 // FMLA v16.4s, v14.4s, v6.4s
+	FMOVQ 80(R19), F17
+	FMOVQ 80(R19), F18
+	WORD $0x4e24ccf1 // FMLA v17.4s, v7.4s, v4.4s
+	WORD $0x4e24cd12 // FMLA v18.4s, v8.4s, v4.4s
+	WORD $0x4e2fcdb1 // FMLA v17.4s, v13.4s, v15.4s
 	WORD $0x4e30cdd2 // FMLA v18.4s, v14.4s, v16.4s
-	WORD $0x4e31cdf3 // FMLA v19.4s, v15.4s, v17.4s
+	WORD $0x4e2dce27 // FMLA v7.4s, v17.4s, v13.4s
 	WORD $0x4e2ece48 // FMLA v8.4s, v18.4s, v14.4s
-	WORD $0x4e2fce69 // FMLA v9.4s, v19.4s, v15.4s
+	VSHL $0x17, V11.S4, V11.S4
 	VSHL $0x17, V12.S4, V12.S4
-	VSHL $0x17, V13.S4, V13.S4
-	VADD V4.S4, V12.S4, V12.S4
-	VADD V4.S4, V13.S4, V13.S4
+	WORD $0x4ea0d56d // FSUB v13.4s, v11.4s, v0.4s
 	WORD $0x4ea0d58e // FSUB v14.4s, v12.4s, v0.4s
-	WORD $0x4ea0d5af // FSUB v15.4s, v13.4s, v0.4s
+	WORD $0x4e2bcced // FMLA v13.4s, v7.4s, v11.4s
 	WORD $0x4e2ccd0e // FMLA v14.4s, v8.4s, v12.4s
-	WORD $0x4e2dcd2f // FMLA v15.4s, v9.4s, v13.4s
-	FMOVQ 208(R19), F8
-	WORD $0x4e28d5c8 // FADD v8.4s, v14.4s, v8.4s
+	FMOVQ 192(R19), F7
+	WORD $0x4e27d5a7 // FADD v7.4s, v13.4s, v7.4s
+	WORD $0x6e27fdb1 // FDIV v17.4s, v13.4s, v7.4s
+	FMOVQ 176(R19), F7
+	WORD $0x4e671e31 // BIC v17.16b, v17.16b, v7.16b
+	VORR V9.B16, V17.B16, V17.B16
+	FMOVQ F17, 0(R0)
+	FMOVQ 192(R19), F7
+	WORD $0x4e27d5c8 // FADD v8.4s, v14.4s, v7.4s
 	WORD $0x6e28fdd2 // FDIV v18.4s, v14.4s, v8.4s
-	FMOVQ 192(R19), F8
-	WORD $0x4e681e52 // BIC v18.16b, v18.16b, v8.16b
+	FMOVQ 176(R19), F7
+	WORD $0x4e671e52 // BIC v18.16b, v18.16b, v7.16b
 	VORR V10.B16, V18.B16, V18.B16
-	FMOVQ F18, 0(R0)
-	FMOVQ 208(R19), F8
-	WORD $0x4e28d5e9 // FADD v9.4s, v15.4s, v8.4s
-	WORD $0x6e29fdf3 // FDIV v19.4s, v15.4s, v9.4s
-	FMOVQ 192(R19), F8
-	WORD $0x4e681e73 // BIC v19.16b, v19.16b, v8.16b
-	VORR V11.B16, V19.B16, V19.B16
-	FMOVQ F19, 16(R0)
+	FMOVQ F18, 16(R0)
 	ADD $+32, R0
 	SUBS $1, R1
 	BNE loop1
@@ -3127,81 +3133,66 @@ TEXT ·expF32NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD z+0(FP), R0
 	FMOVQ 16(R19), F0
-	FMOVQ 32(R19), F1
-	FMOVQ 48(R19), F2
-	FMOVQ 64(R19), F3
-	FMOVQ 16(R19), F4
-	FMOVQ 112(R19), F5
-	FMOVQ 144(R19), F6
-	FMOVQ 160(R19), F7
+	FMOVQ 208(R19), F0
+	FMOVQ 48(R19), F1
+	FMOVQ 64(R19), F2
+	FMOVQ 96(R19), F3
+	FMOVQ 128(R19), F4
+	FMOVQ 144(R19), F5
 	MOVD n+8(FP), R1
 	LSR $0x03, R1
 
 loop1:
-	FLDPQ 0(R0), (F8, F9)
-	FMOVQ 240(R19), F10
-	WORD $0x4ea8f548 // FMIN v8.4s, v10.4s, v8.4s
-	FMOVQ 224(R19), F10
-	WORD $0x4e28f548 // FMAX v8.4s, v10.4s, v8.4s
-	FMOVQ 240(R19), F10
-	WORD $0x4ea9f549 // FMIN v9.4s, v10.4s, v9.4s
-	FMOVQ 224(R19), F10
-	WORD $0x4e29f549 // FMAX v9.4s, v10.4s, v9.4s
-	VMOV V1.B16, V10.B16
-	VMOV V1.B16, V11.B16
-	WORD $0x4e23cd0a // FMLA v10.4s, v8.4s, v3.4s
-	WORD $0x4e23cd2b // FMLA v11.4s, v9.4s, v3.4s
-	WORD $0x4ea1d54c // FSUB v12.4s, v10.4s, v1.4s
-	WORD $0x4ea1d56d // FSUB v13.4s, v11.4s, v1.4s
-	WORD $0x4ea2cd88 // FMLS v8.4s, v12.4s, v2.4s
-	WORD $0x4ea2cda9 // FMLS v9.4s, v13.4s, v2.4s
+	FLDPQ 0(R0), (F6, F7)
+	FMOVQ 224(R19), F8
+	FMOVQ 240(R19), F9
+	WORD $0x4ea6f526 // FMIN v6.4s, v9.4s, v6.4s
+	WORD $0x4ea7f527 // FMIN v7.4s, v9.4s, v7.4s
+	WORD $0x4e26f506 // FMAX v6.4s, v8.4s, v6.4s
+	WORD $0x4e27f507 // FMAX v7.4s, v8.4s, v7.4s
+	VMOV V0.B16, V8.B16
+	VMOV V0.B16, V9.B16
+	WORD $0x4e22ccc8 // FMLA v8.4s, v6.4s, v2.4s
+	WORD $0x4e22cce9 // FMLA v9.4s, v7.4s, v2.4s
+	WORD $0x4ea0d50a // FSUB v10.4s, v8.4s, v0.4s
+	WORD $0x4ea0d52b // FSUB v11.4s, v9.4s, v0.4s
+	WORD $0x4ea1cd46 // FMLS v6.4s, v10.4s, v1.4s
+	WORD $0x4ea1cd67 // FMLS v7.4s, v11.4s, v1.4s
+	FMOVQ 256(R19), F12
+	WORD $0x4eaccd46 // FMLS v6.4s, v10.4s, v12.4s
 	FMOVQ 256(R19), F10
-	WORD $0x4eaacd88 // FMLS v8.4s, v12.4s, v10.4s
-	FMOVQ 256(R19), F10
-	WORD $0x4eaacda9 // FMLS v9.4s, v13.4s, v10.4s
-	VMOV V1.B16, V10.B16
-	VMOV V1.B16, V11.B16
+	WORD $0x4eaacd67 // FMLS v7.4s, v11.4s, v10.4s
+	WORD $0x6e26dcca // FMUL v10.4s, v6.4s, v6.4s
+	WORD $0x6e27dceb // FMUL v11.4s, v7.4s, v7.4s
+	FMOVQ 112(R19), F12
+	FMOVQ 112(R19), F13
+	WORD $0x4e24cccc // FMLA v12.4s, v6.4s, v4.4s
+	WORD $0x4e24cced // FMLA v13.4s, v7.4s, v4.4s
+	WORD $0x4e25cd4c // FMLA v12.4s, v10.4s, v5.4s
+	WORD $0x4e25cd6d // FMLA v13.4s, v11.4s, v5.4s
 	FMOVQ 80(R19), F14
-	WORD $0x4e2ecd8a // FMLA v10.4s, v12.4s, v14.4s
-	FMOVQ 80(R19), F14
-	WORD $0x4e2ecdab // FMLA v11.4s, v13.4s, v14.4s
-	WORD $0x4ea1d54e // FSUB v14.4s, v10.4s, v1.4s
-	WORD $0x4ea1d56f // FSUB v15.4s, v11.4s, v1.4s
-	WORD $0x4eaed58e // FSUB v14.4s, v12.4s, v14.4s
-	WORD $0x4eafd5af // FSUB v15.4s, v13.4s, v15.4s
-	WORD $0x4e21d5ce // FADD v14.4s, v14.4s, v1.4s
-	WORD $0x4e21d5ef // FADD v15.4s, v15.4s, v1.4s
-	VSHL $0x17, V10.S4, V10.S4
+	FMOVQ 80(R19), F15
+	WORD $0x4e23ccce // FMLA v14.4s, v6.4s, v3.4s
+	WORD $0x4e23ccef // FMLA v15.4s, v7.4s, v3.4s
+	WORD $0x4e2ccd4e // FMLA v14.4s, v10.4s, v12.4s
+	WORD $0x4e2dcd6f // FMLA v15.4s, v11.4s, v13.4s
+	WORD $0x4e2acdc6 // FMLA v6.4s, v14.4s, v10.4s
+	WORD $0x4e2bcde7 // FMLA v7.4s, v15.4s, v11.4s
+	VUSHR $0x01, V8.S4, V11.S4
+	VUSHR $0x01, V9.S4, V10.S4
+	VSUB V11.S4, V8.S4, V8.S4
+	VSUB V10.S4, V9.S4, V9.S4
 	VSHL $0x17, V11.S4, V11.S4
-	VADD V4.S4, V10.S4, V10.S4
-	VADD V4.S4, V11.S4, V11.S4
-	VSHL $0x17, V14.S4, V14.S4
-	VSHL $0x17, V15.S4, V15.S4
-	VADD V4.S4, V14.S4, V14.S4
-	VADD V4.S4, V15.S4, V15.S4
-	WORD $0x6e28dd0c // FMUL v12.4s, v8.4s, v8.4s
-	WORD $0x6e29dd2d // FMUL v13.4s, v9.4s, v9.4s
-	FMOVQ 128(R19), F16
-	FMOVQ 128(R19), F17
-	WORD $0x4e26cd10 // FMLA v16.4s, v8.4s, v6.4s
-	WORD $0x4e26cd31 // FMLA v17.4s, v9.4s, v6.4s
-	WORD $0x4e27cd90 // FMLA v16.4s, v12.4s, v7.4s
-	WORD $0x4e27cdb1 // FMLA v17.4s, v13.4s, v7.4s
-	FMOVQ 96(R19), F18
-	FMOVQ 96(R19), F19
-	WORD $0x4e25cd12 // FMLA v18.4s, v8.4s, v5.4s
-	WORD $0x4e25cd33 // FMLA v19.4s, v9.4s, v5.4s
-	WORD $0x4e30cd92 // FMLA v18.4s, v12.4s, v16.4s
-	WORD $0x4e31cdb3 // FMLA v19.4s, v13.4s, v17.4s
-	WORD $0x4e2cce48 // FMLA v8.4s, v18.4s, v12.4s
-	WORD $0x4e2dce69 // FMLA v9.4s, v19.4s, v13.4s
-	WORD $0x4e20d512 // FADD v18.4s, v8.4s, v0.4s
-	WORD $0x4e20d533 // FADD v19.4s, v9.4s, v0.4s
-	WORD $0x6e2ade52 // FMUL v18.4s, v18.4s, v10.4s
-	WORD $0x6e2bde73 // FMUL v19.4s, v19.4s, v11.4s
-	WORD $0x6e2ede52 // FMUL v18.4s, v18.4s, v14.4s
-	WORD $0x6e2fde73 // FMUL v19.4s, v19.4s, v15.4s
-	FSTPQ (F18, F19), 0(R0)
+	VSHL $0x17, V10.S4, V10.S4
+	VSHL $0x17, V8.S4, V8.S4
+	VSHL $0x17, V9.S4, V9.S4
+	VMOV V8.B16, V12.B16
+	WORD $0x4e28cccc // FMLA v12.4s, v6.4s, v8.4s
+	VMOV V9.B16, V6.B16
+	WORD $0x4e29cce6 // FMLA v6.4s, v7.4s, v9.4s
+	WORD $0x6e2bdd8e // FMUL v14.4s, v12.4s, v11.4s
+	WORD $0x6e2adccf // FMUL v15.4s, v6.4s, v10.4s
+	FSTPQ (F14, F15), 0(R0)
 	ADD $+32, R0
 	SUBS $1, R1
 	BNE loop1
@@ -3219,59 +3210,52 @@ TEXT ·affineForwardF32NEON(SB), NOSPLIT|NOFRAME, $0-56
 	MOVD scale+48(FP), R8
 	VLD1R (R8), [V0.S4]
 	FMOVQ 16(R19), F1
-	FMOVQ 32(R19), F2
-	FMOVQ 48(R19), F3
-	FMOVQ 64(R19), F4
-	FMOVQ 16(R19), F5
-	FMOVQ 112(R19), F6
-	FMOVQ 144(R19), F7
-	FMOVQ 160(R19), F8
+	FMOVQ 208(R19), F1
+	FMOVQ 48(R19), F2
+	FMOVQ 64(R19), F3
+	FMOVQ 96(R19), F4
+	FMOVQ 128(R19), F5
+	FMOVQ 144(R19), F6
 	MOVD $+16, R8
 
 loop1:
-	FMOVQ 0(R6), F9
-	WORD $0x6e29dc09 // FMUL v9.4s, v0.4s, v9.4s
-	FMOVQ 0(R1), F10
-	WORD $0x4e29d54a // FADD v10.4s, v10.4s, v9.4s
-	FMOVQ F10, 0(R1)
-	FMOVQ 240(R19), F10
-	WORD $0x4ea9f549 // FMIN v9.4s, v10.4s, v9.4s
-	FMOVQ 224(R19), F10
-	WORD $0x4e29f549 // FMAX v9.4s, v10.4s, v9.4s
-	VMOV V2.B16, V10.B16
-	WORD $0x4e24cd2a // FMLA v10.4s, v9.4s, v4.4s
-	WORD $0x4ea2d54b // FSUB v11.4s, v10.4s, v2.4s
-	WORD $0x4ea3cd69 // FMLS v9.4s, v11.4s, v3.4s
+	FMOVQ 0(R6), F7
+	WORD $0x6e27dc07 // FMUL v7.4s, v0.4s, v7.4s
+	FMOVQ 0(R1), F8
+	WORD $0x4e27d508 // FADD v8.4s, v8.4s, v7.4s
+	FMOVQ F8, 0(R1)
+	FMOVQ 224(R19), F8
+	FMOVQ 240(R19), F9
+	WORD $0x4ea7f527 // FMIN v7.4s, v9.4s, v7.4s
+	WORD $0x4e27f507 // FMAX v7.4s, v8.4s, v7.4s
+	VMOV V1.B16, V8.B16
+	WORD $0x4e23cce8 // FMLA v8.4s, v7.4s, v3.4s
+	WORD $0x4ea1d509 // FSUB v9.4s, v8.4s, v1.4s
+	WORD $0x4ea2cd27 // FMLS v7.4s, v9.4s, v2.4s
 	FMOVQ 256(R19), F10
-	WORD $0x4eaacd69 // FMLS v9.4s, v11.4s, v10.4s
-	VMOV V2.B16, V10.B16
-	FMOVQ 80(R19), F12
-	WORD $0x4e2ccd6a // FMLA v10.4s, v11.4s, v12.4s
-	WORD $0x4ea2d54c // FSUB v12.4s, v10.4s, v2.4s
-	WORD $0x4eacd56c // FSUB v12.4s, v11.4s, v12.4s
-	WORD $0x4e22d58c // FADD v12.4s, v12.4s, v2.4s
-	VSHL $0x17, V10.S4, V10.S4
-	VADD V5.S4, V10.S4, V10.S4
-	VSHL $0x17, V12.S4, V12.S4
-	VADD V5.S4, V12.S4, V12.S4
-	WORD $0x6e29dd2b // FMUL v11.4s, v9.4s, v9.4s
-	FMOVQ 128(R19), F13
-	WORD $0x4e27cd2d // FMLA v13.4s, v9.4s, v7.4s
-	WORD $0x4e28cd6d // FMLA v13.4s, v11.4s, v8.4s
-	FMOVQ 96(R19), F14
-	WORD $0x4e26cd2e // FMLA v14.4s, v9.4s, v6.4s
-	WORD $0x4e2dcd6e // FMLA v14.4s, v11.4s, v13.4s
-	WORD $0x4e2bcdc9 // FMLA v9.4s, v14.4s, v11.4s
-	WORD $0x4e21d52e // FADD v14.4s, v9.4s, v1.4s
-	WORD $0x6e2addce // FMUL v14.4s, v14.4s, v10.4s
-	WORD $0x6e2cddce // FMUL v14.4s, v14.4s, v12.4s
-	FMOVQ 0(R0), F9
-	WORD $0x6e29ddc9 // FMUL v9.4s, v14.4s, v9.4s
-	FMOVQ F9, 0(R3)
-	FMOVQ F14, 0(R2)
-	FMOVQ 0(R7), F10
-	WORD $0x4e2ad529 // FADD v9.4s, v9.4s, v10.4s
-	FMOVQ F9, 0(R0)
+	WORD $0x4eaacd27 // FMLS v7.4s, v9.4s, v10.4s
+	WORD $0x6e27dce9 // FMUL v9.4s, v7.4s, v7.4s
+	FMOVQ 112(R19), F10
+	WORD $0x4e25ccea // FMLA v10.4s, v7.4s, v5.4s
+	WORD $0x4e26cd2a // FMLA v10.4s, v9.4s, v6.4s
+	FMOVQ 80(R19), F11
+	WORD $0x4e24cceb // FMLA v11.4s, v7.4s, v4.4s
+	WORD $0x4e2acd2b // FMLA v11.4s, v9.4s, v10.4s
+	WORD $0x4e29cd67 // FMLA v7.4s, v11.4s, v9.4s
+	VUSHR $0x01, V8.S4, V9.S4
+	VSUB V9.S4, V8.S4, V8.S4
+	VSHL $0x17, V9.S4, V9.S4
+	VSHL $0x17, V8.S4, V8.S4
+	VMOV V8.B16, V10.B16
+	WORD $0x4e28ccea // FMLA v10.4s, v7.4s, v8.4s
+	WORD $0x6e29dd4b // FMUL v11.4s, v10.4s, v9.4s
+	FMOVQ 0(R0), F7
+	WORD $0x6e27dd67 // FMUL v7.4s, v11.4s, v7.4s
+	FMOVQ F7, 0(R3)
+	FMOVQ 0(R7), F8
+	WORD $0x4e28d4e7 // FADD v7.4s, v7.4s, v8.4s
+	FMOVQ F7, 0(R0)
+	FMOVQ F11, 0(R2)
 	ADD $+16, R0
 	ADD $+16, R1
 	ADD $+16, R2
@@ -3379,63 +3363,56 @@ TEXT ·affineInverseF32NEON(SB), NOSPLIT|NOFRAME, $0-56
 	MOVD scale+48(FP), R8
 	VLD1R (R8), [V0.S4]
 	FMOVQ 16(R19), F1
-	FMOVQ 32(R19), F2
-	FMOVQ 48(R19), F3
-	FMOVQ 64(R19), F4
-	FMOVQ 16(R19), F5
-	FMOVQ 112(R19), F6
-	FMOVQ 144(R19), F7
-	FMOVQ 160(R19), F8
+	FMOVQ 208(R19), F1
+	FMOVQ 48(R19), F2
+	FMOVQ 64(R19), F3
+	FMOVQ 96(R19), F4
+	FMOVQ 128(R19), F5
+	FMOVQ 144(R19), F6
 	MOVD $+16, R8
 
 loop1:
-	FMOVQ 0(R6), F9
-	WORD $0x6e29dc09 // FMUL v9.4s, v0.4s, v9.4s
-	FMOVQ 0(R1), F10
-	WORD $0x4ea9d54a // FSUB v10.4s, v10.4s, v9.4s
-	FMOVQ F10, 0(R1)
-	FMOVQ 192(R19), F10
-	VEOR V10.B16, V9.B16, V9.B16
-	FMOVQ 240(R19), F10
-	WORD $0x4ea9f549 // FMIN v9.4s, v10.4s, v9.4s
-	FMOVQ 224(R19), F10
-	WORD $0x4e29f549 // FMAX v9.4s, v10.4s, v9.4s
-	VMOV V2.B16, V10.B16
-	WORD $0x4e24cd2a // FMLA v10.4s, v9.4s, v4.4s
-	WORD $0x4ea2d54b // FSUB v11.4s, v10.4s, v2.4s
-	WORD $0x4ea3cd69 // FMLS v9.4s, v11.4s, v3.4s
+	FMOVQ 0(R6), F7
+	WORD $0x6e27dc07 // FMUL v7.4s, v0.4s, v7.4s
+	FMOVQ 0(R1), F8
+	WORD $0x4ea7d508 // FSUB v8.4s, v8.4s, v7.4s
+	FMOVQ 176(R19), F9
+	VEOR V9.B16, V7.B16, V7.B16
+	FMOVQ F8, 0(R1)
+	FMOVQ 224(R19), F8
+	FMOVQ 240(R19), F9
+	WORD $0x4ea7f527 // FMIN v7.4s, v9.4s, v7.4s
+	WORD $0x4e27f507 // FMAX v7.4s, v8.4s, v7.4s
+	VMOV V1.B16, V8.B16
+	WORD $0x4e23cce8 // FMLA v8.4s, v7.4s, v3.4s
+	WORD $0x4ea1d509 // FSUB v9.4s, v8.4s, v1.4s
+	WORD $0x4ea2cd27 // FMLS v7.4s, v9.4s, v2.4s
 	FMOVQ 256(R19), F10
-	WORD $0x4eaacd69 // FMLS v9.4s, v11.4s, v10.4s
-	VMOV V2.B16, V10.B16
-	FMOVQ 80(R19), F12
-	WORD $0x4e2ccd6a // FMLA v10.4s, v11.4s, v12.4s
-	WORD $0x4ea2d54c // FSUB v12.4s, v10.4s, v2.4s
-	WORD $0x4eacd56c // FSUB v12.4s, v11.4s, v12.4s
-	WORD $0x4e22d58c // FADD v12.4s, v12.4s, v2.4s
-	VSHL $0x17, V10.S4, V10.S4
-	VADD V5.S4, V10.S4, V10.S4
-	VSHL $0x17, V12.S4, V12.S4
-	VADD V5.S4, V12.S4, V12.S4
-	WORD $0x6e29dd2b // FMUL v11.4s, v9.4s, v9.4s
-	FMOVQ 128(R19), F13
-	WORD $0x4e27cd2d // FMLA v13.4s, v9.4s, v7.4s
-	WORD $0x4e28cd6d // FMLA v13.4s, v11.4s, v8.4s
-	FMOVQ 96(R19), F14
-	WORD $0x4e26cd2e // FMLA v14.4s, v9.4s, v6.4s
-	WORD $0x4e2dcd6e // FMLA v14.4s, v11.4s, v13.4s
-	WORD $0x4e2bcdc9 // FMLA v9.4s, v14.4s, v11.4s
-	WORD $0x4e21d52e // FADD v14.4s, v9.4s, v1.4s
-	WORD $0x6e2addce // FMUL v14.4s, v14.4s, v10.4s
-	WORD $0x6e2cddce // FMUL v14.4s, v14.4s, v12.4s
-	FMOVQ 0(R0), F9
-	FMOVQ 0(R7), F10
-	WORD $0x4eaad529 // FSUB v9.4s, v9.4s, v10.4s
-	WORD $0x6e2edd29 // FMUL v9.4s, v9.4s, v14.4s
-	FMOVQ F9, 0(R0)
-	FMOVQ 192(R19), F10
-	VEOR V10.B16, V9.B16, V9.B16
-	FMOVQ F9, 0(R3)
-	FMOVQ F14, 0(R2)
+	WORD $0x4eaacd27 // FMLS v7.4s, v9.4s, v10.4s
+	WORD $0x6e27dce9 // FMUL v9.4s, v7.4s, v7.4s
+	FMOVQ 112(R19), F10
+	WORD $0x4e25ccea // FMLA v10.4s, v7.4s, v5.4s
+	WORD $0x4e26cd2a // FMLA v10.4s, v9.4s, v6.4s
+	FMOVQ 80(R19), F11
+	WORD $0x4e24cceb // FMLA v11.4s, v7.4s, v4.4s
+	WORD $0x4e2acd2b // FMLA v11.4s, v9.4s, v10.4s
+	WORD $0x4e29cd67 // FMLA v7.4s, v11.4s, v9.4s
+	VUSHR $0x01, V8.S4, V9.S4
+	VSUB V9.S4, V8.S4, V8.S4
+	VSHL $0x17, V9.S4, V9.S4
+	VSHL $0x17, V8.S4, V8.S4
+	VMOV V8.B16, V10.B16
+	WORD $0x4e28ccea // FMLA v10.4s, v7.4s, v8.4s
+	WORD $0x6e29dd4b // FMUL v11.4s, v10.4s, v9.4s
+	FMOVQ 0(R0), F7
+	FMOVQ 0(R7), F8
+	WORD $0x4ea8d4e7 // FSUB v7.4s, v7.4s, v8.4s
+	WORD $0x6e2bdce7 // FMUL v7.4s, v7.4s, v11.4s
+	FMOVQ F7, 0(R0)
+	FMOVQ 176(R19), F8
+	VEOR V8.B16, V7.B16, V7.B16
+	FMOVQ F7, 0(R3)
+	FMOVQ F11, 0(R2)
 	ADD $+16, R0
 	ADD $+16, R1
 	ADD $+16, R2
@@ -3479,7 +3456,7 @@ loop1:
 	FMOVQ 0(R7), F4
 	WORD $0x6e24dc63 // FMUL v3.4s, v3.4s, v4.4s
 	FMOVQ F3, 0(R1)
-	FMOVQ 192(R19), F4
+	FMOVQ 176(R19), F4
 	VEOR V4.B16, V3.B16, V3.B16
 	FMOVQ F3, 0(R3)
 	ADD $+16, R1
@@ -3579,80 +3556,73 @@ TEXT ·softmaxF32NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD r+0(FP), R0
 	MOVD n+8(FP), R1
 	FMOVQ 16(R19), F0
-	FMOVQ 32(R19), F1
-	FMOVQ 48(R19), F2
-	FMOVQ 64(R19), F3
-	FMOVQ 16(R19), F4
-	FMOVQ 112(R19), F5
-	FMOVQ 144(R19), F6
-	FMOVQ 160(R19), F7
+	FMOVQ 208(R19), F0
+	FMOVQ 48(R19), F1
+	FMOVQ 64(R19), F2
+	FMOVQ 96(R19), F3
+	FMOVQ 128(R19), F4
+	FMOVQ 144(R19), F5
 	EOR R2, R2
 	MOVD $+16, R3
 
 loop1:
 	ADD R2<<0, R0, R20
-	FMOVQ 0(R20), F8
+	FMOVQ 0(R20), F6
 	MOVD R1, R6
 	ADD R2<<0, R0, R7
 
 loop2:
-	FMOVQ 0(R7), F9
-	WORD $0x4e29f508 // FMAX v8.4s, v8.4s, v9.4s
+	FMOVQ 0(R7), F7
+	WORD $0x4e27f4c6 // FMAX v6.4s, v6.4s, v7.4s
 	ADD $+256, R7
 	SUBS $1, R6
 	BNE loop2
-	FMOVQ 0(R19), F9
+	FMOVQ 0(R19), F7
 	MOVD R1, R6
 	ADD R2<<0, R0, R7
 
 loop3:
-	FMOVQ 0(R7), F10
-	WORD $0x4ea8d54a // FSUB v10.4s, v10.4s, v8.4s
-	FMOVQ 240(R19), F11
-	WORD $0x4eaaf56a // FMIN v10.4s, v11.4s, v10.4s
-	FMOVQ 224(R19), F11
-	WORD $0x4e2af56a // FMAX v10.4s, v11.4s, v10.4s
-	VMOV V1.B16, V11.B16
-	WORD $0x4e23cd4b // FMLA v11.4s, v10.4s, v3.4s
-	WORD $0x4ea1d56c // FSUB v12.4s, v11.4s, v1.4s
-	WORD $0x4ea2cd8a // FMLS v10.4s, v12.4s, v2.4s
+	FMOVQ 0(R7), F8
+	WORD $0x4ea6d508 // FSUB v8.4s, v8.4s, v6.4s
+	FMOVQ 224(R19), F9
+	FMOVQ 240(R19), F10
+	WORD $0x4ea8f548 // FMIN v8.4s, v10.4s, v8.4s
+	WORD $0x4e28f528 // FMAX v8.4s, v9.4s, v8.4s
+	VMOV V0.B16, V9.B16
+	WORD $0x4e22cd09 // FMLA v9.4s, v8.4s, v2.4s
+	WORD $0x4ea0d52a // FSUB v10.4s, v9.4s, v0.4s
+	WORD $0x4ea1cd48 // FMLS v8.4s, v10.4s, v1.4s
 	FMOVQ 256(R19), F11
-	WORD $0x4eabcd8a // FMLS v10.4s, v12.4s, v11.4s
-	VMOV V1.B16, V11.B16
-	FMOVQ 80(R19), F13
-	WORD $0x4e2dcd8b // FMLA v11.4s, v12.4s, v13.4s
-	WORD $0x4ea1d56d // FSUB v13.4s, v11.4s, v1.4s
-	WORD $0x4eadd58d // FSUB v13.4s, v12.4s, v13.4s
-	WORD $0x4e21d5ad // FADD v13.4s, v13.4s, v1.4s
-	VSHL $0x17, V11.S4, V11.S4
-	VADD V4.S4, V11.S4, V11.S4
-	VSHL $0x17, V13.S4, V13.S4
-	VADD V4.S4, V13.S4, V13.S4
-	WORD $0x6e2add4c // FMUL v12.4s, v10.4s, v10.4s
-	FMOVQ 128(R19), F14
-	WORD $0x4e26cd4e // FMLA v14.4s, v10.4s, v6.4s
-	WORD $0x4e27cd8e // FMLA v14.4s, v12.4s, v7.4s
-	FMOVQ 96(R19), F15
-	WORD $0x4e25cd4f // FMLA v15.4s, v10.4s, v5.4s
-	WORD $0x4e2ecd8f // FMLA v15.4s, v12.4s, v14.4s
-	WORD $0x4e2ccdea // FMLA v10.4s, v15.4s, v12.4s
-	WORD $0x4e20d54f // FADD v15.4s, v10.4s, v0.4s
-	WORD $0x6e2bddef // FMUL v15.4s, v15.4s, v11.4s
-	WORD $0x6e2dddef // FMUL v15.4s, v15.4s, v13.4s
-	WORD $0x4e2fd529 // FADD v9.4s, v9.4s, v15.4s
-	FMOVQ F15, 0(R7)
+	WORD $0x4eabcd48 // FMLS v8.4s, v10.4s, v11.4s
+	WORD $0x6e28dd0a // FMUL v10.4s, v8.4s, v8.4s
+	FMOVQ 112(R19), F11
+	WORD $0x4e24cd0b // FMLA v11.4s, v8.4s, v4.4s
+	WORD $0x4e25cd4b // FMLA v11.4s, v10.4s, v5.4s
+	FMOVQ 80(R19), F12
+	WORD $0x4e23cd0c // FMLA v12.4s, v8.4s, v3.4s
+	WORD $0x4e2bcd4c // FMLA v12.4s, v10.4s, v11.4s
+	WORD $0x4e2acd88 // FMLA v8.4s, v12.4s, v10.4s
+	VUSHR $0x01, V9.S4, V10.S4
+	VSUB V10.S4, V9.S4, V9.S4
+	VSHL $0x17, V10.S4, V10.S4
+	VSHL $0x17, V9.S4, V9.S4
+	VMOV V9.B16, V11.B16
+	WORD $0x4e29cd0b // FMLA v11.4s, v8.4s, v9.4s
+	WORD $0x6e2add6c // FMUL v12.4s, v11.4s, v10.4s
+	WORD $0x4e2cd4e7 // FADD v7.4s, v7.4s, v12.4s
+	FMOVQ F12, 0(R7)
 	ADD $+256, R7
 	SUBS $1, R6
 	BNE loop3
-	FMOVQ 16(R19), F8
-	WORD $0x6e29fd08 // FDIV v8.4s, v8.4s, v9.4s
+	FMOVQ 16(R19), F6
+	WORD $0x6e27fcc6 // FDIV v6.4s, v6.4s, v7.4s
 	MOVD R1, R6
 	ADD R2<<0, R0, R7
 
 loop4:
-	FMOVQ 0(R7), F9
-	WORD $0x6e29dd09 // FMUL v9.4s, v8.4s, v9.4s
-	FMOVQ F9, 0(R7)
+	FMOVQ 0(R7), F7
+	WORD $0x6e27dcc7 // FMUL v7.4s, v6.4s, v7.4s
+	FMOVQ F7, 0(R7)
 	ADD $+256, R7
 	SUBS $1, R6
 	BNE loop4
@@ -3913,13 +3883,13 @@ loop2:
 	FMOVQ 16(R19), F2
 	WORD $0x4ea0d442 // FSUB v2.4s, v2.4s, v0.4s
 	WORD $0x6e20dc43 // FMUL v3.4s, v2.4s, v0.4s
-	FMOVQ 80(R19), F4
+	FMOVQ 304(R19), F4
 	WORD $0x4e24d463 // FADD v3.4s, v3.4s, v4.4s
 	WORD $0x6e20dc04 // FMUL v4.4s, v0.4s, v0.4s
-	FMOVQ 80(R19), F5
+	FMOVQ 304(R19), F5
 	WORD $0x6e25dc84 // FMUL v4.4s, v4.4s, v5.4s
 	WORD $0x6e22dc42 // FMUL v2.4s, v2.4s, v2.4s
-	FMOVQ 80(R19), F5
+	FMOVQ 304(R19), F5
 	WORD $0x6e25dc42 // FMUL v2.4s, v2.4s, v5.4s
 	WORD $0x6e29dc42 // FMUL v2.4s, v2.4s, v9.4s
 	WORD $0x4e2acc62 // FMLA v2.4s, v3.4s, v10.4s
@@ -3949,7 +3919,7 @@ loop2:
 	WORD $0x4ea1d463 // FSUB v3.4s, v3.4s, v1.4s
 	ADD R8<<0, R0, R20
 	FMOVQ 0(R20), F1
-	FMOVQ 192(R19), F4
+	FMOVQ 176(R19), F4
 	WORD $0x4e641c24 // BIC v4.16b, v1.16b, v4.16b
 	ADD $8, R6, R20
 	VLD1R (R20), [V5.S4]
@@ -3957,7 +3927,7 @@ loop2:
 	VBIT V4.B16, V3.B16, V1.B16
 	ADD R8<<0, R0, R20
 	FMOVQ F1, 0(R20)
-	FMOVQ 304(R19), F1
+	FMOVQ 320(R19), F1
 	FMOVQ 16(R19), F3
 	VBIT V4.B16, V7.B16, V1.B16
 	ADD R8<<0, R3, R20
@@ -4006,13 +3976,13 @@ loop1:
 	FMOVQ 16(R19), F2
 	WORD $0x4ea1d442 // FSUB v2.4s, v2.4s, v1.4s
 	WORD $0x6e21dc43 // FMUL v3.4s, v2.4s, v1.4s
-	FMOVQ 80(R19), F4
+	FMOVQ 304(R19), F4
 	WORD $0x4e24d463 // FADD v3.4s, v3.4s, v4.4s
 	WORD $0x6e21dc24 // FMUL v4.4s, v1.4s, v1.4s
-	FMOVQ 80(R19), F7
+	FMOVQ 304(R19), F7
 	WORD $0x6e27dc84 // FMUL v4.4s, v4.4s, v7.4s
 	WORD $0x6e22dc42 // FMUL v2.4s, v2.4s, v2.4s
-	FMOVQ 80(R19), F7
+	FMOVQ 304(R19), F7
 	WORD $0x6e27dc42 // FMUL v2.4s, v2.4s, v7.4s
 	WORD $0x6e26dc48 // FMUL v8.4s, v2.4s, v6.4s
 	WORD $0x4e20cc68 // FMLA v8.4s, v3.4s, v0.4s
@@ -4059,7 +4029,7 @@ loop1:
 	WORD $0x6e29dd08 // FMUL v8.4s, v8.4s, v9.4s
 	WORD $0x4ea5d421 // FSUB v1.4s, v1.4s, v5.4s
 	WORD $0x4ea8d421 // FSUB v1.4s, v1.4s, v8.4s
-	FMOVQ 320(R19), F9
+	FMOVQ 336(R19), F9
 	WORD $0x4e29d4a5 // FADD v5.4s, v5.4s, v9.4s
 	FMOVQ 288(R19), F9
 	WORD $0x4e29d421 // FADD v1.4s, v1.4s, v9.4s
@@ -4082,10 +4052,10 @@ loop2:
 	FMOVQ 16(R19), F7
 	WORD $0x6e27e407 // FCMGE v7.4s, v0.4s, v7.4s
 	VBIT V7.B16, V3.B16, V5.B16
-	FMOVQ 208(R19), F7
+	FMOVQ 192(R19), F7
 	WORD $0x6e27e407 // FCMGE v7.4s, v0.4s, v7.4s
 	VBIT V7.B16, V2.B16, V5.B16
-	FMOVQ 336(R19), F7
+	FMOVQ 352(R19), F7
 	WORD $0x6e27e407 // FCMGE v7.4s, v0.4s, v7.4s
 	VBIT V7.B16, V6.B16, V5.B16
 	FMOVQ F5, 0(R12)
@@ -4237,14 +4207,14 @@ loop2:
 	WORD $0x4ea1d501 // FSUB v1.4s, v8.4s, v1.4s
 	WORD $0x4ea1d400 // FSUB v0.4s, v0.4s, v1.4s
 	WORD $0x4e29d541 // FADD v1.4s, v10.4s, v9.4s
-	FMOVQ 80(R19), F2
+	FMOVQ 304(R19), F2
 	WORD $0x6e22dc21 // FMUL v1.4s, v1.4s, v2.4s
 	WORD $0x4e2ad562 // FADD v2.4s, v11.4s, v10.4s
-	FMOVQ 80(R19), F3
+	FMOVQ 304(R19), F3
 	WORD $0x6e23dc42 // FMUL v2.4s, v2.4s, v3.4s
 	WORD $0x4e21d442 // FADD v2.4s, v2.4s, v1.4s
 	WORD $0x4e29d563 // FADD v3.4s, v11.4s, v9.4s
-	FMOVQ 352(R19), F4
+	FMOVQ 368(R19), F4
 	WORD $0x4e24cd43 // FMLA v3.4s, v10.4s, v4.4s
 	FMOVQ 288(R19), F4
 	WORD $0x6e24dc63 // FMUL v3.4s, v3.4s, v4.4s
@@ -4291,13 +4261,13 @@ loop3:
 	FMOVQ 16(R19), F3
 	WORD $0x4ea1d463 // FSUB v3.4s, v3.4s, v1.4s
 	WORD $0x6e21dc64 // FMUL v4.4s, v3.4s, v1.4s
-	FMOVQ 80(R19), F5
+	FMOVQ 304(R19), F5
 	WORD $0x4e25d484 // FADD v4.4s, v4.4s, v5.4s
 	WORD $0x6e21dc25 // FMUL v5.4s, v1.4s, v1.4s
-	FMOVQ 80(R19), F6
+	FMOVQ 304(R19), F6
 	WORD $0x6e26dca5 // FMUL v5.4s, v5.4s, v6.4s
 	WORD $0x6e23dc63 // FMUL v3.4s, v3.4s, v3.4s
-	FMOVQ 80(R19), F6
+	FMOVQ 304(R19), F6
 	WORD $0x6e26dc63 // FMUL v3.4s, v3.4s, v6.4s
 	WORD $0x6e29dc63 // FMUL v3.4s, v3.4s, v9.4s
 	WORD $0x4e2acc83 // FMLA v3.4s, v4.4s, v10.4s
@@ -4307,17 +4277,17 @@ loop3:
 	WORD $0x4ea4d4a5 // FSUB v5.4s, v5.4s, v4.4s
 	WORD $0x4e21cca4 // FMLA v4.4s, v5.4s, v1.4s
 	WORD $0x4ea0d442 // FSUB v2.4s, v2.4s, v0.4s
-	FMOVQ 368(R19), F5
+	FMOVQ 384(R19), F5
 	WORD $0x6e25dc85 // FMUL v5.4s, v4.4s, v5.4s
 	WORD $0x6e22dca5 // FMUL v5.4s, v5.4s, v2.4s
 	WORD $0x6e23dc64 // FMUL v4.4s, v3.4s, v3.4s
-	FMOVQ 352(R19), F6
+	FMOVQ 368(R19), F6
 	WORD $0x4e26cc85 // FMLA v5.4s, v4.4s, v6.4s
 	FMOVQ 0(R19), F4
 	WORD $0x4e24c4a4 // FMAXNM v4.4s, v5.4s, v4.4s
 	WORD $0x6ea1f884 // FSQRT v4.4s, v4.4s
 	WORD $0x4e23d484 // FADD v4.4s, v4.4s, v3.4s
-	FMOVQ 336(R19), F3
+	FMOVQ 352(R19), F3
 	WORD $0x6e23dc42 // FMUL v2.4s, v2.4s, v3.4s
 	WORD $0x6e24fc42 // FDIV v2.4s, v2.4s, v4.4s
 	WORD $0x4ea2d421 // FSUB v1.4s, v1.4s, v2.4s
@@ -4331,13 +4301,13 @@ loop3:
 	FMOVQ 16(R19), F2
 	WORD $0x4ea0d442 // FSUB v2.4s, v2.4s, v0.4s
 	WORD $0x6e20dc41 // FMUL v1.4s, v2.4s, v0.4s
-	FMOVQ 80(R19), F3
+	FMOVQ 304(R19), F3
 	WORD $0x4e23d421 // FADD v1.4s, v1.4s, v3.4s
 	WORD $0x6e20dc03 // FMUL v3.4s, v0.4s, v0.4s
-	FMOVQ 80(R19), F4
+	FMOVQ 304(R19), F4
 	WORD $0x6e24dc63 // FMUL v3.4s, v3.4s, v4.4s
 	WORD $0x6e22dc42 // FMUL v2.4s, v2.4s, v2.4s
-	FMOVQ 80(R19), F4
+	FMOVQ 304(R19), F4
 	WORD $0x6e24dc42 // FMUL v2.4s, v2.4s, v4.4s
 	WORD $0x6e29dc42 // FMUL v2.4s, v2.4s, v9.4s
 	WORD $0x4e2acc22 // FMLA v2.4s, v1.4s, v10.4s
@@ -4351,7 +4321,7 @@ loop3:
 	WORD $0x4ea3d421 // FSUB v1.4s, v1.4s, v3.4s
 	ADD R8<<0, R0, R20
 	FMOVQ 0(R20), F3
-	FMOVQ 192(R19), F4
+	FMOVQ 176(R19), F4
 	WORD $0x4e641c64 // BIC v4.16b, v3.16b, v4.16b
 	ADD $8, R6, R20
 	VLD1R (R20), [V5.S4]
@@ -4359,7 +4329,7 @@ loop3:
 	VBIT V4.B16, V1.B16, V3.B16
 	ADD R8<<0, R0, R20
 	FMOVQ F3, 0(R20)
-	FMOVQ 304(R19), F1
+	FMOVQ 320(R19), F1
 	FMOVQ 16(R19), F3
 	VBIT V4.B16, V7.B16, V1.B16
 	ADD R8<<0, R3, R20
@@ -4408,13 +4378,13 @@ loop1:
 	FMOVQ 16(R19), F2
 	WORD $0x4ea1d442 // FSUB v2.4s, v2.4s, v1.4s
 	WORD $0x6e21dc43 // FMUL v3.4s, v2.4s, v1.4s
-	FMOVQ 80(R19), F4
+	FMOVQ 304(R19), F4
 	WORD $0x4e24d463 // FADD v3.4s, v3.4s, v4.4s
 	WORD $0x6e21dc24 // FMUL v4.4s, v1.4s, v1.4s
-	FMOVQ 80(R19), F6
+	FMOVQ 304(R19), F6
 	WORD $0x6e26dc84 // FMUL v4.4s, v4.4s, v6.4s
 	WORD $0x6e22dc42 // FMUL v2.4s, v2.4s, v2.4s
-	FMOVQ 80(R19), F6
+	FMOVQ 304(R19), F6
 	WORD $0x6e26dc42 // FMUL v2.4s, v2.4s, v6.4s
 	WORD $0x6e27dc46 // FMUL v6.4s, v2.4s, v7.4s
 	WORD $0x4e20cc66 // FMLA v6.4s, v3.4s, v0.4s
@@ -4436,9 +4406,9 @@ loop1:
 	WORD $0x4ea0cce6 // FMLS v6.4s, v7.4s, v0.4s
 	WORD $0x6e25dcc6 // FMUL v6.4s, v6.4s, v5.4s
 	VMOV V6.B16, V8.B16
-	FMOVQ 192(R19), F0
+	FMOVQ 176(R19), F0
 	VEOR V0.B16, V6.B16, V6.B16
-	FMOVQ 192(R19), F0
+	FMOVQ 176(R19), F0
 	VEOR V0.B16, V7.B16, V7.B16
 	ADD R9<<0, R6, R20
 	FMOVQ 0(R20), F0
@@ -4466,7 +4436,7 @@ loop1:
 	WORD $0x6e29dd08 // FMUL v8.4s, v8.4s, v9.4s
 	WORD $0x4ea5d421 // FSUB v1.4s, v1.4s, v5.4s
 	WORD $0x4ea8d421 // FSUB v1.4s, v1.4s, v8.4s
-	FMOVQ 320(R19), F9
+	FMOVQ 336(R19), F9
 	WORD $0x4e29d4a5 // FADD v5.4s, v5.4s, v9.4s
 	FMOVQ 288(R19), F9
 	WORD $0x4e29d421 // FADD v1.4s, v1.4s, v9.4s
@@ -4489,10 +4459,10 @@ loop2:
 	FMOVQ 16(R19), F7
 	WORD $0x6e27e407 // FCMGE v7.4s, v0.4s, v7.4s
 	VBIT V7.B16, V3.B16, V5.B16
-	FMOVQ 208(R19), F7
+	FMOVQ 192(R19), F7
 	WORD $0x6e27e407 // FCMGE v7.4s, v0.4s, v7.4s
 	VBIT V7.B16, V2.B16, V5.B16
-	FMOVQ 336(R19), F7
+	FMOVQ 352(R19), F7
 	WORD $0x6e27e407 // FCMGE v7.4s, v0.4s, v7.4s
 	VBIT V7.B16, V6.B16, V5.B16
 	FMOVQ F5, 0(R12)
@@ -4530,39 +4500,39 @@ TEXT ·sincosF32NEON(SB), NOSPLIT|NOFRAME, $0-24
 	MOVD $neon<>(SB), R19
 	MOVD sin+0(FP), R0
 	MOVD cos+8(FP), R1
-	FMOVQ 32(R19), F0
+	FMOVQ 400(R19), F0
 	MOVD n+16(FP), R2
 	LSR $0x02, R2
 
 loop1:
 	FMOVQ 0(R1), F1
 	VMOV V0.B16, V2.B16
-	FMOVQ 384(R19), F3
+	FMOVQ 416(R19), F3
 	WORD $0x4e23cc22 // FMLA v2.4s, v1.4s, v3.4s
 	WORD $0x4ea0d443 // FSUB v3.4s, v2.4s, v0.4s
 	VSHL $0x1f, V2.S4, V2.S4
-	FMOVQ 400(R19), F4
+	FMOVQ 432(R19), F4
 	WORD $0x4ea4cc61 // FMLS v1.4s, v3.4s, v4.4s
-	FMOVQ 416(R19), F4
+	FMOVQ 448(R19), F4
 	WORD $0x4ea4cc61 // FMLS v1.4s, v3.4s, v4.4s
 	WORD $0x6e21dc23 // FMUL v3.4s, v1.4s, v1.4s
-	FMOVQ 432(R19), F4
-	FMOVQ 448(R19), F5
-	WORD $0x4e23cc85 // FMLA v5.4s, v4.4s, v3.4s
 	FMOVQ 464(R19), F4
-	WORD $0x4e23cca4 // FMLA v4.4s, v5.4s, v3.4s
 	FMOVQ 480(R19), F5
+	WORD $0x4e23cc85 // FMLA v5.4s, v4.4s, v3.4s
+	FMOVQ 496(R19), F4
+	WORD $0x4e23cca4 // FMLA v4.4s, v5.4s, v3.4s
+	FMOVQ 512(R19), F5
 	WORD $0x4e23cc85 // FMLA v5.4s, v4.4s, v3.4s
 	FMOVQ 16(R19), F4
 	WORD $0x4e23cca4 // FMLA v4.4s, v5.4s, v3.4s
-	FMOVQ 496(R19), F5
-	FMOVQ 512(R19), F6
-	WORD $0x4e23cca6 // FMLA v6.4s, v5.4s, v3.4s
 	FMOVQ 528(R19), F5
-	WORD $0x4e23ccc5 // FMLA v5.4s, v6.4s, v3.4s
 	FMOVQ 544(R19), F6
 	WORD $0x4e23cca6 // FMLA v6.4s, v5.4s, v3.4s
 	FMOVQ 560(R19), F5
+	WORD $0x4e23ccc5 // FMLA v5.4s, v6.4s, v3.4s
+	FMOVQ 576(R19), F6
+	WORD $0x4e23cca6 // FMLA v6.4s, v5.4s, v3.4s
+	FMOVQ 592(R19), F5
 	WORD $0x4e23ccc5 // FMLA v5.4s, v6.4s, v3.4s
 	FMOVQ 16(R19), F6
 	WORD $0x4e23cca6 // FMLA v6.4s, v5.4s, v3.4s
@@ -4735,14 +4705,14 @@ loop2:
 	WORD $0x4ea1d541 // FSUB v1.4s, v10.4s, v1.4s
 	WORD $0x4ea1d400 // FSUB v0.4s, v0.4s, v1.4s
 	WORD $0x4e2bd581 // FADD v1.4s, v12.4s, v11.4s
-	FMOVQ 80(R19), F2
+	FMOVQ 304(R19), F2
 	WORD $0x6e22dc21 // FMUL v1.4s, v1.4s, v2.4s
 	WORD $0x4e2cd5a2 // FADD v2.4s, v13.4s, v12.4s
-	FMOVQ 80(R19), F3
+	FMOVQ 304(R19), F3
 	WORD $0x6e23dc42 // FMUL v2.4s, v2.4s, v3.4s
 	WORD $0x4e21d442 // FADD v2.4s, v2.4s, v1.4s
 	WORD $0x4e2bd5a3 // FADD v3.4s, v13.4s, v11.4s
-	FMOVQ 352(R19), F4
+	FMOVQ 368(R19), F4
 	WORD $0x4e24cd83 // FMLA v3.4s, v12.4s, v4.4s
 	FMOVQ 288(R19), F4
 	WORD $0x6e24dc63 // FMUL v3.4s, v3.4s, v4.4s
@@ -4789,13 +4759,13 @@ loop3:
 	FMOVQ 16(R19), F3
 	WORD $0x4ea1d463 // FSUB v3.4s, v3.4s, v1.4s
 	WORD $0x6e21dc64 // FMUL v4.4s, v3.4s, v1.4s
-	FMOVQ 80(R19), F5
+	FMOVQ 304(R19), F5
 	WORD $0x4e25d484 // FADD v4.4s, v4.4s, v5.4s
 	WORD $0x6e21dc25 // FMUL v5.4s, v1.4s, v1.4s
-	FMOVQ 80(R19), F6
+	FMOVQ 304(R19), F6
 	WORD $0x6e26dca5 // FMUL v5.4s, v5.4s, v6.4s
 	WORD $0x6e23dc63 // FMUL v3.4s, v3.4s, v3.4s
-	FMOVQ 80(R19), F6
+	FMOVQ 304(R19), F6
 	WORD $0x6e26dc63 // FMUL v3.4s, v3.4s, v6.4s
 	WORD $0x6e2bdc63 // FMUL v3.4s, v3.4s, v11.4s
 	WORD $0x4e2ccc83 // FMLA v3.4s, v4.4s, v12.4s
@@ -4805,17 +4775,17 @@ loop3:
 	WORD $0x4ea4d4a5 // FSUB v5.4s, v5.4s, v4.4s
 	WORD $0x4e21cca4 // FMLA v4.4s, v5.4s, v1.4s
 	WORD $0x4ea0d442 // FSUB v2.4s, v2.4s, v0.4s
-	FMOVQ 368(R19), F5
+	FMOVQ 384(R19), F5
 	WORD $0x6e25dc85 // FMUL v5.4s, v4.4s, v5.4s
 	WORD $0x6e22dca5 // FMUL v5.4s, v5.4s, v2.4s
 	WORD $0x6e23dc64 // FMUL v4.4s, v3.4s, v3.4s
-	FMOVQ 352(R19), F6
+	FMOVQ 368(R19), F6
 	WORD $0x4e26cc85 // FMLA v5.4s, v4.4s, v6.4s
 	FMOVQ 0(R19), F4
 	WORD $0x4e24c4a4 // FMAXNM v4.4s, v5.4s, v4.4s
 	WORD $0x6ea1f884 // FSQRT v4.4s, v4.4s
 	WORD $0x4e23d484 // FADD v4.4s, v4.4s, v3.4s
-	FMOVQ 336(R19), F3
+	FMOVQ 352(R19), F3
 	WORD $0x6e23dc42 // FMUL v2.4s, v2.4s, v3.4s
 	WORD $0x6e24fc42 // FDIV v2.4s, v2.4s, v4.4s
 	WORD $0x4ea2d421 // FSUB v1.4s, v1.4s, v2.4s
@@ -4832,13 +4802,13 @@ loop3:
 	FMOVQ 16(R19), F1
 	WORD $0x4ea0d421 // FSUB v1.4s, v1.4s, v0.4s
 	WORD $0x6e20dc22 // FMUL v2.4s, v1.4s, v0.4s
-	FMOVQ 80(R19), F3
+	FMOVQ 304(R19), F3
 	WORD $0x4e23d442 // FADD v2.4s, v2.4s, v3.4s
 	WORD $0x6e20dc03 // FMUL v3.4s, v0.4s, v0.4s
-	FMOVQ 80(R19), F4
+	FMOVQ 304(R19), F4
 	WORD $0x6e24dc63 // FMUL v3.4s, v3.4s, v4.4s
 	WORD $0x6e21dc21 // FMUL v1.4s, v1.4s, v1.4s
-	FMOVQ 80(R19), F4
+	FMOVQ 304(R19), F4
 	WORD $0x6e24dc21 // FMUL v1.4s, v1.4s, v4.4s
 	WORD $0x6e2bdc21 // FMUL v1.4s, v1.4s, v11.4s
 	WORD $0x4e2ccc41 // FMLA v1.4s, v2.4s, v12.4s
@@ -5022,13 +4992,13 @@ loop2:
 	FMOVQ 16(R19), F1
 	WORD $0x4ea0d421 // FSUB v1.4s, v1.4s, v0.4s
 	WORD $0x6e20dc22 // FMUL v2.4s, v1.4s, v0.4s
-	FMOVQ 80(R19), F3
+	FMOVQ 304(R19), F3
 	WORD $0x4e23d442 // FADD v2.4s, v2.4s, v3.4s
 	WORD $0x6e20dc03 // FMUL v3.4s, v0.4s, v0.4s
-	FMOVQ 80(R19), F4
+	FMOVQ 304(R19), F4
 	WORD $0x6e24dc63 // FMUL v3.4s, v3.4s, v4.4s
 	WORD $0x6e21dc21 // FMUL v1.4s, v1.4s, v1.4s
-	FMOVQ 80(R19), F4
+	FMOVQ 304(R19), F4
 	WORD $0x6e24dc21 // FMUL v1.4s, v1.4s, v4.4s
 	WORD $0x6e2bdc21 // FMUL v1.4s, v1.4s, v11.4s
 	WORD $0x4e2ccc41 // FMLA v1.4s, v2.4s, v12.4s
@@ -5088,10 +5058,10 @@ loop2:
 	FMOVQ 16(R19), F7
 	WORD $0x6e27e407 // FCMGE v7.4s, v0.4s, v7.4s
 	VBIT V7.B16, V3.B16, V6.B16
-	FMOVQ 208(R19), F7
+	FMOVQ 192(R19), F7
 	WORD $0x6e27e407 // FCMGE v7.4s, v0.4s, v7.4s
 	VBIT V7.B16, V4.B16, V6.B16
-	FMOVQ 336(R19), F7
+	FMOVQ 352(R19), F7
 	WORD $0x6e27e407 // FCMGE v7.4s, v0.4s, v7.4s
 	VBIT V7.B16, V5.B16, V6.B16
 	FMOVQ F6, 0(R10)
@@ -5160,7 +5130,7 @@ TEXT ·denseF64NEON(SB), NOSPLIT|NOFRAME, $0-72
 	MOVD $+8, R10
 	TST R2, R2
 	BNE biased1
-	ADD $576, R19, R2
+	ADD $608, R19, R2
 	EOR R10, R10
 
 biased1:
@@ -5266,148 +5236,148 @@ loop8:
 	ADD R0, R12
 	MOVD out+0(FP), R20
 	SUBS R20, R12
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 0(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dc00 // FMUL v0.2d, v0.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 16(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dc21 // FMUL v1.2d, v1.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 32(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dc42 // FMUL v2.2d, v2.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 48(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dc63 // FMUL v3.2d, v3.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 512(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dc84 // FMUL v4.2d, v4.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 528(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dca5 // FMUL v5.2d, v5.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 544(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dcc6 // FMUL v6.2d, v6.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 560(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dce7 // FMUL v7.2d, v7.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 1024(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dd08 // FMUL v8.2d, v8.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 1040(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dd29 // FMUL v9.2d, v9.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 1056(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dd4a // FMUL v10.2d, v10.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 1072(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dd6b // FMUL v11.2d, v11.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 1536(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78dd8c // FMUL v12.2d, v12.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 1552(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78ddad // FMUL v13.2d, v13.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 1568(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78ddce // FMUL v14.2d, v14.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 1584(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78ddef // FMUL v15.2d, v15.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 2048(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78de10 // FMUL v16.2d, v16.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 2064(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78de31 // FMUL v17.2d, v17.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 2080(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78de52 // FMUL v18.2d, v18.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 2096(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78de73 // FMUL v19.2d, v19.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 2560(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78de94 // FMUL v20.2d, v20.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 2576(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78deb5 // FMUL v21.2d, v21.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 2592(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78ded6 // FMUL v22.2d, v22.2d, v24.2d
-	FMOVQ 576(R19), F24
+	FMOVQ 608(R19), F24
 	FMOVQ 2608(R12), F25
 	WORD $0x4ef9f718 // FMIN v24.2d, v24.2d, v25.2d
-	FMOVQ 592(R19), F25
+	FMOVQ 624(R19), F25
 	WORD $0x4e79d718 // FADD v24.2d, v24.2d, v25.2d
 	WORD $0x6e78def7 // FMUL v23.2d, v23.2d, v24.2d
 
@@ -5532,124 +5502,124 @@ loop12:
 	ADD R0, R12
 	MOVD out+0(FP), R20
 	SUBS R20, R12
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 0(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dc00 // FMUL v0.2d, v0.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 16(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dc21 // FMUL v1.2d, v1.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 32(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dc42 // FMUL v2.2d, v2.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 48(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dc63 // FMUL v3.2d, v3.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 512(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dc84 // FMUL v4.2d, v4.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 528(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dca5 // FMUL v5.2d, v5.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 544(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dcc6 // FMUL v6.2d, v6.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 560(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dce7 // FMUL v7.2d, v7.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 1024(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dd08 // FMUL v8.2d, v8.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 1040(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dd29 // FMUL v9.2d, v9.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 1056(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dd4a // FMUL v10.2d, v10.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 1072(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dd6b // FMUL v11.2d, v11.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 1536(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74dd8c // FMUL v12.2d, v12.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 1552(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74ddad // FMUL v13.2d, v13.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 1568(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74ddce // FMUL v14.2d, v14.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 1584(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74ddef // FMUL v15.2d, v15.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 2048(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74de10 // FMUL v16.2d, v16.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 2064(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74de31 // FMUL v17.2d, v17.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 2080(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74de52 // FMUL v18.2d, v18.2d, v20.2d
-	FMOVQ 576(R19), F20
+	FMOVQ 608(R19), F20
 	FMOVQ 2096(R12), F21
 	WORD $0x4ef5f694 // FMIN v20.2d, v20.2d, v21.2d
-	FMOVQ 592(R19), F21
+	FMOVQ 624(R19), F21
 	WORD $0x4e75d694 // FADD v20.2d, v20.2d, v21.2d
 	WORD $0x6e74de73 // FMUL v19.2d, v19.2d, v20.2d
 
@@ -5756,100 +5726,100 @@ loop16:
 	ADD R0, R12
 	MOVD out+0(FP), R20
 	SUBS R20, R12
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 0(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dc00 // FMUL v0.2d, v0.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 16(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dc21 // FMUL v1.2d, v1.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 32(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dc42 // FMUL v2.2d, v2.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 48(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dc63 // FMUL v3.2d, v3.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 512(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dc84 // FMUL v4.2d, v4.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 528(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dca5 // FMUL v5.2d, v5.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 544(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dcc6 // FMUL v6.2d, v6.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 560(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dce7 // FMUL v7.2d, v7.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 1024(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dd08 // FMUL v8.2d, v8.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 1040(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dd29 // FMUL v9.2d, v9.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 1056(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dd4a // FMUL v10.2d, v10.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 1072(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dd6b // FMUL v11.2d, v11.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 1536(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70dd8c // FMUL v12.2d, v12.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 1552(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70ddad // FMUL v13.2d, v13.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 1568(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70ddce // FMUL v14.2d, v14.2d, v16.2d
-	FMOVQ 576(R19), F16
+	FMOVQ 608(R19), F16
 	FMOVQ 1584(R12), F17
 	WORD $0x4ef1f610 // FMIN v16.2d, v16.2d, v17.2d
-	FMOVQ 592(R19), F17
+	FMOVQ 624(R19), F17
 	WORD $0x4e71d610 // FADD v16.2d, v16.2d, v17.2d
 	WORD $0x6e70ddef // FMUL v15.2d, v15.2d, v16.2d
 
@@ -5940,76 +5910,76 @@ loop20:
 	ADD R0, R12
 	MOVD out+0(FP), R20
 	SUBS R20, R12
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	FMOVQ 0(R12), F13
 	WORD $0x4eedf58c // FMIN v12.2d, v12.2d, v13.2d
-	FMOVQ 592(R19), F13
+	FMOVQ 624(R19), F13
 	WORD $0x4e6dd58c // FADD v12.2d, v12.2d, v13.2d
 	WORD $0x6e6cdc00 // FMUL v0.2d, v0.2d, v12.2d
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	FMOVQ 16(R12), F13
 	WORD $0x4eedf58c // FMIN v12.2d, v12.2d, v13.2d
-	FMOVQ 592(R19), F13
+	FMOVQ 624(R19), F13
 	WORD $0x4e6dd58c // FADD v12.2d, v12.2d, v13.2d
 	WORD $0x6e6cdc21 // FMUL v1.2d, v1.2d, v12.2d
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	FMOVQ 32(R12), F13
 	WORD $0x4eedf58c // FMIN v12.2d, v12.2d, v13.2d
-	FMOVQ 592(R19), F13
+	FMOVQ 624(R19), F13
 	WORD $0x4e6dd58c // FADD v12.2d, v12.2d, v13.2d
 	WORD $0x6e6cdc42 // FMUL v2.2d, v2.2d, v12.2d
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	FMOVQ 48(R12), F13
 	WORD $0x4eedf58c // FMIN v12.2d, v12.2d, v13.2d
-	FMOVQ 592(R19), F13
+	FMOVQ 624(R19), F13
 	WORD $0x4e6dd58c // FADD v12.2d, v12.2d, v13.2d
 	WORD $0x6e6cdc63 // FMUL v3.2d, v3.2d, v12.2d
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	FMOVQ 512(R12), F13
 	WORD $0x4eedf58c // FMIN v12.2d, v12.2d, v13.2d
-	FMOVQ 592(R19), F13
+	FMOVQ 624(R19), F13
 	WORD $0x4e6dd58c // FADD v12.2d, v12.2d, v13.2d
 	WORD $0x6e6cdc84 // FMUL v4.2d, v4.2d, v12.2d
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	FMOVQ 528(R12), F13
 	WORD $0x4eedf58c // FMIN v12.2d, v12.2d, v13.2d
-	FMOVQ 592(R19), F13
+	FMOVQ 624(R19), F13
 	WORD $0x4e6dd58c // FADD v12.2d, v12.2d, v13.2d
 	WORD $0x6e6cdca5 // FMUL v5.2d, v5.2d, v12.2d
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	FMOVQ 544(R12), F13
 	WORD $0x4eedf58c // FMIN v12.2d, v12.2d, v13.2d
-	FMOVQ 592(R19), F13
+	FMOVQ 624(R19), F13
 	WORD $0x4e6dd58c // FADD v12.2d, v12.2d, v13.2d
 	WORD $0x6e6cdcc6 // FMUL v6.2d, v6.2d, v12.2d
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	FMOVQ 560(R12), F13
 	WORD $0x4eedf58c // FMIN v12.2d, v12.2d, v13.2d
-	FMOVQ 592(R19), F13
+	FMOVQ 624(R19), F13
 	WORD $0x4e6dd58c // FADD v12.2d, v12.2d, v13.2d
 	WORD $0x6e6cdce7 // FMUL v7.2d, v7.2d, v12.2d
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	FMOVQ 1024(R12), F13
 	WORD $0x4eedf58c // FMIN v12.2d, v12.2d, v13.2d
-	FMOVQ 592(R19), F13
+	FMOVQ 624(R19), F13
 	WORD $0x4e6dd58c // FADD v12.2d, v12.2d, v13.2d
 	WORD $0x6e6cdd08 // FMUL v8.2d, v8.2d, v12.2d
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	FMOVQ 1040(R12), F13
 	WORD $0x4eedf58c // FMIN v12.2d, v12.2d, v13.2d
-	FMOVQ 592(R19), F13
+	FMOVQ 624(R19), F13
 	WORD $0x4e6dd58c // FADD v12.2d, v12.2d, v13.2d
 	WORD $0x6e6cdd29 // FMUL v9.2d, v9.2d, v12.2d
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	FMOVQ 1056(R12), F13
 	WORD $0x4eedf58c // FMIN v12.2d, v12.2d, v13.2d
-	FMOVQ 592(R19), F13
+	FMOVQ 624(R19), F13
 	WORD $0x4e6dd58c // FADD v12.2d, v12.2d, v13.2d
 	WORD $0x6e6cdd4a // FMUL v10.2d, v10.2d, v12.2d
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	FMOVQ 1072(R12), F13
 	WORD $0x4eedf58c // FMIN v12.2d, v12.2d, v13.2d
-	FMOVQ 592(R19), F13
+	FMOVQ 624(R19), F13
 	WORD $0x4e6dd58c // FADD v12.2d, v12.2d, v13.2d
 	WORD $0x6e6cdd6b // FMUL v11.2d, v11.2d, v12.2d
 
@@ -6082,52 +6052,52 @@ loop24:
 	ADD R0, R12
 	MOVD out+0(FP), R20
 	SUBS R20, R12
-	FMOVQ 576(R19), F8
+	FMOVQ 608(R19), F8
 	FMOVQ 0(R12), F9
 	WORD $0x4ee9f508 // FMIN v8.2d, v8.2d, v9.2d
-	FMOVQ 592(R19), F9
+	FMOVQ 624(R19), F9
 	WORD $0x4e69d508 // FADD v8.2d, v8.2d, v9.2d
 	WORD $0x6e68dc00 // FMUL v0.2d, v0.2d, v8.2d
-	FMOVQ 576(R19), F8
+	FMOVQ 608(R19), F8
 	FMOVQ 16(R12), F9
 	WORD $0x4ee9f508 // FMIN v8.2d, v8.2d, v9.2d
-	FMOVQ 592(R19), F9
+	FMOVQ 624(R19), F9
 	WORD $0x4e69d508 // FADD v8.2d, v8.2d, v9.2d
 	WORD $0x6e68dc21 // FMUL v1.2d, v1.2d, v8.2d
-	FMOVQ 576(R19), F8
+	FMOVQ 608(R19), F8
 	FMOVQ 32(R12), F9
 	WORD $0x4ee9f508 // FMIN v8.2d, v8.2d, v9.2d
-	FMOVQ 592(R19), F9
+	FMOVQ 624(R19), F9
 	WORD $0x4e69d508 // FADD v8.2d, v8.2d, v9.2d
 	WORD $0x6e68dc42 // FMUL v2.2d, v2.2d, v8.2d
-	FMOVQ 576(R19), F8
+	FMOVQ 608(R19), F8
 	FMOVQ 48(R12), F9
 	WORD $0x4ee9f508 // FMIN v8.2d, v8.2d, v9.2d
-	FMOVQ 592(R19), F9
+	FMOVQ 624(R19), F9
 	WORD $0x4e69d508 // FADD v8.2d, v8.2d, v9.2d
 	WORD $0x6e68dc63 // FMUL v3.2d, v3.2d, v8.2d
-	FMOVQ 576(R19), F8
+	FMOVQ 608(R19), F8
 	FMOVQ 512(R12), F9
 	WORD $0x4ee9f508 // FMIN v8.2d, v8.2d, v9.2d
-	FMOVQ 592(R19), F9
+	FMOVQ 624(R19), F9
 	WORD $0x4e69d508 // FADD v8.2d, v8.2d, v9.2d
 	WORD $0x6e68dc84 // FMUL v4.2d, v4.2d, v8.2d
-	FMOVQ 576(R19), F8
+	FMOVQ 608(R19), F8
 	FMOVQ 528(R12), F9
 	WORD $0x4ee9f508 // FMIN v8.2d, v8.2d, v9.2d
-	FMOVQ 592(R19), F9
+	FMOVQ 624(R19), F9
 	WORD $0x4e69d508 // FADD v8.2d, v8.2d, v9.2d
 	WORD $0x6e68dca5 // FMUL v5.2d, v5.2d, v8.2d
-	FMOVQ 576(R19), F8
+	FMOVQ 608(R19), F8
 	FMOVQ 544(R12), F9
 	WORD $0x4ee9f508 // FMIN v8.2d, v8.2d, v9.2d
-	FMOVQ 592(R19), F9
+	FMOVQ 624(R19), F9
 	WORD $0x4e69d508 // FADD v8.2d, v8.2d, v9.2d
 	WORD $0x6e68dcc6 // FMUL v6.2d, v6.2d, v8.2d
-	FMOVQ 576(R19), F8
+	FMOVQ 608(R19), F8
 	FMOVQ 560(R12), F9
 	WORD $0x4ee9f508 // FMIN v8.2d, v8.2d, v9.2d
-	FMOVQ 592(R19), F9
+	FMOVQ 624(R19), F9
 	WORD $0x4e69d508 // FADD v8.2d, v8.2d, v9.2d
 	WORD $0x6e68dce7 // FMUL v7.2d, v7.2d, v8.2d
 
@@ -6182,28 +6152,28 @@ loop28:
 	ADD R0, R12
 	MOVD out+0(FP), R20
 	SUBS R20, R12
-	FMOVQ 576(R19), F4
+	FMOVQ 608(R19), F4
 	FMOVQ 0(R12), F5
 	WORD $0x4ee5f484 // FMIN v4.2d, v4.2d, v5.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4e65d484 // FADD v4.2d, v4.2d, v5.2d
 	WORD $0x6e64dc00 // FMUL v0.2d, v0.2d, v4.2d
-	FMOVQ 576(R19), F4
+	FMOVQ 608(R19), F4
 	FMOVQ 16(R12), F5
 	WORD $0x4ee5f484 // FMIN v4.2d, v4.2d, v5.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4e65d484 // FADD v4.2d, v4.2d, v5.2d
 	WORD $0x6e64dc21 // FMUL v1.2d, v1.2d, v4.2d
-	FMOVQ 576(R19), F4
+	FMOVQ 608(R19), F4
 	FMOVQ 32(R12), F5
 	WORD $0x4ee5f484 // FMIN v4.2d, v4.2d, v5.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4e65d484 // FADD v4.2d, v4.2d, v5.2d
 	WORD $0x6e64dc42 // FMUL v2.2d, v2.2d, v4.2d
-	FMOVQ 576(R19), F4
+	FMOVQ 608(R19), F4
 	FMOVQ 48(R12), F5
 	WORD $0x4ee5f484 // FMIN v4.2d, v4.2d, v5.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4e65d484 // FADD v4.2d, v4.2d, v5.2d
 	WORD $0x6e64dc63 // FMUL v3.2d, v3.2d, v4.2d
 
@@ -6274,7 +6244,7 @@ full9:
 small8:
 	CMP $+5, R13
 	BNE size10
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -6371,7 +6341,7 @@ loop11:
 size10:
 	CMP $+4, R13
 	BNE size12
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -6452,7 +6422,7 @@ loop13:
 size12:
 	CMP $+3, R13
 	BNE size14
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -6522,7 +6492,7 @@ loop15:
 size14:
 	CMP $+2, R13
 	BNE size16
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -6574,7 +6544,7 @@ loop17:
 	B done7
 
 size16:
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -6676,7 +6646,7 @@ full28:
 small27:
 	CMP $+5, R13
 	BNE size29
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -6758,7 +6728,7 @@ loop30:
 size29:
 	CMP $+4, R13
 	BNE size31
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -6827,7 +6797,7 @@ loop32:
 size31:
 	CMP $+3, R13
 	BNE size33
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -6887,7 +6857,7 @@ loop34:
 size33:
 	CMP $+2, R13
 	BNE size35
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -6932,7 +6902,7 @@ loop36:
 	B done26
 
 size35:
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -7028,7 +6998,7 @@ full47:
 small46:
 	CMP $+5, R13
 	BNE size48
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -7095,7 +7065,7 @@ loop49:
 size48:
 	CMP $+4, R13
 	BNE size50
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -7152,7 +7122,7 @@ loop51:
 size50:
 	CMP $+3, R13
 	BNE size52
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -7202,7 +7172,7 @@ loop53:
 size52:
 	CMP $+2, R13
 	BNE size54
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -7240,7 +7210,7 @@ loop55:
 	B done45
 
 size54:
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	MOVD $+32, R13
@@ -7330,7 +7300,7 @@ full66:
 small65:
 	CMP $+5, R13
 	BNE size67
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -7382,7 +7352,7 @@ loop68:
 size67:
 	CMP $+4, R13
 	BNE size69
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -7427,7 +7397,7 @@ loop70:
 size69:
 	CMP $+3, R13
 	BNE size71
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -7467,7 +7437,7 @@ loop72:
 size71:
 	CMP $+2, R13
 	BNE size73
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -7498,7 +7468,7 @@ loop74:
 	B done64
 
 size73:
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	MOVD $+32, R13
 
@@ -7580,7 +7550,7 @@ full85:
 small84:
 	CMP $+5, R13
 	BNE size86
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -7617,7 +7587,7 @@ loop87:
 size86:
 	CMP $+4, R13
 	BNE size88
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	VEOR V0.B16, V0.B16, V3.B16
@@ -7650,7 +7620,7 @@ loop89:
 size88:
 	CMP $+3, R13
 	BNE size90
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	VEOR V0.B16, V0.B16, V2.B16
 	MOVD $+32, R13
@@ -7680,7 +7650,7 @@ loop91:
 size90:
 	CMP $+2, R13
 	BNE size92
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	VEOR V0.B16, V0.B16, V1.B16
 	MOVD $+32, R13
 
@@ -7704,7 +7674,7 @@ loop93:
 	B done83
 
 size92:
-	FMOVQ 576(R19), F0
+	FMOVQ 608(R19), F0
 	MOVD $+32, R13
 
 loop95:
@@ -7881,78 +7851,75 @@ done105:
 TEXT ·eluF64NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD z+0(FP), R0
-	FMOVQ 592(R19), F0
-	FMOVQ 608(R19), F1
-	FMOVQ 624(R19), F2
-	FMOVQ 640(R19), F3
-	FMOVQ 592(R19), F4
-	FMOVQ 688(R19), F5
-	FMOVQ 720(R19), F6
-	FMOVQ 752(R19), F7
-	FMOVQ 784(R19), F8
-	FMOVQ 816(R19), F9
-	FMOVQ 576(R19), F10
-	FMOVQ 832(R19), F11
+	FMOVQ 624(R19), F0
+	FMOVQ 640(R19), F1
+	FMOVQ 656(R19), F2
+	FMOVQ 672(R19), F3
+	FMOVQ 704(R19), F4
+	FMOVQ 736(R19), F5
+	FMOVQ 768(R19), F6
+	FMOVQ 800(R19), F7
+	FMOVQ 832(R19), F8
+	FMOVQ 608(R19), F9
+	FMOVQ 848(R19), F10
 	MOVD n+8(FP), R1
 	LSR $0x02, R1
 
 loop1:
-	FLDPQ 0(R0), (F12, F13)
-	WORD $0x4e6bc58e // FMAXNM v14.2d, v12.2d, v11.2d
-	WORD $0x4e6bc5af // FMAXNM v15.2d, v13.2d, v11.2d
+	FLDPQ 0(R0), (F11, F12)
+	WORD $0x4e6ac56d // FMAXNM v13.2d, v11.2d, v10.2d
+	WORD $0x4e6ac58e // FMAXNM v14.2d, v12.2d, v10.2d
+	VMOV V1.B16, V15.B16
 	VMOV V1.B16, V16.B16
-	VMOV V1.B16, V17.B16
+	WORD $0x4e63cdaf // FMLA v15.2d, v13.2d, v3.2d
 	WORD $0x4e63cdd0 // FMLA v16.2d, v14.2d, v3.2d
-	WORD $0x4e63cdf1 // FMLA v17.2d, v15.2d, v3.2d
+	WORD $0x4ee1d5f1 // FSUB v17.2d, v15.2d, v1.2d
 	WORD $0x4ee1d612 // FSUB v18.2d, v16.2d, v1.2d
-	WORD $0x4ee1d633 // FSUB v19.2d, v17.2d, v1.2d
+	WORD $0x4ee2ce2d // FMLS v13.2d, v17.2d, v2.2d
 	WORD $0x4ee2ce4e // FMLS v14.2d, v18.2d, v2.2d
-	WORD $0x4ee2ce6f // FMLS v15.2d, v19.2d, v2.2d
+	WORD $0x6e6dddb1 // FMUL v17.2d, v13.2d, v13.2d
 	WORD $0x6e6eddd2 // FMUL v18.2d, v14.2d, v14.2d
-	WORD $0x6e6fddf3 // FMUL v19.2d, v15.2d, v15.2d
-	FMOVQ 800(R19), F20
-	FMOVQ 800(R19), F21
-	WORD $0x4e69cdd4 // FMLA v20.2d, v14.2d, v9.2d
-	WORD $0x4e69cdf5 // FMLA v21.2d, v15.2d, v9.2d
-	FMOVQ 768(R19), F22
-	FMOVQ 768(R19), F23
-	WORD $0x4e68cdd6 // FMLA v22.2d, v14.2d, v8.2d
-	WORD $0x4e68cdf7 // FMLA v23.2d, v15.2d, v8.2d
+	FMOVQ 816(R19), F19
+	FMOVQ 816(R19), F20
+	WORD $0x4e68cdb3 // FMLA v19.2d, v13.2d, v8.2d
+	WORD $0x4e68cdd4 // FMLA v20.2d, v14.2d, v8.2d
+	FMOVQ 784(R19), F21
+	FMOVQ 784(R19), F22
+	WORD $0x4e67cdb5 // FMLA v21.2d, v13.2d, v7.2d
+	WORD $0x4e67cdd6 // FMLA v22.2d, v14.2d, v7.2d
+	WORD $0x4e73ce35 // FMLA v21.2d, v17.2d, v19.2d
 	WORD $0x4e74ce56 // FMLA v22.2d, v18.2d, v20.2d
-	WORD $0x4e75ce77 // FMLA v23.2d, v19.2d, v21.2d
-	FMOVQ 736(R19), F20
-	FMOVQ 736(R19), F21
-	WORD $0x4e67cdd4 // FMLA v20.2d, v14.2d, v7.2d
-	WORD $0x4e67cdf5 // FMLA v21.2d, v15.2d, v7.2d
+	FMOVQ 752(R19), F19
+	FMOVQ 752(R19), F20
+	WORD $0x4e66cdb3 // FMLA v19.2d, v13.2d, v6.2d
+	WORD $0x4e66cdd4 // FMLA v20.2d, v14.2d, v6.2d
+	WORD $0x4e75ce33 // FMLA v19.2d, v17.2d, v21.2d
 	WORD $0x4e76ce54 // FMLA v20.2d, v18.2d, v22.2d
-	WORD $0x4e77ce75 // FMLA v21.2d, v19.2d, v23.2d
-	FMOVQ 704(R19), F22
-	FMOVQ 704(R19), F23
-	WORD $0x4e66cdd6 // FMLA v22.2d, v14.2d, v6.2d
-	WORD $0x4e66cdf7 // FMLA v23.2d, v15.2d, v6.2d
+	FMOVQ 720(R19), F21
+	FMOVQ 720(R19), F22
+	WORD $0x4e65cdb5 // FMLA v21.2d, v13.2d, v5.2d
+	WORD $0x4e65cdd6 // FMLA v22.2d, v14.2d, v5.2d
+	WORD $0x4e73ce35 // FMLA v21.2d, v17.2d, v19.2d
 	WORD $0x4e74ce56 // FMLA v22.2d, v18.2d, v20.2d
-	WORD $0x4e75ce77 // FMLA v23.2d, v19.2d, v21.2d
-	FMOVQ 672(R19), F20
-	FMOVQ 672(R19), F21
-	WORD $0x4e65cdd4 // FMLA v20.2d, v14.2d, v5.2d
-	WORD $0x4e65cdf5 // FMLA v21.2d, v15.2d, v5.2d
+	FMOVQ 688(R19), F19
+	FMOVQ 688(R19), F20
+	WORD $0x4e64cdb3 // FMLA v19.2d, v13.2d, v4.2d
+	WORD $0x4e64cdd4 // FMLA v20.2d, v14.2d, v4.2d
+	WORD $0x4e75ce33 // FMLA v19.2d, v17.2d, v21.2d
 	WORD $0x4e76ce54 // FMLA v20.2d, v18.2d, v22.2d
-	WORD $0x4e77ce75 // FMLA v21.2d, v19.2d, v23.2d
+	WORD $0x4e71ce6d // FMLA v13.2d, v19.2d, v17.2d
 	WORD $0x4e72ce8e // FMLA v14.2d, v20.2d, v18.2d
-	WORD $0x4e73ceaf // FMLA v15.2d, v21.2d, v19.2d
+	VSHL $0x34, V15.D2, V15.D2
 	VSHL $0x34, V16.D2, V16.D2
-	VSHL $0x34, V17.D2, V17.D2
-	VADD V4.D2, V16.D2, V16.D2
-	VADD V4.D2, V17.D2, V17.D2
+	WORD $0x4ee0d5f1 // FSUB v17.2d, v15.2d, v0.2d
 	WORD $0x4ee0d612 // FSUB v18.2d, v16.2d, v0.2d
-	WORD $0x4ee0d633 // FSUB v19.2d, v17.2d, v0.2d
+	WORD $0x4e6fcdb1 // FMLA v17.2d, v13.2d, v15.2d
 	WORD $0x4e70cdd2 // FMLA v18.2d, v14.2d, v16.2d
-	WORD $0x4e71cdf3 // FMLA v19.2d, v15.2d, v17.2d
-	WORD $0x6eece54e // FCMGT v14.2d, v10.2d, v12.2d
-	VBIT V14.B16, V18.B16, V12.B16
-	WORD $0x6eede54e // FCMGT v14.2d, v10.2d, v13.2d
-	VBIT V14.B16, V19.B16, V13.B16
-	FSTPQ (F12, F13), 0(R0)
+	WORD $0x6eebe52d // FCMGT v13.2d, v9.2d, v11.2d
+	VBIT V13.B16, V17.B16, V11.B16
+	WORD $0x6eece52d // FCMGT v13.2d, v9.2d, v12.2d
+	VBIT V13.B16, V18.B16, V12.B16
+	FSTPQ (F11, F12), 0(R0)
 	ADD $+32, R0
 	SUBS $1, R1
 	BNE loop1
@@ -7982,98 +7949,95 @@ loop1:
 TEXT ·tanhF64NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD z+0(FP), R0
-	FMOVQ 592(R19), F0
-	FMOVQ 608(R19), F1
-	FMOVQ 624(R19), F2
-	FMOVQ 640(R19), F3
-	FMOVQ 592(R19), F4
-	FMOVQ 688(R19), F5
-	FMOVQ 720(R19), F6
-	FMOVQ 752(R19), F7
-	FMOVQ 784(R19), F8
-	FMOVQ 816(R19), F9
+	FMOVQ 624(R19), F0
+	FMOVQ 640(R19), F1
+	FMOVQ 656(R19), F2
+	FMOVQ 672(R19), F3
+	FMOVQ 704(R19), F4
+	FMOVQ 736(R19), F5
+	FMOVQ 768(R19), F6
+	FMOVQ 800(R19), F7
+	FMOVQ 832(R19), F8
 	MOVD n+8(FP), R1
 	LSR $0x02, R1
 
 loop1:
-	FMOVQ 0(R0), F10
-	FMOVQ 848(R19), F11
-	VAND V11.B16, V10.B16, V12.B16
-	FMOVQ 848(R19), F11
-	VORR V11.B16, V10.B16, V10.B16
+	FMOVQ 0(R0), F9
+	FMOVQ 864(R19), F10
+	VAND V10.B16, V9.B16, V11.B16
+	FMOVQ 864(R19), F10
+	VORR V10.B16, V9.B16, V9.B16
+	WORD $0x4e69d529 // FADD v9.2d, v9.2d, v9.2d
+	FMOVQ 848(R19), F10
+	WORD $0x4e69f549 // FMAX v9.2d, v10.2d, v9.2d
+	FMOVQ 16(R0), F10
+	FMOVQ 864(R19), F12
+	VAND V12.B16, V10.B16, V12.B16
+	FMOVQ 864(R19), F13
+	VORR V13.B16, V10.B16, V10.B16
 	WORD $0x4e6ad54a // FADD v10.2d, v10.2d, v10.2d
-	FMOVQ 832(R19), F11
-	WORD $0x4e6af56a // FMAX v10.2d, v11.2d, v10.2d
-	FMOVQ 16(R0), F11
 	FMOVQ 848(R19), F13
-	VAND V13.B16, V11.B16, V13.B16
-	FMOVQ 848(R19), F14
-	VORR V14.B16, V11.B16, V11.B16
-	WORD $0x4e6bd56b // FADD v11.2d, v11.2d, v11.2d
-	FMOVQ 832(R19), F14
-	WORD $0x4e6bf5cb // FMAX v11.2d, v14.2d, v11.2d
+	WORD $0x4e6af5aa // FMAX v10.2d, v13.2d, v10.2d
+	VMOV V1.B16, V13.B16
 	VMOV V1.B16, V14.B16
-	VMOV V1.B16, V15.B16
+	WORD $0x4e63cd2d // FMLA v13.2d, v9.2d, v3.2d
 	WORD $0x4e63cd4e // FMLA v14.2d, v10.2d, v3.2d
-	WORD $0x4e63cd6f // FMLA v15.2d, v11.2d, v3.2d
+	WORD $0x4ee1d5af // FSUB v15.2d, v13.2d, v1.2d
 	WORD $0x4ee1d5d0 // FSUB v16.2d, v14.2d, v1.2d
-	WORD $0x4ee1d5f1 // FSUB v17.2d, v15.2d, v1.2d
+	WORD $0x4ee2cde9 // FMLS v9.2d, v15.2d, v2.2d
 	WORD $0x4ee2ce0a // FMLS v10.2d, v16.2d, v2.2d
-	WORD $0x4ee2ce2b // FMLS v11.2d, v17.2d, v2.2d
+	WORD $0x6e69dd2f // FMUL v15.2d, v9.2d, v9.2d
 	WORD $0x6e6add50 // FMUL v16.2d, v10.2d, v10.2d
-	WORD $0x6e6bdd71 // FMUL v17.2d, v11.2d, v11.2d
-	FMOVQ 800(R19), F18
-	FMOVQ 800(R19), F19
-	WORD $0x4e69cd52 // FMLA v18.2d, v10.2d, v9.2d
-	WORD $0x4e69cd73 // FMLA v19.2d, v11.2d, v9.2d
-	FMOVQ 768(R19), F20
-	FMOVQ 768(R19), F21
-	WORD $0x4e68cd54 // FMLA v20.2d, v10.2d, v8.2d
-	WORD $0x4e68cd75 // FMLA v21.2d, v11.2d, v8.2d
+	FMOVQ 816(R19), F17
+	FMOVQ 816(R19), F18
+	WORD $0x4e68cd31 // FMLA v17.2d, v9.2d, v8.2d
+	WORD $0x4e68cd52 // FMLA v18.2d, v10.2d, v8.2d
+	FMOVQ 784(R19), F19
+	FMOVQ 784(R19), F20
+	WORD $0x4e67cd33 // FMLA v19.2d, v9.2d, v7.2d
+	WORD $0x4e67cd54 // FMLA v20.2d, v10.2d, v7.2d
+	WORD $0x4e71cdf3 // FMLA v19.2d, v15.2d, v17.2d
 	WORD $0x4e72ce14 // FMLA v20.2d, v16.2d, v18.2d
-	WORD $0x4e73ce35 // FMLA v21.2d, v17.2d, v19.2d
-	FMOVQ 736(R19), F18
-	FMOVQ 736(R19), F19
-	WORD $0x4e67cd52 // FMLA v18.2d, v10.2d, v7.2d
-	WORD $0x4e67cd73 // FMLA v19.2d, v11.2d, v7.2d
+	FMOVQ 752(R19), F17
+	FMOVQ 752(R19), F18
+	WORD $0x4e66cd31 // FMLA v17.2d, v9.2d, v6.2d
+	WORD $0x4e66cd52 // FMLA v18.2d, v10.2d, v6.2d
+	WORD $0x4e73cdf1 // FMLA v17.2d, v15.2d, v19.2d
 	WORD $0x4e74ce12 // FMLA v18.2d, v16.2d, v20.2d
-	WORD $0x4e75ce33 // FMLA v19.2d, v17.2d, v21.2d
-	FMOVQ 704(R19), F20
-	FMOVQ 704(R19), F21
-	WORD $0x4e66cd54 // FMLA v20.2d, v10.2d, v6.2d
-	WORD $0x4e66cd75 // FMLA v21.2d, v11.2d, v6.2d
+	FMOVQ 720(R19), F19
+	FMOVQ 720(R19), F20
+	WORD $0x4e65cd33 // FMLA v19.2d, v9.2d, v5.2d
+	WORD $0x4e65cd54 // FMLA v20.2d, v10.2d, v5.2d
+	WORD $0x4e71cdf3 // FMLA v19.2d, v15.2d, v17.2d
 	WORD $0x4e72ce14 // FMLA v20.2d, v16.2d, v18.2d
-	WORD $0x4e73ce35 // FMLA v21.2d, v17.2d, v19.2d
-	FMOVQ 672(R19), F18
-	FMOVQ 672(R19), F19
-	WORD $0x4e65cd52 // FMLA v18.2d, v10.2d, v5.2d
-	WORD $0x4e65cd73 // FMLA v19.2d, v11.2d, v5.2d
+	FMOVQ 688(R19), F17
+	FMOVQ 688(R19), F18
+	WORD $0x4e64cd31 // FMLA v17.2d, v9.2d, v4.2d
+	WORD $0x4e64cd52 // FMLA v18.2d, v10.2d, v4.2d
+	WORD $0x4e73cdf1 // FMLA v17.2d, v15.2d, v19.2d
 	WORD $0x4e74ce12 // FMLA v18.2d, v16.2d, v20.2d
-	WORD $0x4e75ce33 // FMLA v19.2d, v17.2d, v21.2d
+	WORD $0x4e6fce29 // FMLA v9.2d, v17.2d, v15.2d
 	WORD $0x4e70ce4a // FMLA v10.2d, v18.2d, v16.2d
-	WORD $0x4e71ce6b // FMLA v11.2d, v19.2d, v17.2d
+	VSHL $0x34, V13.D2, V13.D2
 	VSHL $0x34, V14.D2, V14.D2
-	VSHL $0x34, V15.D2, V15.D2
-	VADD V4.D2, V14.D2, V14.D2
-	VADD V4.D2, V15.D2, V15.D2
+	WORD $0x4ee0d5af // FSUB v15.2d, v13.2d, v0.2d
 	WORD $0x4ee0d5d0 // FSUB v16.2d, v14.2d, v0.2d
-	WORD $0x4ee0d5f1 // FSUB v17.2d, v15.2d, v0.2d
+	WORD $0x4e6dcd2f // FMLA v15.2d, v9.2d, v13.2d
 	WORD $0x4e6ecd50 // FMLA v16.2d, v10.2d, v14.2d
-	WORD $0x4e6fcd71 // FMLA v17.2d, v11.2d, v15.2d
-	FMOVQ 864(R19), F10
-	WORD $0x4e6ad60a // FADD v10.2d, v16.2d, v10.2d
+	FMOVQ 880(R19), F9
+	WORD $0x4e69d5e9 // FADD v9.2d, v15.2d, v9.2d
+	WORD $0x6e69fdf1 // FDIV v17.2d, v15.2d, v9.2d
+	FMOVQ 864(R19), F9
+	WORD $0x4e691e31 // BIC v17.16b, v17.16b, v9.16b
+	VORR V11.B16, V17.B16, V17.B16
+	FMOVQ F17, 0(R0)
+	FMOVQ 880(R19), F9
+	WORD $0x4e69d60a // FADD v10.2d, v16.2d, v9.2d
 	WORD $0x6e6afe12 // FDIV v18.2d, v16.2d, v10.2d
-	FMOVQ 848(R19), F10
-	WORD $0x4e6a1e52 // BIC v18.16b, v18.16b, v10.16b
+	FMOVQ 864(R19), F9
+	WORD $0x4e691e52 // BIC v18.16b, v18.16b, v9.16b
 	VORR V12.B16, V18.B16, V18.B16
-	FMOVQ F18, 0(R0)
-	FMOVQ 864(R19), F10
-	WORD $0x4e6ad62b // FADD v11.2d, v17.2d, v10.2d
-	WORD $0x6e6bfe33 // FDIV v19.2d, v17.2d, v11.2d
-	FMOVQ 848(R19), F10
-	WORD $0x4e6a1e73 // BIC v19.16b, v19.16b, v10.16b
-	VORR V13.B16, V19.B16, V19.B16
-	FMOVQ F19, 16(R0)
+	FMOVQ F18, 16(R0)
 	ADD $+32, R0
 	SUBS $1, R1
 	BNE loop1
@@ -8083,100 +8047,85 @@ loop1:
 TEXT ·expF64NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD z+0(FP), R0
-	FMOVQ 592(R19), F0
-	FMOVQ 608(R19), F1
-	FMOVQ 624(R19), F2
-	FMOVQ 640(R19), F3
-	FMOVQ 592(R19), F4
-	FMOVQ 688(R19), F5
-	FMOVQ 720(R19), F6
-	FMOVQ 752(R19), F7
-	FMOVQ 784(R19), F8
-	FMOVQ 816(R19), F9
+	FMOVQ 624(R19), F0
+	FMOVQ 896(R19), F0
+	FMOVQ 656(R19), F1
+	FMOVQ 672(R19), F2
+	FMOVQ 704(R19), F3
+	FMOVQ 736(R19), F4
+	FMOVQ 768(R19), F5
+	FMOVQ 800(R19), F6
+	FMOVQ 832(R19), F7
 	MOVD n+8(FP), R1
 	LSR $0x02, R1
 
 loop1:
-	FLDPQ 0(R0), (F10, F11)
-	FMOVQ 896(R19), F12
-	WORD $0x4eeaf58a // FMIN v10.2d, v12.2d, v10.2d
-	FMOVQ 880(R19), F12
-	WORD $0x4e6af58a // FMAX v10.2d, v12.2d, v10.2d
-	FMOVQ 896(R19), F12
-	WORD $0x4eebf58b // FMIN v11.2d, v12.2d, v11.2d
-	FMOVQ 880(R19), F12
-	WORD $0x4e6bf58b // FMAX v11.2d, v12.2d, v11.2d
-	VMOV V1.B16, V12.B16
-	VMOV V1.B16, V13.B16
-	WORD $0x4e63cd4c // FMLA v12.2d, v10.2d, v3.2d
-	WORD $0x4e63cd6d // FMLA v13.2d, v11.2d, v3.2d
-	WORD $0x4ee1d58e // FSUB v14.2d, v12.2d, v1.2d
-	WORD $0x4ee1d5af // FSUB v15.2d, v13.2d, v1.2d
-	WORD $0x4ee2cdca // FMLS v10.2d, v14.2d, v2.2d
-	WORD $0x4ee2cdeb // FMLS v11.2d, v15.2d, v2.2d
-	FMOVQ 912(R19), F12
-	WORD $0x4eeccdca // FMLS v10.2d, v14.2d, v12.2d
-	FMOVQ 912(R19), F12
-	WORD $0x4eeccdeb // FMLS v11.2d, v15.2d, v12.2d
-	VMOV V1.B16, V12.B16
-	VMOV V1.B16, V13.B16
-	FMOVQ 656(R19), F16
-	WORD $0x4e70cdcc // FMLA v12.2d, v14.2d, v16.2d
-	FMOVQ 656(R19), F16
-	WORD $0x4e70cded // FMLA v13.2d, v15.2d, v16.2d
-	WORD $0x4ee1d590 // FSUB v16.2d, v12.2d, v1.2d
-	WORD $0x4ee1d5b1 // FSUB v17.2d, v13.2d, v1.2d
-	WORD $0x4ef0d5d0 // FSUB v16.2d, v14.2d, v16.2d
-	WORD $0x4ef1d5f1 // FSUB v17.2d, v15.2d, v17.2d
-	WORD $0x4e61d610 // FADD v16.2d, v16.2d, v1.2d
-	WORD $0x4e61d631 // FADD v17.2d, v17.2d, v1.2d
-	VSHL $0x34, V12.D2, V12.D2
+	FLDPQ 0(R0), (F8, F9)
+	FMOVQ 912(R19), F10
+	FMOVQ 928(R19), F11
+	WORD $0x4ee8f568 // FMIN v8.2d, v11.2d, v8.2d
+	WORD $0x4ee9f569 // FMIN v9.2d, v11.2d, v9.2d
+	WORD $0x4e68f548 // FMAX v8.2d, v10.2d, v8.2d
+	WORD $0x4e69f549 // FMAX v9.2d, v10.2d, v9.2d
+	VMOV V0.B16, V10.B16
+	VMOV V0.B16, V11.B16
+	WORD $0x4e62cd0a // FMLA v10.2d, v8.2d, v2.2d
+	WORD $0x4e62cd2b // FMLA v11.2d, v9.2d, v2.2d
+	WORD $0x4ee0d54c // FSUB v12.2d, v10.2d, v0.2d
+	WORD $0x4ee0d56d // FSUB v13.2d, v11.2d, v0.2d
+	WORD $0x4ee1cd88 // FMLS v8.2d, v12.2d, v1.2d
+	WORD $0x4ee1cda9 // FMLS v9.2d, v13.2d, v1.2d
+	FMOVQ 944(R19), F14
+	WORD $0x4eeecd88 // FMLS v8.2d, v12.2d, v14.2d
+	FMOVQ 944(R19), F12
+	WORD $0x4eeccda9 // FMLS v9.2d, v13.2d, v12.2d
+	WORD $0x6e68dd0c // FMUL v12.2d, v8.2d, v8.2d
+	WORD $0x6e69dd2d // FMUL v13.2d, v9.2d, v9.2d
+	FMOVQ 816(R19), F14
+	FMOVQ 816(R19), F15
+	WORD $0x4e67cd0e // FMLA v14.2d, v8.2d, v7.2d
+	WORD $0x4e67cd2f // FMLA v15.2d, v9.2d, v7.2d
+	FMOVQ 784(R19), F16
+	FMOVQ 784(R19), F17
+	WORD $0x4e66cd10 // FMLA v16.2d, v8.2d, v6.2d
+	WORD $0x4e66cd31 // FMLA v17.2d, v9.2d, v6.2d
+	WORD $0x4e6ecd90 // FMLA v16.2d, v12.2d, v14.2d
+	WORD $0x4e6fcdb1 // FMLA v17.2d, v13.2d, v15.2d
+	FMOVQ 752(R19), F14
+	FMOVQ 752(R19), F15
+	WORD $0x4e65cd0e // FMLA v14.2d, v8.2d, v5.2d
+	WORD $0x4e65cd2f // FMLA v15.2d, v9.2d, v5.2d
+	WORD $0x4e70cd8e // FMLA v14.2d, v12.2d, v16.2d
+	WORD $0x4e71cdaf // FMLA v15.2d, v13.2d, v17.2d
+	FMOVQ 720(R19), F16
+	FMOVQ 720(R19), F17
+	WORD $0x4e64cd10 // FMLA v16.2d, v8.2d, v4.2d
+	WORD $0x4e64cd31 // FMLA v17.2d, v9.2d, v4.2d
+	WORD $0x4e6ecd90 // FMLA v16.2d, v12.2d, v14.2d
+	WORD $0x4e6fcdb1 // FMLA v17.2d, v13.2d, v15.2d
+	FMOVQ 688(R19), F14
+	FMOVQ 688(R19), F15
+	WORD $0x4e63cd0e // FMLA v14.2d, v8.2d, v3.2d
+	WORD $0x4e63cd2f // FMLA v15.2d, v9.2d, v3.2d
+	WORD $0x4e70cd8e // FMLA v14.2d, v12.2d, v16.2d
+	WORD $0x4e71cdaf // FMLA v15.2d, v13.2d, v17.2d
+	WORD $0x4e6ccdc8 // FMLA v8.2d, v14.2d, v12.2d
+	WORD $0x4e6dcde9 // FMLA v9.2d, v15.2d, v13.2d
+	VUSHR $0x01, V10.D2, V13.D2
+	VUSHR $0x01, V11.D2, V12.D2
+	VSUB V13.D2, V10.D2, V10.D2
+	VSUB V12.D2, V11.D2, V11.D2
 	VSHL $0x34, V13.D2, V13.D2
-	VADD V4.D2, V12.D2, V12.D2
-	VADD V4.D2, V13.D2, V13.D2
-	VSHL $0x34, V16.D2, V16.D2
-	VSHL $0x34, V17.D2, V17.D2
-	VADD V4.D2, V16.D2, V16.D2
-	VADD V4.D2, V17.D2, V17.D2
-	WORD $0x6e6add4e // FMUL v14.2d, v10.2d, v10.2d
-	WORD $0x6e6bdd6f // FMUL v15.2d, v11.2d, v11.2d
-	FMOVQ 800(R19), F18
-	FMOVQ 800(R19), F19
-	WORD $0x4e69cd52 // FMLA v18.2d, v10.2d, v9.2d
-	WORD $0x4e69cd73 // FMLA v19.2d, v11.2d, v9.2d
-	FMOVQ 768(R19), F20
-	FMOVQ 768(R19), F21
-	WORD $0x4e68cd54 // FMLA v20.2d, v10.2d, v8.2d
-	WORD $0x4e68cd75 // FMLA v21.2d, v11.2d, v8.2d
-	WORD $0x4e72cdd4 // FMLA v20.2d, v14.2d, v18.2d
-	WORD $0x4e73cdf5 // FMLA v21.2d, v15.2d, v19.2d
-	FMOVQ 736(R19), F18
-	FMOVQ 736(R19), F19
-	WORD $0x4e67cd52 // FMLA v18.2d, v10.2d, v7.2d
-	WORD $0x4e67cd73 // FMLA v19.2d, v11.2d, v7.2d
-	WORD $0x4e74cdd2 // FMLA v18.2d, v14.2d, v20.2d
-	WORD $0x4e75cdf3 // FMLA v19.2d, v15.2d, v21.2d
-	FMOVQ 704(R19), F20
-	FMOVQ 704(R19), F21
-	WORD $0x4e66cd54 // FMLA v20.2d, v10.2d, v6.2d
-	WORD $0x4e66cd75 // FMLA v21.2d, v11.2d, v6.2d
-	WORD $0x4e72cdd4 // FMLA v20.2d, v14.2d, v18.2d
-	WORD $0x4e73cdf5 // FMLA v21.2d, v15.2d, v19.2d
-	FMOVQ 672(R19), F18
-	FMOVQ 672(R19), F19
-	WORD $0x4e65cd52 // FMLA v18.2d, v10.2d, v5.2d
-	WORD $0x4e65cd73 // FMLA v19.2d, v11.2d, v5.2d
-	WORD $0x4e74cdd2 // FMLA v18.2d, v14.2d, v20.2d
-	WORD $0x4e75cdf3 // FMLA v19.2d, v15.2d, v21.2d
-	WORD $0x4e6ece4a // FMLA v10.2d, v18.2d, v14.2d
-	WORD $0x4e6fce6b // FMLA v11.2d, v19.2d, v15.2d
-	WORD $0x4e60d552 // FADD v18.2d, v10.2d, v0.2d
-	WORD $0x4e60d573 // FADD v19.2d, v11.2d, v0.2d
-	WORD $0x6e6cde52 // FMUL v18.2d, v18.2d, v12.2d
-	WORD $0x6e6dde73 // FMUL v19.2d, v19.2d, v13.2d
-	WORD $0x6e70de52 // FMUL v18.2d, v18.2d, v16.2d
-	WORD $0x6e71de73 // FMUL v19.2d, v19.2d, v17.2d
-	FSTPQ (F18, F19), 0(R0)
+	VSHL $0x34, V12.D2, V12.D2
+	VSHL $0x34, V10.D2, V10.D2
+	VSHL $0x34, V11.D2, V11.D2
+	VMOV V10.B16, V14.B16
+	WORD $0x4e6acd0e // FMLA v14.2d, v8.2d, v10.2d
+	VMOV V11.B16, V8.B16
+	WORD $0x4e6bcd28 // FMLA v8.2d, v9.2d, v11.2d
+	WORD $0x6e6dddce // FMUL v14.2d, v14.2d, v13.2d
+	WORD $0x6e6cdd0f // FMUL v15.2d, v8.2d, v12.2d
+	FSTPQ (F14, F15), 0(R0)
 	ADD $+32, R0
 	SUBS $1, R1
 	BNE loop1
@@ -8193,70 +8142,63 @@ TEXT ·affineForwardF64NEON(SB), NOSPLIT|NOFRAME, $0-56
 	MOVD t+40(FP), R7
 	MOVD scale+48(FP), R8
 	VLD1R (R8), [V0.D2]
-	FMOVQ 592(R19), F1
-	FMOVQ 608(R19), F2
-	FMOVQ 624(R19), F3
-	FMOVQ 640(R19), F4
-	FMOVQ 592(R19), F5
-	FMOVQ 688(R19), F6
-	FMOVQ 720(R19), F7
-	FMOVQ 752(R19), F8
-	FMOVQ 784(R19), F9
-	FMOVQ 816(R19), F10
+	FMOVQ 624(R19), F1
+	FMOVQ 896(R19), F1
+	FMOVQ 656(R19), F2
+	FMOVQ 672(R19), F3
+	FMOVQ 704(R19), F4
+	FMOVQ 736(R19), F5
+	FMOVQ 768(R19), F6
+	FMOVQ 800(R19), F7
+	FMOVQ 832(R19), F8
 	MOVD $+32, R8
 
 loop1:
-	FMOVQ 0(R6), F11
-	WORD $0x6e6bdc0b // FMUL v11.2d, v0.2d, v11.2d
-	FMOVQ 0(R1), F12
-	WORD $0x4e6bd58c // FADD v12.2d, v12.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	FMOVQ 896(R19), F12
-	WORD $0x4eebf58b // FMIN v11.2d, v12.2d, v11.2d
-	FMOVQ 880(R19), F12
-	WORD $0x4e6bf58b // FMAX v11.2d, v12.2d, v11.2d
-	VMOV V2.B16, V12.B16
-	WORD $0x4e64cd6c // FMLA v12.2d, v11.2d, v4.2d
-	WORD $0x4ee2d58d // FSUB v13.2d, v12.2d, v2.2d
-	WORD $0x4ee3cdab // FMLS v11.2d, v13.2d, v3.2d
-	FMOVQ 912(R19), F12
-	WORD $0x4eeccdab // FMLS v11.2d, v13.2d, v12.2d
-	VMOV V2.B16, V12.B16
-	FMOVQ 656(R19), F14
-	WORD $0x4e6ecdac // FMLA v12.2d, v13.2d, v14.2d
-	WORD $0x4ee2d58e // FSUB v14.2d, v12.2d, v2.2d
-	WORD $0x4eeed5ae // FSUB v14.2d, v13.2d, v14.2d
-	WORD $0x4e62d5ce // FADD v14.2d, v14.2d, v2.2d
-	VSHL $0x34, V12.D2, V12.D2
-	VADD V5.D2, V12.D2, V12.D2
-	VSHL $0x34, V14.D2, V14.D2
-	VADD V5.D2, V14.D2, V14.D2
-	WORD $0x6e6bdd6d // FMUL v13.2d, v11.2d, v11.2d
-	FMOVQ 800(R19), F15
-	WORD $0x4e6acd6f // FMLA v15.2d, v11.2d, v10.2d
-	FMOVQ 768(R19), F16
-	WORD $0x4e69cd70 // FMLA v16.2d, v11.2d, v9.2d
-	WORD $0x4e6fcdb0 // FMLA v16.2d, v13.2d, v15.2d
-	FMOVQ 736(R19), F15
-	WORD $0x4e68cd6f // FMLA v15.2d, v11.2d, v8.2d
-	WORD $0x4e70cdaf // FMLA v15.2d, v13.2d, v16.2d
-	FMOVQ 704(R19), F16
-	WORD $0x4e67cd70 // FMLA v16.2d, v11.2d, v7.2d
-	WORD $0x4e6fcdb0 // FMLA v16.2d, v13.2d, v15.2d
-	FMOVQ 672(R19), F15
-	WORD $0x4e66cd6f // FMLA v15.2d, v11.2d, v6.2d
-	WORD $0x4e70cdaf // FMLA v15.2d, v13.2d, v16.2d
-	WORD $0x4e6dcdeb // FMLA v11.2d, v15.2d, v13.2d
-	WORD $0x4e61d56f // FADD v15.2d, v11.2d, v1.2d
-	WORD $0x6e6cddef // FMUL v15.2d, v15.2d, v12.2d
-	WORD $0x6e6eddef // FMUL v15.2d, v15.2d, v14.2d
-	FMOVQ 0(R0), F11
-	WORD $0x6e6bddeb // FMUL v11.2d, v15.2d, v11.2d
-	FMOVQ F11, 0(R3)
-	FMOVQ F15, 0(R2)
-	FMOVQ 0(R7), F12
-	WORD $0x4e6cd56b // FADD v11.2d, v11.2d, v12.2d
-	FMOVQ F11, 0(R0)
+	FMOVQ 0(R6), F9
+	WORD $0x6e69dc09 // FMUL v9.2d, v0.2d, v9.2d
+	FMOVQ 0(R1), F10
+	WORD $0x4e69d54a // FADD v10.2d, v10.2d, v9.2d
+	FMOVQ F10, 0(R1)
+	FMOVQ 912(R19), F10
+	FMOVQ 928(R19), F11
+	WORD $0x4ee9f569 // FMIN v9.2d, v11.2d, v9.2d
+	WORD $0x4e69f549 // FMAX v9.2d, v10.2d, v9.2d
+	VMOV V1.B16, V10.B16
+	WORD $0x4e63cd2a // FMLA v10.2d, v9.2d, v3.2d
+	WORD $0x4ee1d54b // FSUB v11.2d, v10.2d, v1.2d
+	WORD $0x4ee2cd69 // FMLS v9.2d, v11.2d, v2.2d
+	FMOVQ 944(R19), F12
+	WORD $0x4eeccd69 // FMLS v9.2d, v11.2d, v12.2d
+	WORD $0x6e69dd2b // FMUL v11.2d, v9.2d, v9.2d
+	FMOVQ 816(R19), F12
+	WORD $0x4e68cd2c // FMLA v12.2d, v9.2d, v8.2d
+	FMOVQ 784(R19), F13
+	WORD $0x4e67cd2d // FMLA v13.2d, v9.2d, v7.2d
+	WORD $0x4e6ccd6d // FMLA v13.2d, v11.2d, v12.2d
+	FMOVQ 752(R19), F12
+	WORD $0x4e66cd2c // FMLA v12.2d, v9.2d, v6.2d
+	WORD $0x4e6dcd6c // FMLA v12.2d, v11.2d, v13.2d
+	FMOVQ 720(R19), F13
+	WORD $0x4e65cd2d // FMLA v13.2d, v9.2d, v5.2d
+	WORD $0x4e6ccd6d // FMLA v13.2d, v11.2d, v12.2d
+	FMOVQ 688(R19), F12
+	WORD $0x4e64cd2c // FMLA v12.2d, v9.2d, v4.2d
+	WORD $0x4e6dcd6c // FMLA v12.2d, v11.2d, v13.2d
+	WORD $0x4e6bcd89 // FMLA v9.2d, v12.2d, v11.2d
+	VUSHR $0x01, V10.D2, V11.D2
+	VSUB V11.D2, V10.D2, V10.D2
+	VSHL $0x34, V11.D2, V11.D2
+	VSHL $0x34, V10.D2, V10.D2
+	VMOV V10.B16, V12.B16
+	WORD $0x4e6acd2c // FMLA v12.2d, v9.2d, v10.2d
+	WORD $0x6e6bdd8c // FMUL v12.2d, v12.2d, v11.2d
+	FMOVQ 0(R0), F9
+	WORD $0x6e69dd89 // FMUL v9.2d, v12.2d, v9.2d
+	FMOVQ F9, 0(R3)
+	FMOVQ 0(R7), F10
+	WORD $0x4e6ad529 // FADD v9.2d, v9.2d, v10.2d
+	FMOVQ F9, 0(R0)
+	FMOVQ F12, 0(R2)
 	ADD $+16, R0
 	ADD $+16, R1
 	ADD $+16, R2
@@ -8279,9 +8221,9 @@ TEXT ·affineForwardGradF64NEON(SB), NOSPLIT|NOFRAME, $0-72
 	MOVD u+48(FP), R8
 	MOVD th+56(FP), R9
 	MOVD scale+64(FP), R10
-	FMOVQ 592(R19), F1
+	FMOVQ 624(R19), F1
 	VLD1R (R10), [V0.D2]
-	FMOVQ 576(R19), F2
+	FMOVQ 608(R19), F2
 	MOVD $+32, R10
 
 loop1:
@@ -8324,7 +8266,7 @@ TEXT ·affineForwardTangentF64NEON(SB), NOSPLIT|NOFRAME, $0-56
 	MOVD u+32(FP), R3
 	MOVD th+40(FP), R6
 	MOVD scale+48(FP), R7
-	FMOVQ 592(R19), F1
+	FMOVQ 624(R19), F1
 	VLD1R (R7), [V0.D2]
 	MOVD $+32, R7
 
@@ -8362,74 +8304,67 @@ TEXT ·affineInverseF64NEON(SB), NOSPLIT|NOFRAME, $0-56
 	MOVD t+40(FP), R7
 	MOVD scale+48(FP), R8
 	VLD1R (R8), [V0.D2]
-	FMOVQ 592(R19), F1
-	FMOVQ 608(R19), F2
-	FMOVQ 624(R19), F3
-	FMOVQ 640(R19), F4
-	FMOVQ 592(R19), F5
-	FMOVQ 688(R19), F6
-	FMOVQ 720(R19), F7
-	FMOVQ 752(R19), F8
-	FMOVQ 784(R19), F9
-	FMOVQ 816(R19), F10
+	FMOVQ 624(R19), F1
+	FMOVQ 896(R19), F1
+	FMOVQ 656(R19), F2
+	FMOVQ 672(R19), F3
+	FMOVQ 704(R19), F4
+	FMOVQ 736(R19), F5
+	FMOVQ 768(R19), F6
+	FMOVQ 800(R19), F7
+	FMOVQ 832(R19), F8
 	MOVD $+32, R8
 
 loop1:
-	FMOVQ 0(R6), F11
-	WORD $0x6e6bdc0b // FMUL v11.2d, v0.2d, v11.2d
-	FMOVQ 0(R1), F12
-	WORD $0x4eebd58c // FSUB v12.2d, v12.2d, v11.2d
-	FMOVQ F12, 0(R1)
-	FMOVQ 848(R19), F12
-	VEOR V12.B16, V11.B16, V11.B16
-	FMOVQ 896(R19), F12
-	WORD $0x4eebf58b // FMIN v11.2d, v12.2d, v11.2d
-	FMOVQ 880(R19), F12
-	WORD $0x4e6bf58b // FMAX v11.2d, v12.2d, v11.2d
-	VMOV V2.B16, V12.B16
-	WORD $0x4e64cd6c // FMLA v12.2d, v11.2d, v4.2d
-	WORD $0x4ee2d58d // FSUB v13.2d, v12.2d, v2.2d
-	WORD $0x4ee3cdab // FMLS v11.2d, v13.2d, v3.2d
-	FMOVQ 912(R19), F12
-	WORD $0x4eeccdab // FMLS v11.2d, v13.2d, v12.2d
-	VMOV V2.B16, V12.B16
-	FMOVQ 656(R19), F14
-	WORD $0x4e6ecdac // FMLA v12.2d, v13.2d, v14.2d
-	WORD $0x4ee2d58e // FSUB v14.2d, v12.2d, v2.2d
-	WORD $0x4eeed5ae // FSUB v14.2d, v13.2d, v14.2d
-	WORD $0x4e62d5ce // FADD v14.2d, v14.2d, v2.2d
-	VSHL $0x34, V12.D2, V12.D2
-	VADD V5.D2, V12.D2, V12.D2
-	VSHL $0x34, V14.D2, V14.D2
-	VADD V5.D2, V14.D2, V14.D2
-	WORD $0x6e6bdd6d // FMUL v13.2d, v11.2d, v11.2d
-	FMOVQ 800(R19), F15
-	WORD $0x4e6acd6f // FMLA v15.2d, v11.2d, v10.2d
-	FMOVQ 768(R19), F16
-	WORD $0x4e69cd70 // FMLA v16.2d, v11.2d, v9.2d
-	WORD $0x4e6fcdb0 // FMLA v16.2d, v13.2d, v15.2d
-	FMOVQ 736(R19), F15
-	WORD $0x4e68cd6f // FMLA v15.2d, v11.2d, v8.2d
-	WORD $0x4e70cdaf // FMLA v15.2d, v13.2d, v16.2d
-	FMOVQ 704(R19), F16
-	WORD $0x4e67cd70 // FMLA v16.2d, v11.2d, v7.2d
-	WORD $0x4e6fcdb0 // FMLA v16.2d, v13.2d, v15.2d
-	FMOVQ 672(R19), F15
-	WORD $0x4e66cd6f // FMLA v15.2d, v11.2d, v6.2d
-	WORD $0x4e70cdaf // FMLA v15.2d, v13.2d, v16.2d
-	WORD $0x4e6dcdeb // FMLA v11.2d, v15.2d, v13.2d
-	WORD $0x4e61d56f // FADD v15.2d, v11.2d, v1.2d
-	WORD $0x6e6cddef // FMUL v15.2d, v15.2d, v12.2d
-	WORD $0x6e6eddef // FMUL v15.2d, v15.2d, v14.2d
-	FMOVQ 0(R0), F11
-	FMOVQ 0(R7), F12
-	WORD $0x4eecd56b // FSUB v11.2d, v11.2d, v12.2d
-	WORD $0x6e6fdd6b // FMUL v11.2d, v11.2d, v15.2d
-	FMOVQ F11, 0(R0)
-	FMOVQ 848(R19), F12
-	VEOR V12.B16, V11.B16, V11.B16
-	FMOVQ F11, 0(R3)
-	FMOVQ F15, 0(R2)
+	FMOVQ 0(R6), F9
+	WORD $0x6e69dc09 // FMUL v9.2d, v0.2d, v9.2d
+	FMOVQ 0(R1), F10
+	WORD $0x4ee9d54a // FSUB v10.2d, v10.2d, v9.2d
+	FMOVQ 864(R19), F11
+	VEOR V11.B16, V9.B16, V9.B16
+	FMOVQ F10, 0(R1)
+	FMOVQ 912(R19), F10
+	FMOVQ 928(R19), F11
+	WORD $0x4ee9f569 // FMIN v9.2d, v11.2d, v9.2d
+	WORD $0x4e69f549 // FMAX v9.2d, v10.2d, v9.2d
+	VMOV V1.B16, V10.B16
+	WORD $0x4e63cd2a // FMLA v10.2d, v9.2d, v3.2d
+	WORD $0x4ee1d54b // FSUB v11.2d, v10.2d, v1.2d
+	WORD $0x4ee2cd69 // FMLS v9.2d, v11.2d, v2.2d
+	FMOVQ 944(R19), F12
+	WORD $0x4eeccd69 // FMLS v9.2d, v11.2d, v12.2d
+	WORD $0x6e69dd2b // FMUL v11.2d, v9.2d, v9.2d
+	FMOVQ 816(R19), F12
+	WORD $0x4e68cd2c // FMLA v12.2d, v9.2d, v8.2d
+	FMOVQ 784(R19), F13
+	WORD $0x4e67cd2d // FMLA v13.2d, v9.2d, v7.2d
+	WORD $0x4e6ccd6d // FMLA v13.2d, v11.2d, v12.2d
+	FMOVQ 752(R19), F12
+	WORD $0x4e66cd2c // FMLA v12.2d, v9.2d, v6.2d
+	WORD $0x4e6dcd6c // FMLA v12.2d, v11.2d, v13.2d
+	FMOVQ 720(R19), F13
+	WORD $0x4e65cd2d // FMLA v13.2d, v9.2d, v5.2d
+	WORD $0x4e6ccd6d // FMLA v13.2d, v11.2d, v12.2d
+	FMOVQ 688(R19), F12
+	WORD $0x4e64cd2c // FMLA v12.2d, v9.2d, v4.2d
+	WORD $0x4e6dcd6c // FMLA v12.2d, v11.2d, v13.2d
+	WORD $0x4e6bcd89 // FMLA v9.2d, v12.2d, v11.2d
+	VUSHR $0x01, V10.D2, V11.D2
+	VSUB V11.D2, V10.D2, V10.D2
+	VSHL $0x34, V11.D2, V11.D2
+	VSHL $0x34, V10.D2, V10.D2
+	VMOV V10.B16, V12.B16
+	WORD $0x4e6acd2c // FMLA v12.2d, v9.2d, v10.2d
+	WORD $0x6e6bdd8c // FMUL v12.2d, v12.2d, v11.2d
+	FMOVQ 0(R0), F9
+	FMOVQ 0(R7), F10
+	WORD $0x4eead529 // FSUB v9.2d, v9.2d, v10.2d
+	WORD $0x6e6cdd29 // FMUL v9.2d, v9.2d, v12.2d
+	FMOVQ F9, 0(R0)
+	FMOVQ 864(R19), F10
+	VEOR V10.B16, V9.B16, V9.B16
+	FMOVQ F9, 0(R3)
+	FMOVQ F12, 0(R2)
 	ADD $+16, R0
 	ADD $+16, R1
 	ADD $+16, R2
@@ -8452,9 +8387,9 @@ TEXT ·affineInverseGradF64NEON(SB), NOSPLIT|NOFRAME, $0-72
 	MOVD u+48(FP), R8
 	MOVD th+56(FP), R9
 	MOVD scale+64(FP), R10
-	FMOVQ 592(R19), F1
+	FMOVQ 624(R19), F1
 	VLD1R (R10), [V0.D2]
-	FMOVQ 576(R19), F2
+	FMOVQ 608(R19), F2
 	MOVD $+32, R10
 
 loop1:
@@ -8473,7 +8408,7 @@ loop1:
 	FMOVQ 0(R7), F4
 	WORD $0x6e64dc63 // FMUL v3.2d, v3.2d, v4.2d
 	FMOVQ F3, 0(R1)
-	FMOVQ 848(R19), F4
+	FMOVQ 864(R19), F4
 	VEOR V4.B16, V3.B16, V3.B16
 	FMOVQ F3, 0(R3)
 	ADD $+16, R1
@@ -8501,7 +8436,7 @@ TEXT ·affineInverseTangentF64NEON(SB), NOSPLIT|NOFRAME, $0-56
 	MOVD th+40(FP), R6
 	MOVD scale+48(FP), R7
 	MOVD f+24(FP), R8
-	FMOVQ 592(R19), F1
+	FMOVQ 624(R19), F1
 	VLD1R (R7), [V0.D2]
 	MOVD $+32, R7
 
@@ -8571,91 +8506,84 @@ TEXT ·softmaxF64NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD r+0(FP), R0
 	MOVD n+8(FP), R1
-	FMOVQ 592(R19), F0
-	FMOVQ 608(R19), F1
-	FMOVQ 624(R19), F2
-	FMOVQ 640(R19), F3
-	FMOVQ 592(R19), F4
-	FMOVQ 688(R19), F5
-	FMOVQ 720(R19), F6
-	FMOVQ 752(R19), F7
-	FMOVQ 784(R19), F8
-	FMOVQ 816(R19), F9
+	FMOVQ 624(R19), F0
+	FMOVQ 896(R19), F0
+	FMOVQ 656(R19), F1
+	FMOVQ 672(R19), F2
+	FMOVQ 704(R19), F3
+	FMOVQ 736(R19), F4
+	FMOVQ 768(R19), F5
+	FMOVQ 800(R19), F6
+	FMOVQ 832(R19), F7
 	EOR R2, R2
 	MOVD $+32, R3
 
 loop1:
 	ADD R2<<0, R0, R20
-	FMOVQ 0(R20), F10
+	FMOVQ 0(R20), F8
 	MOVD R1, R6
 	ADD R2<<0, R0, R7
 
 loop2:
-	FMOVQ 0(R7), F11
-	WORD $0x4e6bf54a // FMAX v10.2d, v10.2d, v11.2d
+	FMOVQ 0(R7), F9
+	WORD $0x4e69f508 // FMAX v8.2d, v8.2d, v9.2d
 	ADD $+512, R7
 	SUBS $1, R6
 	BNE loop2
-	FMOVQ 576(R19), F11
+	FMOVQ 608(R19), F9
 	MOVD R1, R6
 	ADD R2<<0, R0, R7
 
 loop3:
-	FMOVQ 0(R7), F12
-	WORD $0x4eead58c // FSUB v12.2d, v12.2d, v10.2d
-	FMOVQ 896(R19), F13
-	WORD $0x4eecf5ac // FMIN v12.2d, v13.2d, v12.2d
-	FMOVQ 880(R19), F13
-	WORD $0x4e6cf5ac // FMAX v12.2d, v13.2d, v12.2d
-	VMOV V1.B16, V13.B16
-	WORD $0x4e63cd8d // FMLA v13.2d, v12.2d, v3.2d
-	WORD $0x4ee1d5ae // FSUB v14.2d, v13.2d, v1.2d
-	WORD $0x4ee2cdcc // FMLS v12.2d, v14.2d, v2.2d
-	FMOVQ 912(R19), F13
-	WORD $0x4eedcdcc // FMLS v12.2d, v14.2d, v13.2d
-	VMOV V1.B16, V13.B16
-	FMOVQ 656(R19), F15
-	WORD $0x4e6fcdcd // FMLA v13.2d, v14.2d, v15.2d
-	WORD $0x4ee1d5af // FSUB v15.2d, v13.2d, v1.2d
-	WORD $0x4eefd5cf // FSUB v15.2d, v14.2d, v15.2d
-	WORD $0x4e61d5ef // FADD v15.2d, v15.2d, v1.2d
-	VSHL $0x34, V13.D2, V13.D2
-	VADD V4.D2, V13.D2, V13.D2
-	VSHL $0x34, V15.D2, V15.D2
-	VADD V4.D2, V15.D2, V15.D2
-	WORD $0x6e6cdd8e // FMUL v14.2d, v12.2d, v12.2d
-	FMOVQ 800(R19), F16
-	WORD $0x4e69cd90 // FMLA v16.2d, v12.2d, v9.2d
-	FMOVQ 768(R19), F17
-	WORD $0x4e68cd91 // FMLA v17.2d, v12.2d, v8.2d
-	WORD $0x4e70cdd1 // FMLA v17.2d, v14.2d, v16.2d
-	FMOVQ 736(R19), F16
-	WORD $0x4e67cd90 // FMLA v16.2d, v12.2d, v7.2d
-	WORD $0x4e71cdd0 // FMLA v16.2d, v14.2d, v17.2d
-	FMOVQ 704(R19), F17
-	WORD $0x4e66cd91 // FMLA v17.2d, v12.2d, v6.2d
-	WORD $0x4e70cdd1 // FMLA v17.2d, v14.2d, v16.2d
-	FMOVQ 672(R19), F16
-	WORD $0x4e65cd90 // FMLA v16.2d, v12.2d, v5.2d
-	WORD $0x4e71cdd0 // FMLA v16.2d, v14.2d, v17.2d
-	WORD $0x4e6ece0c // FMLA v12.2d, v16.2d, v14.2d
-	WORD $0x4e60d590 // FADD v16.2d, v12.2d, v0.2d
-	WORD $0x6e6dde10 // FMUL v16.2d, v16.2d, v13.2d
-	WORD $0x6e6fde10 // FMUL v16.2d, v16.2d, v15.2d
-	WORD $0x4e70d56b // FADD v11.2d, v11.2d, v16.2d
-	FMOVQ F16, 0(R7)
+	FMOVQ 0(R7), F10
+	WORD $0x4ee8d54a // FSUB v10.2d, v10.2d, v8.2d
+	FMOVQ 912(R19), F11
+	FMOVQ 928(R19), F12
+	WORD $0x4eeaf58a // FMIN v10.2d, v12.2d, v10.2d
+	WORD $0x4e6af56a // FMAX v10.2d, v11.2d, v10.2d
+	VMOV V0.B16, V11.B16
+	WORD $0x4e62cd4b // FMLA v11.2d, v10.2d, v2.2d
+	WORD $0x4ee0d56c // FSUB v12.2d, v11.2d, v0.2d
+	WORD $0x4ee1cd8a // FMLS v10.2d, v12.2d, v1.2d
+	FMOVQ 944(R19), F13
+	WORD $0x4eedcd8a // FMLS v10.2d, v12.2d, v13.2d
+	WORD $0x6e6add4c // FMUL v12.2d, v10.2d, v10.2d
+	FMOVQ 816(R19), F13
+	WORD $0x4e67cd4d // FMLA v13.2d, v10.2d, v7.2d
+	FMOVQ 784(R19), F14
+	WORD $0x4e66cd4e // FMLA v14.2d, v10.2d, v6.2d
+	WORD $0x4e6dcd8e // FMLA v14.2d, v12.2d, v13.2d
+	FMOVQ 752(R19), F13
+	WORD $0x4e65cd4d // FMLA v13.2d, v10.2d, v5.2d
+	WORD $0x4e6ecd8d // FMLA v13.2d, v12.2d, v14.2d
+	FMOVQ 720(R19), F14
+	WORD $0x4e64cd4e // FMLA v14.2d, v10.2d, v4.2d
+	WORD $0x4e6dcd8e // FMLA v14.2d, v12.2d, v13.2d
+	FMOVQ 688(R19), F13
+	WORD $0x4e63cd4d // FMLA v13.2d, v10.2d, v3.2d
+	WORD $0x4e6ecd8d // FMLA v13.2d, v12.2d, v14.2d
+	WORD $0x4e6ccdaa // FMLA v10.2d, v13.2d, v12.2d
+	VUSHR $0x01, V11.D2, V12.D2
+	VSUB V12.D2, V11.D2, V11.D2
+	VSHL $0x34, V12.D2, V12.D2
+	VSHL $0x34, V11.D2, V11.D2
+	VMOV V11.B16, V13.B16
+	WORD $0x4e6bcd4d // FMLA v13.2d, v10.2d, v11.2d
+	WORD $0x6e6cddad // FMUL v13.2d, v13.2d, v12.2d
+	WORD $0x4e6dd529 // FADD v9.2d, v9.2d, v13.2d
+	FMOVQ F13, 0(R7)
 	ADD $+512, R7
 	SUBS $1, R6
 	BNE loop3
-	FMOVQ 592(R19), F10
-	WORD $0x6e6bfd4a // FDIV v10.2d, v10.2d, v11.2d
+	FMOVQ 624(R19), F8
+	WORD $0x6e69fd08 // FDIV v8.2d, v8.2d, v9.2d
 	MOVD R1, R6
 	ADD R2<<0, R0, R7
 
 loop4:
-	FMOVQ 0(R7), F11
-	WORD $0x6e6bdd4b // FMUL v11.2d, v10.2d, v11.2d
-	FMOVQ F11, 0(R7)
+	FMOVQ 0(R7), F9
+	WORD $0x6e69dd09 // FMUL v9.2d, v8.2d, v9.2d
+	FMOVQ F9, 0(R7)
 	ADD $+512, R7
 	SUBS $1, R6
 	BNE loop4
@@ -8674,8 +8602,8 @@ TEXT ·softmaxGradF64NEON(SB), NOSPLIT|NOFRAME, $0-56
 	MOVD dStart+32(FP), R6
 	MOVD scale+40(FP), R7
 	MOVD n+48(FP), R8
-	FMOVQ 576(R19), F1
-	FMOVQ 592(R19), F2
+	FMOVQ 608(R19), F1
+	FMOVQ 624(R19), F2
 	VLD1R (R7), [V0.D2]
 	EOR R7, R7
 	MOVD $+32, R9
@@ -8687,7 +8615,7 @@ loop1:
 	FMOVQ 0(R20), F4
 	ADD R7<<0, R6, R20
 	FMOVQ 0(R20), F5
-	FMOVQ 576(R19), F6
+	FMOVQ 608(R19), F6
 	MOVD R8, R10
 	ADD R7<<0, R0, R11
 	ADD R7<<0, R1, R12
@@ -8758,7 +8686,7 @@ loop1:
 	FMOVQ 0(R20), F6
 	VMOV V1.B16, V14.B16
 	WORD $0x4e60ccce // FMLA v14.2d, v6.2d, v0.2d
-	FMOVQ 576(R19), F12
+	FMOVQ 608(R19), F12
 	VMOV V12.B16, V7.B16
 	VMOV V3.B16, V8.B16
 	VMOV V4.B16, V9.B16
@@ -8781,7 +8709,7 @@ loop2:
 	FMOVQ 0(R10), F6
 	VMOV V1.B16, V14.B16
 	WORD $0x4e60ccce // FMLA v14.2d, v6.2d, v0.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4e65d58c // FADD v12.2d, v12.2d, v5.2d
 	WORD $0x6e63e445 // FCMGE v5.2d, v2.2d, v3.2d
 	VBIT V5.B16, V12.B16, V7.B16
@@ -8838,10 +8766,10 @@ loop1:
 	VLD1R (R20), [V1.D2]
 	WORD $0x6e61dc00 // FMUL v0.2d, v0.2d, v1.2d
 	ADD R8<<0, R2, R10
-	FMOVQ 576(R19), F1
-	FMOVQ 576(R19), F2
-	FMOVQ 592(R19), F3
-	FMOVQ 592(R19), F4
+	FMOVQ 608(R19), F1
+	FMOVQ 608(R19), F2
+	FMOVQ 624(R19), F3
+	FMOVQ 624(R19), F4
 	VLD1R (R6), [V5.D2]
 	ADD $8, R6, R20
 	VLD1R (R20), [V6.D2]
@@ -8857,7 +8785,7 @@ loop1:
 	VMOV V6.B16, V5.B16
 
 loop2:
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4e66d421 // FADD v1.2d, v1.2d, v6.2d
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	VMOV V4.B16, V3.B16
@@ -8877,24 +8805,24 @@ loop2:
 	SUBS $1, R11
 	VMOV V6.B16, V5.B16
 	BNE loop2
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4e66d421 // FADD v1.2d, v1.2d, v6.2d
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	VMOV V4.B16, V3.B16
 	VMOV V5.B16, V4.B16
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x6e61e406 // FCMGE v6.2d, v0.2d, v1.2d
 	VBIT V6.B16, V1.B16, V7.B16
 	VBIT V6.B16, V2.B16, V8.B16
 	VBIT V6.B16, V3.B16, V9.B16
 	VBIT V6.B16, V4.B16, V10.B16
 	VBIT V6.B16, V5.B16, V11.B16
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4e66d421 // FADD v1.2d, v1.2d, v6.2d
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	VMOV V4.B16, V3.B16
 	VMOV V5.B16, V4.B16
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x6e61e406 // FCMGE v6.2d, v0.2d, v1.2d
 	VBIT V6.B16, V1.B16, V7.B16
 	VBIT V6.B16, V2.B16, V8.B16
@@ -8902,38 +8830,38 @@ loop2:
 	VBIT V6.B16, V4.B16, V10.B16
 	VBIT V6.B16, V5.B16, V11.B16
 	VMOV V10.B16, V1.B16
-	FMOVQ 928(R19), F2
+	FMOVQ 960(R19), F2
 	WORD $0x4e62cd21 // FMLA v1.2d, v9.2d, v2.2d
-	FMOVQ 944(R19), F2
+	FMOVQ 976(R19), F2
 	WORD $0x4e62cc28 // FMLA v8.2d, v1.2d, v2.2d
-	FMOVQ 592(R19), F1
+	FMOVQ 624(R19), F1
 	WORD $0x4ee1d501 // FSUB v1.2d, v8.2d, v1.2d
 	WORD $0x4ee7d400 // FSUB v0.2d, v0.2d, v7.2d
-	FMOVQ 576(R19), F2
+	FMOVQ 608(R19), F2
 	WORD $0x4e62c400 // FMAXNM v0.2d, v0.2d, v2.2d
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4ee2c400 // FMINNM v0.2d, v0.2d, v2.2d
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4ee0d442 // FSUB v2.2d, v2.2d, v0.2d
 	WORD $0x6e60dc43 // FMUL v3.2d, v2.2d, v0.2d
-	FMOVQ 656(R19), F4
+	FMOVQ 992(R19), F4
 	WORD $0x4e64d463 // FADD v3.2d, v3.2d, v4.2d
 	WORD $0x6e60dc04 // FMUL v4.2d, v0.2d, v0.2d
-	FMOVQ 656(R19), F5
+	FMOVQ 992(R19), F5
 	WORD $0x6e65dc84 // FMUL v4.2d, v4.2d, v5.2d
 	WORD $0x6e62dc42 // FMUL v2.2d, v2.2d, v2.2d
-	FMOVQ 656(R19), F5
+	FMOVQ 992(R19), F5
 	WORD $0x6e65dc42 // FMUL v2.2d, v2.2d, v5.2d
 	WORD $0x6e69dc42 // FMUL v2.2d, v2.2d, v9.2d
 	WORD $0x4e6acc62 // FMLA v2.2d, v3.2d, v10.2d
 	WORD $0x4e6bcc82 // FMLA v2.2d, v4.2d, v11.2d
-	FMOVQ 592(R19), F5
-	FMOVQ 944(R19), F3
+	FMOVQ 624(R19), F5
+	FMOVQ 976(R19), F3
 	WORD $0x6e63dc04 // FMUL v4.2d, v0.2d, v3.2d
 	WORD $0x4ee0d4a5 // FSUB v5.2d, v5.2d, v0.2d
-	FMOVQ 592(R19), F3
+	FMOVQ 624(R19), F3
 	WORD $0x4e63d4a3 // FADD v3.2d, v5.2d, v3.2d
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4e65cc66 // FMLA v6.2d, v3.2d, v5.2d
 	WORD $0x6e64dcc3 // FMUL v3.2d, v6.2d, v4.2d
 	WORD $0x6e60dc05 // FMUL v5.2d, v0.2d, v0.2d
@@ -8952,7 +8880,7 @@ loop2:
 	WORD $0x4ee1d463 // FSUB v3.2d, v3.2d, v1.2d
 	ADD R8<<0, R0, R20
 	FMOVQ 0(R20), F1
-	FMOVQ 848(R19), F4
+	FMOVQ 864(R19), F4
 	WORD $0x4e641c24 // BIC v4.16b, v1.16b, v4.16b
 	ADD $16, R6, R20
 	VLD1R (R20), [V5.D2]
@@ -8960,8 +8888,8 @@ loop2:
 	VBIT V4.B16, V3.B16, V1.B16
 	ADD R8<<0, R0, R20
 	FMOVQ F1, 0(R20)
-	FMOVQ 960(R19), F1
-	FMOVQ 592(R19), F3
+	FMOVQ 1008(R19), F1
+	FMOVQ 624(R19), F3
 	VBIT V4.B16, V7.B16, V1.B16
 	ADD R8<<0, R3, R20
 	FMOVQ F1, 0(R20)
@@ -9006,16 +8934,16 @@ loop1:
 	FMOVQ 1536(R20), F0
 	ADD R9<<0, R6, R20
 	FMOVQ 2048(R20), F5
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4ee1d442 // FSUB v2.2d, v2.2d, v1.2d
 	WORD $0x6e61dc43 // FMUL v3.2d, v2.2d, v1.2d
-	FMOVQ 656(R19), F4
+	FMOVQ 992(R19), F4
 	WORD $0x4e64d463 // FADD v3.2d, v3.2d, v4.2d
 	WORD $0x6e61dc24 // FMUL v4.2d, v1.2d, v1.2d
-	FMOVQ 656(R19), F7
+	FMOVQ 992(R19), F7
 	WORD $0x6e67dc84 // FMUL v4.2d, v4.2d, v7.2d
 	WORD $0x6e62dc42 // FMUL v2.2d, v2.2d, v2.2d
-	FMOVQ 656(R19), F7
+	FMOVQ 992(R19), F7
 	WORD $0x6e67dc42 // FMUL v2.2d, v2.2d, v7.2d
 	WORD $0x6e66dc48 // FMUL v8.2d, v2.2d, v6.2d
 	WORD $0x4e60cc68 // FMLA v8.2d, v3.2d, v0.2d
@@ -9024,7 +8952,7 @@ loop1:
 	WORD $0x4ee0d4a0 // FSUB v0.2d, v5.2d, v0.2d
 	WORD $0x4ee6d400 // FSUB v0.2d, v0.2d, v6.2d
 	WORD $0x4e61cc06 // FMLA v6.2d, v0.2d, v1.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x6e68fca5 // FDIV v5.2d, v5.2d, v8.2d
 	WORD $0x6e65dcc0 // FMUL v0.2d, v6.2d, v5.2d
 	ADD $32, R7, R20
@@ -9040,7 +8968,7 @@ loop1:
 	FMOVQ 0(R20), F0
 	ADD R9<<0, R1, R20
 	FMOVQ 0(R20), F9
-	FMOVQ 576(R19), F10
+	FMOVQ 608(R19), F10
 	WORD $0x6e6ae40a // FCMGE v10.2d, v0.2d, v10.2d
 	VBIT V10.B16, V8.B16, V9.B16
 	ADD R9<<0, R1, R20
@@ -9049,22 +8977,22 @@ loop1:
 	VLD1R (R20), [V8.D2]
 	WORD $0x6e68dcc6 // FMUL v6.2d, v6.2d, v8.2d
 	WORD $0x6e65dce7 // FMUL v7.2d, v7.2d, v5.2d
-	FMOVQ 592(R19), F8
-	FMOVQ 944(R19), F5
+	FMOVQ 624(R19), F8
+	FMOVQ 976(R19), F5
 	WORD $0x6e65dc29 // FMUL v9.2d, v1.2d, v5.2d
 	WORD $0x4ee1d508 // FSUB v8.2d, v8.2d, v1.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4e65d505 // FADD v5.2d, v8.2d, v5.2d
-	FMOVQ 592(R19), F10
+	FMOVQ 624(R19), F10
 	WORD $0x4e68ccaa // FMLA v10.2d, v5.2d, v8.2d
 	WORD $0x6e69dd45 // FMUL v5.2d, v10.2d, v9.2d
 	WORD $0x6e61dc28 // FMUL v8.2d, v1.2d, v1.2d
 	WORD $0x6e69dd08 // FMUL v8.2d, v8.2d, v9.2d
 	WORD $0x4ee5d421 // FSUB v1.2d, v1.2d, v5.2d
 	WORD $0x4ee8d421 // FSUB v1.2d, v1.2d, v8.2d
-	FMOVQ 976(R19), F9
+	FMOVQ 1024(R19), F9
 	WORD $0x4e69d4a5 // FADD v5.2d, v5.2d, v9.2d
-	FMOVQ 944(R19), F9
+	FMOVQ 976(R19), F9
 	WORD $0x4e69d421 // FADD v1.2d, v1.2d, v9.2d
 	WORD $0x6e67dc42 // FMUL v2.2d, v2.2d, v7.2d
 	WORD $0x4e66cca2 // FMLA v2.2d, v5.2d, v6.2d
@@ -9072,29 +9000,29 @@ loop1:
 	WORD $0x4e66cc23 // FMLA v3.2d, v1.2d, v6.2d
 	WORD $0x6e67dc84 // FMUL v4.2d, v4.2d, v7.2d
 	WORD $0x4e66cd04 // FMLA v4.2d, v8.2d, v6.2d
-	FMOVQ 576(R19), F1
+	FMOVQ 608(R19), F1
 	MOVD R8, R11
 	ADD R9<<0, R0, R12
 	ADD R9<<0, R3, R13
 
 loop2:
-	FMOVQ 576(R19), F5
-	FMOVQ 576(R19), F7
+	FMOVQ 608(R19), F5
+	FMOVQ 608(R19), F7
 	WORD $0x6e67e407 // FCMGE v7.2d, v0.2d, v7.2d
 	VBIT V7.B16, V4.B16, V5.B16
-	FMOVQ 592(R19), F7
+	FMOVQ 624(R19), F7
 	WORD $0x6e67e407 // FCMGE v7.2d, v0.2d, v7.2d
 	VBIT V7.B16, V3.B16, V5.B16
-	FMOVQ 864(R19), F7
+	FMOVQ 880(R19), F7
 	WORD $0x6e67e407 // FCMGE v7.2d, v0.2d, v7.2d
 	VBIT V7.B16, V2.B16, V5.B16
-	FMOVQ 992(R19), F7
+	FMOVQ 1040(R19), F7
 	WORD $0x6e67e407 // FCMGE v7.2d, v0.2d, v7.2d
 	VBIT V7.B16, V6.B16, V5.B16
 	FMOVQ F5, 0(R12)
 	FMOVQ 0(R13), F7
 	WORD $0x4e67cca1 // FMLA v1.2d, v5.2d, v7.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4ee5d400 // FSUB v0.2d, v0.2d, v5.2d
 	ADD $+512, R12
 	ADD $+512, R13
@@ -9144,10 +9072,10 @@ loop1:
 	VLD1R (R20), [V1.D2]
 	WORD $0x6e61dc00 // FMUL v0.2d, v0.2d, v1.2d
 	ADD R8<<0, R2, R10
-	FMOVQ 576(R19), F1
-	FMOVQ 576(R19), F2
-	FMOVQ 592(R19), F3
-	FMOVQ 592(R19), F4
+	FMOVQ 608(R19), F1
+	FMOVQ 608(R19), F2
+	FMOVQ 624(R19), F3
+	FMOVQ 624(R19), F4
 	VLD1R (R6), [V5.D2]
 	ADD $8, R6, R20
 	VLD1R (R20), [V6.D2]
@@ -9163,7 +9091,7 @@ loop1:
 	VMOV V6.B16, V5.B16
 
 loop2:
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4e66d421 // FADD v1.2d, v1.2d, v6.2d
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	VMOV V4.B16, V3.B16
@@ -9175,12 +9103,12 @@ loop2:
 	WORD $0x4e6ccca6 // FMLA v6.2d, v5.2d, v12.2d
 	ADD $+512, R10
 	VMOV V4.B16, V5.B16
-	FMOVQ 928(R19), F12
+	FMOVQ 960(R19), F12
 	WORD $0x4e6ccc65 // FMLA v5.2d, v3.2d, v12.2d
-	FMOVQ 944(R19), F12
+	FMOVQ 976(R19), F12
 	VMOV V2.B16, V13.B16
 	WORD $0x4e6cccad // FMLA v13.2d, v5.2d, v12.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4ee5d5a5 // FSUB v5.2d, v13.2d, v5.2d
 	WORD $0x6e65e405 // FCMGE v5.2d, v0.2d, v5.2d
 	VBIT V5.B16, V1.B16, V7.B16
@@ -9191,19 +9119,19 @@ loop2:
 	SUBS $1, R11
 	VMOV V6.B16, V5.B16
 	BNE loop2
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4e66d421 // FADD v1.2d, v1.2d, v6.2d
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	VMOV V4.B16, V3.B16
 	VMOV V5.B16, V4.B16
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	VMOV V4.B16, V6.B16
-	FMOVQ 928(R19), F12
+	FMOVQ 960(R19), F12
 	WORD $0x4e6ccc66 // FMLA v6.2d, v3.2d, v12.2d
-	FMOVQ 944(R19), F12
+	FMOVQ 976(R19), F12
 	VMOV V2.B16, V13.B16
 	WORD $0x4e6ccccd // FMLA v13.2d, v6.2d, v12.2d
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4ee6d5a6 // FSUB v6.2d, v13.2d, v6.2d
 	WORD $0x6e66e406 // FCMGE v6.2d, v0.2d, v6.2d
 	VBIT V6.B16, V1.B16, V7.B16
@@ -9211,19 +9139,19 @@ loop2:
 	VBIT V6.B16, V3.B16, V9.B16
 	VBIT V6.B16, V4.B16, V10.B16
 	VBIT V6.B16, V5.B16, V11.B16
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4e66d421 // FADD v1.2d, v1.2d, v6.2d
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	VMOV V4.B16, V3.B16
 	VMOV V5.B16, V4.B16
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	VMOV V4.B16, V6.B16
-	FMOVQ 928(R19), F12
+	FMOVQ 960(R19), F12
 	WORD $0x4e6ccc66 // FMLA v6.2d, v3.2d, v12.2d
-	FMOVQ 944(R19), F12
+	FMOVQ 976(R19), F12
 	VMOV V2.B16, V13.B16
 	WORD $0x4e6ccccd // FMLA v13.2d, v6.2d, v12.2d
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4ee6d5a6 // FSUB v6.2d, v13.2d, v6.2d
 	WORD $0x6e66e406 // FCMGE v6.2d, v0.2d, v6.2d
 	VBIT V6.B16, V1.B16, V7.B16
@@ -9232,29 +9160,29 @@ loop2:
 	VBIT V6.B16, V4.B16, V10.B16
 	VBIT V6.B16, V5.B16, V11.B16
 	VMOV V10.B16, V1.B16
-	FMOVQ 928(R19), F2
+	FMOVQ 960(R19), F2
 	WORD $0x4e62cd21 // FMLA v1.2d, v9.2d, v2.2d
-	FMOVQ 944(R19), F2
+	FMOVQ 976(R19), F2
 	WORD $0x4e62cc28 // FMLA v8.2d, v1.2d, v2.2d
-	FMOVQ 592(R19), F1
+	FMOVQ 624(R19), F1
 	WORD $0x4ee1d501 // FSUB v1.2d, v8.2d, v1.2d
 	WORD $0x4ee1d400 // FSUB v0.2d, v0.2d, v1.2d
 	WORD $0x4e69d541 // FADD v1.2d, v10.2d, v9.2d
-	FMOVQ 656(R19), F2
+	FMOVQ 992(R19), F2
 	WORD $0x6e62dc21 // FMUL v1.2d, v1.2d, v2.2d
 	WORD $0x4e6ad562 // FADD v2.2d, v11.2d, v10.2d
-	FMOVQ 656(R19), F3
+	FMOVQ 992(R19), F3
 	WORD $0x6e63dc42 // FMUL v2.2d, v2.2d, v3.2d
 	WORD $0x4e61d442 // FADD v2.2d, v2.2d, v1.2d
 	WORD $0x4e69d563 // FADD v3.2d, v11.2d, v9.2d
-	FMOVQ 1008(R19), F4
+	FMOVQ 1056(R19), F4
 	WORD $0x4e64cd43 // FMLA v3.2d, v10.2d, v4.2d
-	FMOVQ 944(R19), F4
+	FMOVQ 976(R19), F4
 	WORD $0x6e64dc63 // FMUL v3.2d, v3.2d, v4.2d
-	FMOVQ 576(R19), F4
+	FMOVQ 608(R19), F4
 	WORD $0x4e64c400 // FMAXNM v0.2d, v0.2d, v4.2d
 	WORD $0x4ee3f400 // FMIN v0.2d, v0.2d, v3.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x6e63fc04 // FDIV v4.2d, v0.2d, v3.2d
 	VMOV V1.B16, V1.B16
 	WORD $0x4ee4cc41 // FMLS v1.2d, v2.2d, v4.2d
@@ -9268,20 +9196,20 @@ loop2:
 	WORD $0x4e62d4a5 // FADD v5.2d, v5.2d, v2.2d
 	WORD $0x4e61d4a5 // FADD v5.2d, v5.2d, v1.2d
 	WORD $0x6e65fc41 // FDIV v1.2d, v2.2d, v5.2d
-	FMOVQ 576(R19), F2
+	FMOVQ 608(R19), F2
 	WORD $0x4e62c421 // FMAXNM v1.2d, v1.2d, v2.2d
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4ee2c421 // FMINNM v1.2d, v1.2d, v2.2d
 	MOVD $+4, R10
 
 loop3:
-	FMOVQ 592(R19), F4
-	FMOVQ 944(R19), F2
+	FMOVQ 624(R19), F4
+	FMOVQ 976(R19), F2
 	WORD $0x6e62dc23 // FMUL v3.2d, v1.2d, v2.2d
 	WORD $0x4ee1d484 // FSUB v4.2d, v4.2d, v1.2d
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4e62d482 // FADD v2.2d, v4.2d, v2.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4e64cc45 // FMLA v5.2d, v2.2d, v4.2d
 	WORD $0x6e63dca2 // FMUL v2.2d, v5.2d, v3.2d
 	WORD $0x6e61dc24 // FMUL v4.2d, v1.2d, v1.2d
@@ -9291,16 +9219,16 @@ loop3:
 	WORD $0x6e69dc42 // FMUL v2.2d, v2.2d, v9.2d
 	WORD $0x4e6acc62 // FMLA v2.2d, v3.2d, v10.2d
 	WORD $0x4e6bcc82 // FMLA v2.2d, v4.2d, v11.2d
-	FMOVQ 592(R19), F3
+	FMOVQ 624(R19), F3
 	WORD $0x4ee1d463 // FSUB v3.2d, v3.2d, v1.2d
 	WORD $0x6e61dc64 // FMUL v4.2d, v3.2d, v1.2d
-	FMOVQ 656(R19), F5
+	FMOVQ 992(R19), F5
 	WORD $0x4e65d484 // FADD v4.2d, v4.2d, v5.2d
 	WORD $0x6e61dc25 // FMUL v5.2d, v1.2d, v1.2d
-	FMOVQ 656(R19), F6
+	FMOVQ 992(R19), F6
 	WORD $0x6e66dca5 // FMUL v5.2d, v5.2d, v6.2d
 	WORD $0x6e63dc63 // FMUL v3.2d, v3.2d, v3.2d
-	FMOVQ 656(R19), F6
+	FMOVQ 992(R19), F6
 	WORD $0x6e66dc63 // FMUL v3.2d, v3.2d, v6.2d
 	WORD $0x6e69dc63 // FMUL v3.2d, v3.2d, v9.2d
 	WORD $0x4e6acc83 // FMLA v3.2d, v4.2d, v10.2d
@@ -9310,37 +9238,37 @@ loop3:
 	WORD $0x4ee4d4a5 // FSUB v5.2d, v5.2d, v4.2d
 	WORD $0x4e61cca4 // FMLA v4.2d, v5.2d, v1.2d
 	WORD $0x4ee0d442 // FSUB v2.2d, v2.2d, v0.2d
-	FMOVQ 1024(R19), F5
+	FMOVQ 1072(R19), F5
 	WORD $0x6e65dc85 // FMUL v5.2d, v4.2d, v5.2d
 	WORD $0x6e62dca5 // FMUL v5.2d, v5.2d, v2.2d
 	WORD $0x6e63dc64 // FMUL v4.2d, v3.2d, v3.2d
-	FMOVQ 1008(R19), F6
+	FMOVQ 1056(R19), F6
 	WORD $0x4e66cc85 // FMLA v5.2d, v4.2d, v6.2d
-	FMOVQ 576(R19), F4
+	FMOVQ 608(R19), F4
 	WORD $0x4e64c4a4 // FMAXNM v4.2d, v5.2d, v4.2d
 	WORD $0x6ee1f884 // FSQRT v4.2d, v4.2d
 	WORD $0x4e63d484 // FADD v4.2d, v4.2d, v3.2d
-	FMOVQ 992(R19), F3
+	FMOVQ 1040(R19), F3
 	WORD $0x6e63dc42 // FMUL v2.2d, v2.2d, v3.2d
 	WORD $0x6e64fc42 // FDIV v2.2d, v2.2d, v4.2d
 	WORD $0x4ee2d421 // FSUB v1.2d, v1.2d, v2.2d
-	FMOVQ 576(R19), F2
+	FMOVQ 608(R19), F2
 	WORD $0x4e62c421 // FMAXNM v1.2d, v1.2d, v2.2d
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4ee2c421 // FMINNM v1.2d, v1.2d, v2.2d
 	SUBS $1, R10
 	BNE loop3
 	VMOV V1.B16, V0.B16
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4ee0d442 // FSUB v2.2d, v2.2d, v0.2d
 	WORD $0x6e60dc41 // FMUL v1.2d, v2.2d, v0.2d
-	FMOVQ 656(R19), F3
+	FMOVQ 992(R19), F3
 	WORD $0x4e63d421 // FADD v1.2d, v1.2d, v3.2d
 	WORD $0x6e60dc03 // FMUL v3.2d, v0.2d, v0.2d
-	FMOVQ 656(R19), F4
+	FMOVQ 992(R19), F4
 	WORD $0x6e64dc63 // FMUL v3.2d, v3.2d, v4.2d
 	WORD $0x6e62dc42 // FMUL v2.2d, v2.2d, v2.2d
-	FMOVQ 656(R19), F4
+	FMOVQ 992(R19), F4
 	WORD $0x6e64dc42 // FMUL v2.2d, v2.2d, v4.2d
 	WORD $0x6e69dc42 // FMUL v2.2d, v2.2d, v9.2d
 	WORD $0x4e6acc22 // FMLA v2.2d, v1.2d, v10.2d
@@ -9354,7 +9282,7 @@ loop3:
 	WORD $0x4ee3d421 // FSUB v1.2d, v1.2d, v3.2d
 	ADD R8<<0, R0, R20
 	FMOVQ 0(R20), F3
-	FMOVQ 848(R19), F4
+	FMOVQ 864(R19), F4
 	WORD $0x4e641c64 // BIC v4.16b, v3.16b, v4.16b
 	ADD $16, R6, R20
 	VLD1R (R20), [V5.D2]
@@ -9362,8 +9290,8 @@ loop3:
 	VBIT V4.B16, V1.B16, V3.B16
 	ADD R8<<0, R0, R20
 	FMOVQ F3, 0(R20)
-	FMOVQ 960(R19), F1
-	FMOVQ 592(R19), F3
+	FMOVQ 1008(R19), F1
+	FMOVQ 624(R19), F3
 	VBIT V4.B16, V7.B16, V1.B16
 	ADD R8<<0, R3, R20
 	FMOVQ F1, 0(R20)
@@ -9408,16 +9336,16 @@ loop1:
 	FMOVQ 1536(R20), F0
 	ADD R9<<0, R6, R20
 	FMOVQ 2048(R20), F5
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4ee1d442 // FSUB v2.2d, v2.2d, v1.2d
 	WORD $0x6e61dc43 // FMUL v3.2d, v2.2d, v1.2d
-	FMOVQ 656(R19), F4
+	FMOVQ 992(R19), F4
 	WORD $0x4e64d463 // FADD v3.2d, v3.2d, v4.2d
 	WORD $0x6e61dc24 // FMUL v4.2d, v1.2d, v1.2d
-	FMOVQ 656(R19), F6
+	FMOVQ 992(R19), F6
 	WORD $0x6e66dc84 // FMUL v4.2d, v4.2d, v6.2d
 	WORD $0x6e62dc42 // FMUL v2.2d, v2.2d, v2.2d
-	FMOVQ 656(R19), F6
+	FMOVQ 992(R19), F6
 	WORD $0x6e66dc42 // FMUL v2.2d, v2.2d, v6.2d
 	WORD $0x6e67dc46 // FMUL v6.2d, v2.2d, v7.2d
 	WORD $0x4e60cc66 // FMLA v6.2d, v3.2d, v0.2d
@@ -9426,7 +9354,7 @@ loop1:
 	WORD $0x4ee0d4a0 // FSUB v0.2d, v5.2d, v0.2d
 	WORD $0x4ee7d400 // FSUB v0.2d, v0.2d, v7.2d
 	WORD $0x4e61cc07 // FMLA v7.2d, v0.2d, v1.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x6e66fca5 // FDIV v5.2d, v5.2d, v6.2d
 	WORD $0x6e65dce0 // FMUL v0.2d, v7.2d, v5.2d
 	ADD $32, R7, R20
@@ -9439,15 +9367,15 @@ loop1:
 	WORD $0x4ee0cce6 // FMLS v6.2d, v7.2d, v0.2d
 	WORD $0x6e65dcc6 // FMUL v6.2d, v6.2d, v5.2d
 	VMOV V6.B16, V8.B16
-	FMOVQ 848(R19), F0
+	FMOVQ 864(R19), F0
 	VEOR V0.B16, V6.B16, V6.B16
-	FMOVQ 848(R19), F0
+	FMOVQ 864(R19), F0
 	VEOR V0.B16, V7.B16, V7.B16
 	ADD R9<<0, R6, R20
 	FMOVQ 0(R20), F0
 	ADD R9<<0, R1, R20
 	FMOVQ 0(R20), F9
-	FMOVQ 576(R19), F10
+	FMOVQ 608(R19), F10
 	WORD $0x6e6ae40a // FCMGE v10.2d, v0.2d, v10.2d
 	VBIT V10.B16, V8.B16, V9.B16
 	ADD R9<<0, R1, R20
@@ -9456,22 +9384,22 @@ loop1:
 	VLD1R (R20), [V8.D2]
 	WORD $0x6e68dcc6 // FMUL v6.2d, v6.2d, v8.2d
 	WORD $0x6e65dce7 // FMUL v7.2d, v7.2d, v5.2d
-	FMOVQ 592(R19), F8
-	FMOVQ 944(R19), F5
+	FMOVQ 624(R19), F8
+	FMOVQ 976(R19), F5
 	WORD $0x6e65dc29 // FMUL v9.2d, v1.2d, v5.2d
 	WORD $0x4ee1d508 // FSUB v8.2d, v8.2d, v1.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4e65d505 // FADD v5.2d, v8.2d, v5.2d
-	FMOVQ 592(R19), F10
+	FMOVQ 624(R19), F10
 	WORD $0x4e68ccaa // FMLA v10.2d, v5.2d, v8.2d
 	WORD $0x6e69dd45 // FMUL v5.2d, v10.2d, v9.2d
 	WORD $0x6e61dc28 // FMUL v8.2d, v1.2d, v1.2d
 	WORD $0x6e69dd08 // FMUL v8.2d, v8.2d, v9.2d
 	WORD $0x4ee5d421 // FSUB v1.2d, v1.2d, v5.2d
 	WORD $0x4ee8d421 // FSUB v1.2d, v1.2d, v8.2d
-	FMOVQ 976(R19), F9
+	FMOVQ 1024(R19), F9
 	WORD $0x4e69d4a5 // FADD v5.2d, v5.2d, v9.2d
-	FMOVQ 944(R19), F9
+	FMOVQ 976(R19), F9
 	WORD $0x4e69d421 // FADD v1.2d, v1.2d, v9.2d
 	WORD $0x6e67dc42 // FMUL v2.2d, v2.2d, v7.2d
 	WORD $0x4e66cca2 // FMLA v2.2d, v5.2d, v6.2d
@@ -9479,29 +9407,29 @@ loop1:
 	WORD $0x4e66cc23 // FMLA v3.2d, v1.2d, v6.2d
 	WORD $0x6e67dc84 // FMUL v4.2d, v4.2d, v7.2d
 	WORD $0x4e66cd04 // FMLA v4.2d, v8.2d, v6.2d
-	FMOVQ 576(R19), F1
+	FMOVQ 608(R19), F1
 	MOVD R8, R11
 	ADD R9<<0, R0, R12
 	ADD R9<<0, R3, R13
 
 loop2:
-	FMOVQ 576(R19), F5
-	FMOVQ 576(R19), F7
+	FMOVQ 608(R19), F5
+	FMOVQ 608(R19), F7
 	WORD $0x6e67e407 // FCMGE v7.2d, v0.2d, v7.2d
 	VBIT V7.B16, V4.B16, V5.B16
-	FMOVQ 592(R19), F7
+	FMOVQ 624(R19), F7
 	WORD $0x6e67e407 // FCMGE v7.2d, v0.2d, v7.2d
 	VBIT V7.B16, V3.B16, V5.B16
-	FMOVQ 864(R19), F7
+	FMOVQ 880(R19), F7
 	WORD $0x6e67e407 // FCMGE v7.2d, v0.2d, v7.2d
 	VBIT V7.B16, V2.B16, V5.B16
-	FMOVQ 992(R19), F7
+	FMOVQ 1040(R19), F7
 	WORD $0x6e67e407 // FCMGE v7.2d, v0.2d, v7.2d
 	VBIT V7.B16, V6.B16, V5.B16
 	FMOVQ F5, 0(R12)
 	FMOVQ 0(R13), F7
 	WORD $0x4e67cca1 // FMLA v1.2d, v5.2d, v7.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4ee5d400 // FSUB v0.2d, v0.2d, v5.2d
 	ADD $+512, R12
 	ADD $+512, R13
@@ -9533,48 +9461,40 @@ TEXT ·sincosF64NEON(SB), NOSPLIT|NOFRAME, $0-24
 	MOVD $neon<>(SB), R19
 	MOVD sin+0(FP), R0
 	MOVD cos+8(FP), R1
-	FMOVQ 608(R19), F0
+	FMOVQ 1088(R19), F0
 	MOVD n+16(FP), R2
 	LSR $0x01, R2
 
 loop1:
 	FMOVQ 0(R1), F1
 	VMOV V0.B16, V2.B16
-	FMOVQ 1040(R19), F3
+	FMOVQ 1104(R19), F3
 	WORD $0x4e63cc22 // FMLA v2.2d, v1.2d, v3.2d
 	WORD $0x4ee0d443 // FSUB v3.2d, v2.2d, v0.2d
 	VSHL $0x3f, V2.D2, V2.D2
-	FMOVQ 1056(R19), F4
+	FMOVQ 1120(R19), F4
 	WORD $0x4ee4cc61 // FMLS v1.2d, v3.2d, v4.2d
-	FMOVQ 1072(R19), F4
+	FMOVQ 1136(R19), F4
 	WORD $0x4ee4cc61 // FMLS v1.2d, v3.2d, v4.2d
 	WORD $0x6e61dc23 // FMUL v3.2d, v1.2d, v1.2d
-	FMOVQ 1088(R19), F4
-	FMOVQ 1104(R19), F5
-	WORD $0x4e63cc85 // FMLA v5.2d, v4.2d, v3.2d
-	FMOVQ 1120(R19), F4
-	WORD $0x4e63cca4 // FMLA v4.2d, v5.2d, v3.2d
-	FMOVQ 1136(R19), F5
-	WORD $0x4e63cc85 // FMLA v5.2d, v4.2d, v3.2d
 	FMOVQ 1152(R19), F4
-	WORD $0x4e63cca4 // FMLA v4.2d, v5.2d, v3.2d
 	FMOVQ 1168(R19), F5
 	WORD $0x4e63cc85 // FMLA v5.2d, v4.2d, v3.2d
 	FMOVQ 1184(R19), F4
 	WORD $0x4e63cca4 // FMLA v4.2d, v5.2d, v3.2d
 	FMOVQ 1200(R19), F5
 	WORD $0x4e63cc85 // FMLA v5.2d, v4.2d, v3.2d
-	FMOVQ 592(R19), F4
+	FMOVQ 1216(R19), F4
 	WORD $0x4e63cca4 // FMLA v4.2d, v5.2d, v3.2d
-	FMOVQ 1216(R19), F5
-	FMOVQ 1232(R19), F6
-	WORD $0x4e63cca6 // FMLA v6.2d, v5.2d, v3.2d
-	FMOVQ 1248(R19), F5
-	WORD $0x4e63ccc5 // FMLA v5.2d, v6.2d, v3.2d
-	FMOVQ 1264(R19), F6
-	WORD $0x4e63cca6 // FMLA v6.2d, v5.2d, v3.2d
+	FMOVQ 1232(R19), F5
+	WORD $0x4e63cc85 // FMLA v5.2d, v4.2d, v3.2d
+	FMOVQ 1248(R19), F4
+	WORD $0x4e63cca4 // FMLA v4.2d, v5.2d, v3.2d
+	FMOVQ 1264(R19), F5
+	WORD $0x4e63cc85 // FMLA v5.2d, v4.2d, v3.2d
+	FMOVQ 624(R19), F4
+	WORD $0x4e63cca4 // FMLA v4.2d, v5.2d, v3.2d
 	FMOVQ 1280(R19), F5
-	WORD $0x4e63ccc5 // FMLA v5.2d, v6.2d, v3.2d
 	FMOVQ 1296(R19), F6
 	WORD $0x4e63cca6 // FMLA v6.2d, v5.2d, v3.2d
 	FMOVQ 1312(R19), F5
@@ -9583,7 +9503,15 @@ loop1:
 	WORD $0x4e63cca6 // FMLA v6.2d, v5.2d, v3.2d
 	FMOVQ 1344(R19), F5
 	WORD $0x4e63ccc5 // FMLA v5.2d, v6.2d, v3.2d
-	FMOVQ 592(R19), F6
+	FMOVQ 1360(R19), F6
+	WORD $0x4e63cca6 // FMLA v6.2d, v5.2d, v3.2d
+	FMOVQ 1376(R19), F5
+	WORD $0x4e63ccc5 // FMLA v5.2d, v6.2d, v3.2d
+	FMOVQ 1392(R19), F6
+	WORD $0x4e63cca6 // FMLA v6.2d, v5.2d, v3.2d
+	FMOVQ 1408(R19), F5
+	WORD $0x4e63ccc5 // FMLA v5.2d, v6.2d, v3.2d
+	FMOVQ 624(R19), F6
 	WORD $0x4e63cca6 // FMLA v6.2d, v5.2d, v3.2d
 	WORD $0x6e61dc84 // FMUL v4.2d, v4.2d, v1.2d
 	VEOR V2.B16, V4.B16, V4.B16
@@ -9625,18 +9553,18 @@ loop1:
 	FMOVQ 0(R10), F4
 	WORD $0x4e64cc23 // FMLA v3.2d, v1.2d, v4.2d
 	ADD $+512, R10
-	FMOVQ 576(R19), F1
+	FMOVQ 608(R19), F1
 	VMOV V3.B16, V3.B16
-	FMOVQ 928(R19), F4
+	FMOVQ 960(R19), F4
 	WORD $0x4e64cc43 // FMLA v3.2d, v2.2d, v4.2d
-	FMOVQ 944(R19), F2
+	FMOVQ 976(R19), F2
 	WORD $0x4e62cc61 // FMLA v1.2d, v3.2d, v2.2d
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4ee2d423 // FSUB v3.2d, v1.2d, v2.2d
 	WORD $0x4e63d400 // FADD v0.2d, v0.2d, v3.2d
 	ADD R8<<0, R2, R10
-	FMOVQ 576(R19), F1
-	FMOVQ 576(R19), F2
+	FMOVQ 608(R19), F1
+	FMOVQ 608(R19), F2
 	VLD1R (R6), [V3.D2]
 	ADD $8, R6, R20
 	VLD1R (R20), [V6.D2]
@@ -9666,7 +9594,7 @@ loop1:
 	VMOV V8.B16, V5.B16
 
 loop2:
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4e66d421 // FADD v1.2d, v1.2d, v6.2d
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	VMOV V4.B16, V3.B16
@@ -9678,12 +9606,12 @@ loop2:
 	WORD $0x4e67cca6 // FMLA v6.2d, v5.2d, v7.2d
 	ADD $+512, R10
 	VMOV V4.B16, V5.B16
-	FMOVQ 928(R19), F7
+	FMOVQ 960(R19), F7
 	WORD $0x4e67cc65 // FMLA v5.2d, v3.2d, v7.2d
-	FMOVQ 944(R19), F7
+	FMOVQ 976(R19), F7
 	VMOV V2.B16, V8.B16
 	WORD $0x4e67cca8 // FMLA v8.2d, v5.2d, v7.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4ee5d505 // FSUB v5.2d, v8.2d, v5.2d
 	WORD $0x6e65e405 // FCMGE v5.2d, v0.2d, v5.2d
 	VBIT V5.B16, V1.B16, V9.B16
@@ -9695,7 +9623,7 @@ loop2:
 	VMOV V6.B16, V5.B16
 	BNE loop2
 	ADD R8<<0, R2, R10
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4e66d421 // FADD v1.2d, v1.2d, v6.2d
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	VMOV V4.B16, V3.B16
@@ -9707,12 +9635,12 @@ loop2:
 	WORD $0x4e67cca6 // FMLA v6.2d, v5.2d, v7.2d
 	ADD $+512, R10
 	VMOV V4.B16, V5.B16
-	FMOVQ 928(R19), F7
+	FMOVQ 960(R19), F7
 	WORD $0x4e67cc65 // FMLA v5.2d, v3.2d, v7.2d
-	FMOVQ 944(R19), F7
+	FMOVQ 976(R19), F7
 	VMOV V2.B16, V8.B16
 	WORD $0x4e67cca8 // FMLA v8.2d, v5.2d, v7.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4ee5d505 // FSUB v5.2d, v8.2d, v5.2d
 	WORD $0x6e65e405 // FCMGE v5.2d, v0.2d, v5.2d
 	VBIT V5.B16, V1.B16, V9.B16
@@ -9720,7 +9648,7 @@ loop2:
 	VBIT V5.B16, V3.B16, V11.B16
 	VBIT V5.B16, V4.B16, V12.B16
 	VBIT V5.B16, V6.B16, V13.B16
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4e65d421 // FADD v1.2d, v1.2d, v5.2d
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	VMOV V4.B16, V3.B16
@@ -9732,12 +9660,12 @@ loop2:
 	WORD $0x4e67cca6 // FMLA v6.2d, v5.2d, v7.2d
 	ADD $+512, R10
 	VMOV V4.B16, V5.B16
-	FMOVQ 928(R19), F7
+	FMOVQ 960(R19), F7
 	WORD $0x4e67cc65 // FMLA v5.2d, v3.2d, v7.2d
-	FMOVQ 944(R19), F7
+	FMOVQ 976(R19), F7
 	VMOV V2.B16, V8.B16
 	WORD $0x4e67cca8 // FMLA v8.2d, v5.2d, v7.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4ee5d505 // FSUB v5.2d, v8.2d, v5.2d
 	WORD $0x6e65e405 // FCMGE v5.2d, v0.2d, v5.2d
 	VBIT V5.B16, V1.B16, V9.B16
@@ -9746,29 +9674,29 @@ loop2:
 	VBIT V5.B16, V4.B16, V12.B16
 	VBIT V5.B16, V6.B16, V13.B16
 	VMOV V12.B16, V1.B16
-	FMOVQ 928(R19), F2
+	FMOVQ 960(R19), F2
 	WORD $0x4e62cd61 // FMLA v1.2d, v11.2d, v2.2d
-	FMOVQ 944(R19), F2
+	FMOVQ 976(R19), F2
 	WORD $0x4e62cc2a // FMLA v10.2d, v1.2d, v2.2d
-	FMOVQ 592(R19), F1
+	FMOVQ 624(R19), F1
 	WORD $0x4ee1d541 // FSUB v1.2d, v10.2d, v1.2d
 	WORD $0x4ee1d400 // FSUB v0.2d, v0.2d, v1.2d
 	WORD $0x4e6bd581 // FADD v1.2d, v12.2d, v11.2d
-	FMOVQ 656(R19), F2
+	FMOVQ 992(R19), F2
 	WORD $0x6e62dc21 // FMUL v1.2d, v1.2d, v2.2d
 	WORD $0x4e6cd5a2 // FADD v2.2d, v13.2d, v12.2d
-	FMOVQ 656(R19), F3
+	FMOVQ 992(R19), F3
 	WORD $0x6e63dc42 // FMUL v2.2d, v2.2d, v3.2d
 	WORD $0x4e61d442 // FADD v2.2d, v2.2d, v1.2d
 	WORD $0x4e6bd5a3 // FADD v3.2d, v13.2d, v11.2d
-	FMOVQ 1008(R19), F4
+	FMOVQ 1056(R19), F4
 	WORD $0x4e64cd83 // FMLA v3.2d, v12.2d, v4.2d
-	FMOVQ 944(R19), F4
+	FMOVQ 976(R19), F4
 	WORD $0x6e64dc63 // FMUL v3.2d, v3.2d, v4.2d
-	FMOVQ 576(R19), F4
+	FMOVQ 608(R19), F4
 	WORD $0x4e64c400 // FMAXNM v0.2d, v0.2d, v4.2d
 	WORD $0x4ee3f400 // FMIN v0.2d, v0.2d, v3.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x6e63fc04 // FDIV v4.2d, v0.2d, v3.2d
 	VMOV V1.B16, V1.B16
 	WORD $0x4ee4cc41 // FMLS v1.2d, v2.2d, v4.2d
@@ -9782,20 +9710,20 @@ loop2:
 	WORD $0x4e62d4a5 // FADD v5.2d, v5.2d, v2.2d
 	WORD $0x4e61d4a5 // FADD v5.2d, v5.2d, v1.2d
 	WORD $0x6e65fc41 // FDIV v1.2d, v2.2d, v5.2d
-	FMOVQ 576(R19), F2
+	FMOVQ 608(R19), F2
 	WORD $0x4e62c421 // FMAXNM v1.2d, v1.2d, v2.2d
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4ee2c421 // FMINNM v1.2d, v1.2d, v2.2d
 	MOVD $+4, R10
 
 loop3:
-	FMOVQ 592(R19), F4
-	FMOVQ 944(R19), F2
+	FMOVQ 624(R19), F4
+	FMOVQ 976(R19), F2
 	WORD $0x6e62dc23 // FMUL v3.2d, v1.2d, v2.2d
 	WORD $0x4ee1d484 // FSUB v4.2d, v4.2d, v1.2d
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4e62d482 // FADD v2.2d, v4.2d, v2.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4e64cc45 // FMLA v5.2d, v2.2d, v4.2d
 	WORD $0x6e63dca2 // FMUL v2.2d, v5.2d, v3.2d
 	WORD $0x6e61dc24 // FMUL v4.2d, v1.2d, v1.2d
@@ -9805,16 +9733,16 @@ loop3:
 	WORD $0x6e6bdc42 // FMUL v2.2d, v2.2d, v11.2d
 	WORD $0x4e6ccc62 // FMLA v2.2d, v3.2d, v12.2d
 	WORD $0x4e6dcc82 // FMLA v2.2d, v4.2d, v13.2d
-	FMOVQ 592(R19), F3
+	FMOVQ 624(R19), F3
 	WORD $0x4ee1d463 // FSUB v3.2d, v3.2d, v1.2d
 	WORD $0x6e61dc64 // FMUL v4.2d, v3.2d, v1.2d
-	FMOVQ 656(R19), F5
+	FMOVQ 992(R19), F5
 	WORD $0x4e65d484 // FADD v4.2d, v4.2d, v5.2d
 	WORD $0x6e61dc25 // FMUL v5.2d, v1.2d, v1.2d
-	FMOVQ 656(R19), F6
+	FMOVQ 992(R19), F6
 	WORD $0x6e66dca5 // FMUL v5.2d, v5.2d, v6.2d
 	WORD $0x6e63dc63 // FMUL v3.2d, v3.2d, v3.2d
-	FMOVQ 656(R19), F6
+	FMOVQ 992(R19), F6
 	WORD $0x6e66dc63 // FMUL v3.2d, v3.2d, v6.2d
 	WORD $0x6e6bdc63 // FMUL v3.2d, v3.2d, v11.2d
 	WORD $0x4e6ccc83 // FMLA v3.2d, v4.2d, v12.2d
@@ -9824,23 +9752,23 @@ loop3:
 	WORD $0x4ee4d4a5 // FSUB v5.2d, v5.2d, v4.2d
 	WORD $0x4e61cca4 // FMLA v4.2d, v5.2d, v1.2d
 	WORD $0x4ee0d442 // FSUB v2.2d, v2.2d, v0.2d
-	FMOVQ 1024(R19), F5
+	FMOVQ 1072(R19), F5
 	WORD $0x6e65dc85 // FMUL v5.2d, v4.2d, v5.2d
 	WORD $0x6e62dca5 // FMUL v5.2d, v5.2d, v2.2d
 	WORD $0x6e63dc64 // FMUL v4.2d, v3.2d, v3.2d
-	FMOVQ 1008(R19), F6
+	FMOVQ 1056(R19), F6
 	WORD $0x4e66cc85 // FMLA v5.2d, v4.2d, v6.2d
-	FMOVQ 576(R19), F4
+	FMOVQ 608(R19), F4
 	WORD $0x4e64c4a4 // FMAXNM v4.2d, v5.2d, v4.2d
 	WORD $0x6ee1f884 // FSQRT v4.2d, v4.2d
 	WORD $0x4e63d484 // FADD v4.2d, v4.2d, v3.2d
-	FMOVQ 992(R19), F3
+	FMOVQ 1040(R19), F3
 	WORD $0x6e63dc42 // FMUL v2.2d, v2.2d, v3.2d
 	WORD $0x6e64fc42 // FDIV v2.2d, v2.2d, v4.2d
 	WORD $0x4ee2d421 // FSUB v1.2d, v1.2d, v2.2d
-	FMOVQ 576(R19), F2
+	FMOVQ 608(R19), F2
 	WORD $0x4e62c421 // FMAXNM v1.2d, v1.2d, v2.2d
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4ee2c421 // FMINNM v1.2d, v1.2d, v2.2d
 	SUBS $1, R10
 	BNE loop3
@@ -9848,16 +9776,16 @@ loop3:
 	WORD $0x4e69d401 // FADD v1.2d, v0.2d, v9.2d
 	ADD R8<<0, R0, R20
 	FMOVQ F1, 0(R20)
-	FMOVQ 592(R19), F1
+	FMOVQ 624(R19), F1
 	WORD $0x4ee0d421 // FSUB v1.2d, v1.2d, v0.2d
 	WORD $0x6e60dc22 // FMUL v2.2d, v1.2d, v0.2d
-	FMOVQ 656(R19), F3
+	FMOVQ 992(R19), F3
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	WORD $0x6e60dc03 // FMUL v3.2d, v0.2d, v0.2d
-	FMOVQ 656(R19), F4
+	FMOVQ 992(R19), F4
 	WORD $0x6e64dc63 // FMUL v3.2d, v3.2d, v4.2d
 	WORD $0x6e61dc21 // FMUL v1.2d, v1.2d, v1.2d
-	FMOVQ 656(R19), F4
+	FMOVQ 992(R19), F4
 	WORD $0x6e64dc21 // FMUL v1.2d, v1.2d, v4.2d
 	WORD $0x6e6bdc21 // FMUL v1.2d, v1.2d, v11.2d
 	WORD $0x4e6ccc41 // FMLA v1.2d, v2.2d, v12.2d
@@ -9899,8 +9827,8 @@ loop1:
 	ADD R8<<0, R0, R20
 	FMOVQ 0(R20), F0
 	ADD R8<<0, R2, R10
-	FMOVQ 576(R19), F1
-	FMOVQ 576(R19), F2
+	FMOVQ 608(R19), F1
+	FMOVQ 608(R19), F2
 	VLD1R (R6), [V3.D2]
 	ADD $8, R6, R20
 	VLD1R (R20), [V6.D2]
@@ -9930,7 +9858,7 @@ loop1:
 	VMOV V8.B16, V5.B16
 
 loop2:
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4e66d421 // FADD v1.2d, v1.2d, v6.2d
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	VMOV V4.B16, V3.B16
@@ -9951,7 +9879,7 @@ loop2:
 	VMOV V6.B16, V5.B16
 	BNE loop2
 	ADD R8<<0, R2, R10
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4e66d421 // FADD v1.2d, v1.2d, v6.2d
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	VMOV V4.B16, V3.B16
@@ -9968,7 +9896,7 @@ loop2:
 	VBIT V5.B16, V3.B16, V11.B16
 	VBIT V5.B16, V4.B16, V12.B16
 	VBIT V5.B16, V6.B16, V13.B16
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4e65d421 // FADD v1.2d, v1.2d, v5.2d
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	VMOV V4.B16, V3.B16
@@ -9986,24 +9914,24 @@ loop2:
 	VBIT V5.B16, V4.B16, V12.B16
 	VBIT V5.B16, V6.B16, V13.B16
 	VMOV V12.B16, V1.B16
-	FMOVQ 928(R19), F2
+	FMOVQ 960(R19), F2
 	WORD $0x4e62cd61 // FMLA v1.2d, v11.2d, v2.2d
-	FMOVQ 944(R19), F2
+	FMOVQ 976(R19), F2
 	WORD $0x4e62cc2a // FMLA v10.2d, v1.2d, v2.2d
-	FMOVQ 592(R19), F1
+	FMOVQ 624(R19), F1
 	WORD $0x4ee1d541 // FSUB v1.2d, v10.2d, v1.2d
 	WORD $0x4ee9d400 // FSUB v0.2d, v0.2d, v9.2d
-	FMOVQ 576(R19), F2
+	FMOVQ 608(R19), F2
 	WORD $0x4e62c400 // FMAXNM v0.2d, v0.2d, v2.2d
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4ee2c400 // FMINNM v0.2d, v0.2d, v2.2d
-	FMOVQ 592(R19), F4
-	FMOVQ 944(R19), F2
+	FMOVQ 624(R19), F4
+	FMOVQ 976(R19), F2
 	WORD $0x6e62dc03 // FMUL v3.2d, v0.2d, v2.2d
 	WORD $0x4ee0d484 // FSUB v4.2d, v4.2d, v0.2d
-	FMOVQ 592(R19), F2
+	FMOVQ 624(R19), F2
 	WORD $0x4e62d482 // FADD v2.2d, v4.2d, v2.2d
-	FMOVQ 592(R19), F5
+	FMOVQ 624(R19), F5
 	WORD $0x4e64cc45 // FMLA v5.2d, v2.2d, v4.2d
 	WORD $0x6e63dca2 // FMUL v2.2d, v5.2d, v3.2d
 	WORD $0x6e60dc04 // FMUL v4.2d, v0.2d, v0.2d
@@ -10027,27 +9955,27 @@ loop2:
 	FMOVQ 0(R10), F5
 	WORD $0x4e65cc24 // FMLA v4.2d, v1.2d, v5.2d
 	ADD $+512, R10
-	FMOVQ 576(R19), F1
+	FMOVQ 608(R19), F1
 	VMOV V4.B16, V4.B16
-	FMOVQ 928(R19), F5
+	FMOVQ 960(R19), F5
 	WORD $0x4e65cc64 // FMLA v4.2d, v3.2d, v5.2d
-	FMOVQ 944(R19), F3
+	FMOVQ 976(R19), F3
 	WORD $0x4e63cc81 // FMLA v1.2d, v4.2d, v3.2d
-	FMOVQ 592(R19), F3
+	FMOVQ 624(R19), F3
 	WORD $0x4ee3d424 // FSUB v4.2d, v1.2d, v3.2d
 	WORD $0x4ee4d442 // FSUB v2.2d, v2.2d, v4.2d
 	ADD R8<<0, R0, R20
 	FMOVQ F2, 0(R20)
-	FMOVQ 592(R19), F1
+	FMOVQ 624(R19), F1
 	WORD $0x4ee0d421 // FSUB v1.2d, v1.2d, v0.2d
 	WORD $0x6e60dc22 // FMUL v2.2d, v1.2d, v0.2d
-	FMOVQ 656(R19), F3
+	FMOVQ 992(R19), F3
 	WORD $0x4e63d442 // FADD v2.2d, v2.2d, v3.2d
 	WORD $0x6e60dc03 // FMUL v3.2d, v0.2d, v0.2d
-	FMOVQ 656(R19), F4
+	FMOVQ 992(R19), F4
 	WORD $0x6e64dc63 // FMUL v3.2d, v3.2d, v4.2d
 	WORD $0x6e61dc21 // FMUL v1.2d, v1.2d, v1.2d
-	FMOVQ 656(R19), F4
+	FMOVQ 992(R19), F4
 	WORD $0x6e64dc21 // FMUL v1.2d, v1.2d, v4.2d
 	WORD $0x6e6bdc21 // FMUL v1.2d, v1.2d, v11.2d
 	WORD $0x4e6ccc41 // FMLA v1.2d, v2.2d, v12.2d
@@ -10084,7 +10012,7 @@ TEXT ·circleSoftmaxGradF64NEON(SB), NOSPLIT|NOFRAME, $0-40
 	MOVD $+32, R8
 
 loop1:
-	FMOVQ 576(R19), F1
+	FMOVQ 608(R19), F1
 	ADD R7<<0, R2, R20
 	FMOVQ 0(R20), F0
 	ADD R7<<0, R2, R20
@@ -10100,23 +10028,23 @@ loop1:
 	ADD R7<<0, R1, R11
 
 loop2:
-	FMOVQ 576(R19), F6
-	FMOVQ 576(R19), F7
+	FMOVQ 608(R19), F6
+	FMOVQ 608(R19), F7
 	WORD $0x6e67e407 // FCMGE v7.2d, v0.2d, v7.2d
 	VBIT V7.B16, V2.B16, V6.B16
-	FMOVQ 592(R19), F7
+	FMOVQ 624(R19), F7
 	WORD $0x6e67e407 // FCMGE v7.2d, v0.2d, v7.2d
 	VBIT V7.B16, V3.B16, V6.B16
-	FMOVQ 864(R19), F7
+	FMOVQ 880(R19), F7
 	WORD $0x6e67e407 // FCMGE v7.2d, v0.2d, v7.2d
 	VBIT V7.B16, V4.B16, V6.B16
-	FMOVQ 992(R19), F7
+	FMOVQ 1040(R19), F7
 	WORD $0x6e67e407 // FCMGE v7.2d, v0.2d, v7.2d
 	VBIT V7.B16, V5.B16, V6.B16
 	FMOVQ F6, 0(R10)
 	FMOVQ 0(R11), F7
 	WORD $0x4e67ccc1 // FMLA v1.2d, v6.2d, v7.2d
-	FMOVQ 592(R19), F6
+	FMOVQ 624(R19), F6
 	WORD $0x4ee6d400 // FSUB v0.2d, v0.2d, v6.2d
 	ADD $+512, R10
 	ADD $+512, R11

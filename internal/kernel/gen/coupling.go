@@ -1,6 +1,9 @@
 package main
 
-import "github.com/mmcloughlin/avo/reg"
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
 
 // coupling writes the affine update of one column of a tile, its gradient, its
 // tangents, and mix.
@@ -20,13 +23,13 @@ func direction(inverse bool) string {
 	return "Forward"
 }
 
-// rows emits the body in a loop over the vectors of rows. The pointers advance by
-// one vector each time.
-func (e *emitter) rows(pointers []reg.Register, body func()) {
-	e.repeat(e.row()/e.width, func() {
+// rows emits the body in a loop over the vectors of rows, so many at a time. The pointers
+// advance by them each time.
+func (e *emitter) rows(together int, pointers []reg.Register, body func()) {
+	e.repeat(e.row()/(together*e.width), func() {
 		body()
 		for _, p := range pointers {
-			e.ADDQ(imm(e.width), p)
+			e.ADDQ(imm(together*e.width), p)
 		}
 	})
 }
@@ -40,42 +43,49 @@ func (e *emitter) affineRun(inverse bool) {
 	th, t, scale := e.arg("th"), e.arg("t"), e.arg("scale")
 	a := e.vec()
 	e.broadcast(at(scale, 0), a)
-	held := 5
+	together, held := 1, 5
 	switch {
 	case e.wide():
 		held = 18
 	case e.neon():
 		held = 10
+	case e.avx2():
+		together, held = 2, 2
 	}
-	c := e.expConstants(held)
-	e.rows([]reg.Register{y, logDet, f, u, th, t}, func() {
-		s, l := e.vec(), e.vec()
-		e.op("VMULP", at(th, 0), a, s)
-		e.load(at(logDet, 0), l)
-		if inverse {
-			e.op("VSUBP", s, l, l)
-			e.store(l, at(logDet, 0))
-			e.negate(s)
-			x := e.exp(c, []reg.VecVirtual{s})[0]
+	c := e.expConstants(held, 2)
+	e.rows(together, []reg.Register{y, logDet, f, u, th, t}, func() {
+		at := func(base reg.Register, i int) operand.Mem { return at(base, i*e.width) }
+		s := e.vecs(together)
+		each(together, func(i int) {
+			l := e.vec()
+			e.op("VMULP", at(th, i), a, s[i])
+			e.load(at(logDet, i), l)
+			if inverse {
+				e.op("VSUBP", s[i], l, l)
+				e.negate(s[i])
+			} else {
+				e.op("VADDP", s[i], l, l)
+			}
+			e.store(l, at(logDet, i))
+		})
+		x := e.exp(c, s)
+		each(together, func(i int) {
 			v := e.vec()
-			e.load(at(y, 0), v)
-			e.op("VSUBP", at(t, 0), v, v)
-			e.op("VMULP", x, v, v)
-			e.store(v, at(y, 0))
-			e.negate(v)
-			e.store(v, at(u, 0))
-			e.store(x, at(f, 0))
-		} else {
-			e.op("VADDP", s, l, l)
-			e.store(l, at(logDet, 0))
-			x := e.exp(c, []reg.VecVirtual{s})[0]
-			v := e.vec()
-			e.op("VMULP", at(y, 0), x, v)
-			e.store(v, at(u, 0))
-			e.store(x, at(f, 0))
-			e.op("VADDP", at(t, 0), v, v)
-			e.store(v, at(y, 0))
-		}
+			if inverse {
+				e.load(at(y, i), v)
+				e.op("VSUBP", at(t, i), v, v)
+				e.op("VMULP", x[i], v, v)
+				e.store(v, at(y, i))
+				e.negate(v)
+				e.store(v, at(u, i))
+			} else {
+				e.op("VMULP", at(y, i), x[i], v)
+				e.store(v, at(u, i))
+				e.op("VADDP", at(t, i), v, v)
+				e.store(v, at(y, i))
+			}
+			e.store(x[i], at(f, i))
+		})
 	})
 	e.end()
 }
@@ -88,7 +98,7 @@ func (e *emitter) affineGrad(inverse bool) {
 	a, one, sum := e.vec(), e.held(e.number(1)), e.vec()
 	e.broadcast(at(scale, 0), a)
 	e.zeros(sum)
-	e.rows([]reg.Register{d, ds, dt, dLogDet, f, u, th}, func() {
+	e.rows(1, []reg.Register{d, ds, dt, dLogDet, f, u, th}, func() {
 		v, g, x, h := e.vec(), e.vec(), e.vec(), e.vec()
 		e.load(at(d, 0), v)
 		e.load(at(dLogDet, 0), g)
@@ -168,7 +178,7 @@ func (e *emitter) affineTangent(inverse bool) {
 	}
 	a, one := e.vec(), e.held(e.number(1))
 	e.broadcast(at(scale, 0), a)
-	e.rows(pointers, func() {
+	e.rows(1, pointers, func() {
 		x, sum, v := e.vec(), e.vec(), e.vec()
 		e.load(at(th, 0), x)
 		e.op("VFNMADD213P", one, x, x) // 1 − th²
@@ -194,7 +204,7 @@ func (e *emitter) mix() {
 	e.begin("mix", "to, x, f, p *T, n int",
 		"replaces n ≥ 1 values of every row by f·to + p·x, f and p being one value of every row.")
 	to, x, f, p, n := e.arg("to"), e.arg("x"), e.arg("f"), e.arg("p"), e.arg("n")
-	e.rows([]reg.Register{to, x, f, p}, func() {
+	e.rows(1, []reg.Register{to, x, f, p}, func() {
 		fs, ps, v := e.vec(), e.vec(), e.vec()
 		e.load(at(f, 0), fs)
 		e.load(at(p, 0), ps)

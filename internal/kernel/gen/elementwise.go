@@ -32,7 +32,7 @@ func (e *emitter) elementwise() {
 
 	e.begin("exp", "z *T, n int", "replaces n values by their exponentials; n is a multiple of Lanes.")
 	z := e.arg("z")
-	c := e.expConstants(held)
+	c := e.expConstants(held, 2)
 	e.sweep(z, 2, func() {
 		x := e.vecs(2)
 		for i := range x {
@@ -62,7 +62,7 @@ func (e *emitter) add() {
 func (e *emitter) tanh(together, held int) {
 	e.begin("tanh", "z *T, n int", "replaces n values by their hyperbolic tangents; n is a multiple of Lanes.")
 	z := e.arg("z")
-	c := e.expConstants(held)
+	c := e.expConstants(held, 1)
 	sign := e.bits(1 << (8*e.size - 1))
 	two := e.number(2)
 	least := e.number(e.least())
@@ -137,7 +137,7 @@ func (e *emitter) eluPair(c *powerConstants, zero operand.Op, z []reg.VecVirtual
 // be anything.
 func (e *emitter) eluSelected(together, held int) {
 	z := e.arg("z")
-	c := e.expConstants(held)
+	c := e.expConstants(held, 1)
 	zero, least := e.held(e.number(0)), e.held(e.number(e.least()))
 	e.sweep(z, together, func() {
 		x, r := e.vecs(together), e.vecs(together)

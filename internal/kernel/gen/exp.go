@@ -62,31 +62,31 @@ var (
 // registers, as many as the code has registers to spare. The others are read from
 // memory.
 type expConstants struct {
-	one, magic, ln2, log2e, bias operand.Op
-	series                       []operand.Op
-	half, shift                  operand.Op // shift moves an integer to the exponent
+	one, magic, ln2, log2e operand.Op
+	series                 []operand.Op
+	shift                  operand.Op // moves an integer to the exponent
 }
 
-// expConstants returns the constants, at most budget of them in registers.
-func (e *emitter) expConstants(budget int) *expConstants {
+// expConstants returns the constants, at most budget of them in registers. factors is 1 for
+// expm1 and 2 for exp: 2^k is then a product of so many powers.
+func (e *emitter) expConstants(budget, factors int) *expConstants {
 	hold := func(m operand.Mem) operand.Op {
 		if budget--; budget < 0 {
 			return m
 		}
 		return e.held(m)
 	}
-	// Adding 1.5·2^fraction leaves the nearest integer in the low bits.
-	fraction, bias, series := 23, uint64(127), series32
+	// Adding 1.5·2^fraction leaves the nearest integer in the low bits. There it meets the
+	// bias of the exponents of all factors.
+	fraction, bias, series := 23, 127, series32
 	if e.size == 8 {
 		fraction, bias, series = 52, 1023, series64
 	}
 	c := &expConstants{
 		one:   hold(e.number(1)),
-		magic: hold(e.number(1.5 * math.Ldexp(1, fraction))),
+		magic: hold(e.number(1.5*math.Ldexp(1, fraction) + float64(factors*bias))),
 		ln2:   hold(e.number(math.Ln2)),
 		log2e: hold(e.number(math.Log2E)),
-		bias:  hold(e.bits(bias << fraction)),
-		half:  e.number(0.5),
 		shift: imm8(fraction),
 	}
 	for n, v := range series {
@@ -117,7 +117,7 @@ func each(n int, step func(i int)) {
 }
 
 // reduce splits x = k·ln 2 + r, |r| ≤ ln 2 / 2: x becomes r, and t holds the
-// integer k in its low bits, above those of magic.
+// integer k in its low bits, added to those of magic.
 func (e *emitter) reduce(c *expConstants, x []reg.VecVirtual) (t, k []reg.VecVirtual) {
 	t, k = e.vecs(len(x)), e.vecs(len(x))
 	n := len(x)
@@ -184,7 +184,6 @@ func (e *emitter) expm1(c *expConstants, x []reg.VecVirtual) []reg.VecVirtual {
 	t, k := e.reduce(c, x)
 	q := e.polynomial(c, x, k)
 	each(n, func(i int) { e.intOp("VPSLL", c.shift, t[i], t[i]) })
-	each(n, func(i int) { e.intOp("VPADD", c.bias, t[i], t[i]) })
 	each(n, func(i int) { e.op("VSUBP", c.one, t[i], k[i]) })
 	each(n, func(i int) { e.op("VFMADD213P", k[i], t[i], q[i]) })
 	return q
@@ -198,32 +197,21 @@ func (e *emitter) exp(c *expConstants, x []reg.VecVirtual) []reg.VecVirtual {
 	if e.size == 8 {
 		most, least, lo = 710, -746, 2.319046813846299558e-17
 	}
-	low, high := e.number(least), e.number(most)
+	low, high := e.inRegister(e.number(least)), e.inRegister(e.number(most))
 	// If the second operand is NaN, min and max return it.
-	each(n, func(i int) {
-		v := e.vec()
-		e.load(high, v)
-		e.op("VMINP", x[i], v, x[i])
-		w := e.vec()
-		e.load(low, w)
-		e.op("VMAXP", x[i], w, x[i])
-	})
+	each(n, func(i int) { e.op("VMINP", x[i], high, x[i]) })
+	each(n, func(i int) { e.op("VMAXP", x[i], low, x[i]) })
 	t, k := e.reduce(c, x)
 	each(n, func(i int) { e.op("VFNMADD231P", e.number(lo), k[i], x[i]) })
-	// The halves of k, rounded: t = magic + k1, u = magic + k − k1.
-	u, r2 := e.vecs(n), e.vecs(n)
-	each(n, func(i int) { e.move(c.magic, t[i]) })
-	each(n, func(i int) { e.op("VFMADD231P", c.half, k[i], t[i]) })
-	each(n, func(i int) { e.op("VSUBP", c.magic, t[i], u[i]) })
-	each(n, func(i int) { e.op("VSUBP", u[i], k[i], u[i]) })
-	each(n, func(i int) { e.op("VADDP", c.magic, u[i], u[i]) })
-	for _, v := range [][]reg.VecVirtual{t, u} {
-		each(n, func(i int) { e.intOp("VPSLL", c.shift, v[i], v[i]) })
-		each(n, func(i int) { e.intOp("VPADD", c.bias, v[i], v[i]) })
-	}
-	q := e.polynomial(c, x, r2)
-	each(n, func(i int) { e.op("VADDP", c.one, q[i], q[i]) })
-	each(n, func(i int) { e.op("VMULP", t[i], q[i], q[i]) })
+	q := e.polynomial(c, x, k)
+	// The low bits of t are k and twice the bias. Their halves, rounded down and up, are
+	// the exponents of the factors u and t.
+	u := e.vecs(n)
+	each(n, func(i int) { e.intOp("VPSRL", imm8(1), t[i], u[i]) })
+	each(n, func(i int) { e.intOp("VPSUB", u[i], t[i], t[i]) })
+	each(n, func(i int) { e.intOp("VPSLL", c.shift, u[i], u[i]) })
+	each(n, func(i int) { e.intOp("VPSLL", c.shift, t[i], t[i]) })
+	each(n, func(i int) { e.op("VFMADD213P", t[i], t[i], q[i]) }) // t·exp(r)
 	each(n, func(i int) { e.op("VMULP", u[i], q[i], q[i]) })
 	return q
 }

@@ -188,7 +188,7 @@ func (l *lowering) copy(o operand.Op, i *ir.Instruction, others ...operand.Op) r
 // names of AVX without the letter of the precision and of NEON.
 var arithmetic = map[string]string{
 	"VADDP": "FADD", "VSUBP": "FSUB", "VMULP": "FMUL", "VDIVP": "FDIV",
-	"VMINP": "FMIN", "VMAXP": "FMAX", "VPADD": "VADD",
+	"VMINP": "FMIN", "VMAXP": "FMAX", "VPADD": "VADD", "VPSUB": "VSUB",
 }
 
 var bitwise = map[string]string{"VPXOR": "VEOR", "VPAND": "VAND", "VPOR": "VORR"}
@@ -270,9 +270,10 @@ func (l *lowering) special(i *ir.Instruction, stem string, size int) error {
 	case "VSQRTP":
 		from := l.at(ops[0])
 		l.emit("FSQRT", size, l.put(ops[1]), from)
-	case "VPSLL":
+	case "VPSLL", "VPSRL":
+		to := map[string]string{"VPSLL": "VSHL", "VPSRL": "VUSHR"}[stem]
 		from := l.at(ops[1])
-		l.emit("VSHL", size, l.put(ops[2]), from, ops[0])
+		l.emit(to, size, l.put(ops[2]), from, ops[0])
 	case "VPAND": // VPANDN
 		from, not := l.at(ops[0]), l.at(ops[1])
 		l.emit("BIC", 0, l.put(ops[2]), from, not)

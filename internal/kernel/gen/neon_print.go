@@ -160,12 +160,12 @@ func (p *neonPrinter) instruction(i *ir.Instruction) {
 		p.line("\tVLD1R (%s), [%s]", p.plainAddress(ops[1].(operand.Mem)), vector(ops[0], arrangement))
 	case "VMOV":
 		p.line("\tVMOV %s, %s", vector(ops[1], "B16"), vector(ops[0], "B16"))
-	case "VSHL":
-		p.line("\tVSHL %s, %s, %s", ops[2].Asm(), vector(ops[1], arrangement), vector(ops[0], arrangement))
+	case "VSHL", "VUSHR":
+		p.line("\t%s %s, %s, %s", i.Opcode, ops[2].Asm(), vector(ops[1], arrangement), vector(ops[0], arrangement))
 	case "VEXT":
 		p.line("\tVEXT %s, %s, %s, %s", ops[3].Asm(), vector(ops[2], "B16"), vector(ops[1], "B16"),
 			vector(ops[0], "B16"))
-	case "VADD", "VEOR", "VAND", "VORR", "VBIT":
+	case "VADD", "VSUB", "VEOR", "VAND", "VORR", "VBIT":
 		p.line("\t%s %s, %s, %s", i.Opcode, vector(ops[2], arrangement), vector(ops[1], arrangement),
 			vector(ops[0], arrangement))
 	default:

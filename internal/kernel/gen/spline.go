@@ -53,7 +53,7 @@ func (e *emitter) softmax() {
 	if e.neon() {
 		held = 10
 	}
-	c := e.expConstants(held)
+	c := e.expConstants(held, 2)
 	e.perRows(func(offset reg.Register) {
 		top, sum := e.vec(), e.vec()
 		e.load(operand.Mem{Base: r, Index: offset, Scale: 1}, top)
