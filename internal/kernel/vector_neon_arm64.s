@@ -2972,13 +2972,13 @@ done105:
 TEXT ·eluF32NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD z+0(FP), R0
-	FMOVQ 16(R19), F0
-	FMOVQ 32(R19), F1
-	FMOVQ 48(R19), F2
-	FMOVQ 64(R19), F3
-	FMOVQ 96(R19), F4
-	FMOVQ 128(R19), F5
-	FMOVQ 144(R19), F6
+	FMOVQ 32(R19), F0
+	FMOVQ 48(R19), F1
+	FMOVQ 64(R19), F2
+	FMOVQ 96(R19), F3
+	FMOVQ 128(R19), F4
+	FMOVQ 144(R19), F5
+	FMOVQ 16(R19), F6
 	FMOVQ 0(R19), F7
 	FMOVQ 160(R19), F8
 	MOVD n+8(FP), R1
@@ -2988,34 +2988,34 @@ loop1:
 	FLDPQ 0(R0), (F9, F10)
 	WORD $0x4e28c52b // FMAXNM v11.4s, v9.4s, v8.4s
 	WORD $0x4e28c54c // FMAXNM v12.4s, v10.4s, v8.4s
-	VMOV V1.B16, V13.B16
-	VMOV V1.B16, V14.B16
-	WORD $0x4e23cd6d // FMLA v13.4s, v11.4s, v3.4s
-	WORD $0x4e23cd8e // FMLA v14.4s, v12.4s, v3.4s
-	WORD $0x4ea1d5af // FSUB v15.4s, v13.4s, v1.4s
-	WORD $0x4ea1d5d0 // FSUB v16.4s, v14.4s, v1.4s
-	WORD $0x4ea2cdeb // FMLS v11.4s, v15.4s, v2.4s
-	WORD $0x4ea2ce0c // FMLS v12.4s, v16.4s, v2.4s
+	VMOV V0.B16, V13.B16
+	VMOV V0.B16, V14.B16
+	WORD $0x4e22cd6d // FMLA v13.4s, v11.4s, v2.4s
+	WORD $0x4e22cd8e // FMLA v14.4s, v12.4s, v2.4s
+	WORD $0x4ea0d5af // FSUB v15.4s, v13.4s, v0.4s
+	WORD $0x4ea0d5d0 // FSUB v16.4s, v14.4s, v0.4s
+	WORD $0x4ea1cdeb // FMLS v11.4s, v15.4s, v1.4s
+	WORD $0x4ea1ce0c // FMLS v12.4s, v16.4s, v1.4s
 	WORD $0x6e2bdd6f // FMUL v15.4s, v11.4s, v11.4s
 	WORD $0x6e2cdd90 // FMUL v16.4s, v12.4s, v12.4s
 	FMOVQ 112(R19), F17
 	FMOVQ 112(R19), F18
-	WORD $0x4e25cd71 // FMLA v17.4s, v11.4s, v5.4s
-	WORD $0x4e25cd92 // FMLA v18.4s, v12.4s, v5.4s
-	WORD $0x4e26cdf1 // FMLA v17.4s, v15.4s, v6.4s
-	WORD $0x4e26ce12 // FMLA v18.4s, v16.4s, v6.4s
+	WORD $0x4e24cd71 // FMLA v17.4s, v11.4s, v4.4s
+	WORD $0x4e24cd92 // FMLA v18.4s, v12.4s, v4.4s
+	WORD $0x4e25cdf1 // FMLA v17.4s, v15.4s, v5.4s
+	WORD $0x4e25ce12 // FMLA v18.4s, v16.4s, v5.4s
 	FMOVQ 80(R19), F19
 	FMOVQ 80(R19), F20
-	WORD $0x4e24cd73 // FMLA v19.4s, v11.4s, v4.4s
-	WORD $0x4e24cd94 // FMLA v20.4s, v12.4s, v4.4s
+	WORD $0x4e23cd73 // FMLA v19.4s, v11.4s, v3.4s
+	WORD $0x4e23cd94 // FMLA v20.4s, v12.4s, v3.4s
 	WORD $0x4e31cdf3 // FMLA v19.4s, v15.4s, v17.4s
 	WORD $0x4e32ce14 // FMLA v20.4s, v16.4s, v18.4s
 	WORD $0x4e2fce6b // FMLA v11.4s, v19.4s, v15.4s
 	WORD $0x4e30ce8c // FMLA v12.4s, v20.4s, v16.4s
 	VSHL $0x17, V13.S4, V13.S4
 	VSHL $0x17, V14.S4, V14.S4
-	WORD $0x4ea0d5af // FSUB v15.4s, v13.4s, v0.4s
-	WORD $0x4ea0d5d0 // FSUB v16.4s, v14.4s, v0.4s
+	WORD $0x4ea6d5af // FSUB v15.4s, v13.4s, v6.4s
+	WORD $0x4ea6d5d0 // FSUB v16.4s, v14.4s, v6.4s
 	WORD $0x4e2dcd6f // FMLA v15.4s, v11.4s, v13.4s
 	WORD $0x4e2ecd90 // FMLA v16.4s, v12.4s, v14.4s
 	WORD $0x6ea9e4eb // FCMGT v11.4s, v7.4s, v9.4s
@@ -3052,13 +3052,13 @@ loop1:
 TEXT ·tanhF32NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD z+0(FP), R0
-	FMOVQ 16(R19), F0
-	FMOVQ 32(R19), F1
-	FMOVQ 48(R19), F2
-	FMOVQ 64(R19), F3
-	FMOVQ 96(R19), F4
-	FMOVQ 128(R19), F5
-	FMOVQ 144(R19), F6
+	FMOVQ 32(R19), F0
+	FMOVQ 48(R19), F1
+	FMOVQ 64(R19), F2
+	FMOVQ 96(R19), F3
+	FMOVQ 128(R19), F4
+	FMOVQ 144(R19), F5
+	FMOVQ 16(R19), F6
 	MOVD n+8(FP), R1
 	LSR $0x03, R1
 
@@ -3079,34 +3079,34 @@ loop1:
 	WORD $0x4e28d508 // FADD v8.4s, v8.4s, v8.4s
 	FMOVQ 160(R19), F11
 	WORD $0x4e28f568 // FMAX v8.4s, v11.4s, v8.4s
-	VMOV V1.B16, V11.B16
-	VMOV V1.B16, V12.B16
-	WORD $0x4e23cceb // FMLA v11.4s, v7.4s, v3.4s
-	WORD $0x4e23cd0c // FMLA v12.4s, v8.4s, v3.4s
-	WORD $0x4ea1d56d // FSUB v13.4s, v11.4s, v1.4s
-	WORD $0x4ea1d58e // FSUB v14.4s, v12.4s, v1.4s
-	WORD $0x4ea2cda7 // FMLS v7.4s, v13.4s, v2.4s
-	WORD $0x4ea2cdc8 // FMLS v8.4s, v14.4s, v2.4s
+	VMOV V0.B16, V11.B16
+	VMOV V0.B16, V12.B16
+	WORD $0x4e22cceb // FMLA v11.4s, v7.4s, v2.4s
+	WORD $0x4e22cd0c // FMLA v12.4s, v8.4s, v2.4s
+	WORD $0x4ea0d56d // FSUB v13.4s, v11.4s, v0.4s
+	WORD $0x4ea0d58e // FSUB v14.4s, v12.4s, v0.4s
+	WORD $0x4ea1cda7 // FMLS v7.4s, v13.4s, v1.4s
+	WORD $0x4ea1cdc8 // FMLS v8.4s, v14.4s, v1.4s
 	WORD $0x6e27dced // FMUL v13.4s, v7.4s, v7.4s
 	WORD $0x6e28dd0e // FMUL v14.4s, v8.4s, v8.4s
 	FMOVQ 112(R19), F15
 	FMOVQ 112(R19), F16
-	WORD $0x4e25ccef // FMLA v15.4s, v7.4s, v5.4s
-	WORD $0x4e25cd10 // FMLA v16.4s, v8.4s, v5.4s
-	WORD $0x4e26cdaf // FMLA v15.4s, v13.4s, v6.4s
-	WORD $0x4e26cdd0 // FMLA v16.4s, v14.4s, v6.4s
+	WORD $0x4e24ccef // FMLA v15.4s, v7.4s, v4.4s
+	WORD $0x4e24cd10 // FMLA v16.4s, v8.4s, v4.4s
+	WORD $0x4e25cdaf // FMLA v15.4s, v13.4s, v5.4s
+	WORD $0x4e25cdd0 // FMLA v16.4s, v14.4s, v5.4s
 	FMOVQ 80(R19), F17
 	FMOVQ 80(R19), F18
-	WORD $0x4e24ccf1 // FMLA v17.4s, v7.4s, v4.4s
-	WORD $0x4e24cd12 // FMLA v18.4s, v8.4s, v4.4s
+	WORD $0x4e23ccf1 // FMLA v17.4s, v7.4s, v3.4s
+	WORD $0x4e23cd12 // FMLA v18.4s, v8.4s, v3.4s
 	WORD $0x4e2fcdb1 // FMLA v17.4s, v13.4s, v15.4s
 	WORD $0x4e30cdd2 // FMLA v18.4s, v14.4s, v16.4s
 	WORD $0x4e2dce27 // FMLA v7.4s, v17.4s, v13.4s
 	WORD $0x4e2ece48 // FMLA v8.4s, v18.4s, v14.4s
 	VSHL $0x17, V11.S4, V11.S4
 	VSHL $0x17, V12.S4, V12.S4
-	WORD $0x4ea0d56d // FSUB v13.4s, v11.4s, v0.4s
-	WORD $0x4ea0d58e // FSUB v14.4s, v12.4s, v0.4s
+	WORD $0x4ea6d56d // FSUB v13.4s, v11.4s, v6.4s
+	WORD $0x4ea6d58e // FSUB v14.4s, v12.4s, v6.4s
 	WORD $0x4e2bcced // FMLA v13.4s, v7.4s, v11.4s
 	WORD $0x4e2ccd0e // FMLA v14.4s, v8.4s, v12.4s
 	FMOVQ 192(R19), F7
@@ -3132,7 +3132,6 @@ loop1:
 TEXT ·expF32NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD z+0(FP), R0
-	FMOVQ 16(R19), F0
 	FMOVQ 208(R19), F0
 	FMOVQ 48(R19), F1
 	FMOVQ 64(R19), F2
@@ -3209,7 +3208,6 @@ TEXT ·affineForwardF32NEON(SB), NOSPLIT|NOFRAME, $0-56
 	MOVD t+40(FP), R7
 	MOVD scale+48(FP), R8
 	VLD1R (R8), [V0.S4]
-	FMOVQ 16(R19), F1
 	FMOVQ 208(R19), F1
 	FMOVQ 48(R19), F2
 	FMOVQ 64(R19), F3
@@ -3362,7 +3360,6 @@ TEXT ·affineInverseF32NEON(SB), NOSPLIT|NOFRAME, $0-56
 	MOVD t+40(FP), R7
 	MOVD scale+48(FP), R8
 	VLD1R (R8), [V0.S4]
-	FMOVQ 16(R19), F1
 	FMOVQ 208(R19), F1
 	FMOVQ 48(R19), F2
 	FMOVQ 64(R19), F3
@@ -3555,7 +3552,6 @@ TEXT ·softmaxF32NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD r+0(FP), R0
 	MOVD n+8(FP), R1
-	FMOVQ 16(R19), F0
 	FMOVQ 208(R19), F0
 	FMOVQ 48(R19), F1
 	FMOVQ 64(R19), F2
@@ -7851,15 +7847,15 @@ done105:
 TEXT ·eluF64NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD z+0(FP), R0
-	FMOVQ 624(R19), F0
-	FMOVQ 640(R19), F1
-	FMOVQ 656(R19), F2
-	FMOVQ 672(R19), F3
-	FMOVQ 704(R19), F4
-	FMOVQ 736(R19), F5
-	FMOVQ 768(R19), F6
-	FMOVQ 800(R19), F7
-	FMOVQ 832(R19), F8
+	FMOVQ 640(R19), F0
+	FMOVQ 656(R19), F1
+	FMOVQ 672(R19), F2
+	FMOVQ 704(R19), F3
+	FMOVQ 736(R19), F4
+	FMOVQ 768(R19), F5
+	FMOVQ 800(R19), F6
+	FMOVQ 832(R19), F7
+	FMOVQ 624(R19), F8
 	FMOVQ 608(R19), F9
 	FMOVQ 848(R19), F10
 	MOVD n+8(FP), R1
@@ -7869,50 +7865,50 @@ loop1:
 	FLDPQ 0(R0), (F11, F12)
 	WORD $0x4e6ac56d // FMAXNM v13.2d, v11.2d, v10.2d
 	WORD $0x4e6ac58e // FMAXNM v14.2d, v12.2d, v10.2d
-	VMOV V1.B16, V15.B16
-	VMOV V1.B16, V16.B16
-	WORD $0x4e63cdaf // FMLA v15.2d, v13.2d, v3.2d
-	WORD $0x4e63cdd0 // FMLA v16.2d, v14.2d, v3.2d
-	WORD $0x4ee1d5f1 // FSUB v17.2d, v15.2d, v1.2d
-	WORD $0x4ee1d612 // FSUB v18.2d, v16.2d, v1.2d
-	WORD $0x4ee2ce2d // FMLS v13.2d, v17.2d, v2.2d
-	WORD $0x4ee2ce4e // FMLS v14.2d, v18.2d, v2.2d
+	VMOV V0.B16, V15.B16
+	VMOV V0.B16, V16.B16
+	WORD $0x4e62cdaf // FMLA v15.2d, v13.2d, v2.2d
+	WORD $0x4e62cdd0 // FMLA v16.2d, v14.2d, v2.2d
+	WORD $0x4ee0d5f1 // FSUB v17.2d, v15.2d, v0.2d
+	WORD $0x4ee0d612 // FSUB v18.2d, v16.2d, v0.2d
+	WORD $0x4ee1ce2d // FMLS v13.2d, v17.2d, v1.2d
+	WORD $0x4ee1ce4e // FMLS v14.2d, v18.2d, v1.2d
 	WORD $0x6e6dddb1 // FMUL v17.2d, v13.2d, v13.2d
 	WORD $0x6e6eddd2 // FMUL v18.2d, v14.2d, v14.2d
 	FMOVQ 816(R19), F19
 	FMOVQ 816(R19), F20
-	WORD $0x4e68cdb3 // FMLA v19.2d, v13.2d, v8.2d
-	WORD $0x4e68cdd4 // FMLA v20.2d, v14.2d, v8.2d
+	WORD $0x4e67cdb3 // FMLA v19.2d, v13.2d, v7.2d
+	WORD $0x4e67cdd4 // FMLA v20.2d, v14.2d, v7.2d
 	FMOVQ 784(R19), F21
 	FMOVQ 784(R19), F22
-	WORD $0x4e67cdb5 // FMLA v21.2d, v13.2d, v7.2d
-	WORD $0x4e67cdd6 // FMLA v22.2d, v14.2d, v7.2d
+	WORD $0x4e66cdb5 // FMLA v21.2d, v13.2d, v6.2d
+	WORD $0x4e66cdd6 // FMLA v22.2d, v14.2d, v6.2d
 	WORD $0x4e73ce35 // FMLA v21.2d, v17.2d, v19.2d
 	WORD $0x4e74ce56 // FMLA v22.2d, v18.2d, v20.2d
 	FMOVQ 752(R19), F19
 	FMOVQ 752(R19), F20
-	WORD $0x4e66cdb3 // FMLA v19.2d, v13.2d, v6.2d
-	WORD $0x4e66cdd4 // FMLA v20.2d, v14.2d, v6.2d
+	WORD $0x4e65cdb3 // FMLA v19.2d, v13.2d, v5.2d
+	WORD $0x4e65cdd4 // FMLA v20.2d, v14.2d, v5.2d
 	WORD $0x4e75ce33 // FMLA v19.2d, v17.2d, v21.2d
 	WORD $0x4e76ce54 // FMLA v20.2d, v18.2d, v22.2d
 	FMOVQ 720(R19), F21
 	FMOVQ 720(R19), F22
-	WORD $0x4e65cdb5 // FMLA v21.2d, v13.2d, v5.2d
-	WORD $0x4e65cdd6 // FMLA v22.2d, v14.2d, v5.2d
+	WORD $0x4e64cdb5 // FMLA v21.2d, v13.2d, v4.2d
+	WORD $0x4e64cdd6 // FMLA v22.2d, v14.2d, v4.2d
 	WORD $0x4e73ce35 // FMLA v21.2d, v17.2d, v19.2d
 	WORD $0x4e74ce56 // FMLA v22.2d, v18.2d, v20.2d
 	FMOVQ 688(R19), F19
 	FMOVQ 688(R19), F20
-	WORD $0x4e64cdb3 // FMLA v19.2d, v13.2d, v4.2d
-	WORD $0x4e64cdd4 // FMLA v20.2d, v14.2d, v4.2d
+	WORD $0x4e63cdb3 // FMLA v19.2d, v13.2d, v3.2d
+	WORD $0x4e63cdd4 // FMLA v20.2d, v14.2d, v3.2d
 	WORD $0x4e75ce33 // FMLA v19.2d, v17.2d, v21.2d
 	WORD $0x4e76ce54 // FMLA v20.2d, v18.2d, v22.2d
 	WORD $0x4e71ce6d // FMLA v13.2d, v19.2d, v17.2d
 	WORD $0x4e72ce8e // FMLA v14.2d, v20.2d, v18.2d
 	VSHL $0x34, V15.D2, V15.D2
 	VSHL $0x34, V16.D2, V16.D2
-	WORD $0x4ee0d5f1 // FSUB v17.2d, v15.2d, v0.2d
-	WORD $0x4ee0d612 // FSUB v18.2d, v16.2d, v0.2d
+	WORD $0x4ee8d5f1 // FSUB v17.2d, v15.2d, v8.2d
+	WORD $0x4ee8d612 // FSUB v18.2d, v16.2d, v8.2d
 	WORD $0x4e6fcdb1 // FMLA v17.2d, v13.2d, v15.2d
 	WORD $0x4e70cdd2 // FMLA v18.2d, v14.2d, v16.2d
 	WORD $0x6eebe52d // FCMGT v13.2d, v9.2d, v11.2d
@@ -7949,15 +7945,15 @@ loop1:
 TEXT ·tanhF64NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD z+0(FP), R0
-	FMOVQ 624(R19), F0
-	FMOVQ 640(R19), F1
-	FMOVQ 656(R19), F2
-	FMOVQ 672(R19), F3
-	FMOVQ 704(R19), F4
-	FMOVQ 736(R19), F5
-	FMOVQ 768(R19), F6
-	FMOVQ 800(R19), F7
-	FMOVQ 832(R19), F8
+	FMOVQ 640(R19), F0
+	FMOVQ 656(R19), F1
+	FMOVQ 672(R19), F2
+	FMOVQ 704(R19), F3
+	FMOVQ 736(R19), F4
+	FMOVQ 768(R19), F5
+	FMOVQ 800(R19), F6
+	FMOVQ 832(R19), F7
+	FMOVQ 624(R19), F8
 	MOVD n+8(FP), R1
 	LSR $0x02, R1
 
@@ -7978,50 +7974,50 @@ loop1:
 	WORD $0x4e6ad54a // FADD v10.2d, v10.2d, v10.2d
 	FMOVQ 848(R19), F13
 	WORD $0x4e6af5aa // FMAX v10.2d, v13.2d, v10.2d
-	VMOV V1.B16, V13.B16
-	VMOV V1.B16, V14.B16
-	WORD $0x4e63cd2d // FMLA v13.2d, v9.2d, v3.2d
-	WORD $0x4e63cd4e // FMLA v14.2d, v10.2d, v3.2d
-	WORD $0x4ee1d5af // FSUB v15.2d, v13.2d, v1.2d
-	WORD $0x4ee1d5d0 // FSUB v16.2d, v14.2d, v1.2d
-	WORD $0x4ee2cde9 // FMLS v9.2d, v15.2d, v2.2d
-	WORD $0x4ee2ce0a // FMLS v10.2d, v16.2d, v2.2d
+	VMOV V0.B16, V13.B16
+	VMOV V0.B16, V14.B16
+	WORD $0x4e62cd2d // FMLA v13.2d, v9.2d, v2.2d
+	WORD $0x4e62cd4e // FMLA v14.2d, v10.2d, v2.2d
+	WORD $0x4ee0d5af // FSUB v15.2d, v13.2d, v0.2d
+	WORD $0x4ee0d5d0 // FSUB v16.2d, v14.2d, v0.2d
+	WORD $0x4ee1cde9 // FMLS v9.2d, v15.2d, v1.2d
+	WORD $0x4ee1ce0a // FMLS v10.2d, v16.2d, v1.2d
 	WORD $0x6e69dd2f // FMUL v15.2d, v9.2d, v9.2d
 	WORD $0x6e6add50 // FMUL v16.2d, v10.2d, v10.2d
 	FMOVQ 816(R19), F17
 	FMOVQ 816(R19), F18
-	WORD $0x4e68cd31 // FMLA v17.2d, v9.2d, v8.2d
-	WORD $0x4e68cd52 // FMLA v18.2d, v10.2d, v8.2d
+	WORD $0x4e67cd31 // FMLA v17.2d, v9.2d, v7.2d
+	WORD $0x4e67cd52 // FMLA v18.2d, v10.2d, v7.2d
 	FMOVQ 784(R19), F19
 	FMOVQ 784(R19), F20
-	WORD $0x4e67cd33 // FMLA v19.2d, v9.2d, v7.2d
-	WORD $0x4e67cd54 // FMLA v20.2d, v10.2d, v7.2d
+	WORD $0x4e66cd33 // FMLA v19.2d, v9.2d, v6.2d
+	WORD $0x4e66cd54 // FMLA v20.2d, v10.2d, v6.2d
 	WORD $0x4e71cdf3 // FMLA v19.2d, v15.2d, v17.2d
 	WORD $0x4e72ce14 // FMLA v20.2d, v16.2d, v18.2d
 	FMOVQ 752(R19), F17
 	FMOVQ 752(R19), F18
-	WORD $0x4e66cd31 // FMLA v17.2d, v9.2d, v6.2d
-	WORD $0x4e66cd52 // FMLA v18.2d, v10.2d, v6.2d
+	WORD $0x4e65cd31 // FMLA v17.2d, v9.2d, v5.2d
+	WORD $0x4e65cd52 // FMLA v18.2d, v10.2d, v5.2d
 	WORD $0x4e73cdf1 // FMLA v17.2d, v15.2d, v19.2d
 	WORD $0x4e74ce12 // FMLA v18.2d, v16.2d, v20.2d
 	FMOVQ 720(R19), F19
 	FMOVQ 720(R19), F20
-	WORD $0x4e65cd33 // FMLA v19.2d, v9.2d, v5.2d
-	WORD $0x4e65cd54 // FMLA v20.2d, v10.2d, v5.2d
+	WORD $0x4e64cd33 // FMLA v19.2d, v9.2d, v4.2d
+	WORD $0x4e64cd54 // FMLA v20.2d, v10.2d, v4.2d
 	WORD $0x4e71cdf3 // FMLA v19.2d, v15.2d, v17.2d
 	WORD $0x4e72ce14 // FMLA v20.2d, v16.2d, v18.2d
 	FMOVQ 688(R19), F17
 	FMOVQ 688(R19), F18
-	WORD $0x4e64cd31 // FMLA v17.2d, v9.2d, v4.2d
-	WORD $0x4e64cd52 // FMLA v18.2d, v10.2d, v4.2d
+	WORD $0x4e63cd31 // FMLA v17.2d, v9.2d, v3.2d
+	WORD $0x4e63cd52 // FMLA v18.2d, v10.2d, v3.2d
 	WORD $0x4e73cdf1 // FMLA v17.2d, v15.2d, v19.2d
 	WORD $0x4e74ce12 // FMLA v18.2d, v16.2d, v20.2d
 	WORD $0x4e6fce29 // FMLA v9.2d, v17.2d, v15.2d
 	WORD $0x4e70ce4a // FMLA v10.2d, v18.2d, v16.2d
 	VSHL $0x34, V13.D2, V13.D2
 	VSHL $0x34, V14.D2, V14.D2
-	WORD $0x4ee0d5af // FSUB v15.2d, v13.2d, v0.2d
-	WORD $0x4ee0d5d0 // FSUB v16.2d, v14.2d, v0.2d
+	WORD $0x4ee8d5af // FSUB v15.2d, v13.2d, v8.2d
+	WORD $0x4ee8d5d0 // FSUB v16.2d, v14.2d, v8.2d
 	WORD $0x4e6dcd2f // FMLA v15.2d, v9.2d, v13.2d
 	WORD $0x4e6ecd50 // FMLA v16.2d, v10.2d, v14.2d
 	FMOVQ 880(R19), F9
@@ -8047,7 +8043,6 @@ loop1:
 TEXT ·expF64NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD z+0(FP), R0
-	FMOVQ 624(R19), F0
 	FMOVQ 896(R19), F0
 	FMOVQ 656(R19), F1
 	FMOVQ 672(R19), F2
@@ -8142,7 +8137,6 @@ TEXT ·affineForwardF64NEON(SB), NOSPLIT|NOFRAME, $0-56
 	MOVD t+40(FP), R7
 	MOVD scale+48(FP), R8
 	VLD1R (R8), [V0.D2]
-	FMOVQ 624(R19), F1
 	FMOVQ 896(R19), F1
 	FMOVQ 656(R19), F2
 	FMOVQ 672(R19), F3
@@ -8304,7 +8298,6 @@ TEXT ·affineInverseF64NEON(SB), NOSPLIT|NOFRAME, $0-56
 	MOVD t+40(FP), R7
 	MOVD scale+48(FP), R8
 	VLD1R (R8), [V0.D2]
-	FMOVQ 624(R19), F1
 	FMOVQ 896(R19), F1
 	FMOVQ 656(R19), F2
 	FMOVQ 672(R19), F3
@@ -8506,7 +8499,6 @@ TEXT ·softmaxF64NEON(SB), NOSPLIT|NOFRAME, $0-16
 	MOVD $neon<>(SB), R19
 	MOVD r+0(FP), R0
 	MOVD n+8(FP), R1
-	FMOVQ 624(R19), F0
 	FMOVQ 896(R19), F0
 	FMOVQ 656(R19), F1
 	FMOVQ 672(R19), F2

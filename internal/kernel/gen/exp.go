@@ -83,7 +83,6 @@ func (e *emitter) expConstants(budget, factors int) *expConstants {
 		fraction, bias, series = 52, 1023, series64
 	}
 	c := &expConstants{
-		one:   hold(e.number(1)),
 		magic: hold(e.number(1.5*math.Ldexp(1, fraction) + float64(factors*bias))),
 		ln2:   hold(e.number(math.Ln2)),
 		log2e: hold(e.number(math.Log2E)),
@@ -95,6 +94,9 @@ func (e *emitter) expConstants(budget, factors int) *expConstants {
 			m = hold(e.number(v))
 		}
 		c.series = append(c.series, m)
+	}
+	if factors == 1 { // exp does not need it
+		c.one = hold(e.number(1))
 	}
 	return c
 }
@@ -239,12 +241,12 @@ func (e *emitter) powerConstants(budget int) *powerConstants {
 		least: e.held(e.number(e.least())),
 		magic: hold(e.number(1.5*math.Ldexp(1, fraction) + bias)),
 		log2e: hold(e.number(math.Log2E)),
-		one:   hold(e.number(1)),
 		shift: imm8(fraction),
 	}
 	for i := len(powers) - 1; i >= 0; i-- {
 		c.powers = append(c.powers, hold(e.number(powers[i])))
 	}
+	c.one = hold(e.number(1))
 	return c
 }
 
