@@ -107,7 +107,7 @@ func (a assembly) denseGrad(t *testing.T, no, ni int) (n int) {
 
 // each counts a kernel that goes through a tile of one value, so many vectors at a time.
 func (a assembly) each(t *testing.T, kernel string, together int) int {
-	if a.set.name == "AVX512" && together > 1 && kernel != "add" {
+	if a.set.name == "AVX512" && together > 1 && kernel != "add" || a.set.name == "AVX2" && kernel == "elu" {
 		together = 4
 	}
 	return a.loops(t, kernel, "loop")[0] * lanes * a.size / (together * a.set.width)

@@ -108,23 +108,23 @@ func (e *emitter) sweep(z reg.Register, together int, body func()) {
 	})
 }
 
-// eluClamped is elu for AVX2.
+// eluClamped is elu for AVX2: the maximum of z and expm1 of a clamped z. This is right
+// everywhere: expm1(z) > z for z < 0, and for z ≥ 0 the clamped argument gives 0 ≤ z. For two
+// zeros and for NaN, max returns its last operand, z.
 func (e *emitter) eluClamped() {
+	const together = 4
 	z := e.arg("z")
-	zero := e.vec()
-	e.zeros(zero)
-	c := e.powerConstants(5)
-	e.sweep(z, 2, func() {
-		x := e.vecs(2)
-		each(2, func(i int) { e.load(at(z, i*e.width), x[i]) })
-		v := e.eluPair(c, zero, x)
-		each(2, func(i int) { e.store(v[i], at(z, i*e.width)) })
+	c := e.powerConstants(2)
+	e.sweep(z, together, func() {
+		zero, x := e.inRegister(e.number(0)), e.vecs(together)
+		each(together, func(i int) { e.op("VMINP", at(z, i*e.width), zero, x[i]) })
+		v := e.expm1Base2(c, x)
+		each(together, func(i int) { e.op("VMAXP", at(z, i*e.width), v[i], v[i]) })
+		each(together, func(i int) { e.store(v[i], at(z, i*e.width)) })
 	})
 }
 
-// eluPair returns the ELU of two vectors z: the maximum of z and expm1 of a clamped z. This
-// is right everywhere: expm1(z) > z for z < 0, and for z ≥ 0 the clamped argument gives 0 ≤ z.
-// For two zeros and for NaN, max returns its last operand, z.
+// eluPair is eluClamped for two vectors z in registers.
 func (e *emitter) eluPair(c *powerConstants, zero operand.Op, z []reg.VecVirtual) []reg.VecVirtual {
 	x := e.vecs(2)
 	each(2, func(i int) { e.op("VMINP", zero, z[i], x[i]) })

@@ -250,22 +250,33 @@ func (e *emitter) powerConstants(budget int) *powerConstants {
 	return c
 }
 
+// shared returns a constant that n vectors need next. For many it is loaded once.
+func (e *emitter) shared(c operand.Op, n int) operand.Op {
+	if m, ok := c.(operand.Mem); ok && n > 2 {
+		return e.inRegister(m)
+	}
+	return c
+}
+
 // split writes x = (k + r)·ln 2: x becomes r, and t 2^k. x must be above least. magic has the bias of
 // exponents in its low bits, so that the sum of k and magic shifted is 2^k. q is spare.
 func (e *emitter) split(c *powerConstants, x, t, q []reg.VecVirtual) {
 	n := len(x)
+	log2e := e.shared(c.log2e, n)
 	each(n, func(i int) { e.move(c.magic, t[i]) })
-	each(n, func(i int) { e.op("VFMADD231P", c.log2e, x[i], t[i]) })
+	each(n, func(i int) { e.op("VFMADD231P", log2e, x[i], t[i]) })
 	each(n, func(i int) { e.op("VSUBP", c.magic, t[i], q[i]) })
-	each(n, func(i int) { e.op("VFMSUB132P", c.log2e, q[i], x[i]) })
+	each(n, func(i int) { e.op("VFMSUB132P", log2e, q[i], x[i]) })
 	each(n, func(i int) { e.intOp("VPSLL", c.shift, t[i], t[i]) })
 }
 
 // horner sets q to Σ p[n]·rⁿ.
 func (e *emitter) horner(c *powerConstants, r, q []reg.VecVirtual) {
 	n := len(r)
-	each(n, func(i int) { e.move(c.powers[0], q[i]) })
+	highest := e.shared(c.powers[0], n)
+	each(n, func(i int) { e.move(highest, q[i]) })
 	for _, p := range c.powers[1:] {
+		p = e.shared(p, n)
 		each(n, func(i int) { e.op("VFMADD213P", p, r[i], q[i]) })
 	}
 }
@@ -278,8 +289,9 @@ func (e *emitter) expm1Base2(c *powerConstants, x []reg.VecVirtual) []reg.VecVir
 	each(n, func(i int) { e.op("VMAXP", c.least, x[i], x[i]) })
 	e.split(c, x, t, q)
 	e.horner(c, x, q)
+	one := e.shared(c.one, n)
 	each(n, func(i int) { e.op("VMULP", t[i], x[i], x[i]) })
-	each(n, func(i int) { e.op("VSUBP", c.one, t[i], t[i]) })
+	each(n, func(i int) { e.op("VSUBP", one, t[i], t[i]) })
 	each(n, func(i int) { e.op("VFMADD213P", t[i], x[i], q[i]) })
 	return q
 }
