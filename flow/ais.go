@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -39,11 +40,15 @@ type AISSettings struct {
 	// resampled (sequential Monte Carlo), never by default.
 	Resample float64
 	// Src draws latent variables, moves and images; required. Every sample has a source
-	// of its own, made of two numbers from Src.
+	// of its own, made of two numbers from Src. With Comm these are numbers of rank 0's Src.
 	Src rand.Source
 	// Progress, if not nil, is told after every batch how many of all evaluations are
-	// done, without those of the pilot run. An error stops AIS.
+	// done, without those of the pilot run. An error stops AIS. With Comm it is told of those
+	// of its rank.
 	Progress func(done, all int) error
+	// Comm connects the ranks of one run; nil: one process. Every rank takes an equal part of
+	// the samples, see AIS.
+	Comm Comm
 }
 
 // AISResult is the outcome of AIS. Its text and its JSON are those of the Estimate.
@@ -96,6 +101,13 @@ type AISResult struct {
 //
 // The results do not depend on Batch nor on GOMAXPROCS.
 //
+// With AISSettings.Comm the samples are spread over ranks. All ranks must call AIS, with the same
+// model, target and settings. Rank 0 makes the pilot run and hands out the rungs and the random
+// numbers. All ranks return the result of all samples, which on processors of one kind is that
+// of one process, to the bit. An error on one rank, or a context that is done, ends AIS on all
+// ranks after the batch; the other ranks get an error that wraps ErrRank. Resample needs one
+// process.
+//
 // When ctx is done or Progress fails, AIS returns the error and, without Resample, the
 // result of the samples that are finished, nil if there are none. It fails with
 // ErrSettings for a nil source or context, for rungs, numbers or moves out of range,
@@ -103,6 +115,28 @@ type AISResult struct {
 // ErrNotFinite, naming sample and rung, where W is NaN or +Inf, and otherwise as Evaluate
 // does.
 func AIS(ctx context.Context, m *Model, t target.Density, s *AISSettings) (*AISResult, error) {
+	var c Comm
+	if s != nil {
+		c = s.Comm
+	}
+	all, err := newRanks(c)
+	if err != nil {
+		return nil, fmt.Errorf("flow: AIS: %w", err)
+	}
+	a, err := s.start(ctx, m, t)
+	if err = all.agree(err); err != nil {
+		return nil, err
+	}
+	a.ranks = all
+	r, err := a.run()
+	if err != nil {
+		err = fmt.Errorf("flow: AIS: %w", err)
+	}
+	return r, err
+}
+
+// start checks everything.
+func (s *AISSettings) start(ctx context.Context, m *Model, t target.Density) (*annealer, error) {
 	if ctx == nil || s == nil || missing(s.Src) {
 		return nil, fmt.Errorf("flow: AIS: %w: nil source or context", ErrSettings)
 	}
@@ -113,45 +147,68 @@ func AIS(ctx context.Context, m *Model, t target.Density, s *AISSettings) (*AISR
 	if err != nil {
 		return nil, fmt.Errorf("flow: AIS: %w", err)
 	}
-	a := newAnnealer(ctx, m, t, full)
-	if full.Rungs == 1 {
-		full.Betas = []float64{0, 1}
-	}
-	if full.Betas == nil {
-		if full.Betas, err = a.pilot(); err != nil {
-			return nil, fmt.Errorf("flow: AIS: pilot run: %w", err)
-		}
-	}
-	r, err := a.run()
-	if err != nil {
-		err = fmt.Errorf("flow: AIS: %w", err)
-	}
-	return r, err
+	return newAnnealer(ctx, m, t, full), nil
 }
 
-// run anneals all samples, those of a batch or, where they are coupled, all together.
+// run anneals the samples of this rank, those of a batch or, where they are coupled, all together.
+// All ranks make as many batches and end with the samples of all.
 func (a *annealer) run() (*AISResult, error) {
-	n, dim := a.s.Samples, a.m.Dim()
-	x := mat.NewDense(n, dim, nil)
-	group := min(a.s.Batch, n)
+	if err := a.plan(); err != nil {
+		return nil, err
+	}
+	first, end := a.piece(a.rank, a.s.Samples)
+	n, dim := end-first, a.m.Dim()
+	x := make([]float64, n*dim)
+	most := (a.s.Samples + a.size - 1) / a.size // samples of a rank
+	group := min(a.s.Batch, most)
 	if a.s.Resample > 0 {
 		group = n
 	}
 	a.all = n * (len(a.s.Betas) - 1)
 	r := &AISResult{Betas: a.s.Betas}
-	for from := 0; from < n; from += group {
-		to := min(from+group, n)
-		p := a.particles(from, x.RawMatrix().Data[from*dim:to*dim])
+	for from := 0; from < most; from += group {
+		from, to := min(from, n), min(from+group, n)
+		p := a.particles(first+from, x[from*dim:to*dim], a.words[2*(first+from):])
 		err := graph.Guard(func() error { return a.anneal(p) })
-		if err != nil && (from == 0 || !a.stopped(err)) {
-			return nil, err
+		if err == nil {
+			a.collect(r, p)
 		}
-		if err != nil {
-			return a.finish(r, x.Slice(0, from, 0, dim).(*mat.Dense)), fmt.Errorf("after %d samples: %w", from, err)
+		if err = a.agree(err); err != nil {
+			return a.interrupted(r, x, err)
 		}
-		a.collect(r, p)
+	}
+	x, err := a.merge(r, x)
+	if err != nil {
+		return nil, err
 	}
 	return a.finish(r, x), nil
+}
+
+// interrupted returns the result of the samples that are finished, unless the samples of some
+// rank failed.
+func (a *annealer) interrupted(r *AISResult, x []float64, err error) (*AISResult, error) {
+	if errors.Is(err, errComm) {
+		return nil, err
+	}
+	failed := make([]float64, a.size)
+	if !a.stopped(err) && !errors.Is(err, ErrRank) {
+		failed[a.rank] = 1
+	}
+	if fault := a.gather(failed); fault != nil {
+		return nil, errors.Join(err, fault)
+	}
+	if slices.Max(failed) > 0 {
+		return nil, err
+	}
+	x, fault := a.merge(r, x)
+	if fault != nil {
+		return nil, errors.Join(err, fault)
+	}
+	n := len(r.LogWeights)
+	if n == 0 {
+		return nil, err
+	}
+	return a.finish(r, x), fmt.Errorf("after %d samples: %w", n, err)
 }
 
 // errStop wraps an error of Progress.

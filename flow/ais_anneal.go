@@ -17,6 +17,7 @@ import (
 
 // annealer takes samples of a model to a target.
 type annealer struct {
+	ranks
 	ctx     context.Context
 	m       *Model
 	s       *AISSettings
@@ -24,8 +25,9 @@ type annealer struct {
 	decode  *graph.Program
 	normal  bool
 
-	accepted, proposed []int // by move
-	done, all          int   // evaluations
+	words              []uint64 // two for the source of every sample of all ranks
+	accepted, proposed []int    // by move
+	done, all          int      // evaluations
 
 	// Of a batch: proposals, and what they are worth.
 	to, logq, logpi, w, ref []float64
@@ -49,7 +51,7 @@ func newAnnealer(ctx context.Context, m *Model, t target.Density, s *AISSettings
 	m = m.Float64()
 	rows := min(s.Batch, s.Samples)
 	a := &annealer{
-		ctx: ctx, m: m, s: s, decode: m.decode,
+		ranks: ranks{size: 1}, ctx: ctx, m: m, s: s, decode: m.decode,
 		accepted: make([]int, len(s.Moves)), proposed: make([]int, len(s.Moves)),
 		to: make([]float64, rows*m.Dim()), logq: make([]float64, rows), logpi: make([]float64, rows),
 		w: make([]float64, rows), ref: make([]float64, rows), row: make([]float64, m.Dim()),
@@ -78,16 +80,16 @@ func newAnnealer(ctx context.Context, m *Model, t target.Density, s *AISSettings
 	return a
 }
 
-// particles draws the sources of so many samples as there is room for in z, from a
-// number on.
-func (a *annealer) particles(first int, z []float64) *particles {
+// particles are so many samples as there is room for in z, from a number on. Two words are for the
+// source of each.
+func (a *annealer) particles(first int, z []float64, words []uint64) *particles {
 	n := len(z) / a.m.Dim()
 	p := &particles{
 		first: first, z: z, w: make([]float64, n), ref: make([]float64, n), logw: make([]float64, n),
 		eve: num.UpTo(n), rnd: make([]*rand.Rand, n),
 	}
 	for r := range p.rnd {
-		p.rnd[r] = rand.New(rand.NewPCG(a.s.Src.Uint64(), a.s.Src.Uint64()))
+		p.rnd[r] = rand.New(rand.NewPCG(words[2*r], words[2*r+1]))
 	}
 	return p
 }

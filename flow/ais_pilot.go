@@ -23,7 +23,7 @@ const (
 // Aston, J. Comput. Graph. Stat. 25, 701 (2016)).
 func (a *annealer) pilot() ([]float64, error) {
 	n := min(pilotSamples, a.s.Samples)
-	p := a.particles(0, make([]float64, n*a.m.Dim()))
+	p := a.particles(0, make([]float64, n*a.m.Dim()), a.draw(n))
 	betas, length := []float64{0}, []float64{0} // of the path up to there
 	err := graph.Guard(func() error {
 		if err := a.start(p); err != nil {

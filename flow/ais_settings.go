@@ -23,6 +23,10 @@ func (s AISSettings) defaults(m *Model) (*AISSettings, error) {
 	if s.Rungs < 0 || s.Steps < 0 {
 		return nil, fmt.Errorf("%w: %d rungs with %d moves each", ErrSettings, s.Rungs, s.Steps)
 	}
+	if s.Resample > 0 && s.Comm != nil && s.Comm.Size() > 1 {
+		return nil, fmt.Errorf("%w: Resample couples all samples and needs one process, not %d ranks", ErrSettings,
+			s.Comm.Size())
+	}
 	if !(s.Resample >= 0 && s.Resample <= 1) {
 		return nil, fmt.Errorf("%w: Resample %g, want 0 to 1", ErrSettings, s.Resample)
 	}

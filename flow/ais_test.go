@@ -160,7 +160,7 @@ func TestAISRung(t *testing.T) {
 	} {
 		s := must((&AISSettings{Samples: n, Batch: n, Moves: []hmc.Proposal{move}, Src: rand.NewPCG(1, 2)}).defaults(m))
 		a := newAnnealer(t.Context(), m, d, s)
-		p := a.particles(0, make([]float64, n*dim))
+		p := a.particles(0, make([]float64, n*dim), a.draw(n))
 		rnd := rand.New(rand.NewPCG(3, 4))
 		for i := range p.z {
 			p.z[i] = mean + rnd.NormFloat64()/math.Sqrt(precision)

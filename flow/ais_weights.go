@@ -120,9 +120,9 @@ func estimateOf(logw []float64) Estimate {
 	return e
 }
 
-// finish completes the result of so many samples.
-func (a *annealer) finish(r *AISResult, x *mat.Dense) *AISResult {
-	r.X = x
+// finish completes the result of the samples x.
+func (a *annealer) finish(r *AISResult, x []float64) *AISResult {
+	r.X = mat.NewDense(len(r.LogWeights), a.m.Dim(), x)
 	if r.Resampled == 0 {
 		r.Estimate = estimateOf(r.LogWeights)
 	}

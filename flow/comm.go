@@ -11,7 +11,8 @@ import (
 
 // Comm connects the ranks of one training or one measurement: processes, mostly on several
 // computers. They train equal copies of a model on parts of the same batches (Settings.Comm),
-// or each moves some of the chains of Measure (MeasureSettings.Comm). Package flow/mpi has a
+// or each moves some of the chains of Measure (MeasureSettings.Comm) or takes some of the samples
+// of AIS (AISSettings.Comm). Package flow/mpi has a
 // Comm for MPI. Every operation on all ranks is built here from SendRecv, so that the order
 // of all sums is that of this package.
 //
@@ -112,6 +113,23 @@ func (r *ranks) agree(own error) error {
 		return fmt.Errorf("%w: rank %d: %w", ErrRank, rank, context.Canceled)
 	}
 	return fmt.Errorf("%w: rank %d", ErrRank, rank)
+}
+
+// alike fails on all ranks if what the settings of one say is not what those of rank 0 say.
+func (r *ranks) alike(settings string) error {
+	if r.alone() {
+		return nil
+	}
+	all, err := r.gatherBytes([]byte(settings))
+	if err != nil {
+		return err
+	}
+	for rank, b := range all {
+		if string(b) != string(all[0]) {
+			return fmt.Errorf("%w: rank %d has %s; rank 0 has %s", ErrSettings, rank, b, all[0])
+		}
+	}
+	return nil
 }
 
 // broadcast returns the bytes of rank 0 on every rank.

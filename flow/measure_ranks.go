@@ -23,24 +23,12 @@ func (r *ranks) source(src rand.Source) rand.Source {
 
 // alike fails on all ranks if they do not measure the same.
 func (r *measurer) alike() error {
-	if r.alone() {
-		return nil
-	}
 	var names []string
 	for _, o := range r.observables {
 		names = append(names, o.Name)
 	}
-	all, err := r.gatherBytes(fmt.Appendf(nil, "observables %q of dimension %d, %d Chains, RelErr %g, MaxSweeps %d",
+	return r.ranks.alike(fmt.Sprintf("observables %q of dimension %d, %d Chains, RelErr %g, MaxSweeps %d",
 		names, r.m.Dim(), r.s.Chains, r.s.RelErr, r.s.MaxSweeps))
-	if err != nil {
-		return err
-	}
-	for rank, b := range all {
-		if string(b) != string(all[0]) {
-			return fmt.Errorf("%w: rank %d measures %s; rank 0 measures %s", ErrSettings, rank, b, all[0])
-		}
-	}
-	return nil
 }
 
 // exchange ends a block: it adds the sweeps that all ranks have made, on the chains of all ranks,

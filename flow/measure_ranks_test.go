@@ -291,8 +291,8 @@ func TestMeasureSettingsOfRanks(t *testing.T) {
 	}{
 		"multiple": {&measuring{s: MeasureSettings{Chains: 8}}, "8 Chains on 3 ranks"},
 		"few":      {&measuring{s: MeasureSettings{Chains: 2}}, "2 Chains on 3 ranks"},
-		"other":    {&measuring{change: other}, "rank 2 measures"},
-		"order":    {&measuring{obs: second}, `rank 2 measures observables ["w" "v"]`},
+		"other":    {&measuring{change: other}, "rank 2 has"},
+		"order":    {&measuring{obs: second}, `rank 2 has observables ["w" "v"]`},
 	} {
 		c.c.t = t
 		for rank, err := range c.c.on(3) {

@@ -35,15 +35,14 @@ func anneal(i *interrupts, k *keeper, m *flow.Model, ising *target.Ising) error 
 	bar := newProgress("annealing", percent, 0)
 	defer bar.done()
 	start := time.Now()
-	r, err := flow.AIS(ctx, m, ising, &flow.AISSettings{
-		Samples: k.o.ais, Rungs: k.o.rungs, Batch: batchOfSamples,
-		Src: rand.NewPCG(k.o.seed, 2022), // of its own, so that nothing else depends on -ais
-		Progress: func(done, all int) error {
-			for bar.made < percent*done/all {
-				bar.step(fmt.Sprintf("%d of %d evaluations", done, all))
-			}
-			return nil
-		},
+	if err := k.o.tell(toAnneal); err != nil {
+		return err
+	}
+	r, err := k.o.annealTo(ctx, m, ising, func(done, all int) error {
+		for bar.made < percent*done/all {
+			bar.step(fmt.Sprintf("%d of %d evaluations", done, all))
+		}
+		return nil
 	})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
@@ -59,6 +58,16 @@ func anneal(i *interrupts, k *keeper, m *flow.Model, ising *target.Ising) error 
 		len(r.Betas) - 1, r.Samples,
 	}
 	return k.save()
+}
+
+// annealTo is flow.AIS on all ranks.
+func (o *options) annealTo(
+	ctx context.Context, m *flow.Model, ising *target.Ising, progress func(done, all int) error,
+) (*flow.AISResult, error) {
+	return flow.AIS(ctx, m, ising, &flow.AISSettings{
+		Samples: o.ais, Rungs: o.rungs, Batch: batchOfSamples, Comm: o.comm, Progress: progress,
+		Src: rand.NewPCG(o.seed, 2022), // of its own, so that nothing else depends on -ais
+	})
 }
 
 // print tells how much annealing improves the samples of the flow; exact is −ln Z.

@@ -83,7 +83,6 @@ type options struct {
 	values map[string]string
 
 	comm flow.Comm // of several ranks, or nil
-	told bool      // the other ranks know whether they measure
 
 	// With -budget.
 	share    time.Duration // of the budget, for this lattice

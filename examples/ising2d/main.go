@@ -39,8 +39,9 @@
 //	mpirun -n 2 ./ising2d -L 16
 //
 // Every batch is computed in -parts, by default 8 there. The number of ranks changes no bit of
-// the flow. The mix of moves shares its chains among the ranks, so that its result is another
-// one within its errors. Rank 0 runs the other samplers alone.
+// the flow. The samples of -ais are shared among the ranks and do not depend on their number.
+// The mix of moves shares its chains, so that its result is another one within its errors.
+// Rank 0 runs the other samplers alone.
 //
 // Ctrl-C ends the phase under way (training, evaluation or one of the samplers). The
 // program then goes on with the results so far. With -checkpoint FILE, Ctrl-C and
@@ -114,7 +115,7 @@ func run(o *options) error {
 	}
 	err = finish(interrupts, k, model64, ising)
 	if err == nil || errors.Is(err, errStopped) {
-		return cmp.Or(o.tell(false), err)
+		return cmp.Or(o.tell(noMore), err)
 	}
 	return err
 }

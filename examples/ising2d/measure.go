@@ -61,7 +61,7 @@ func measure(i *interrupts, k *keeper, m *flow.Model, ising *target.Ising) error
 	defer cancel()
 	start := time.Now()
 	shown := start
-	if err := k.o.tell(true); err != nil {
+	if err := k.o.tell(toMeasure); err != nil {
 		return err
 	}
 	r, err := k.o.measureM2(limited, m, ising, func(r *flow.Measurement) error {

@@ -13,8 +13,9 @@ import (
 	"github.com/neuralrg/neuralrg/target"
 )
 
-// Under mpirun the ranks train together and share the chains of flow.Measure. Rank 0 does the
-// rest alone, and it alone prints and writes files. -resume reads the file on every rank.
+// Under mpirun the ranks train together and share the chains of flow.Measure and the samples of
+// flow.AIS. Rank 0 does the rest alone, and it alone prints and writes files. -resume reads the
+// file on every rank.
 
 // defaultParts is -parts on several ranks.
 const defaultParts = 8
@@ -68,42 +69,55 @@ func (o *options) setParts(n int) {
 	}
 }
 
-// helper reports whether this rank only helps in training and in flow.Measure.
+// helper reports whether this rank only helps.
 func (o *options) helper() bool { return o != nil && o.comm != nil && o.comm.Rank() > 0 }
 
-// tell tells the helpers, who wait after training, whether to measure. Only the first call counts.
-func (o *options) tell(measure bool) error {
-	if o.comm == nil || o.told {
+// What rank 0 tells the helpers, who wait after training.
+const (
+	noMore = iota
+	toAnneal
+	toMeasure
+)
+
+// tell tells the helpers what to do next.
+func (o *options) tell(task int) error {
+	if o.comm == nil {
 		return nil
 	}
-	o.told = true
-	word := []float64{0}
-	if measure {
-		word[0] = 1
-	}
 	for rank := 1; rank < o.comm.Size(); rank++ {
-		if err := o.comm.SendRecv(word, rank, nil, rank); err != nil {
+		if err := o.comm.SendRecv([]float64{float64(task)}, rank, nil, rank); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// assist is what a helper does after training. An interrupt before its part was for rank 0.
+// assist is what a helper does after training.
 func (o *options) assist(i *interrupts, m *flow.Model, ising *target.Ising) error {
-	word := []float64{0}
-	if err := o.comm.SendRecv(nil, 0, word, 0); err != nil || word[0] == 0 {
-		return err
+	for {
+		task := []float64{noMore}
+		if err := o.comm.SendRecv(nil, 0, task, 0); err != nil || task[0] == noMore {
+			return err
+		}
+		i.forget() // an interrupt before was for rank 0
+		err := o.part(i, int(task[0]), m, ising)
+		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
 	}
-	i.forget()
+}
+
+// part does the helper's part of a task.
+func (o *options) part(i *interrupts, task int, m *flow.Model, ising *target.Ising) error {
 	ctx, done := i.phase()
 	defer done()
+	if task == toAnneal {
+		_, err := o.annealTo(ctx, m, ising, nil)
+		return err
+	}
 	limited, cancel := context.WithTimeout(ctx, o.measure)
 	defer cancel()
 	_, err := o.measureM2(limited, m, ising, nil)
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return nil
-	}
 	return err
 }
 

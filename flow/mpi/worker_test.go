@@ -37,6 +37,8 @@ func TestMain(m *testing.M) {
 	switch what {
 	case "time":
 		err = timeSteps(comm)
+	case "anneal":
+		err = anneal(comm, os.Getenv(fileKey))
 	case "measure", "bad measure":
 		err = measure(comm, what == "bad measure", os.Getenv(fileKey))
 	default:
