@@ -144,10 +144,10 @@ func TestAISFaultsOnRanks(t *testing.T) {
 		"not finite": {
 			func(c *aisRank) { c.pi = shifted{c.pi, math.NaN()} }, ErrNotFinite, "rung 0, sample 4", ErrRank,
 		},
-		"no source":  {func(c *aisRank) { c.s.Src = nil }, ErrSettings, "nil source", ErrRank},
-		"samples":    {func(c *aisRank) { c.s.Samples = 11 }, ErrSettings, "rank 1 has 11 Samples", ErrSettings},
-		"betas":      {func(c *aisRank) { c.s.Betas = evenly(5) }, ErrSettings, "rank 0 has 12 Samples", ErrSettings},
-		"resample":   {func(c *aisRank) { c.s.Resample = 0.5 }, ErrSettings, "needs one process, not 3 ranks", ErrRank},
+		"no source": {func(c *aisRank) { c.s.Src = nil }, ErrSettings, "nil source", ErrRank},
+		"samples":   {func(c *aisRank) { c.s.Samples = 11 }, ErrSettings, "rank 1 has 11 Samples", ErrSettings},
+		"betas":     {func(c *aisRank) { c.s.Betas = evenly(5) }, ErrSettings, "rank 0 has 12 Samples", ErrSettings},
+		"resample":  {func(c *aisRank) { c.s.Resample = 0.5 }, ErrSettings, "needs one process, not 3 ranks", ErrRank},
 	} {
 		results, errs := aisOn(t, 3, s, func(r *aisRank) {
 			if r.rank == 1 {
