@@ -374,6 +374,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"AISSettings.Resample": {"never", annealed.Resample, 0.0},
 		"AISSettings.Src":      {none, nil, nil},
 		"AISSettings.Progress": {none, nil, nil},
+		"AISSettings.Comm":     {none, annealed.Comm, nil},
 
 		"MeasureSettings.Chains":        {"32", measured.Chains, 32},
 		"MeasureSettings.RelErr":        {"0.01", measured.RelErr, 0.01},
