@@ -97,7 +97,7 @@ type AISResult struct {
 //
 // For a symmetrised model q is the mean over the whole group, as in Latent, and X are random
 // images. Energies are in float64, whatever the precision of m. Memory is X and what a
-// batch takes. Samples at which π is zero keep the weight zero.
+// batch takes, with Comm on every rank. Samples at which π is zero keep the weight zero.
 //
 // The results do not depend on Batch nor on GOMAXPROCS.
 //
@@ -105,8 +105,9 @@ type AISResult struct {
 // model, target and settings. Rank 0 makes the pilot run and hands out the rungs and the random
 // numbers. All ranks return the result of all samples, which on processors of one kind is that
 // of one process, to the bit. An error on one rank, or a context that is done, ends AIS on all
-// ranks after the batch; the other ranks get an error that wraps ErrRank. Resample needs one
-// process.
+// ranks after the batch; the other ranks get an error that wraps ErrRank. Ranks with other
+// numbers in their settings than rank 0 are ErrSettings on all ranks. Equal models, targets and
+// kinds of moves are not checked. Resample needs one process.
 //
 // When ctx is done or Progress fails, AIS returns the error and, without Resample, the
 // result of the samples that are finished, nil if there are none. It fails with
@@ -123,8 +124,11 @@ func AIS(ctx context.Context, m *Model, t target.Density, s *AISSettings) (*AISR
 	if err != nil {
 		return nil, fmt.Errorf("flow: AIS: %w", err)
 	}
-	a, err := s.start(ctx, m, t)
-	if err = all.agree(err); err != nil {
+	a, own := s.start(ctx, m, t)
+	if err = all.agree(own); err != nil && own == nil {
+		err = fmt.Errorf("flow: AIS: %w", err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	a.ranks = all
@@ -169,7 +173,10 @@ func (a *annealer) run() (*AISResult, error) {
 	for from := 0; from < most; from += group {
 		from, to := min(from, n), min(from+group, n)
 		p := a.particles(first+from, x[from*dim:to*dim], a.words[2*(first+from):])
-		err := graph.Guard(func() error { return a.anneal(p) })
+		err := a.ctx.Err() // also of a rank that has no samples left
+		if err == nil {
+			err = graph.Guard(func() error { return a.anneal(p) })
+		}
 		if err == nil {
 			a.collect(r, p)
 		}

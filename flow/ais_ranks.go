@@ -4,13 +4,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
+
+	"gonum.org/v1/gonum/floats"
 )
 
 // plan sets the rungs and the words of all samples. On all ranks they are those of rank 0.
 func (a *annealer) plan() error {
-	err := a.alike(fmt.Sprintf("%d Samples of dimension %d, %d Steps, %d Moves, %d Rungs, Betas %v", a.s.Samples,
-		a.m.Dim(), a.s.Steps, len(a.s.Moves), a.s.Rungs, a.s.Betas))
+	err := a.alike(fmt.Sprintf("%d Samples of dimension %d, Batch %d, %d Steps, %d Moves, %d Rungs, %d Betas of sum %g",
+		a.s.Samples, a.m.Dim(), a.s.Batch, a.s.Steps, len(a.s.Moves), a.s.Rungs, len(a.s.Betas), floats.Sum(a.s.Betas)))
 	if err != nil {
 		return err
 	}
@@ -20,9 +21,14 @@ func (a *annealer) plan() error {
 	if err = a.agree(err); err != nil {
 		return err
 	}
-	var own []byte
 	if a.rank == 0 {
 		a.words = a.draw(a.s.Samples)
+	}
+	if a.alone() {
+		return nil
+	}
+	var own []byte
+	if a.rank == 0 {
 		bits := make([]uint64, 0, len(a.s.Betas)+len(a.words))
 		for _, beta := range a.s.Betas {
 			bits = append(bits, math.Float64bits(beta))
@@ -93,23 +99,24 @@ func (a *annealer) merge(r *AISResult, x []float64) ([]float64, error) {
 	}
 	room := most * (dim + 1)
 	all := make([]float64, a.size*room)
-	copy(all[a.rank*room:], slices.Concat(x[:n*dim], r.LogWeights))
+	copy(all[a.rank*room:], x[:n*dim])
+	copy(all[a.rank*room+n*dim:], r.LogWeights)
 	if err := a.gather(all); err != nil {
 		return nil, err
 	}
-	x, r.LogWeights = nil, nil
+	r.LogWeights = nil
 	clear(a.accepted)
 	clear(a.proposed)
+	end := 0 // of the samples so far, which move to the front
 	for rank := range a.size {
-		of := heads[rank*head:]
+		of, part := heads[rank*head:], all[rank*room:]
 		n := int(of[0])
-		part := all[rank*room:]
-		x = append(x, part[:n*dim]...)
 		r.LogWeights = append(r.LogWeights, part[n*dim:n*(dim+1)]...)
+		end += copy(all[end:], part[:n*dim])
 		for k := range moves {
 			a.accepted[k] += int(of[1+k])
 			a.proposed[k] += int(of[1+moves+k])
 		}
 	}
-	return x, nil
+	return all[:end], nil
 }

@@ -120,6 +120,18 @@ func TestAISStopsOnRanks(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
+	few := s
+	few.Samples = 2 // none on rank 0
+	_, errs = aisOn(t, 3, few, func(c *aisRank) {
+		if c.rank == 0 {
+			c.ctx = ctx
+		}
+	})
+	for rank, err := range errs {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("rank %d of few samples: %v", rank, err)
+		}
+	}
 	results, errs = aisOn(t, 3, s, func(c *aisRank) {
 		if c.rank == 2 {
 			c.ctx = ctx
@@ -147,6 +159,7 @@ func TestAISFaultsOnRanks(t *testing.T) {
 		"no source": {func(c *aisRank) { c.s.Src = nil }, ErrSettings, "nil source", ErrRank},
 		"samples":   {func(c *aisRank) { c.s.Samples = 11 }, ErrSettings, "rank 1 has 11 Samples", ErrSettings},
 		"betas":     {func(c *aisRank) { c.s.Betas = evenly(5) }, ErrSettings, "rank 0 has 12 Samples", ErrSettings},
+		"batch":     {func(c *aisRank) { c.s.Batch = 4 }, ErrSettings, "Batch 4, ", ErrSettings},
 		"resample":  {func(c *aisRank) { c.s.Resample = 0.5 }, ErrSettings, "needs one process, not 3 ranks", ErrRank},
 	} {
 		results, errs := aisOn(t, 3, s, func(r *aisRank) {

@@ -29,8 +29,8 @@ type Comm interface {
 	SendRecv(send []float64, to int, recv []float64, from int) error
 }
 
-// ErrRank reports that training or a measurement ended because of another rank. The error of
-// that rank says why.
+// ErrRank reports that training, a measurement or AIS ended because of another rank. The error
+// of that rank says why.
 var ErrRank = errors.New("another rank failed")
 
 // errComm marks an error of a Comm, after which ranks cannot agree on anything.

@@ -1,6 +1,6 @@
 // Package mpi lets the ranks of an MPI job train one model together, and share the chains of
-// one measurement. Its Comm is a flow.Comm for flow.Settings.Comm and
-// flow.MeasureSettings.Comm:
+// one measurement or the samples of AIS. Its Comm is a flow.Comm for flow.Settings.Comm,
+// flow.MeasureSettings.Comm and flow.AISSettings.Comm:
 //
 //	comm, err := mpi.Open()
 //	if err != nil { ... }

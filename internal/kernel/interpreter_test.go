@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package kernel
 
 import (
@@ -142,7 +144,11 @@ func (p *program) compile(function, line string) action {
 	case op == "VZEROUPPER":
 		return func(*machine) {}
 	case op[0] == 'J':
-		return jump(op, p.labels[function][args[0]])
+		to, ok := p.labels[function][args[0]]
+		if !ok {
+			panic("no label " + args[0])
+		}
+		return jump(op, to)
 	case op[0] == 'V':
 		return p.vectorStep(op, args)
 	}
@@ -257,6 +263,8 @@ func (o *place) integer(m *machine) uint64 {
 		return m.general[o.register]
 	case o.argument >= 0:
 		return m.args[o.argument]
+	case o.base >= 0 || o.constant != nil:
+		panic("an integer in memory")
 	}
 	return o.immediate
 }

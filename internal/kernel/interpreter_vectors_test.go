@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package kernel
 
 import (
@@ -56,6 +58,14 @@ type simd struct {
 	to          place
 	mask        int // or -1
 	zeroing     bool
+}
+
+// immediate is the first operand.
+func (s *simd) immediate() uint64 {
+	if o := s.places[0]; o.register >= 0 || o.constant != nil || o.base >= 0 {
+		panic("no immediate: " + s.op)
+	}
+	return s.places[0].immediate
 }
 
 func (s *simd) selected(m *machine, i int) bool { return s.mask < 0 || m.masks[s.mask]>>i&1 != 0 }
@@ -152,13 +162,16 @@ func (s *simd) element() func(out *vec, in *[3]vec, i int) {
 		return func(out *vec, in *[3]vec, i int) { out.setBits(i, 4, in[0].bits(min(i|1, last), 4)) }
 	case "VUNPCKLP", "VUNPCKHP":
 		return s.unpack()
-	case "VPSLL":
-		n := s.places[0].immediate
-		return whole(func(x, _ uint64) uint64 { return x << n })
-	case "VPSRL":
-		n := s.places[0].immediate
+	case "VPSLL", "VPSRL":
+		n := s.immediate()
+		if s.stem == "VPSLL" {
+			return whole(func(x, _ uint64) uint64 { return x << n })
+		}
 		return whole(func(x, _ uint64) uint64 { return x >> n })
 	case "VRNDSCALEP", "VREDUCEP":
+		if s.immediate() != 8 {
+			panic("not to the nearest integer: " + s.op)
+		}
 		return number(func(x, _ float64) float64 {
 			whole := math.RoundToEven(x)
 			switch {
@@ -243,10 +256,12 @@ func (s *simd) special() action {
 	switch s.op {
 	case "VCMPPS", "VCMPPD":
 		k := s.places[len(s.places)-1]
-		compare := map[uint64]func(x, y float64) bool{
+		compare, known := map[uint64]func(x, y float64) bool{
 			0x11: func(x, y float64) bool { return x < y }, 0x1d: func(x, y float64) bool { return x >= y },
 		}[imm]
-		s.mask = -1
+		if !known || s.mask >= 0 {
+			panic("no form of " + s.op)
+		}
 		return func(m *machine) {
 			a, b, bits := s.read(m, 2), s.read(m, 1), uint64(0)
 			for i := range s.width / s.size {
@@ -276,6 +291,9 @@ func (s *simd) special() action {
 		s.width = size
 		return s.pieces(size, func(int) (operand, from int) { return 1, int(imm) })
 	case "VPERMILPD":
+		if s.width > 16 {
+			panic("no form of VPERMILPD")
+		}
 		return s.pieces(8, func(i int) (operand, from int) { return 1, int(imm) >> i & 1 })
 	case "VADDSS", "VADDSD":
 		return func(m *machine) {
