@@ -33,12 +33,16 @@ func (o *options) price() error {
 	if o.measure > 0 {
 		sweeps += 1e4 // at most
 	}
+	annealed := 32 + 8*sites
+	if o.comm != nil {
+		annealed += 8 * sites // the samples of this rank, besides those of all
+	}
 	return memory.Check(o.memory,
 		memory.Part{What: "the parameters (-couplings, -hidden, -size, -repeat)", Bytes: memory.Params(params)},
 		memory.Part{What: "a batch (-batch, -L, -images)", Bytes: memory.Rows(float64(o.batch)*images, sites, layers)},
 		memory.Part{What: "judging the flow (-L)", Bytes: 4 * memory.Rows(batchOfSamples, sites, 0)},
 		memory.Part{What: "the weights (-samples)", Bytes: 32 * float64(o.samples)},
-		memory.Part{What: "the annealed samples (-ais, -L)", Bytes: float64(o.ais) * (32 + 8*sites)},
+		memory.Part{What: "the annealed samples (-ais, -L)", Bytes: float64(o.ais) * annealed},
 		memory.Part{What: "the chains (-chains, -L)", Bytes: 2 * memory.Rows(chains, sites, layers)},
 		memory.Part{What: "m² of every chain and sweep (-chains, -sweeps, -physical)", Bytes: 32 * chains * sweeps},
 		memory.Part{What: "the loss of every step (-steps)", Bytes: 200 * steps},
