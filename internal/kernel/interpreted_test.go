@@ -10,11 +10,12 @@ func interpretedAVX512(p *program) variant {
 	return variant{"avx512, interpreted", &f32, &f64}
 }
 
+// interpreted are the primitives of a program in one precision.
 func interpreted[T Float](p *program, suffix string) vector[T] {
 	run := func(name string) func(args ...any) {
 		return func(args ...any) { p.call(name+suffix, args...) }
 	}
-	three := func(name string) func(z *T, n int) { f := run(name); return func(z *T, n int) { f(z, n) } }
+	inPlace := func(name string) func(z *T, n int) { f := run(name); return func(z *T, n int) { f(z, n) } }
 	affine := func(name string) func(y, logDet, f, u, th, t, scale *T) {
 		g := run(name)
 		return func(y, logDet, f, u, th, t, scale *T) { g(y, logDet, f, u, th, t, scale) }
@@ -39,7 +40,7 @@ func interpreted[T Float](p *program, suffix string) vector[T] {
 	return vector[T]{
 		dense:     func(out, w, b, in, a *T, no, ni, sj, si int) { dense(out, w, b, in, a, no, ni, sj, si) },
 		denseGrad: func(dw, dz, in, part *T, no, ni int) { denseGrad(dw, dz, in, part, no, ni) },
-		elu:       three("elu"), tanh: three("tanh"), exp: three("exp"), softmax: three("softmax"),
+		elu:       inPlace("elu"), tanh: inPlace("tanh"), exp: inPlace("exp"), softmax: inPlace("softmax"),
 		sincos: func(sin, cos *T, n int) { sincos(sin, cos, n) },
 		add:    func(to, z *T, n int) { add(to, z, n) },
 

@@ -150,9 +150,9 @@ func (p *program) compile(function, line string) action {
 		}
 		return jump(op, to)
 	case op[0] == 'V':
-		return p.vectorStep(op, args)
+		return p.vectorAction(op, args)
 	}
-	return p.generalStep(op, args)
+	return p.generalAction(op, args)
 }
 
 func jump(op string, to int) action {
@@ -269,8 +269,8 @@ func (o *place) integer(m *machine) uint64 {
 	return o.immediate
 }
 
-// generalStep is an instruction on general registers.
-func (p *program) generalStep(op string, args []string) action {
+// generalAction is an instruction on general registers.
+func (p *program) generalAction(op string, args []string) action {
 	var from []place
 	for _, a := range args {
 		from = append(from, p.place(a))

@@ -9,10 +9,10 @@ import (
 	"unsafe"
 )
 
-// vectorStep is an instruction on vectors. Results in float32 are found in float64 and rounded.
+// vectorAction is an instruction on vectors. Results in float32 are found in float64 and rounded.
 // For sums, products, quotients and roots this is exact; a multiply-add may differ in the last
 // bit, very rarely.
-func (p *program) vectorStep(op string, args []string) action {
+func (p *program) vectorAction(op string, args []string) action {
 	op, zeroing := strings.CutSuffix(op, ".Z")
 	s := &simd{op: op, zeroing: zeroing, mask: -1}
 	for _, a := range args {

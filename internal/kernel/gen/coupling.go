@@ -54,37 +54,37 @@ func (e *emitter) affineRun(inverse bool) {
 	}
 	c := e.expConstants(held, 2)
 	e.rows(together, []reg.Register{y, logDet, f, u, th, t}, func() {
-		at := func(base reg.Register, i int) operand.Mem { return at(base, i*e.width) }
+		vector := func(base reg.Register, i int) operand.Mem { return at(base, i*e.width) }
 		s := e.vecs(together)
 		each(together, func(i int) {
 			l := e.vec()
-			e.op("VMULP", at(th, i), a, s[i])
-			e.load(at(logDet, i), l)
+			e.op("VMULP", vector(th, i), a, s[i])
+			e.load(vector(logDet, i), l)
 			if inverse {
 				e.op("VSUBP", s[i], l, l)
 				e.negate(s[i])
 			} else {
 				e.op("VADDP", s[i], l, l)
 			}
-			e.store(l, at(logDet, i))
+			e.store(l, vector(logDet, i))
 		})
 		x := e.exp(c, s)
 		each(together, func(i int) {
 			v := e.vec()
 			if inverse {
-				e.load(at(y, i), v)
-				e.op("VSUBP", at(t, i), v, v)
+				e.load(vector(y, i), v)
+				e.op("VSUBP", vector(t, i), v, v)
 				e.op("VMULP", x[i], v, v)
-				e.store(v, at(y, i))
+				e.store(v, vector(y, i))
 				e.negate(v)
-				e.store(v, at(u, i))
+				e.store(v, vector(u, i))
 			} else {
-				e.op("VMULP", at(y, i), x[i], v)
-				e.store(v, at(u, i))
-				e.op("VADDP", at(t, i), v, v)
-				e.store(v, at(y, i))
+				e.op("VMULP", vector(y, i), x[i], v)
+				e.store(v, vector(u, i))
+				e.op("VADDP", vector(t, i), v, v)
+				e.store(v, vector(y, i))
 			}
-			e.store(x[i], at(f, i))
+			e.store(x[i], vector(f, i))
 		})
 	})
 	e.end()
